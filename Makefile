@@ -1,0 +1,53 @@
+# make demo: install and run everything on the demo corpus.  make test: install and run the tests.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: install demo test check lint types boundaries bench lock clean
+
+install: .venv/run.done
+
+demo: .venv/run.done .venv/demo.done
+	$(BIN)/bertdata demo
+
+test: .venv/test.done
+	$(BIN)/python -m pytest -n 2 --cov --cov-fail-under=90
+
+check: lint types boundaries test
+
+lint: .venv/test.done
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/test.done
+	$(BIN)/mypy
+
+boundaries: .venv/test.done
+	$(BIN)/lint-imports
+
+bench: .venv/test.done
+	$(BIN)/python -m tests.benchmarks
+
+# Take over what is installed now, after an upgrade by hand.
+lock: .venv/test.done
+	$(BIN)/python .lock/renew.py
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+
+.venv/pip.done:
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/run.done: .venv/pip.done pyproject.toml .lock/run.txt
+	$(PIP) --requirement .lock/run.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
+	touch $@
+
+.venv/demo.done: .venv/pip.done .lock/demo.txt
+	$(PIP) --no-deps --require-hashes --requirement .lock/demo.txt
+	touch $@
+
+.venv/test.done: .venv/run.done .venv/demo.done .lock/test.txt
+	$(PIP) --requirement .lock/run.txt --requirement .lock/test.txt
+	touch $@

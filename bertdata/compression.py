@@ -1,0 +1,211 @@
+"""Files as blocks of bytes, whatever they are compressed with, in bounded memory.
+
+The suffix says how: `.gz`, `.bz2`, `.xz`, `.zst`; anything else is read as it is. Several members,
+streams or frames after each other are one file, zero bytes after the last are padding. Anything
+else there is damage, not an end: what follows may be text that somebody meant to be read.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import zstandard
+
+from bertdata.errors import InputError
+
+BLOCK_BYTES = 1 << 20
+# One zstd call gives all that its input holds: small inputs keep its output small.
+_COMPRESSED_BLOCK_BYTES = 1 << 14
+
+
+def is_compressed(path: Path) -> bool:
+    """Whether the suffix names one of the compressions read here."""
+    return path.suffix.lower() in _MEMBER_TYPES
+
+
+def read_blocks(path: Path) -> Iterator[bytes]:
+    """The file's bytes, decompressed, as non-empty blocks of bounded size.
+
+    Raises InputError, after the last good block, when the file cannot be opened or read, is cut
+    short or damaged; the message names the compressed and the uncompressed byte reached.
+    """
+    if is_compressed(path):
+        yield from _decompress(path, _MEMBER_TYPES[path.suffix.lower()])
+    else:
+        yield from read_range(path, 0, None)
+
+
+def read_range(path: Path, start: int, stop: int | None) -> Iterator[bytes]:
+    """The bytes from `start` up to `stop` (None: the end) of a file as it is, as blocks.
+
+    Raises InputError when the file cannot be read or ends before `stop`.
+    """
+    position = start
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            while block := file.read(_next_size(position, stop)):
+                position += len(block)
+                yield block
+    except OSError as error:
+        raise unreadable(path, error, position) from error
+    if stop is not None and position < stop:
+        raise InputError(f"{path} ends at byte {position:,}, was {stop:,} bytes long when planned")
+
+
+def unreadable(path: Path, error: OSError, position: int = 0) -> InputError:
+    """The error for a file that the system will not give, at the byte reached."""
+    at = f" at byte {position:,}" if position else ""
+    return InputError(f"cannot read {path}{at}: {error.strerror or error}")
+
+
+class _Member(Protocol):
+    """A decompressor of one member; BZ2Decompressor and LZMADecompressor have this form."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+
+
+class _GzipMember:
+    """zlib's decompressor in the common form."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        output = self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
+        self.needs_input = not self._inner.unconsumed_tail and len(output) < max_length
+        return output
+
+
+class _ZstdMember:
+    """zstandard's decompressor in the common form; it has no bound on its output."""
+
+    needs_input = True
+
+    def __init__(self) -> None:
+        self._inner = zstandard.ZstdDecompressor().decompressobj()
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._inner.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        return bytes(self._inner.unused_data)
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        return bytes(self._inner.decompress(data))
+
+
+_MEMBER_TYPES: dict[str, Callable[[], _Member]] = {
+    ".gz": _GzipMember,
+    ".bz2": bz2.BZ2Decompressor,
+    # Not the older .lzma, which takes a run of zero bytes for an empty file.
+    ".xz": partial(lzma.LZMADecompressor, format=lzma.FORMAT_XZ),
+    ".zst": _ZstdMember,
+}
+
+
+def _decompress(path: Path, member_type: Callable[[], _Member]) -> Iterator[bytes]:
+    uncompressed = 0
+    with _CompressedInput(path) as source:
+        try:
+            for block in _decompress_members(source, member_type):
+                uncompressed += len(block)
+                yield block
+        except _DECOMPRESSION_ERRORS as error:
+            reason = str(error).splitlines()[0]
+            message = (
+                f"{path} is damaged or cut short near compressed byte {source.position:,}, "
+                f"after {uncompressed:,} uncompressed bytes ({reason})"
+            )
+            raise InputError(message) from error
+
+
+def _decompress_members(
+    source: _CompressedInput, member_type: Callable[[], _Member]
+) -> Iterator[bytes]:
+    more = True  # a file without even a first member is cut short
+    while more:
+        yield from _decompress_member(source, member_type())
+        more = source.skip_padding()
+
+
+def _decompress_member(source: _CompressedInput, member: _Member) -> Iterator[bytes]:
+    while not member.eof:
+        data = source.take() if member.needs_input else b""
+        if member.needs_input and not data:
+            raise EOFError("the end is missing")
+        if block := member.decompress(data, BLOCK_BYTES):
+            yield block
+    source.give_back(member.unused_data)
+
+
+class _CompressedInput:
+    """The compressed bytes of a file, in blocks, with what a member left over given back."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._pending = b""
+        self.position = 0
+
+    def __enter__(self) -> _CompressedInput:
+        try:
+            self._file: BinaryIO = self._path.open("rb")
+        except OSError as error:
+            raise unreadable(self._path, error) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def take(self) -> bytes:
+        block, self._pending = self._pending or self._read(), b""
+        self.position += len(block)
+        return block
+
+    def give_back(self, data: bytes) -> None:
+        self._pending = data
+        self.position -= len(data)
+
+    def skip_padding(self) -> bool:
+        """Pass over zero bytes; whether anything else follows."""
+        while block := self.take():
+            if rest := block.lstrip(b"\0"):
+                self.give_back(rest)
+                return True
+        return False
+
+    def _read(self) -> bytes:
+        try:
+            return self._file.read(_COMPRESSED_BLOCK_BYTES)
+        except OSError as error:
+            raise unreadable(self._path, error, self.position) from error
+
+
+_DECOMPRESSION_ERRORS = (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
+
+
+def _next_size(position: int, stop: int | None) -> int:
+    return BLOCK_BYTES if stop is None else min(BLOCK_BYTES, stop - position)

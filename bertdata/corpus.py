@@ -1,0 +1,192 @@
+"""Corpora: what the configuration says of them, and the input files and units that come of it."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertdata.compression import unreadable
+from bertdata.config import check_choice
+from bertdata.demo import demo_files
+from bertdata.documents import printable_name
+from bertdata.errors import ConfigError, InputError
+
+FORMATS = ("text", "lines", "jsonl", "parquet", "arrow", "demo")
+PLANNED_FORMATS = ("wikipedia-xml", "wet", "warc")
+
+_FINGERPRINT_BLOCKS = 16
+_FINGERPRINT_BLOCK_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CorpusConfig:
+    """One `[[corpus]]` table.
+
+    `paths`: globs (`**` too), relative to the configuration file's folder; none for `demo`.
+    `text_field`, `id_field`: keys or columns of jsonl, parquet and arrow.
+    `on_bad_file`: an unreadable or damaged file ends the run ("stop") or is a rejection ("skip").
+    `encoding_errors`: what is not UTF-8 rejects its document ("strict") or becomes U+FFFD.
+    """
+
+    name: str
+    format: str
+    paths: tuple[str, ...] = ()
+    text_field: str = "text"
+    id_field: str = "id"
+    on_bad_file: str = "stop"
+    encoding_errors: str = "strict"
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ConfigError("a corpus needs a name that is not empty")
+        self._check_format()
+        check_choice("on_bad_file", self.on_bad_file, ("stop", "skip"))
+        check_choice("encoding_errors", self.encoding_errors, ("strict", "replace"))
+        if self.format == "demo" and self.paths:
+            raise ConfigError(f"corpus {self.name!r}: format 'demo' takes no paths")
+        if self.format != "demo" and not self.paths:
+            raise ConfigError(f"corpus {self.name!r} needs paths")
+        for pattern in self.paths:
+            if "://" in pattern:
+                raise ConfigError(f"corpus {self.name!r}: {pattern} is not a path on this machine")
+
+    def _check_format(self) -> None:
+        if self.format in PLANNED_FORMATS:
+            known = ", ".join(FORMATS)
+            raise ConfigError(f"format {self.format!r} is not read yet; there are {known}")
+        check_choice("format", self.format, FORMATS)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InputFile:
+    """One file of a corpus.
+
+    `name`: its path below the folder that the corpus's patterns share, with `/`; document ids are
+    made of it, so they do not depend on where the corpus lies.
+    `fingerprint`: hex SHA-256 of the size and samples of the content; empty if unreadable.
+    """
+
+    path: str
+    name: str
+    bytes: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilePart:
+    """A file, or a range of it, counted as its format does: bytes, row groups, batches, articles.
+
+    From `start` up to `stop` (None: the end). `first_row`: of a range of tables, its row number.
+    """
+
+    path: str
+    name: str
+    start: int = 0
+    stop: int | None = None
+    first_row: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InputUnit:
+    """What one worker reads at a time: parts of files of one corpus, about `bytes` in all.
+
+    `bertdata.config.to_table` makes it a plain table, `read_table` reads that back.
+    """
+
+    corpus: CorpusConfig
+    parts: tuple[FilePart, ...]
+    bytes: int
+
+
+def check_corpora(corpora: Iterable[CorpusConfig]) -> None:
+    """Raise ConfigError when there is no corpus, or two have one name."""
+    seen: set[str] = set()
+    for corpus in corpora:
+        if corpus.name in seen:
+            raise ConfigError(f"two corpora are named {corpus.name!r}; give each its own name")
+        seen.add(corpus.name)
+    if not seen:
+        raise ConfigError("there is no [[corpus]]; give one at least")
+
+
+def list_inputs(corpus: CorpusConfig, base: Path) -> tuple[InputFile, ...]:
+    """The files of a corpus, each once, sorted by name.
+
+    `base`: the folder that relative patterns start from. Raises InputError when a pattern matches
+    no file, a file cannot be read (unless on_bad_file = "skip"), or the demo corpus's packages
+    are not installed.
+    """
+    if corpus.format == "demo":
+        return tuple(_describe(corpus, path, path.name) for path in demo_files())
+    patterns = [Path(pattern).expanduser() for pattern in corpus.paths]
+    root = os.path.commonpath([_literal_folder(pattern, base) for pattern in patterns])
+    paths = {path for pattern in patterns for path in _match(corpus, pattern, base)}
+    named = sorted((Path(path).relative_to(root).as_posix(), path) for path in paths)
+    return tuple(_describe(corpus, Path(path), name) for name, path in named)
+
+
+def fingerprint(path: Path) -> str:
+    """Hex SHA-256 over the size and up to 16 blocks of 64 KiB spread evenly over the file.
+
+    Small files count whole. No time of change goes into it. Raises OSError.
+    """
+    size = path.stat().st_size
+    digest = hashlib.sha256(size.to_bytes(8, "little"))
+    with path.open("rb") as file:
+        for start in _sample_starts(size):
+            file.seek(start)
+            digest.update(file.read(_FINGERPRINT_BLOCK_BYTES))
+    return digest.hexdigest()
+
+
+def _sample_starts(size: int) -> Iterator[int]:
+    if size <= _FINGERPRINT_BLOCKS * _FINGERPRINT_BLOCK_BYTES:
+        yield from range(0, size, _FINGERPRINT_BLOCK_BYTES)
+        return
+    for number in range(_FINGERPRINT_BLOCKS):
+        yield (size - _FINGERPRINT_BLOCK_BYTES) * number // (_FINGERPRINT_BLOCKS - 1)
+
+
+def _literal_folder(pattern: Path, base: Path) -> str:
+    """The folder above the first part with a wildcard, or above the file when there is none."""
+    folder = base.absolute()
+    for part in pattern.parts[:-1]:
+        if glob.has_magic(part):
+            break
+        folder /= part
+    return os.path.normpath(folder)
+
+
+def _match(corpus: CorpusConfig, pattern: Path, base: Path) -> Iterator[str]:
+    anchored = Path(glob.escape(str(base.absolute()))) / pattern
+    matches = glob.glob(str(anchored), recursive=True)  # noqa: PTH207 (Path.glob lacks absolutes)
+    files = [os.path.normpath(path) for path in matches if _is_wanted(path)]
+    if not files:
+        raise InputError(f"no file matches {pattern} (corpus {corpus.name!r})")
+    yield from files
+
+
+def _is_wanted(path: str) -> bool:
+    """True of files, and of what cannot be looked at, such as broken links: that gets reported."""
+    return os.path.isfile(path) or not os.path.exists(path)  # noqa: PTH110, PTH113 (never raise)
+
+
+def _describe(corpus: CorpusConfig, path: Path, name: str) -> InputFile:
+    try:
+        size, sample = path.stat().st_size, fingerprint(path)
+    except OSError as error:
+        if corpus.on_bad_file == "stop":
+            raise skippable(unreadable(path, error)) from error
+        size, sample = 0, ""
+    return InputFile(path=str(path), name=printable_name(name), bytes=size, fingerprint=sample)
+
+
+def skippable(error: InputError) -> InputError:
+    """The same error with the way out that a damaged file has."""
+    return InputError(
+        f'{error}; replace the file, or pass over such files with on_bad_file = "skip"'
+    )

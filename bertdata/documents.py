@@ -1,0 +1,81 @@
+"""`Document`, the unit of text, and `Rejection`, what becomes of a document that cannot be used.
+
+Readers yield one or the other for every document they meet, so that read = written + rejected.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from bertdata.randomness import stable_hash
+
+Reason = Literal[
+    "unreadable_file", "invalid_utf8", "invalid_json", "missing_field", "empty", "duplicate"
+]
+REASONS: tuple[str, ...] = get_args(Reason)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Document:
+    """One document: the corpus it is from, its id there, its text.
+
+    `sentences`: set by formats that give sentences already; then nothing splits `text` again.
+    """
+
+    source: str
+    document: str
+    text: str
+    sentences: tuple[str, ...] | None = None
+
+    @property
+    def document_id(self) -> int:
+        """64 bits that depend on the corpus name and the id in it alone, so never on the run."""
+        return stable_hash(self.source, self.document)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rejection:
+    """One document, or the unread rest of a file, that cannot be used; `detail` is for people."""
+
+    source: str
+    document: str
+    reason: Reason
+    detail: str
+
+
+def unless_empty(document: Document) -> Document | Rejection:
+    """The document itself, or its rejection when there is nothing in it but white space."""
+    if document.text and not document.text.isspace():
+        return document
+    return Rejection(
+        source=document.source,
+        document=document.document,
+        reason="empty",
+        detail="no text but white space",
+    )
+
+
+def printable_name(name: str) -> str:
+    r"""A name that can be written as UTF-8: lone surrogates become `\udc80` spelled out."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def replace_surrogates(text: str) -> str:
+    """The text with each lone surrogate, which UTF-8 cannot hold, as U+FFFD."""
+    return _SURROGATE.sub("\ufffd", text)
+
+
+def find_surrogate(text: str) -> int | None:
+    """The index of the first lone surrogate, or None."""
+    if text.isascii():
+        return None
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        return error.start
+    return None
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")

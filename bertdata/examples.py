@@ -1,0 +1,232 @@
+"""Documents in, examples out: tokenization, pairing, masking and shuffling put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from bertdata.config import check_choice, check_range
+from bertdata.masking import MaskingConfig, MaskingVocabulary, mask_batch
+from bertdata.partitions import choose_validation
+from bertdata.pairing import JoinedExamples, Pairs, TokenizedDocuments, create_pairs, join_spans
+from bertdata.randomness import UInt64Array, derive_key, derive_keys, draw_array
+from bertdata.reference import PairingConfig
+from bertdata.schema import examples_schema
+from bertdata.tokenization import SentenceTokenizer
+from bertdata.vocabulary import Vocabulary
+
+_MASKING_ROWS = 4096  # rows masked at once: enough to share numpy's overhead, small enough for caches
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExamplesConfig:
+    """How documents become examples; names and defaults are the original's where it has them.
+
+    `dupe_factor`: passes over the training documents, each paired and masked anew (validation
+    documents get one). `masking`: "static" in the files, "dynamic" by the reader in every epoch.
+    `next_sentence`: pairs, or single segments. `validation_fraction`: share of documents held out.
+    """
+
+    max_seq_length: int = 128
+    dupe_factor: int = 10
+    short_seq_prob: float = 0.1
+    masked_lm_prob: float = 0.15
+    max_predictions_per_seq: int = 20
+    whole_word_mask: bool = False
+    masking: str = "static"
+    next_sentence: bool = True
+    validation_fraction: float = 0.005
+    num_shards: int = 64
+
+    def __post_init__(self) -> None:
+        check_choice("masking", self.masking, ("static", "dynamic"))
+        check_range("dupe_factor", self.dupe_factor, 1, 1000)
+        check_range("validation_fraction", self.validation_fraction, 0, 0.5)
+        check_range("num_shards", self.num_shards, 1, 99_999)
+        _ = self.pairing_config, self.masking_config  # they check the rest
+
+    @property
+    def pairing_config(self) -> PairingConfig:
+        return PairingConfig(
+            max_seq_length=self.max_seq_length,
+            short_seq_prob=self.short_seq_prob,
+            next_sentence=self.next_sentence,
+        )
+
+    @property
+    def masking_config(self) -> MaskingConfig:
+        return MaskingConfig(
+            masked_lm_prob=self.masked_lm_prob,
+            max_predictions_per_seq=self.max_predictions_per_seq,
+            whole_word_mask=self.whole_word_mask,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Documents:
+    """Tokenized documents with their ids."""
+
+    tokenized: TokenizedDocuments
+    ids: UInt64Array
+
+
+def masking_vocabulary(vocabulary: Vocabulary) -> MaskingVocabulary:
+    """The part of a vocabulary that masking needs."""
+    return MaskingVocabulary(
+        mask_id=vocabulary.special.mask,
+        size=vocabulary.size,
+        continuation=vocabulary.continuation,
+    )
+
+
+def select_split(table: pa.Table, split: str, fraction: float, seed: int) -> pa.Table:
+    """The rows of `sentences/` that belong to "train" or "validation"."""
+    ids = _as_array(table.column("document_id")).to_numpy()
+    is_validation = choose_validation(ids, fraction, seed)
+    return table.filter(pa.array(is_validation == (split == "validation")))
+
+
+def tokenize_documents(table: pa.Table, tokenizer: SentenceTokenizer) -> Documents:
+    """Tokenize rows of `sentences/`; sentences and documents without pieces are left out."""
+    sentences = _as_array(table.column("sentences"))
+    tokens = tokenizer.encode(sentences.flatten())
+    sizes = np.diff(tokens.offsets)
+    kept = sizes > 0
+    # Sentences before each document that are kept: its offset once the empty ones are gone.
+    kept_before = np.concatenate([[0], np.cumsum(kept)])
+    ends = np.cumsum(np.asarray(sentences.value_lengths(), dtype=np.int64))
+    document_offsets = kept_before[np.concatenate([[0], ends]).astype(np.int64)]
+    has_pieces = np.diff(document_offsets) > 0
+    return Documents(
+        tokenized=TokenizedDocuments(
+            pieces=tokens.ids,
+            sentence_offsets=np.concatenate([[0], np.cumsum(sizes[kept])]).astype(np.int64),
+            document_offsets=np.append(document_offsets[:-1][has_pieces], kept_before[-1]),
+        ),
+        ids=_as_array(table.column("document_id")).to_numpy()[has_pieces],
+    )
+
+
+def create_examples(
+    documents: Documents, config: ExamplesConfig, vocabulary: Vocabulary, seed: int, passes: int
+) -> pa.RecordBatch:
+    """All examples of one pool: `passes` passes over its documents, shuffled.
+
+    Equal to `bertdata.reference` over the source keyed by (seed, pass, document id), row for row.
+    """
+    pairs = pair_all_passes(documents, config.pairing_config, seed, passes)
+    if not len(pairs.document):
+        return pa.RecordBatch.from_pylist([], schema=examples_schema(vocabulary.size))
+    pairs = Pairs(*(column[shuffled(pairs.mask_key)] for column in pairs))
+    special = vocabulary.special
+    joined = join_spans(documents.tokenized.pieces, pairs, special.cls, special.sep)
+    if config.masking == "static":
+        pieces = masking_vocabulary(vocabulary)
+        predictions = mask_joined(joined, pairs.mask_key, config.masking_config, pieces)
+    else:
+        predictions = no_predictions(joined)
+    document_ids = documents.ids[pairs.document]
+    return to_record_batch(joined, predictions, pairs, document_ids, vocabulary.size)
+
+
+def pair_all_passes(
+    documents: Documents, config: PairingConfig, seed: int, passes: int
+) -> Pairs:
+    """The pairs of every pass, one pass after the other."""
+    parts = []
+    for number in range(passes):
+        keys = derive_keys(derive_key(seed, "pairs", number), documents.ids)
+        parts.append(create_pairs(documents.tokenized, keys, config))
+    return Pairs(*(np.concatenate(columns) for columns in zip(*parts)))
+
+
+def shuffled(keys: UInt64Array) -> npt.NDArray[np.int64]:
+    """An order of examples by a hash of their keys, which are as good as random themselves."""
+    return np.argsort(draw_array(keys, 0), kind="stable")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """Masked positions and their original pieces, flat; example e's are [offsets[e], offsets[e+1])."""
+
+    positions: npt.NDArray[np.uint16]
+    ids: npt.NDArray[np.unsignedinteger[Any]]
+    offsets: npt.NDArray[np.int64]
+
+
+def mask_joined(
+    joined: JoinedExamples,
+    keys: UInt64Array,
+    config: MaskingConfig,
+    vocabulary: MaskingVocabulary,
+) -> Predictions:
+    """Mask flat examples in place, block by block."""
+    positions, ids, counts = [], [], []
+    for rows in _blocks(len(keys), _MASKING_ROWS):
+        offsets = joined.offsets[rows.start : rows.stop + 1]
+        flat = joined.input_ids[offsets[0] : offsets[-1]]
+        lengths = np.diff(offsets)
+        is_piece_BL = np.arange(lengths.max()) < lengths[:, None]
+        padded_BL = np.zeros(is_piece_BL.shape, dtype=flat.dtype)
+        padded_BL[is_piece_BL] = flat
+        segment_b_starts = joined.segment_b_start[rows]
+        masked = mask_batch(padded_BL, lengths, segment_b_starts, keys[rows], config, vocabulary)
+        flat[:] = masked.input_ids_BL[is_piece_BL]
+        is_used_BM = np.arange(masked.positions_BM.shape[1]) < masked.num_predictions_B[:, None]
+        positions.append(masked.positions_BM[is_used_BM].astype(np.uint16))
+        ids.append(masked.label_ids_BM[is_used_BM].astype(flat.dtype))
+        counts.append(masked.num_predictions_B)
+    return Predictions(
+        positions=np.concatenate(positions),
+        ids=np.concatenate(ids),
+        offsets=np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64),
+    )
+
+
+def no_predictions(joined: JoinedExamples) -> Predictions:
+    """Empty lists: the reader masks."""
+    return Predictions(
+        positions=np.empty(0, dtype=np.uint16),
+        ids=np.empty(0, dtype=joined.input_ids.dtype),
+        offsets=np.zeros(len(joined.offsets), dtype=np.int64),
+    )
+
+
+def to_record_batch(
+    joined: JoinedExamples,
+    predictions: Predictions,
+    pairs: Pairs,
+    document_ids: UInt64Array,
+    vocabulary_size: int,
+) -> pa.RecordBatch:
+    """The columns of `examples/*.arrow`, without copying the pieces."""
+    return pa.record_batch(
+        [
+            _list_array(joined.input_ids, joined.offsets),
+            pa.array(joined.segment_b_start),
+            _list_array(predictions.positions, predictions.offsets),
+            _list_array(predictions.ids, predictions.offsets),
+            pa.array(pairs.is_random_next),
+            pa.array(document_ids),
+        ],
+        schema=examples_schema(vocabulary_size),
+    )
+
+
+def _blocks(count: int, size: int) -> Iterator[slice]:
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
+
+
+def _list_array(values: npt.NDArray[Any], offsets: npt.NDArray[np.int64]) -> pa.ListArray:
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(values))
+
+
+def _as_array(column: pa.ChunkedArray) -> pa.Array:
+    combined = column.combine_chunks()
+    return combined.combine_chunks() if isinstance(combined, pa.ChunkedArray) else combined

@@ -1,0 +1,48 @@
+"""Readers: an `InputUnit` in, `Document`s and `Rejection`s out. One module for each format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from bertdata.corpus import CorpusConfig, FilePart, InputUnit, skippable
+from bertdata.documents import Document, Rejection, unless_empty
+from bertdata.errors import InputError
+from bertdata.formats.demo import read_demo
+from bertdata.formats.jsonl import read_jsonl
+from bertdata.formats.lines import read_lines
+from bertdata.formats.tables import read_arrow, read_parquet
+from bertdata.formats.text import read_text
+
+__all__ = ["read_unit"]
+
+_READERS: dict[str, Callable[[FilePart, CorpusConfig], Iterator[Document | Rejection]]] = {
+    "text": read_text,
+    "lines": read_lines,
+    "jsonl": read_jsonl,
+    "parquet": read_parquet,
+    "arrow": read_arrow,
+    "demo": read_demo,
+}
+
+
+def read_unit(unit: InputUnit) -> Iterator[Document | Rejection]:
+    """Every document of a unit, in order, or why it cannot be used; one in memory at a time.
+
+    A file that cannot be read, is damaged or lacks the text column raises InputError; with
+    on_bad_file = "skip" what was whole before the damage is kept and one Rejection
+    (unreadable_file) stands for the rest.
+    """
+    for part in unit.parts:
+        yield from _read_part(part, unit.corpus)
+
+
+def _read_part(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
+    try:
+        for item in _READERS[corpus.format](part, corpus):
+            yield unless_empty(item) if isinstance(item, Document) else item
+    except InputError as error:
+        if corpus.on_bad_file == "stop":
+            raise skippable(error) from error
+        yield Rejection(
+            source=corpus.name, document=part.name, reason="unreadable_file", detail=str(error)
+        )

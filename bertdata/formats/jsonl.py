@@ -1,0 +1,71 @@
+"""`jsonl`: a JSON object a line; `text_field` and `id_field` name its keys.
+
+Without an id (an integer or a string that is not empty) a document is `file name@byte offset of
+its line`. Blank lines are passed over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bertdata.compression import read_range
+from bertdata.corpus import CorpusConfig, FilePart
+from bertdata.documents import Document, Reason, Rejection, printable_name
+from bertdata.formats.byte_lines import iter_lines, read_part_lines
+from bertdata.formats.decoding import decode, without_surrogates
+
+
+def read_jsonl(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
+    """The documents of a range that starts and ends between lines. Raises InputError."""
+    for offset, line in read_part_lines(part):
+        if line.strip():
+            yield _read_line(line, offset, part.name, corpus)
+
+
+def find_line(path: Path, position: int) -> int | None:
+    """Where the first line begins that begins at byte `position` or later; None if none does."""
+    lines = iter_lines(read_range(path, position - 1, None), position - 1)
+    next(lines, None)
+    following = next(lines, None)
+    return following[0] if following else None
+
+
+def record_id(value: Any, fallback: str) -> str:
+    """The id that a record gives, or the fallback when it is no integer and no non-empty string."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return printable_name(value) if isinstance(value, str) and value else fallback
+
+
+def _read_line(line: bytes, offset: int, name: str, corpus: CorpusConfig) -> Document | Rejection:
+    fallback = f"{name}@{offset}"
+    decoded = decode(line, corpus, fallback, offset)
+    if isinstance(decoded, Rejection):
+        return decoded
+    try:
+        record = json.loads(decoded)
+    except (ValueError, RecursionError) as error:
+        detail = f"{name}, line at byte {offset:,}: {error}"
+        return _reject(corpus, fallback, "invalid_json", detail)
+    return _read_record(record, fallback, corpus)
+
+
+def _read_record(record: Any, fallback: str, corpus: CorpusConfig) -> Document | Rejection:
+    if not isinstance(record, dict):
+        kind = type(record).__name__
+        return _reject(corpus, fallback, "missing_field", f"a JSON object is wanted, not {kind}")
+    document = record_id(record.get(corpus.id_field), fallback)
+    if not isinstance(value := record.get(corpus.text_field), str):
+        detail = f"{corpus.text_field!r} is {'not text' if value is not None else 'missing'}"
+        return _reject(corpus, document, "missing_field", detail)
+    text = without_surrogates(value, corpus, document)
+    if isinstance(text, Rejection):
+        return text
+    return Document(source=corpus.name, document=document, text=text)
+
+
+def _reject(corpus: CorpusConfig, document: str, reason: Reason, detail: str) -> Rejection:
+    return Rejection(source=corpus.name, document=document, reason=reason, detail=detail)

@@ -1,0 +1,66 @@
+"""`lines`: the original BERT input, one sentence a line, blank lines between documents.
+
+A document's id is `file name@byte offset of its first line`. White space inside a sentence becomes
+single spaces, as the original's tokenizer has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from bertdata.compression import read_range
+from bertdata.corpus import CorpusConfig, FilePart
+from bertdata.documents import Document, Rejection
+from bertdata.formats.byte_lines import iter_lines, read_part_lines
+from bertdata.formats.decoding import decode
+
+
+def read_lines(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
+    """The documents of a range that starts and ends between documents. Raises InputError."""
+    for name, sentences in _read_blocks_of_lines(part, corpus):
+        bad = next((item for item in sentences if isinstance(item, Rejection)), None)
+        if bad is not None:
+            yield bad
+            continue
+        given = tuple(sentence for sentence in sentences if isinstance(sentence, str))
+        yield Document(source=corpus.name, document=name, text="\n".join(given), sentences=given)
+
+
+def find_document(path: Path, position: int) -> int | None:
+    """Where the first document begins that is sure to begin after byte `position` - 1; or None.
+
+    That is a line with text after a blank line that itself starts at `position` or later.
+    """
+    lines = iter_lines(read_range(path, position - 1, None), position - 1)
+    next(lines, None)
+    after_blank = False
+    for offset, line in lines:
+        if not _is_blank(line):
+            if after_blank:
+                return offset
+        else:
+            after_blank = True
+    return None
+
+
+def _read_blocks_of_lines(
+    part: FilePart, corpus: CorpusConfig
+) -> Iterator[tuple[str, list[str | Rejection]]]:
+    """(document name, its sentences) of each block of lines that are not blank."""
+    name, sentences = "", list[str | Rejection]()
+    for offset, line in read_part_lines(part):
+        text = decode(line, corpus, name or f"{part.name}@{offset}", offset)
+        sentence = " ".join(text.split()) if isinstance(text, str) else text
+        if sentence:
+            name = name or f"{part.name}@{offset}"
+            sentences.append(sentence)
+        elif sentences:
+            yield name, sentences
+            name, sentences = "", []
+    if sentences:
+        yield name, sentences
+
+
+def _is_blank(line: bytes) -> bool:
+    return not line.decode("utf-8", "replace").strip()

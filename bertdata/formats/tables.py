@@ -1,0 +1,147 @@
+"""`parquet` and `arrow` (IPC files and streams, as `datasets` saves them): a row is a document.
+
+Their blocks are row groups and record batches. Without an id (an integer or a string that is not
+empty) a document is `file name@row number`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bertdata.corpus import CorpusConfig, FilePart
+from bertdata.documents import Document, Rejection
+from bertdata.errors import InputError
+from bertdata.formats.decoding import decode
+from bertdata.formats.jsonl import record_id
+from bertdata.shards import first_line
+
+_ROWS_AT_ONCE = 64
+_ARROW_FILE_MAGIC = b"ARROW1"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Block:
+    """A row group or record batch: its rows, its bytes in memory."""
+
+    rows: int
+    bytes: int
+
+
+def read_parquet(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
+    """The documents of a range of row groups. Raises InputError."""
+    with _readable(part.path), pq.ParquetFile(part.path) as file:
+        _check_column(file.schema_arrow, part.path, corpus)
+        stop = file.num_row_groups if part.stop is None else part.stop
+        batches = file.iter_batches(
+            batch_size=_ROWS_AT_ONCE,
+            row_groups=list(range(part.start, stop)),
+            columns=_wanted_columns(file.schema_arrow, corpus),
+            use_threads=False,
+        )
+        yield from _read_batches(batches, part, corpus)
+
+
+def read_arrow(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
+    """The documents of a range of record batches. Raises InputError."""
+    with _readable(part.path), pa.memory_map(part.path) as source:
+        schema, batches = _open_arrow(source, part.start, part.stop)
+        _check_column(schema, part.path, corpus)
+        yield from _read_batches(batches, part, corpus)
+
+
+def parquet_blocks(path: Path, corpus: CorpusConfig) -> list[Block]:
+    """The row groups of a Parquet file. Raises InputError, also when the text column is missing."""
+    with _readable(str(path)), pq.ParquetFile(path) as file:
+        _check_column(file.schema_arrow, str(path), corpus)
+        groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
+        return [Block(rows=group.num_rows, bytes=group.total_byte_size) for group in groups]
+
+
+def arrow_blocks(path: Path, corpus: CorpusConfig) -> list[Block]:
+    """The record batches of an Arrow file or stream. Raises InputError like `parquet_blocks`."""
+    with _readable(str(path)), pa.memory_map(str(path)) as source:
+        schema, batches = _open_arrow(source, 0, None)
+        _check_column(schema, str(path), corpus)
+        return [Block(rows=batch.num_rows, bytes=batch.nbytes) for batch in batches]
+
+
+@contextlib.contextmanager
+def _readable(path: str) -> Iterator[None]:
+    """Turn what pyarrow raises over a bad file into InputError."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"cannot read {path}: {first_line(error)}") from error
+
+
+def _check_column(schema: pa.Schema, path: str, corpus: CorpusConfig) -> None:
+    if corpus.text_field not in schema.names:
+        known = ", ".join(schema.names)
+        raise InputError(f"{path} has no column {corpus.text_field!r}; it has {known}")
+    kind = schema.field(corpus.text_field).type
+    if not _is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
+        raise InputError(f"{path}: column {corpus.text_field!r} is {kind}, not text")
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+def _wanted_columns(schema: pa.Schema, corpus: CorpusConfig) -> list[str]:
+    wanted = dict.fromkeys((corpus.text_field, corpus.id_field))
+    return [name for name in wanted if name in schema.names]
+
+
+def _open_arrow(
+    source: pa.NativeFile, start: int, stop: int | None
+) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """The schema and the record batches from `start` up to `stop` of a file or stream."""
+    is_file = source.read(len(_ARROW_FILE_MAGIC)) == _ARROW_FILE_MAGIC
+    source.seek(0)
+    if is_file:
+        file = pa.ipc.open_file(source)
+        numbers = range(start, file.num_record_batches if stop is None else stop)
+        return file.schema, (file.get_batch(number) for number in numbers)
+    stream = pa.ipc.open_stream(source)
+    return stream.schema, itertools.islice(stream, start, stop)
+
+
+def _read_batches(
+    batches: Iterator[pa.RecordBatch], part: FilePart, corpus: CorpusConfig
+) -> Iterator[Document | Rejection]:
+    row = part.first_row
+    for batch in batches:
+        for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
+            for text, value in _pairs(batch.slice(start, _ROWS_AT_ONCE), corpus):
+                yield _read_row(text, record_id(value, f"{part.name}@{row}"), corpus)
+                row += 1
+
+
+def _pairs(batch: pa.RecordBatch, corpus: CorpusConfig) -> Iterator[tuple[bytes | None, object]]:
+    """(UTF-8 text, id) of each row; what is not UTF-8 must not stop pyarrow."""
+    texts = batch.column(corpus.text_field)
+    if pa.types.is_dictionary(texts.type):
+        texts = texts.dictionary_decode()
+    has_id = corpus.id_field in batch.schema.names
+    ids = batch.column(corpus.id_field).to_pylist() if has_id else [None] * batch.num_rows
+    yield from zip(texts.cast(pa.large_binary()).to_pylist(), ids)
+
+
+def _read_row(data: bytes | None, document: str, corpus: CorpusConfig) -> Document | Rejection:
+    if data is None:
+        detail = f"{corpus.text_field!r} is null"
+        return Rejection(
+            source=corpus.name, document=document, reason="missing_field", detail=detail
+        )
+    text = decode(data, corpus, document)
+    if isinstance(text, Rejection):
+        return text
+    return Document(source=corpus.name, document=document, text=text)

@@ -1,0 +1,110 @@
+"""`manifest.json`: what a finished stage consists of, and what it was made from.
+
+It is written last, so a folder that has one is complete. Nothing in it depends on the time, the
+machine or the number of workers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bertdata.errors import DataError
+from bertdata.shards import Shard, first_line, sha256_of, write_json
+
+VERSION = 1
+FILE_NAME = "manifest.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """A finished stage.
+
+    `format`: "bertdata-sentences", "-vocab", "-examples" or "-model". `config`: what shapes the
+    result. `inputs`: fingerprints of what it was made from. `counts`: documents, examples, …
+    `shards`: its files. `content_sha256` covers names, rows and bytes of all shards.
+    """
+
+    format: str
+    version: int = VERSION
+    config: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+    counts: Mapping[str, Any]
+    shards: tuple[Shard, ...]
+    content_sha256: str
+
+
+def make_manifest(
+    kind: str,
+    *,
+    config: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    counts: Mapping[str, Any],
+    shards: Iterable[Shard],
+) -> Manifest:
+    """A manifest with its shards in order of name and their content hash."""
+    ordered = tuple(sorted(shards, key=lambda shard: shard.path))
+    return Manifest(
+        format=f"bertdata-{kind}",
+        config=config,
+        inputs=inputs,
+        counts=counts,
+        shards=ordered,
+        content_sha256=content_hash(ordered),
+    )
+
+
+def content_hash(shards: Iterable[Shard]) -> str:
+    """SHA-256 over each shard's path, rows and SHA-256: equal data, equal value."""
+    digest = hashlib.sha256()
+    for shard in shards:
+        digest.update(f"{shard.path} {shard.rows} {shard.sha256}\n".encode())
+    return digest.hexdigest()
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `folder`/manifest.json atomically: from now on the stage is complete."""
+    write_json(folder / FILE_NAME, asdict(manifest))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a finished stage. Raises DataError when there is none or it is damaged."""
+    path = folder / FILE_NAME
+    try:
+        table = json.loads(path.read_bytes())
+        shards = tuple(Shard(**shard) for shard in table.pop("shards"))
+        manifest = Manifest(shards=shards, **table)
+    except FileNotFoundError:
+        raise DataError(f"{folder} is not complete: it has no {FILE_NAME}") from None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(f"{path} is damaged: {first_line(error)}") from error
+    if manifest.version != VERSION:
+        raise DataError(f"{path} has version {manifest.version}, this program reads {VERSION}")
+    return manifest
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a stage folder has its manifest."""
+    return (folder / FILE_NAME).is_file()
+
+
+def find_damage(folder: Path, manifest: Manifest) -> list[str]:
+    """One line for every shard that is missing, of another size or with another checksum."""
+    return [line for shard in manifest.shards if (line := _damage(folder, shard))]
+
+
+def _damage(folder: Path, shard: Shard) -> str | None:
+    path = folder / shard.path
+    if Path(shard.path).is_absolute() or ".." in Path(shard.path).parts:
+        return f"{path}: leaves its folder"
+    if not path.is_file():
+        return f"{path}: missing"
+    if (size := path.stat().st_size) != shard.bytes:
+        return f"{path}: {size} bytes, the manifest says {shard.bytes}"
+    if (digest := sha256_of(path)) != shard.sha256:
+        return f"{path}: sha256 {digest[:12]}…, the manifest says {shard.sha256[:12]}…"
+    return None

@@ -1,0 +1,99 @@
+"""Which documents come together: partitions, the pools a random B is drawn from, the shards.
+
+All of it follows from document ids, sizes and counts; never from workers or order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bertdata.randomness import UInt64Array, derive_key, derive_keys, uniform_array
+
+SMALL_PARTITION_BYTES = 1 << 20
+LARGE_PARTITION_BYTES = 16 << 20
+NUM_SMALL_PARTITIONS = 64
+MIN_POOL_DOCUMENTS = 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShardGroup:
+    """Shards that are made together: the pools that go into them.
+
+    A pool is a range [first, end) of partitions; its documents lend each other random Bs.
+    """
+
+    pools: tuple[tuple[int, int], ...]
+    shards: tuple[int, ...]
+
+
+def count_partitions(text_bytes: int) -> int:
+    """How many partitions a corpus of this size is cut into.
+
+    One a megabyte up to 64, so that small corpora keep all cores busy; then 64 until they hold
+    16 MB each; then more, so that a partition always fits in memory.
+    """
+    small = min(NUM_SMALL_PARTITIONS, -(-text_bytes // SMALL_PARTITION_BYTES))
+    return max(1, small, -(-text_bytes // LARGE_PARTITION_BYTES))
+
+
+def assign_partitions(
+    document_ids: UInt64Array, num_partitions: int, seed: int
+) -> npt.NDArray[np.int64]:
+    """The partition of each document, by a seeded hash of its id."""
+    return (_uniforms(document_ids, seed, "partition") * num_partitions).astype(np.int64)
+
+
+def choose_validation(
+    document_ids: UInt64Array, fraction: float, seed: int
+) -> npt.NDArray[np.bool_]:
+    """Whether each document is held out, by a seeded hash of its id."""
+    return np.asarray(_uniforms(document_ids, seed, "validation") < fraction)
+
+
+def join_small_partitions(num_documents: Sequence[int]) -> list[tuple[int, int]]:
+    """Neighbouring partitions joined into pools of at least 16 documents, where there are as many.
+
+    With fewer, the few documents would lend each other nearly the same random Bs.
+    """
+    pools: list[tuple[int, int]] = []
+    first = waiting = 0
+    for partition, count in enumerate(num_documents):
+        waiting += count
+        if waiting >= MIN_POOL_DOCUMENTS:
+            pools.append((first, partition + 1))
+            first, waiting = partition + 1, 0
+    if first < len(num_documents):
+        # What is left over joins the last pool.
+        start = pools.pop()[0] if pools else first
+        pools.append((start, len(num_documents)))
+    return pools
+
+
+def plan_shards(pools: Sequence[tuple[int, int]], num_shards: int) -> list[ShardGroup]:
+    """Spread pools over shards: several shards a pool, or several pools a shard."""
+    if num_shards >= len(pools):
+        bounds = split_evenly(num_shards, len(pools))
+        return [
+            ShardGroup(pools=(pool,), shards=tuple(range(*bound)))
+            for pool, bound in zip(pools, bounds)
+        ]
+    bounds = split_evenly(len(pools), num_shards)
+    return [
+        ShardGroup(pools=tuple(pools[slice(*bound)]), shards=(shard,))
+        for shard, bound in enumerate(bounds)
+    ]
+
+
+def split_evenly(count: int, parts: int) -> list[tuple[int, int]]:
+    """Ranges [first, end) that cut `count` things into `parts` of nearly equal size."""
+    edges = [part * count // parts for part in range(parts + 1)]
+    return list(zip(edges, edges[1:]))
+
+
+def _uniforms(document_ids: UInt64Array, seed: int, purpose: str) -> npt.NDArray[np.floating[Any]]:
+    return uniform_array(derive_keys(derive_key(seed, purpose), document_ids), 1)

@@ -1,0 +1,134 @@
+"""What each worker reads: input files cut and grouped into units of about one size.
+
+The plan depends on the files and the wanted size alone, never on how many workers there are. Cuts
+lie between documents, so that a unit reads whole documents and nothing else.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from bertdata.compression import is_compressed
+from bertdata.config import check_range
+from bertdata.corpus import CorpusConfig, FilePart, InputFile, InputUnit, skippable
+from bertdata.demo import ARTICLES_NAME, read_articles
+from bertdata.errors import InputError
+from bertdata.formats.jsonl import find_line
+from bertdata.formats.lines import find_document
+from bertdata.formats.tables import Block, arrow_blocks, parquet_blocks
+
+SizedPart = tuple[FilePart, int]
+
+_FIND_RECORD: dict[str, Callable[[Path, int], int | None]] = {
+    "jsonl": find_line,
+    "lines": find_document,
+}
+_READ_BLOCKS: dict[str, Callable[[Path, CorpusConfig], list[Block]]] = {
+    "parquet": parquet_blocks,
+    "arrow": arrow_blocks,
+}
+
+
+def plan_units(
+    corpus: CorpusConfig, inputs: Sequence[InputFile], unit_bytes: int
+) -> tuple[InputUnit, ...]:
+    """Cut and group the files of a corpus, in order, into units of about `unit_bytes`.
+
+    Text files, compressed files and single blocks of tables stay whole, however large. Raises
+    InputError when a file cannot be looked into, unless on_bad_file = "skip": its reader says so.
+    """
+    check_range("unit_bytes", unit_bytes, 1, float("inf"))
+    parts = (part for file in inputs for part in _split(corpus, file, unit_bytes))
+    return tuple(_group(corpus, parts, unit_bytes))
+
+
+def _split(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> list[SizedPart]:
+    try:
+        return _split_readable(corpus, file, unit_bytes)
+    except InputError as error:
+        if corpus.on_bad_file == "stop":
+            raise skippable(error) from error
+        return [_whole(file)]
+
+
+def _split_readable(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> list[SizedPart]:
+    path = Path(file.path)
+    if corpus.format in _READ_BLOCKS:
+        blocks = _READ_BLOCKS[corpus.format](path, corpus)
+        return list(_split_blocks(file, blocks, unit_bytes))
+    if file.bytes <= unit_bytes or is_compressed(path):
+        return [_whole(file)]
+    if corpus.format in _FIND_RECORD:
+        return _split_bytes(file, _FIND_RECORD[corpus.format], unit_bytes)
+    if file.name == ARTICLES_NAME and corpus.format == "demo":
+        return _split_articles(file, unit_bytes)
+    return [_whole(file)]
+
+
+def _whole(file: InputFile) -> SizedPart:
+    return FilePart(path=file.path, name=file.name), file.bytes
+
+
+def _split_bytes(
+    file: InputFile, find_record: Callable[[Path, int], int | None], unit_bytes: int
+) -> list[SizedPart]:
+    """Ranges of about equal size, each cut moved on to where the next record begins."""
+    cuts = [0]
+    for target in _even_cuts(file.bytes, unit_bytes):
+        if target <= cuts[-1]:
+            continue
+        if (cut := find_record(Path(file.path), target)) is None:
+            break
+        cuts.append(cut)
+    return [
+        (FilePart(path=file.path, name=file.name, start=start, stop=stop), stop - start)
+        for start, stop in itertools.pairwise([*cuts, file.bytes])
+    ]
+
+
+def _split_blocks(file: InputFile, blocks: list[Block], unit_bytes: int) -> Iterator[SizedPart]:
+    """Runs of blocks, each as long as fits."""
+    start = first_row = rows = size = 0
+    for number, block in enumerate(blocks):
+        if number > start and size + block.bytes > unit_bytes:
+            yield _run(file, start, number, first_row), size
+            start, first_row, size = number, rows, 0
+        rows, size = rows + block.rows, size + block.bytes
+    yield _run(file, start, len(blocks), first_row), size
+
+
+def _run(file: InputFile, start: int, stop: int, first_row: int) -> FilePart:
+    return FilePart(path=file.path, name=file.name, start=start, stop=stop, first_row=first_row)
+
+
+def _split_articles(file: InputFile, unit_bytes: int) -> list[SizedPart]:
+    count = len(read_articles(Path(file.path)))
+    num_parts = len(_even_cuts(file.bytes, unit_bytes)) + 1
+    cuts = [count * number // num_parts for number in range(num_parts + 1)]
+    return [
+        (_run(file, start, stop, 0), file.bytes // num_parts)
+        for start, stop in itertools.pairwise(cuts)
+        if stop > start
+    ]
+
+
+def _even_cuts(size: int, unit_bytes: int) -> list[int]:
+    num_parts = -(-size // unit_bytes)
+    return [size * number // num_parts for number in range(1, num_parts)]
+
+
+def _group(
+    corpus: CorpusConfig, parts: Iterable[SizedPart], unit_bytes: int
+) -> Iterator[InputUnit]:
+    """Neighbouring parts together, each unit as full as fits and never empty."""
+    unit, total = list[FilePart](), 0
+    for part, size in parts:
+        if unit and total + size > unit_bytes:
+            yield InputUnit(corpus=corpus, parts=tuple(unit), bytes=total)
+            unit, total = [], 0
+        unit.append(part)
+        total += size
+    if unit:
+        yield InputUnit(corpus=corpus, parts=tuple(unit), bytes=total)

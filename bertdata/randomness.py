@@ -1,0 +1,132 @@
+"""Random choices that depend on nothing but a key: the same on every worker, order and machine.
+
+The source is counter-based: draw number n of a key is a pure function of (key, n), namely SplitMix64
+(Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014). Keys come from
+`derive_key(seed, purpose, numbers…)`. Whole numbers below n are `int(random() * n)`, so that plain
+Python, numpy and compiled code agree to the last bit; the bias is under n / 2**53.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import MutableSequence
+from typing import Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+GOLDEN_GAMMA = 0x9E3779B97F4A7C15
+_FACTOR_1 = 0xBF58476D1CE4E5B9
+_FACTOR_2 = 0x94D049BB133111EB
+_MASK_64 = (1 << 64) - 1
+UNIT = 2.0**-53
+
+UInt64Array = npt.NDArray[np.uint64]
+
+
+class RandomSource(Protocol):
+    """What the algorithm asks of chance; `random.Random` has all of it but `child`."""
+
+    def random(self) -> float:
+        """A number in [0, 1)."""
+
+    def randint(self, a: int, b: int) -> int:
+        """A whole number from a to b, both included."""
+
+    def shuffle(self, items: MutableSequence[Any]) -> None:
+        """Reorder `items` in place."""
+
+    def child(self) -> RandomSource:
+        """The source for a part of the work."""
+
+
+class CounterSource:
+    """The counter-based source of one key.
+
+    `child` and `shuffle` use one draw of this source each and go on under a key of their own, so
+    that what follows does not depend on how much a part of the work drew.
+    """
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+        self.counter = 0
+
+    def next_uint64(self) -> int:
+        """The next 64 random bits."""
+        self.counter += 1
+        return mix((self.key + self.counter * GOLDEN_GAMMA) & _MASK_64)
+
+    def random(self) -> float:
+        """The next number in [0, 1), a multiple of 2**-53."""
+        return (self.next_uint64() >> 11) * UNIT
+
+    def randint(self, a: int, b: int) -> int:
+        """The next whole number from a to b, both included."""
+        return a + int(self.random() * (b - a + 1))
+
+    def shuffle(self, items: MutableSequence[Any]) -> None:
+        """Reorder `items` in place, from the front: the first k are final after k draws.
+
+        (Durstenfeld's form of Fisher and Yates, run forwards so that who needs only the first few
+        need not go on.)
+        """
+        draws = self.child()
+        for i in range(len(items) - 1):
+            j = draws.randint(i, len(items) - 1)
+            items[i], items[j] = items[j], items[i]
+
+    def child(self) -> Self:
+        """A new source, keyed by the next draw of this one."""
+        return type(self)(self.next_uint64())
+
+
+def mix(value: int) -> int:
+    """SplitMix64's finalizer: 64 bits in, 64 well-mixed bits out, one to one."""
+    value = ((value ^ (value >> 30)) * _FACTOR_1) & _MASK_64
+    value = ((value ^ (value >> 27)) * _FACTOR_2) & _MASK_64
+    return value ^ (value >> 31)
+
+
+def mix_array(values: UInt64Array) -> UInt64Array:
+    """`mix` of every element."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(_FACTOR_1)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(_FACTOR_2)
+    return values ^ (values >> np.uint64(31))
+
+
+def draw_array(
+    keys: UInt64Array, counters: npt.NDArray[np.integer[Any]] | int
+) -> UInt64Array:
+    """Draw number `counters` (from 1 on) of each key, as CounterSource.next_uint64 gives them."""
+    steps = np.asarray(counters, dtype=np.uint64) * np.uint64(GOLDEN_GAMMA)
+    return mix_array(keys + steps)
+
+
+def uniform_array(
+    keys: UInt64Array, counters: npt.NDArray[np.integer[Any]] | int
+) -> npt.NDArray[np.float64]:
+    """Draw number `counters` of each key, as CounterSource.random gives them: in [0, 1)."""
+    return (draw_array(keys, counters) >> np.uint64(11)) * UNIT
+
+
+def derive_key(seed: int, purpose: str, *numbers: int) -> int:
+    """The 64-bit key of one purpose and its numbers (pass, document id, …)."""
+    key = mix((seed ^ stable_hash(purpose)) & _MASK_64)
+    for number in numbers:
+        key = mix((key + GOLDEN_GAMMA) & _MASK_64 ^ mix(number & _MASK_64))
+    return key
+
+
+def derive_keys(key: int, numbers: npt.NDArray[np.integer[Any]]) -> UInt64Array:
+    """`derive_key`'s last step for many numbers at once: derive_key(…, n) from derive_key(…)."""
+    base = np.uint64((key + GOLDEN_GAMMA) & _MASK_64)
+    return mix_array(base ^ mix_array(numbers.astype(np.uint64)))
+
+
+def stable_hash(*parts: str) -> int:
+    """64 bits of BLAKE2b over the parts; the same for ever, on every machine."""
+    digest = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return int.from_bytes(digest.digest(), "little")

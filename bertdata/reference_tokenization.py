@@ -1,0 +1,126 @@
+"""The original BERT's tokenizer in plain Python, for `python -m bertdata.reference`.
+
+Same pieces as `tokenization.py` of github.com/google-research/bert. It differs from Hugging Face
+`tokenizers`, which runs use, in little: words may have 200 characters (there 100), and private or
+unassigned characters stay (there they are dropped).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+
+from bertdata.errors import VocabularyError
+
+MAX_WORD_CHARACTERS = 200
+
+# First and last code points of the blocks of Chinese characters.
+_CHINESE_BLOCKS = (
+    (0x4E00, 0x9FFF),
+    (0x3400, 0x4DBF),
+    (0x20000, 0x2A6DF),
+    (0x2A700, 0x2B73F),
+    (0x2B740, 0x2B81F),
+    (0x2B820, 0x2CEAF),
+    (0xF900, 0xFAFF),
+    (0x2F800, 0x2FA1F),
+)
+
+
+class OriginalTokenizer:
+    """Text to ids as the original's `FullTokenizer`.
+
+    `ids` maps pieces to ids in the vocabulary file's order; lines are stripped, and of a piece that
+    stands twice the last line counts, as there.
+    """
+
+    def __init__(self, vocab_file: Path, lowercase: bool = True) -> None:
+        self.ids = read_ids(vocab_file)
+        self.lowercase = lowercase
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text's pieces, without special ones."""
+        words = split_words(text, self.lowercase)
+        return [self.ids[piece] for word in words for piece in split_word(word, self.ids)]
+
+
+def read_ids(vocab_file: Path) -> dict[str, int]:
+    """Piece to line number. Raises VocabularyError when the file or a special piece is missing."""
+    try:
+        lines = vocab_file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise VocabularyError(f"cannot read vocabulary {vocab_file}: {error}") from error
+    ids = {line.strip(): number for number, line in enumerate(lines)}
+    for piece in ("[UNK]", "[CLS]", "[SEP]", "[MASK]"):
+        if piece not in ids:
+            raise VocabularyError(f"vocabulary {vocab_file} lacks {piece}; add it as a line")
+    return ids
+
+
+def split_words(text: str, lowercase: bool) -> list[str]:
+    """Words and punctuation marks: cleaned, Chinese characters apart, lowercased without accents."""
+    spaced = "".join(_space(character) for character in text)
+    words = spaced.split()
+    if lowercase:
+        words = [strip_accents(word.lower()) for word in words]
+    return " ".join(part for word in words for part in split_punctuation(word)).split()
+
+
+def strip_accents(text: str) -> str:
+    """Text decomposed (NFD), without nonspacing marks: "déjà" to "deja"."""
+    decomposed = unicodedata.normalize("NFD", text)
+    return "".join(char for char in decomposed if unicodedata.category(char) != "Mn")
+
+
+def split_punctuation(word: str) -> Iterator[str]:
+    """ "ab,c" to "ab" "," "c"."""
+    for is_mark, run in groupby(word, is_punctuation):
+        yield from run if is_mark else ("".join(run),)
+
+
+def split_word(word: str, ids: Mapping[str, int]) -> list[str]:
+    """Greedy longest match first: "unaffable" to "un" "##aff" "##able", or [UNK]."""
+    pieces: list[str] = []
+    start = 0
+    if len(word) > MAX_WORD_CHARACTERS:
+        return ["[UNK]"]
+    while start < len(word):
+        piece = _longest_piece(word, start, ids)
+        if not piece:
+            return ["[UNK]"]
+        pieces.append(piece)
+        start += len(piece) - (2 if start else 0)
+    return pieces
+
+
+def _longest_piece(word: str, start: int, ids: Mapping[str, int]) -> str | None:
+    prefix = "##" if start else ""
+    for end in range(len(word), start, -1):
+        if (piece := prefix + word[start:end]) in ids:
+            return piece
+    return None
+
+
+@lru_cache(maxsize=1 << 16)
+def is_punctuation(char: str) -> bool:
+    """ASCII that is no letter, digit, space or control character, and Unicode's P categories."""
+    code = ord(char)
+    if code < 128:
+        return 33 <= code <= 126 and not char.isalnum()
+    return unicodedata.category(char).startswith("P")
+
+
+@lru_cache(maxsize=1 << 16)
+def _space(char: str) -> str:
+    """What cleaning makes of one character: nothing, a space, itself, or itself between spaces."""
+    category = unicodedata.category(char)
+    if char in " \t\n\r" or category == "Zs":
+        return " "
+    if char in "\0\ufffd" or category in ("Cc", "Cf"):
+        return ""
+    if any(first <= ord(char) <= last for first, last in _CHINESE_BLOCKS):
+        return f" {char} "
+    return char

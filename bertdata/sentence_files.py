@@ -1,0 +1,203 @@
+"""`sentences/*.arrow`: documents as sentences, gathered by partition.
+
+A file is a row of rounds; each round holds one record batch per partition, in order, empty ones
+too. So batch `r * num_partitions + p` is partition p of round r, and reading a partition means
+picking its batches from every file. A round ends at 64 MB of text: memory stays bounded.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from bertdata.documents import Document, Rejection
+from bertdata.errors import DataError
+from bertdata.partitions import assign_partitions
+from bertdata.schema import REJECTED, SENTENCES, check_schema
+from bertdata.shards import Shard, open_arrow, write_arrow
+
+ROUND_CHARACTERS = 64 << 20
+_REJECTED_ROWS = 10_000  # a batch of rejections
+
+SplitSentences = Callable[[str], list[str]]
+
+
+@dataclass(kw_only=True)
+class SentenceCounts:
+    """What became of the documents of one unit; `rejected` by reason, `sources` by corpus."""
+
+    num_partitions: int
+    rejected: Counter[str] = field(default_factory=Counter)
+    sources: dict[str, Counter[str]] = field(default_factory=dict)
+    sentences: int = 0
+    text_bytes: int = 0
+    documents_per_partition: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.documents_per_partition = [0] * self.num_partitions
+
+    def note(self, source: str, outcome: str) -> None:
+        """One document of a corpus: "written" or "rejected"."""
+        self.sources.setdefault(source, Counter())[outcome] += 1
+
+    def to_table(self) -> dict[str, Any]:
+        """The counts by the names they have in the manifest."""
+        written = sum(self.documents_per_partition)
+        return {
+            "documents_read": written + self.rejected.total(),
+            "documents_written": written,
+            "documents_rejected": self.rejected.total(),
+            "rejected": dict(sorted(self.rejected.items())),
+            "sources": {name: dict(self.sources[name]) for name in sorted(self.sources)},
+            "sentences": self.sentences,
+            "text_bytes": self.text_bytes,
+            "documents_per_partition": self.documents_per_partition,
+        }
+
+
+def write_sentences(
+    path: Path,
+    rejected_path: Path,
+    documents: Iterable[Document | Rejection],
+    split: SplitSentences,
+    num_partitions: int,
+    seed: int,
+) -> tuple[list[Shard], dict[str, Any]]:
+    """Split documents and write them to `path`; rejections, if any, to `rejected_path`.
+
+    Returns the files written and the counts.
+    """
+    counts = SentenceCounts(num_partitions=num_partitions)
+    rejections: list[Rejection] = []
+    kept = _keep_documents(documents, rejections, counts)
+    rounds = _gather_rounds(_split_documents(kept, split))
+    batches = (
+        batch
+        for rows in rounds
+        for batch in _partition_rows(rows, num_partitions, seed, counts)
+    )
+    shards = [write_arrow(path, SENTENCES, batches)]
+    if rejections:
+        shards.append(write_arrow(rejected_path, REJECTED, _rejection_batches(rejections)))
+    return shards, counts.to_table()
+
+
+def read_pool(files: Sequence[Path], num_partitions: int, first: int, end: int) -> pa.Table:
+    """All documents of the partitions [first, end), in order of their ids.
+
+    The text is copied into memory; the rest of the files is not read.
+    """
+    batches = []
+    for path in files:
+        with open_arrow(path) as reader:
+            check_schema(reader.schema, SENTENCES, str(path))
+            numbers = _batch_numbers(path, reader.num_record_batches, num_partitions)
+            wanted = [n for n in numbers if first <= n % num_partitions < end]
+            batches += [reader.get_batch(number) for number in wanted]
+    return pa.Table.from_batches(batches, SENTENCES).sort_by("document_id")
+
+
+def iterate_sentences(path: Path) -> Iterator[pa.StringArray]:
+    """The sentences of one file, batch by batch."""
+    with open_arrow(path) as reader:
+        check_schema(reader.schema, SENTENCES, str(path))
+        for number in range(reader.num_record_batches):
+            batch = reader.get_batch(number)
+            if batch.num_rows:
+                yield batch.column("sentences").flatten()
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    document: Document
+    sentences: Sequence[str]
+
+
+def _keep_documents(
+    documents: Iterable[Document | Rejection], rejections: list[Rejection], counts: SentenceCounts
+) -> Iterator[Document]:
+    for document in documents:
+        if isinstance(document, Document):
+            counts.note(document.source, "written")
+            yield document
+        else:
+            counts.note(document.source, "rejected")
+            counts.rejected[document.reason] += 1
+            rejections.append(document)
+
+
+def _split_documents(documents: Iterable[Document], split: SplitSentences) -> Iterator[_Row]:
+    for document in documents:
+        given = document.sentences
+        yield _Row(document, split(document.text) if given is None else given)
+
+
+def _gather_rounds(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
+    """Lists of rows of about 64 MB; one list, maybe empty, at least."""
+    waiting: list[_Row] = []
+    size, given = 0, False
+    for row in rows:
+        waiting.append(row)
+        size += sum(map(len, row.sentences))
+        if size >= ROUND_CHARACTERS:
+            yield waiting
+            waiting, size, given = [], 0, True
+    if waiting or not given:
+        yield waiting
+
+
+def _partition_rows(
+    rows: list[_Row], num_partitions: int, seed: int, counts: SentenceCounts
+) -> Iterator[pa.RecordBatch]:
+    """One batch per partition, in order."""
+    ids = np.array([row.document.document_id for row in rows], dtype=np.uint64)
+    partitions = assign_partitions(ids, num_partitions, seed)
+    order = np.argsort(partitions, kind="stable")
+    bounds = np.searchsorted(partitions[order], np.arange(num_partitions + 1))
+    table = _to_batch([rows[i] for i in order], ids[order])
+    sentences = table.column("sentences").flatten()
+    counts.sentences += len(sentences)
+    counts.text_bytes += _text_bytes(sentences)
+    for partition in range(num_partitions):
+        start, stop = int(bounds[partition]), int(bounds[partition + 1])
+        counts.documents_per_partition[partition] += stop - start
+        yield table.slice(start, stop - start)
+
+
+def _to_batch(rows: list[_Row], ids: Any) -> pa.RecordBatch:
+    columns = [
+        pa.array(ids, pa.uint64()),
+        pa.array([row.document.source for row in rows], pa.string()),
+        pa.array([row.document.document for row in rows], pa.string()),
+        pa.array([row.sentences for row in rows], pa.list_(pa.string())),
+    ]
+    return pa.record_batch(columns, schema=SENTENCES)
+
+
+def _text_bytes(sentences: pa.StringArray) -> int:
+    if not len(sentences):
+        return 0
+    offsets = np.frombuffer(sentences.buffers()[1], dtype=np.int32)
+    return int(offsets[sentences.offset + len(sentences)] - offsets[sentences.offset])
+
+
+def _rejection_batches(rejections: list[Rejection]) -> Iterator[pa.RecordBatch]:
+    for start in range(0, len(rejections), _REJECTED_ROWS):
+        part = rejections[start : start + _REJECTED_ROWS]
+        columns = [
+            pa.array([getattr(rejection, name) for rejection in part], pa.string())
+            for name in REJECTED.names
+        ]
+        yield pa.record_batch(columns, schema=REJECTED)
+
+
+def _batch_numbers(path: Path, num_batches: int, num_partitions: int) -> range:
+    if num_batches % num_partitions:
+        raise DataError(f"{path} has {num_batches} batches, no multiple of {num_partitions}")
+    return range(num_batches)

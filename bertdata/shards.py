@@ -1,0 +1,136 @@
+"""Files that are whole or not there: atomic writing, checksums, Arrow shards."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from bertdata.errors import BertdataError, DataError
+
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shard:
+    """One finished file of a stage: path within its folder, rows, bytes, sha256 (hex)."""
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` to write to; on success it is fsynced and renamed.
+
+    On any error the temporary file is removed and `path` stays as it was. A full disk or a folder
+    that may not be written to becomes a one-line BertdataError.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        os.close(handle)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_UMASK)
+        _fsync(temporary)
+        temporary.replace(path)
+        _fsync(path.parent)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file atomically, line ends as given."""
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file atomically, indented, ending in a newline."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_arrow(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Shard:
+    """Write record batches as one Arrow IPC file, atomically; the batches keep their bounds."""
+    rows = 0
+    with atomic_file(path) as temporary:
+        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+                rows += batch.num_rows
+        size, digest = temporary.stat().st_size, sha256_of(temporary)
+    return Shard(path=path.name, rows=rows, bytes=size, sha256=digest)
+
+
+def describe_file(path: Path, rows: int) -> Shard:
+    """The shard record of a file that is already there."""
+    return Shard(path=path.name, rows=rows, bytes=path.stat().st_size, sha256=sha256_of(path))
+
+
+def sha256_of(path: Path) -> str:
+    """The hex SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def open_arrow(path: Path) -> Iterator[pa.RecordBatchFileReader]:
+    """An Arrow IPC file, memory-mapped, as a reader of its record batches.
+
+    Raises DataError when the file is missing, cut short or not Arrow.
+    """
+    try:
+        source = pa.memory_map(str(path))
+        reader = pa.ipc.open_file(source)
+    except (OSError, pa.ArrowInvalid) as error:
+        message = f"{path} is no whole Arrow file ({first_line(error)}); make it again"
+        raise DataError(message) from error
+    try:
+        yield reader
+    finally:
+        source.close()
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, for messages that stay on one line."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _cannot_write(path: Path, error: OSError) -> BertdataError:
+    return BertdataError(f"cannot write {path}: {error.strerror or first_line(error)}")
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _current_umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+_UMASK = _current_umask()

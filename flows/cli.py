@@ -1,0 +1,207 @@
+"""The `bertdata` command. Heavy libraries are imported by the commands that use them."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from bertdata.errors import BertdataError, ConfigError
+
+STAGES = {
+    "sentences": "split the corpora into sentences",
+    "vocab": "count words and train the vocabulary",
+    "examples": "write the MLM/NSP examples",
+    "train": "pre-train BERT on the examples",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 done, 1 the work failed or a check found something, 2 wrong usage."""
+    options = make_parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return int(options.command(options))
+    except BertdataError as error:
+        if options.debug:
+            traceback.print_exc()
+        print(f"bertdata: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigError) else 1
+    except KeyboardInterrupt:
+        print("bertdata: stopped; the same command continues where it was", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if options.debug:
+            raise
+        line = (str(error).splitlines() or [""])[0]
+        print(f"bertdata: {type(error).__name__}: {line} (--debug shows where)", file=sys.stderr)
+        return 1
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    parser = argparse.ArgumentParser(
+        prog="bertdata",
+        description="text -> sentences -> vocabulary -> examples -> BERT, any corpus, any size",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> Any:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.add_argument("--debug", action="store_true", help="show tracebacks")
+        sub.set_defaults(command=command)
+        return sub
+
+    demo = add("demo", run_demo, "the whole run on the built-in English demo corpus")
+    _add_run_options(demo)
+    run = add("run", run_everything, "the whole run: sentences, vocab, examples, train")
+    run.add_argument("config", type=Path, metavar="CONFIG.toml")
+    _add_run_options(run)
+    for stage, text in STAGES.items():
+        sub = add(stage, run_stage, text)
+        sub.set_defaults(stage=stage)
+        sub.add_argument("config", type=Path, metavar="CONFIG.toml")
+        _add_run_options(sub)
+    verify = add("verify", verify_run, "read everything again and check it")
+    verify.add_argument("folder", type=Path, metavar="DIR")
+    inspect = add("inspect", inspect_run, "show examples as people read them")
+    inspect.add_argument("folder", type=Path, metavar="DIR")
+    inspect.add_argument("--rows", type=int, default=3, help="how many examples (3)")
+    inspect.add_argument("--split", choices=("train", "validation"), default="train")
+    inspect.add_argument("--stats", action="store_true", help="measured shares and lengths instead")
+    report = add("report", report_run, "write one HTML page about a run")
+    report.add_argument("folder", type=Path, metavar="DIR")
+    fill = add("fill-mask", fill_mask, "what the trained model puts for [MASK]")
+    fill.add_argument("text", help='such as "The capital of France is [MASK]."')
+    fill.add_argument("--model", type=Path, help="model folder (the newest below runs/)")
+    fill.add_argument("--top", type=int, default=5, help="how many pieces (5)")
+    config = add("config", show_config, "the complete configuration with every default")
+    config.add_argument("config", type=Path, nargs="?", metavar="CONFIG.toml")
+    _add_set(config)
+    return parser
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """`bertdata demo`."""
+    from flows.run_config import DEMO_CONFIG
+
+    options.config = DEMO_CONFIG
+    return run_everything(options)
+
+
+def run_everything(options: argparse.Namespace) -> int:
+    """`bertdata run`."""
+    from flows.summary import summarize
+
+    output = _run_flow("run", options)
+    print(summarize(output))
+    return 0
+
+
+def run_stage(options: argparse.Namespace) -> int:
+    """`bertdata sentences|vocab|examples|train`."""
+    output = _run_flow(options.stage, options)
+    print(f"{options.stage}: done, in {output}")
+    return 0
+
+
+def verify_run(options: argparse.Namespace) -> int:
+    """`bertdata verify`."""
+    from flows.verify import verify
+
+    findings = verify(options.folder)
+    for finding in findings:
+        print(finding)
+    print(f"{options.folder}: {f'{len(findings)} found' if findings else 'all is well'}")
+    return 1 if findings else 0
+
+
+def inspect_run(options: argparse.Namespace) -> int:
+    """`bertdata inspect`."""
+    from flows.inspect import show_examples, show_statistics
+    from flows.paths import RunPaths
+
+    paths = RunPaths(options.folder)
+    lines = (
+        show_statistics(paths)
+        if options.stats
+        else show_examples(paths, options.split, options.rows)
+    )
+    for line in lines:
+        print(line)
+    return 0
+
+
+def report_run(options: argparse.Namespace) -> int:
+    """`bertdata report`."""
+    from flows.paths import RunPaths
+    from flows.report import write_report
+
+    print(write_report(RunPaths(options.folder)))
+    return 0
+
+
+def fill_mask(options: argparse.Namespace) -> int:
+    """`bertdata fill-mask`: in a process of its own, as everything that needs torch."""
+    import subprocess
+
+    folder = options.model or _newest_model(Path("runs"))
+    arguments = [f"--model={folder}", f"--top={options.top}", options.text]
+    return subprocess.call([sys.executable, "-m", "trainer.fill_mask", *arguments])
+
+
+def show_config(options: argparse.Namespace) -> int:
+    """`bertdata config`."""
+    from flows.run_config import RunConfig, load_config, to_toml
+
+    config = load_config(options.config, options.set) if options.config else RunConfig()
+    print(to_toml(config), end="")
+    return 0
+
+
+def _run_flow(name: str, options: argparse.Namespace) -> Path:
+    from flows.paths import default_output
+    from flows.prefect_settings import prepare_environment
+    from flows.run_config import load_config
+
+    # Say what is wrong with the configuration before anything starts.
+    load_config(options.config, options.set)
+    output: Path = options.output or default_output(options.config)
+    prepare_environment(options.debug)
+    from flows import end_to_end
+
+    getattr(end_to_end, name)(
+        str(options.config.absolute()), list(options.set), str(output.absolute())
+    )
+    return output
+
+
+def _newest_model(runs: Path) -> Path:
+    models = sorted(runs.glob("*/model/model.safetensors"), key=lambda path: path.stat().st_mtime)
+    if not models:
+        raise ConfigError(f"no trained model below {runs}/; name one with --model DIR")
+    return models[-1].parent
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output", type=Path, help="folder for the results (runs/<config name>)")
+    _add_set(parser)
+
+
+def _add_set(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="TABLE.KEY=VALUE",
+        help="override one key, such as examples.max_seq_length=512; may be repeated",
+    )
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,101 @@
+"""The four stages as plain functions: skip what is done, run the rest in a child process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertdata.config import to_table
+from bertdata.manifest import read_manifest
+from flows.children import crash, run_child
+from flows.paths import RunPaths
+from flows.run_config import RunConfig
+from pipelines.options import RunnerConfig, beam_arguments
+from pipelines.plans import Corpora, plan_examples, plan_sentences, plan_vocabulary
+from pipelines.progress import StagePlan, error_named, is_done, write_plan
+from trainer.config import TrainConfig
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """One run: its configuration, the folder that relative paths start from, its output."""
+
+    config: RunConfig
+    base: Path
+    paths: RunPaths
+
+
+def make_sentences(run: Run, say: Say) -> str:
+    """Split the corpora into sentences; returns the stage's content hash."""
+    corpora = Corpora(configs=run.config.corpus, base=str(run.base))
+    plan = plan_sentences(run.paths.sentences, corpora, run.config.sentences, run.config.seed)
+    return _make(plan, "pipelines.jobs.sentences", run.config.runner, say)
+
+
+def make_vocabulary(run: Run, say: Say) -> str:
+    """Count words and train the vocabulary, or take over the one given."""
+    plan = plan_vocabulary(run.paths.vocab, run.paths.sentences, run.config.vocab)
+    return _make(plan, "pipelines.jobs.word_counts", run.config.runner, say)
+
+
+def make_examples(run: Run, say: Say) -> str:
+    """Write the MLM/NSP examples."""
+    paths, config = run.paths, run.config
+    plan = plan_examples(
+        paths.examples, paths.sentences, paths.vocab, config.examples, config.seed
+    )
+    return _make(plan, "pipelines.jobs.examples", config.runner, say)
+
+
+def train_model(run: Run, say: Say) -> dict[str, Any]:
+    """Train, evaluate and export; returns the results."""
+    paths = run.paths
+    arguments = [
+        f"--examples={paths.examples}",
+        f"--vocab={paths.vocab}",
+        f"--output={paths.model}",
+        f"--seed={run.config.seed}",
+        *train_arguments(run.config.train),
+    ]
+    report = paths.model / "results.json"
+    log = paths.model / "train.log"
+    status = run_child("trainer.pretrain", arguments, log, say)
+    if status:
+        raise _reason(paths.model / "error.json", "training", status, log)
+    results: dict[str, Any] = json.loads(report.read_bytes())
+    return results
+
+
+def train_arguments(config: TrainConfig) -> list[str]:
+    """A training configuration as the trainer's flags."""
+    return [f"--{key}={value}" for key, value in to_table(config).items()]
+
+
+def _make(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) -> str:
+    if is_done(plan):
+        say(f"{plan.stage}: already complete")
+        return read_manifest(plan.path).content_sha256
+    report = plan.path.parent / f"{plan.stage}-report.json"
+    log = plan.path.parent / f"{plan.stage}.log"
+    arguments = [f"--plan={write_plan(plan)}", f"--report={report}", *beam_arguments(runner)]
+    report.unlink(missing_ok=True)
+    status = run_child(module, arguments, log, say)
+    if status:
+        raise _reason(report, f"the {plan.stage} job", status, log)
+    for leftover in (log, report):
+        leftover.unlink()
+    return read_manifest(plan.path).content_sha256
+
+
+def _reason(report: Path, what: str, status: int, log: Path) -> Exception:
+    """The error that a failed child reported, or that it died without one."""
+    try:
+        error = json.loads(report.read_bytes())["error"]
+    except (OSError, ValueError, KeyError):
+        return crash(what, status, log)
+    return error_named(error["type"], error["message"])

@@ -1,0 +1,237 @@
+"""`bertdata verify`: everything in a run's folder is read again and compared.
+
+What a stage must be in itself is `bertdata.verification`'s; here is what holds between stages.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bertdata.errors import BertdataError, VocabularyError
+from bertdata.manifest import FILE_NAME, Manifest, is_complete, read_manifest
+from bertdata.shards import first_line
+from bertdata.verification import (
+    Verified,
+    verify_examples,
+    verify_files,
+    verify_sentences,
+    verify_vocabulary,
+)
+from bertdata.vocabulary import read_vocabulary
+from flows.paths import RunPaths
+from flows.wording import printable
+
+STAGES = ("sentences", "vocab", "examples", "model")
+
+_MODEL_FILES = ("config.json", "model.safetensors", "vocab.txt", "results.json")
+_CHECKS: Mapping[str, Callable[[Path], Verified]] = {
+    "bertdata-sentences": verify_sentences,
+    "bertdata-vocab": verify_vocabulary,
+    "bertdata-examples": verify_examples,
+}
+
+
+def verify(folder: Path) -> list[str]:
+    """Findings about a run's folder or one stage's, one line each; none when all is well."""
+    if not folder.is_dir():
+        findings = [f"{folder}: there is no such folder"]
+    elif any((folder / stage).is_dir() for stage in STAGES):
+        findings = list(_verify_run(RunPaths(folder)))
+    else:
+        findings = list(_verify_stage(folder))
+    return [printable(finding) for finding in findings]
+
+
+def _verify_stage(folder: Path) -> Iterator[str]:
+    if is_complete(folder):
+        try:
+            kind = read_manifest(folder).format
+        except BertdataError as error:
+            yield str(error)
+            return
+        if kind in _CHECKS:
+            yield from _CHECKS[kind](folder).findings
+        elif kind == "bertdata-model":
+            yield from _verify_model(folder)
+        else:
+            yield f"{folder / FILE_NAME}: format is {kind!r}, which this program does not know"
+    elif (folder / "model.safetensors").exists():
+        yield from _verify_model(folder)
+    elif (folder / ".progress").exists():
+        yield f"{folder}: is not complete; the same command continues it"
+    else:
+        yield f"{folder}: holds no stage of a run (no {FILE_NAME})"
+
+
+def _verify_run(paths: RunPaths) -> Iterator[str]:
+    yield from _missing_stages(paths)
+    sentences = _if_there(paths.sentences, verify_sentences)
+    vocab = _if_there(paths.vocab, verify_vocabulary)
+    examples = _if_there(
+        paths.examples, lambda folder: verify_examples(folder, sentences.document_ids)
+    )
+    for stage in (sentences, vocab, examples):
+        yield from stage.findings
+    yield from _check_chain(sentences, vocab, examples)
+    if paths.model.is_dir():
+        yield from _verify_model(paths.model)
+        yield from _check_model_origin(paths.model, vocab, examples)
+
+
+def _missing_stages(paths: RunPaths) -> Iterator[str]:
+    """A stage that is not there is a finding when a later one is."""
+    present = [(paths.output / stage).is_dir() for stage in STAGES]
+    for number, stage in enumerate(STAGES):
+        if not present[number] and any(present[number:]):
+            later = STAGES[present.index(True, number)]
+            yield f"{paths.output / stage}: is missing, though {later}/ was made from it"
+
+
+def _if_there(folder: Path, check: Callable[[Path], Verified]) -> Verified:
+    return check(folder) if folder.is_dir() else Verified(folder=folder)
+
+
+def _check_chain(sentences: Verified, vocab: Verified, examples: Verified) -> Iterator[str]:
+    """Each stage names what it was made from; that must be what lies beside it."""
+    if sentences.manifest:
+        content = sentences.manifest.content_sha256
+        for stage in (vocab, examples):
+            yield from _compare_input(stage, ("sentences", "content_sha256"), content, "sentences/")
+    if vocab.vocabulary:
+        fingerprint, size = vocab.vocabulary.fingerprint, vocab.vocabulary.size
+        where = "vocab/vocab.txt"
+        yield from _compare_input(examples, ("vocabulary", "sha256"), fingerprint, where)
+        yield from _compare_input(examples, ("vocabulary", "size"), size, where)
+        special = vocab.vocabulary.special
+        for name in special.__dataclass_fields__:
+            key = ("vocabulary", "special", name)
+            yield from _compare_input(examples, key, getattr(special, name), where)
+
+
+def _compare_input(stage: Verified, keys: tuple[str, ...], found: Any, where: str) -> Iterator[str]:
+    said = _input(stage.manifest, keys)
+    if said is not None and said != found:
+        name = ".".join(keys)
+        path = stage.folder / FILE_NAME
+        yield f"{path}: was made from {name} {_brief(said)}, {where} has {_brief(found)}"
+
+
+def _input(manifest: Manifest | None, keys: tuple[str, ...]) -> Any:
+    table: Any = manifest.inputs if manifest else None
+    for key in keys:
+        table = table.get(key) if isinstance(table, Mapping) else None
+    return table
+
+
+def _verify_model(folder: Path) -> Iterator[str]:
+    if is_complete(folder):
+        yield from verify_files(folder, "bertdata-model").findings
+    missing = [name for name in _MODEL_FILES if not (folder / name).is_file()]
+    if missing:
+        yield f"{folder}: is not complete (no {missing[0]}); the same command continues it"
+        return
+    yield from _check_weights(folder / "model.safetensors")
+    yield from _check_numbers(folder / "results.json")
+    yield from _check_metrics(folder / "metrics.jsonl")
+    yield from _check_model_vocabulary(folder)
+
+
+def _check_model_vocabulary(folder: Path) -> Iterator[str]:
+    config, problem = _read_json(folder / "config.json")
+    try:
+        size = read_vocabulary(folder / "vocab.txt").size
+    except VocabularyError as error:
+        yield str(error)
+        return
+    if problem:
+        yield problem
+    elif config.get("vocab_size") != size:
+        path = folder / "config.json"
+        yield f"{path}: vocab_size is {config.get('vocab_size')}, vocab.txt has {size} pieces"
+
+
+def _check_model_origin(folder: Path, vocab: Verified, examples: Verified) -> Iterator[str]:
+    """The model's own vocab.txt, and what its run.json says it was trained on."""
+    run, problem = _read_json(folder / "run.json") if (folder / "run.json").exists() else ({}, "")
+    if problem:
+        yield problem
+    said: list[tuple[str, Any, Any, str]] = []
+    if examples.manifest:
+        content = examples.manifest.content_sha256
+        said.append(("run.json", run.get("examples", content), content, "examples/"))
+    if vocab.vocabulary:
+        fingerprint = vocab.vocabulary.fingerprint
+        said.append(("run.json", run.get("vocabulary", fingerprint), fingerprint, "vocab/"))
+        said.append(("vocab.txt", _fingerprint(folder, fingerprint), fingerprint, "vocab/"))
+    for name, value, found, where in said:
+        if value != found:
+            yield f"{folder / name}: belongs to {_brief(value)}, {where} has {_brief(found)}"
+
+
+def _fingerprint(folder: Path, otherwise: str) -> str:
+    try:
+        return read_vocabulary(folder / "vocab.txt").fingerprint
+    except VocabularyError:
+        return otherwise  # said by _check_model_vocabulary
+
+
+def _check_weights(path: Path) -> Iterator[str]:
+    """The outline of a safetensors file: its header, and that the tensors fill the rest exactly."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        header_bytes = struct.unpack("<Q", start)[0] if len(start) == 8 else size
+        if 8 + header_bytes > size:
+            yield f"{path}: is cut short ({size} bytes); train again"
+            return
+        header = file.read(header_bytes)
+    try:
+        tensors = json.loads(header)
+        ends = [entry["data_offsets"][1] for name, entry in tensors.items() if name[:2] != "__"]
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        yield f"{path}: is no safetensors file ({first_line(error)})"
+        return
+    if (wanted := 8 + header_bytes + max(ends, default=0)) != size:
+        yield f"{path}: has {size} bytes, its header says {wanted}"
+
+
+def _check_numbers(path: Path) -> Iterator[str]:
+    results, problem = _read_json(path)
+    if problem:
+        yield problem
+    for name, value in results.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            yield f"{path}: {name} is {value}"
+
+
+def _check_metrics(path: Path) -> Iterator[str]:
+    if not path.is_file():
+        yield f"{path}: missing"
+        return
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            has_step = isinstance(json.loads(line)["step"], int)
+        except (ValueError, TypeError, KeyError):
+            has_step = False
+        if not has_step:
+            yield f"{path}: line {number} is no JSON object with a step"
+            return
+
+
+def _read_json(path: Path) -> tuple[dict[str, Any], str]:
+    """The object in a JSON file, and what is wrong if it is none."""
+    try:
+        table = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        return {}, f"{path}: is damaged ({first_line(error)})"
+    return (table, "") if isinstance(table, dict) else ({}, f"{path}: is no JSON object")
+
+
+def _brief(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 16 else f"{text[:12]}…"

@@ -1,0 +1,135 @@
+"""Jobs as processes of their own: `python -m pipelines.jobs.NAME --plan PLAN --report REPORT …`.
+
+A process gives its memory back, can be killed, and gets the main thread that some runners need.
+All further arguments are Beam's options.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bertdata.errors import BertdataError
+from bertdata.manifest import Manifest, write_manifest
+from bertdata.shards import write_json
+from pipelines.options import make_runner
+from pipelines.progress import (
+    StagePlan,
+    UnitRecord,
+    clear_failures,
+    clear_progress,
+    raise_failure,
+    read_plan,
+    read_records,
+)
+from pipelines.transforms import OpenWorker
+
+REPORT_SECONDS = 2.0
+
+Finish = Callable[[StagePlan, Mapping[int, UnitRecord]], Manifest]
+
+
+def main(open_worker: OpenWorker, finish: Finish, arguments: Sequence[str] | None = None) -> int:
+    """Run one job; 0 done, 1 failed with the reason in the report and on stderr."""
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--plan", type=Path, required=True, help="plan.json of the stage")
+    parser.add_argument("--report", type=Path, required=True, help="JSON file for the outcome")
+    known, beam_options = parser.parse_known_args(arguments)
+    logging.getLogger().setLevel(logging.WARNING)
+    try:
+        manifest = run(read_plan(known.plan), open_worker, finish, beam_options)
+    except BertdataError as error:
+        failure = {"type": type(error).__name__, "message": str(error)}
+        write_json(known.report, {"error": failure})
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    write_json(known.report, {"content_sha256": manifest.content_sha256})
+    return 0
+
+
+def run(
+    plan: StagePlan, open_worker: OpenWorker, finish: Finish, beam_options: Sequence[str]
+) -> Manifest:
+    """Run the units that have no record yet, then finish the stage: its manifest comes last."""
+    clear_failures(plan.path)
+    done = read_records(plan.path)
+    left = [unit for unit in plan.units if unit["unit"] not in done]
+    if left:
+        with _Progress(plan):
+            run_units(plan, left, open_worker, beam_options)
+    raise_failure(plan.path)
+    manifest = finish(plan, read_records(plan.path))
+    write_manifest(plan.path, manifest)
+    clear_progress(plan.path)
+    return manifest
+
+
+def run_units(
+    plan: StagePlan,
+    units: Iterable[Mapping[str, Any]],
+    open_worker: OpenWorker,
+    beam_options: Sequence[str],
+) -> None:
+    """The Beam pipeline of every job: create the units, run them."""
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    from pipelines.transforms import RunUnits
+
+    options = PipelineOptions(list(beam_options))
+    with beam.Pipeline(runner=make_runner(options), options=options) as pipeline:
+        _ = (
+            pipeline
+            | "Units" >> beam.Create([dict(unit) for unit in units], reshuffle=False)
+            | plan.stage.capitalize() >> RunUnits(open_worker, plan.path, plan.spec)
+        )
+
+
+class _Progress:
+    """Prints a line every few seconds while the units run: how many are done, and what is left."""
+
+    def __init__(self, plan: StagePlan) -> None:
+        self._plan = plan
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._report, daemon=True)
+        self._started = time.monotonic()
+        self._at_start = len(read_records(plan.path))
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _report(self) -> None:
+        while not self._stop.wait(REPORT_SECONDS):
+            records = read_records(self._plan.path)
+            seconds = time.monotonic() - self._started
+            print(progress_line(self._plan, records, self._at_start, seconds), flush=True)
+
+
+def progress_line(
+    plan: StagePlan, records: Mapping[int, UnitRecord], at_start: int, seconds: float
+) -> str:
+    """One line: units, what they counted, speed, time left.
+
+    `at_start`: units that an earlier run had finished; `seconds`: since this one began.
+    """
+    total, done = len(plan.units), len(records)
+    parts = [f"{plan.stage}: {done} of {total} parts"]
+    for key in ("documents_written", "examples"):
+        if number := sum(record.counts.get(key, 0) for record in records.values()):
+            parts.append(f"{number:,} {key.split('_')[0]}")
+    if text := sum(record.counts.get("text_bytes", 0) for record in records.values()):
+        parts.append(f"{text / 1e6:,.1f} MB")
+    if done > at_start:
+        left = seconds * (total - done) / (done - at_start)
+        parts.append(f"about {left:.0f} s left")
+    return ", ".join(parts)

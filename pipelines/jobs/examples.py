@@ -1,0 +1,104 @@
+"""The job that makes examples: one pool of documents at a time, spread over its shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from bertdata.config import read_table
+from bertdata.errors import DataError, InputError
+from bertdata.examples import (
+    Documents,
+    ExamplesConfig,
+    create_examples,
+    select_split,
+    tokenize_documents,
+)
+from bertdata.manifest import Manifest, make_manifest
+from bertdata.partitions import split_evenly
+from bertdata.schema import examples_schema
+from bertdata.sentence_files import read_pool
+from bertdata.shards import Shard, write_arrow
+from bertdata.statistics import add_counts, count_examples
+from bertdata.tokenization import SentenceTokenizer
+from bertdata.vocabulary import Vocabulary, read_vocabulary
+from pipelines.jobs.command import main
+from pipelines.progress import StagePlan, UnitRecord
+from pipelines.transforms import Unit, WorkOnUnit
+from vocab.config import VocabConfig
+
+
+def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+    """Load vocabulary and tokenizer once; the function it returns does one group of shards."""
+    vocabulary = read_vocabulary(Path(spec["vocab_folder"]) / "vocab.txt")
+    config = read_table(ExamplesConfig, spec["examples"], "[examples]")
+    vocab = read_table(VocabConfig, spec["vocab"], "[vocab]")
+    tokenizer = SentenceTokenizer(vocabulary, vocab.tokenization)
+    files = [Path(spec["sentences_folder"]) / name for name in spec["sentence_files"]]
+
+    def pools(unit: Unit) -> Iterator[Documents]:
+        for first, end in unit["pools"]:
+            table = read_pool(files, spec["num_partitions"], first, end)
+            table = select_split(table, unit["split"], config.validation_fraction, spec["seed"])
+            yield tokenize_documents(table, tokenizer)
+
+    def make_shards(unit: Unit) -> UnitRecord:
+        passes = config.dupe_factor if unit["split"] == "train" else 1
+        batches = [
+            create_examples(documents, config, vocabulary, spec["seed"], passes)
+            for documents in pools(unit)
+        ]
+        shards = write_shards(folder, unit, batches, vocabulary)
+        counted = [count_examples(batch, vocabulary.special.mask) for batch in batches]
+        counts = {**add_counts(counted), "split": unit["split"]}
+        return UnitRecord(unit=unit["unit"], shards=tuple(shards), counts=counts)
+
+    return make_shards
+
+
+def write_shards(
+    folder: Path, unit: Unit, batches: list[pa.RecordBatch], vocabulary: Vocabulary
+) -> list[Shard]:
+    """One shard with all batches, or one batch cut into several shards."""
+    schema = examples_schema(vocabulary.size)
+    shards = unit["shards"]
+    names = [f"{unit['split']}-{n:05d}-of-{unit['num_shards']:05d}.arrow" for n in shards]
+    if len(names) == 1:
+        return [write_arrow(folder / names[0], schema, batches)]
+    (batch,) = batches
+    bounds = split_evenly(batch.num_rows, len(names))
+    return [
+        write_arrow(folder / name, schema, [batch.slice(start, end - start)])
+        for name, (start, end) in zip(names, bounds)
+    ]
+
+
+def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
+    """Add up the counts of each split. Raises InputError when there is no training example."""
+    if len(records) < len(plan.units):
+        raise DataError(f"{plan.folder} lost files while they were made; run again")
+    counts: dict[str, Any] = {}
+    for split in ("train", "validation"):
+        tables = [
+            {key: value for key, value in record.counts.items() if key != "split"}
+            for _, record in sorted(records.items())
+            if record.counts["split"] == split
+        ]
+        if tables:
+            counts[split] = add_counts(tables)
+    if not counts["train"]["examples"]:
+        raise InputError("the corpus gives no training example: it is too small")
+    shards = [shard for record in records.values() for shard in record.shards]
+    return make_manifest(
+        plan.stage, config=plan.config, inputs=plan.inputs, counts=counts, shards=shards
+    )
+
+
+if __name__ == "__main__":
+    # Workers import this module by its name; nothing that they need may live in __main__.
+    from pipelines.jobs import examples
+
+    raise SystemExit(main(examples.open_worker, examples.finish))

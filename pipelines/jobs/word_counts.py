@@ -1,0 +1,91 @@
+"""The job that counts words, file by file, and trains the vocabulary from the counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from bertdata.config import read_table
+from bertdata.errors import DataError
+from bertdata.manifest import Manifest, make_manifest
+from bertdata.schema import WORD_COUNTS
+from bertdata.sentence_files import iterate_sentences
+from bertdata.shards import Shard, describe_file, open_arrow, write_arrow
+from bertdata.tokenization import save_tokenizer
+from bertdata.vocabulary import Vocabulary, read_vocabulary
+from pipelines.jobs.command import main
+from pipelines.progress import FOLDER, StagePlan, UnitRecord
+from pipelines.transforms import Unit, WorkOnUnit
+from vocab.config import VocabConfig
+from vocab.counting import COUNTS_SCHEMA, count_words, merge_counts
+from vocab.fast import train
+
+
+def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+    """The function that counts the words of one file of sentences."""
+    config = read_table(VocabConfig, spec["vocab"], "[vocab]")
+
+    def count_file(unit: Unit) -> UnitRecord:
+        sentences = iterate_sentences(Path(spec["sentences_folder"]) / unit["file"])
+        counts = merge_counts(count_words(batch, config) for batch in sentences)
+        name = f"{FOLDER}/counts-{unit['unit']:05d}.arrow"
+        shard = write_counts(folder, name, counts)
+        return UnitRecord(unit=unit["unit"], shards=(shard,), counts={"words": counts.num_rows})
+
+    return count_file
+
+
+def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
+    """Merge the counts, train the vocabulary (or take the one given), write all its files."""
+    if len(records) < len(plan.units):
+        raise DataError(f"{plan.folder} lost files while they were made; run again")
+    config = read_table(VocabConfig, plan.spec["vocab"], "[vocab]")
+    shards: list[Shard] = []
+    counts: dict[str, Any] = {}
+    if config.file is not None:
+        vocabulary = read_vocabulary(Path(config.file))
+    else:
+        words = merge_counts(_read_counts(plan.path, records))
+        shards.append(write_counts(plan.path, "word_counts.arrow", words))
+        counts = {"words": sum(words["count"].to_pylist()), "distinct_words": words.num_rows}
+        vocabulary = train(words, config)
+    save_tokenizer(plan.path, vocabulary, config.tokenization)
+    shards += [_describe(plan.path / name, vocabulary) for name in _TOKENIZER_FILES]
+    return make_manifest(
+        plan.stage,
+        config=plan.config,
+        inputs=plan.inputs,
+        counts={**counts, "pieces": vocabulary.size},
+        shards=shards,
+    )
+
+
+def write_counts(folder: Path, name: str, counts: pa.Table) -> Shard:
+    """Write word counts below a stage's folder."""
+    counts = counts.cast(WORD_COUNTS)
+    shard = write_arrow(folder / name, WORD_COUNTS, counts.to_batches())
+    return Shard(path=name, rows=shard.rows, bytes=shard.bytes, sha256=shard.sha256)
+
+
+def _read_counts(folder: Path, records: Mapping[int, UnitRecord]) -> Iterator[pa.Table]:
+    for _, record in sorted(records.items()):
+        for shard in record.shards:
+            with open_arrow(folder / shard.path) as reader:
+                yield reader.read_all().cast(COUNTS_SCHEMA)
+
+
+def _describe(path: Path, vocabulary: Vocabulary) -> Shard:
+    return describe_file(path, rows=vocabulary.size if path.name == "vocab.txt" else 1)
+
+
+_TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
+
+
+if __name__ == "__main__":
+    # Workers import this module by its name; nothing that they need may live in __main__.
+    from pipelines.jobs import word_counts
+
+    raise SystemExit(main(word_counts.open_worker, word_counts.finish))

@@ -1,0 +1,75 @@
+"""Which Beam runner does the work, and with how many processes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from bertdata.config import check_range
+from bertdata.errors import ConfigError
+
+# Reports success with wrong data: it drops branches and what bundles emit at their end.
+_REFUSED = {"dask": "DaskRunner", "daskrunner": "DaskRunner"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunnerConfig:
+    """The `[runner]` table.
+
+    `name`: "direct" (embedded, on this machine) or any Beam runner, such as "FlinkRunner".
+    `workers`: processes of the embedded runner, 0 for one a core; the result is the same for any.
+    `options`: further Beam options, such as ["--flink_master=host:8081"].
+    """
+
+    name: str = "direct"
+    workers: int = 0
+    options: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_range("workers", self.workers, 0, 1024)
+        if (refused := _REFUSED.get(self.name.lower())) is not None:
+            raise ConfigError(
+                f"runner {refused} loses data; use direct, FlinkRunner, SparkRunner or DataflowRunner"
+            )
+
+    @property
+    def num_workers(self) -> int:
+        """Processes of the embedded runner, at least 1."""
+        return self.workers or available_cores()
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def beam_arguments(config: RunnerConfig) -> list[str]:
+    """The Beam command-line options of a runner configuration."""
+    if config.name != "direct":
+        return [f"--runner={config.name}", *config.options]
+    mode = "in_memory" if config.num_workers == 1 else "multi_processing"
+    return [
+        f"--direct_running_mode={mode}",
+        f"--direct_num_workers={config.num_workers}",
+        *config.options,
+    ]
+
+
+def make_runner(options: Any) -> Any:
+    """The runner that Beam's options name; the embedded one when they name none.
+
+    Beam's own default first tries to download a runner; so the embedded one is made by hand, with
+    the options it needs to hand on to its worker processes.
+    """
+    from apache_beam.options.pipeline_options import StandardOptions
+    from apache_beam.portability.api import beam_provision_api_pb2
+    from apache_beam.runners import runner
+    from apache_beam.runners.portability.fn_api_runner import fn_runner
+    from apache_beam.runners.portability.portable_runner import JobServiceHandle
+
+    if (name := options.view_as(StandardOptions).runner) is not None:
+        return runner.create_runner(name)
+    encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
+    info = beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
+    return fn_runner.FnApiRunner(provision_info=fn_runner.ExtendedProvisionInfo(info))

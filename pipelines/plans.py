@@ -1,0 +1,181 @@
+"""What each stage will do, worked out before any worker starts: units of work, configuration, inputs.
+
+A plan depends on the configuration and the inputs alone, never on workers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertdata.config import to_table
+from bertdata.corpus import CorpusConfig, InputFile, InputUnit, list_inputs
+from bertdata.errors import DataError
+from bertdata.examples import ExamplesConfig
+from bertdata.planning import plan_units
+from bertdata.manifest import Manifest, is_complete, read_manifest
+from bertdata.partitions import count_partitions, join_small_partitions, plan_shards
+from bertdata.sentences import SentencesConfig
+from bertdata.shards import sha256_of
+from bertdata.vocabulary import read_vocabulary
+from pipelines.progress import StagePlan
+from vocab.config import VocabConfig
+
+SMALL_UNIT_BYTES = 1 << 20
+LARGE_UNIT_BYTES = 64 << 20
+NUM_UNITS = 64  # aimed at between the two: enough to keep many workers busy
+COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
+COMPRESSION_RATIO = 4  # of text, roughly: only sizes of units and partitions depend on it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Corpora:
+    """The corpora of a run; relative paths start from `base`."""
+
+    configs: tuple[CorpusConfig, ...]
+    base: str
+
+
+def plan_sentences(
+    folder: Path, corpora: Corpora, sentences: SentencesConfig, seed: int
+) -> StagePlan:
+    """Read the list of input files and cut it into units. Raises InputError as `list_inputs`."""
+    inputs = {corpus.name: list_inputs(corpus, Path(corpora.base)) for corpus in corpora.configs}
+    total = sum(text_bytes(file) for files in inputs.values() for file in files)
+    unit_bytes = min(LARGE_UNIT_BYTES, max(SMALL_UNIT_BYTES, total // NUM_UNITS))
+    units = [
+        unit
+        for corpus in corpora.configs
+        for unit in plan_units(corpus, inputs[corpus.name], unit_bytes)
+    ]
+    spec = {
+        "sentences": to_table(sentences),
+        "seed": seed,
+        "num_partitions": count_partitions(total),
+        "num_units": len(units),
+    }
+    return StagePlan(
+        stage="sentences",
+        folder=str(folder),
+        config={
+            "seed": seed,
+            "corpus": [_content_config(corpus) for corpus in corpora.configs],
+            "sentences": to_table(sentences),
+        },
+        inputs={name: [_input_table(file) for file in files] for name, files in inputs.items()},
+        units=tuple(_unit_tables(units)),
+        spec=spec,
+    )
+
+
+def plan_vocabulary(folder: Path, sentences_folder: Path, vocab: VocabConfig) -> StagePlan:
+    """Count the words of each file of sentences; nothing to count when `vocab.file` is given."""
+    if vocab.file is not None:
+        vocab = dataclasses.replace(vocab, size=read_vocabulary(Path(vocab.file)).size)
+        inputs = {"vocabulary": {"sha256": sha256_of(Path(str(vocab.file)))}}
+        names: list[str] = []
+    else:
+        manifest = _finished(sentences_folder, "sentences")
+        inputs = {"sentences": {"content_sha256": manifest.content_sha256}}
+        names = _sentence_files(manifest)
+    config = {key: value for key, value in to_table(vocab).items() if key != "file"}
+    return StagePlan(
+        stage="vocab",
+        folder=str(folder),
+        config={"vocab": config},
+        inputs=inputs,
+        units=tuple({"unit": number, "file": name} for number, name in enumerate(names)),
+        spec={"vocab": to_table(vocab), "sentences_folder": str(sentences_folder)},
+    )
+
+
+def plan_examples(
+    folder: Path,
+    sentences_folder: Path,
+    vocab_folder: Path,
+    examples: ExamplesConfig,
+    seed: int,
+) -> StagePlan:
+    """Join partitions to pools, and pools to groups of shards that are made together."""
+    sentences = _finished(sentences_folder, "sentences")
+    vocab = _finished(vocab_folder, "vocab")
+    vocabulary = read_vocabulary(vocab_folder / "vocab.txt")
+    return StagePlan(
+        stage="examples",
+        folder=str(folder),
+        config={"seed": seed, "examples": to_table(examples)},
+        inputs={
+            "sentences": {"content_sha256": sentences.content_sha256},
+            "vocabulary": {
+                "sha256": vocabulary.fingerprint,
+                "size": vocabulary.size,
+                "special": to_table(vocabulary.special),
+                **vocab.config["vocab"],
+            },
+        },
+        units=tuple(_example_units(sentences, examples)),
+        spec={
+            "seed": seed,
+            "examples": to_table(examples),
+            "vocab": vocab.config["vocab"],
+            "vocab_folder": str(vocab_folder),
+            "sentences_folder": str(sentences_folder),
+            "sentence_files": _sentence_files(sentences),
+            "num_partitions": len(sentences.counts["documents_per_partition"]),
+        },
+    )
+
+
+def text_bytes(file: InputFile) -> int:
+    """About how much text a file holds."""
+    is_compressed = file.name.endswith(COMPRESSED_SUFFIXES)
+    return file.bytes * (COMPRESSION_RATIO if is_compressed else 1)
+
+
+def _example_units(sentences: Manifest, examples: ExamplesConfig) -> list[dict[str, Any]]:
+    per_partition = sentences.counts["documents_per_partition"]
+    groups = plan_shards(join_small_partitions(per_partition), examples.num_shards)
+    units: list[dict[str, Any]] = [
+        {
+            "split": "train",
+            "pools": [list(pool) for pool in group.pools],
+            "shards": list(group.shards),
+            "num_shards": examples.num_shards,
+        }
+        for group in groups
+    ]
+    if examples.validation_fraction:
+        pools = [[0, len(per_partition)]]
+        validation = {"split": "validation", "pools": pools, "shards": [0], "num_shards": 1}
+        # First, as it looks at every file.
+        units.insert(0, validation)
+    return [{"unit": number, **unit} for number, unit in enumerate(units)]
+
+
+def _unit_tables(units: Sequence[InputUnit]) -> list[dict[str, Any]]:
+    """Largest first: units are dealt to workers in turn, so that gives each about the same."""
+    tables = [{"unit": number, "input": to_table(unit)} for number, unit in enumerate(units)]
+    return sorted(tables, key=lambda table: (-units[table["unit"]].bytes, table["unit"]))
+
+
+def _finished(folder: Path, stage: str) -> Manifest:
+    if not is_complete(folder):
+        raise DataError(f"{folder} is not there or not complete; first: bertdata {stage} CONFIG.toml")
+    return read_manifest(folder)
+
+
+def _sentence_files(manifest: Manifest) -> list[str]:
+    return [shard.path for shard in manifest.shards if shard.path.startswith("sentences-")]
+
+
+def _content_config(corpus: CorpusConfig) -> dict[str, Any]:
+    """A corpus without its paths: where it lies changes nothing, and the inputs name the files."""
+    return {key: value for key, value in to_table(corpus).items() if key != "paths"}
+
+
+def _input_table(file: InputFile) -> dict[str, Any]:
+    return {"name": file.name, "bytes": file.bytes, "fingerprint": file.fingerprint}
+

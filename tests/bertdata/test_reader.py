@@ -1,0 +1,285 @@
+"""The reader: order, seeking, ranks, batches, dynamic masks, and what it refuses."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bertdata.collation import ExampleCollator
+from bertdata.errors import ConfigError, DataError
+from bertdata.manifest import read_manifest, write_manifest
+from bertdata.reader import CompactBatch, ExampleReader, permute, to_padded
+from bertdata.schema import examples_schema
+from bertdata.shards import write_arrow
+from tests.example_folder import (
+    Folders,
+    finish,
+    make_rows,
+    make_vocabulary,
+    write_folders,
+    write_shard,
+)
+
+DYNAMIC = {
+    "masking": "dynamic",
+    "masked_lm_prob": 0.15,
+    "max_predictions_per_seq": 20,
+    "whole_word_mask": False,
+}
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    return write_folders(tmp_path)
+
+
+@pytest.fixture
+def reader(folders: Folders) -> ExampleReader:
+    return ExampleReader(folders.examples, folders.vocabulary)
+
+
+@given(size=st.integers(1, 3000), seed=st.integers(0, 2**63), epoch=st.integers(0, 50))
+@settings(max_examples=60, deadline=None)
+def test_every_epoch_is_a_permutation(size: int, seed: int, epoch: int) -> None:
+    images = permute(np.arange(size), size, seed=seed, epoch=epoch)
+    assert np.array_equal(np.sort(images), np.arange(size))
+
+
+def test_order_depends_on_seed_and_epoch_and_is_well_mixed() -> None:
+    size = 10_000
+    orders = [
+        permute(np.arange(size), size, seed=seed, epoch=epoch)
+        for seed, epoch in ((1, 0), (1, 1), (2, 0), (1, 0))
+    ]
+    assert np.array_equal(orders[0], orders[3])
+    for other in orders[1:3]:
+        assert (orders[0] == other).mean() < 0.01
+    correlation = np.corrcoef(np.arange(size), orders[0])[0, 1]
+    assert abs(correlation) < 0.05
+    assert abs(np.diff(np.sort(orders[0][: size // 10])).mean() - 10) < 1
+
+
+def test_order_of_a_huge_split_is_evaluated_in_place() -> None:
+    indexes = np.array([0, 10**12 - 1, 123_456_789_012])
+    images = permute(indexes, 10**12, seed=3, epoch=7)
+    assert len(set(images.tolist())) == 3
+    assert ((images >= 0) & (images < 10**12)).all()
+
+
+def test_one_pass_gives_every_row_as_stored(reader: ExampleReader, folders: Folders) -> None:
+    rows = [row for batch in reader.one_pass(4) for row in _to_rows(batch)]
+    assert rows == [_without_document(row) for row in folders.train]
+
+
+def test_rows_in_any_order_and_repeated(reader: ExampleReader, folders: Folders) -> None:
+    numbers = [36, 0, 12, 12, 25, 5]
+    batch = reader.read(np.array(numbers))
+    assert _to_rows(batch) == [_without_document(folders.train[n]) for n in numbers]
+    assert reader.lengths_of(np.array(numbers)).tolist() == batch.lengths.tolist()
+
+
+def test_no_rows_make_an_empty_batch(reader: ExampleReader) -> None:
+    batch = reader.read(np.array([], dtype=np.int64))
+    assert len(batch.lengths) == 0
+    assert to_padded(batch, pad_id=0)["input_ids"].shape == (0, 0)
+
+
+def test_rows_outside_the_split_are_an_error(reader: ExampleReader) -> None:
+    with pytest.raises(IndexError, match="from 0 to 36"):
+        reader.read(np.array([37]))
+
+
+@pytest.mark.parametrize("position", [0, 5, 36, 37, 100, 3700])
+def test_seeking_equals_reading_on(reader: ExampleReader, position: int) -> None:
+    rows, epochs = reader.rows_at(9, 0, position + 8)
+    sought, sought_epochs = reader.rows_at(9, position, 8)
+    assert np.array_equal(rows[position:], sought)
+    assert np.array_equal(epochs[position:], sought_epochs)
+
+
+@pytest.mark.parametrize("num_ranks", [1, 2, 3, 5, 8])
+def test_ranks_share_every_epoch_exactly(reader: ExampleReader, num_ranks: int) -> None:
+    passes = 3
+    count = -(-passes * reader.num_rows // num_ranks)
+    seen: Counter[tuple[int, int]] = Counter()
+    for rank in range(num_ranks):
+        rows, epochs = reader.rows_at(1, 0, count, rank=rank, num_ranks=num_ranks)
+        seen.update(zip(epochs.tolist(), rows.tolist()))
+    for epoch in range(passes):
+        assert all(seen[epoch, row] == 1 for row in range(reader.num_rows))
+
+
+def test_a_rank_must_be_below_the_number_of_ranks(reader: ExampleReader) -> None:
+    with pytest.raises(ConfigError, match="rank must be from 0 to 1, got 2"):
+        reader.rows_at(0, 0, 1, rank=2, num_ranks=2)
+
+
+def test_padded_batch_has_hugging_face_names(reader: ExampleReader, folders: Folders) -> None:
+    numbers = [3, 30, 7]
+    padded = to_padded(reader.read(np.array(numbers)), pad_id=0, length=32)
+    assert {name: values.dtype for name, values in padded.items()} == dict.fromkeys(
+        ("input_ids", "token_type_ids", "attention_mask", "labels", "next_sentence_label"),
+        np.dtype(np.int64),
+    )
+    for i, number in enumerate(numbers):
+        row = folders.train[number]
+        size = len(row["input_ids"])
+        labels = dict(zip(row["masked_lm_positions"], row["masked_lm_ids"]))
+        assert padded["input_ids"][i].tolist() == row["input_ids"] + [0] * (32 - size)
+        assert padded["attention_mask"][i].tolist() == [1] * size + [0] * (32 - size)
+        assert padded["labels"][i].tolist() == [labels.get(k, -100) for k in range(32)]
+        b_size = size - row["segment_b_start"]
+        expected = [0] * (size - b_size) + [1] * b_size + [0] * (32 - size)
+        assert padded["token_type_ids"][i].tolist() == expected
+        assert padded["next_sentence_label"][i] == row["next_sentence_label"]
+
+
+def test_padding_length_must_hold_the_longest_row(reader: ExampleReader) -> None:
+    batch = reader.read(np.arange(5))
+    assert to_padded(batch, pad_id=0)["labels"].shape[1] == batch.lengths.max()
+    with pytest.raises(ConfigError, match="more than length 7"):
+        to_padded(batch, pad_id=0, length=7)
+
+
+def test_collator_equals_the_reader(reader: ExampleReader, folders: Folders) -> None:
+    collated = ExampleCollator(pad_id=0, length=24)(folders.train[:6])
+    padded = to_padded(reader.read(np.arange(6)), pad_id=0, length=24)
+    assert collated.keys() == padded.keys()
+    for name, values in padded.items():
+        assert np.array_equal(collated[name], values)
+
+
+def test_collator_refuses_rows_without_masks() -> None:
+    rows = make_rows(2, make_vocabulary(50), masked=False)
+    with pytest.raises(DataError, match="carries no masks"):
+        ExampleCollator(pad_id=0)(rows)
+
+
+def test_dynamic_masks_follow_seed_epoch_and_row(tmp_path: Path) -> None:
+    folders = write_folders(tmp_path, config=DYNAMIC)
+    reader = ExampleReader(folders.examples, folders.vocabulary)
+    rows = np.arange(20)
+
+    def masked(rows: np.ndarray, seed: int, epoch: int) -> list[dict[str, object]]:
+        return _to_rows(reader.read(rows, seed=seed, epochs=np.full(len(rows), epoch)))
+
+    first = masked(rows, 1, 0)
+    assert first == masked(rows, 1, 0)
+    assert masked(rows[::-1], 1, 0) == first[::-1]
+    assert masked(rows, 1, 1) != first
+    assert masked(rows, 2, 0) != first
+    for row, original in zip(first, folders.train):
+        restored = list(row["input_ids"])
+        for position, piece in zip(row["masked_lm_positions"], row["masked_lm_ids"]):
+            restored[position] = piece
+        assert restored == original["input_ids"]
+        assert len(row["masked_lm_positions"]) == max(1, round(len(restored) * 0.15))
+
+
+def test_validation_masks_do_not_change_with_the_epoch(tmp_path: Path) -> None:
+    folders = write_folders(tmp_path, config=DYNAMIC)
+    reader = ExampleReader(folders.examples, folders.vocabulary, split="validation")
+    rows = np.arange(9)
+    first = reader.read(rows, seed=1, epochs=np.zeros(9, dtype=np.int64))
+    later = reader.read(rows, seed=1, epochs=np.full(9, 5))
+    assert _to_rows(first) == _to_rows(later)
+
+
+def test_an_empty_split_has_no_order(tmp_path: Path) -> None:
+    folders = write_folders(tmp_path, num_validation=0)
+    reader = ExampleReader(folders.examples, folders.vocabulary, split="validation")
+    assert list(reader.one_pass(4)) == []
+    with pytest.raises(DataError, match="no validation examples"):
+        reader.rows_at(0, 0, 1)
+
+
+def test_another_vocabulary_is_refused(folders: Folders) -> None:
+    with pytest.raises(DataError, match="pass its vocab.txt"):
+        ExampleReader(folders.examples, make_vocabulary(51))
+
+
+def test_a_flipped_byte_is_refused(folders: Folders) -> None:
+    path = folders.examples / "train-00001-of-00003.arrow"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="train-00001.*sha256"):
+        ExampleReader(folders.examples, folders.vocabulary)
+
+
+def test_a_cut_shard_is_refused_without_checksums_too(folders: Folders) -> None:
+    path = folders.examples / "train-00001-of-00003.arrow"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"train-00001.* bytes, the manifest says"):
+        ExampleReader(folders.examples, folders.vocabulary, verify_checksums=False)
+
+
+def test_a_missing_shard_is_refused(folders: Folders) -> None:
+    (folders.examples / "train-00002-of-00003.arrow").unlink()
+    with pytest.raises(DataError, match="train-00002.* is missing"):
+        ExampleReader(folders.examples, folders.vocabulary)
+
+
+def test_a_folder_without_a_manifest_is_refused(folders: Folders) -> None:
+    (folders.examples / "manifest.json").unlink()
+    with pytest.raises(DataError, match="not complete"):
+        ExampleReader(folders.examples, folders.vocabulary)
+
+
+def test_another_stage_is_refused(folders: Folders) -> None:
+    manifest = replace(read_manifest(folders.examples), format="bertdata-sentences")
+    write_manifest(folders.examples, manifest)
+    with pytest.raises(DataError, match="holds bertdata-sentences"):
+        ExampleReader(folders.examples, folders.vocabulary)
+
+
+def test_another_schema_version_is_refused(folders: Folders) -> None:
+    schema = examples_schema(50).with_metadata({"bertdata.version": "99"})
+    table = pa.Table.from_pylist(make_rows(3, folders.vocabulary), schema=schema)
+    shard = write_arrow(folders.examples / "train-0.arrow", schema, table.to_batches())
+    finish(folders, [shard], {})
+    with pytest.raises(DataError, match="format version 99"):
+        ExampleReader(folders.examples, folders.vocabulary)
+
+
+def test_ids_outside_the_vocabulary_are_refused(folders: Folders) -> None:
+    rows = make_rows(3, folders.vocabulary)
+    rows[1]["input_ids"][1] = 50
+    finish(folders, [write_shard(folders, "train-0.arrow", rows)], {})
+    with pytest.raises(DataError, match="piece id 50, the vocabulary has 50 pieces"):
+        ExampleReader(folders.examples, folders.vocabulary)
+
+
+def test_a_wrong_row_count_is_refused(folders: Folders) -> None:
+    shard = write_shard(folders, "train-0.arrow", make_rows(3, folders.vocabulary))
+    finish(folders, [replace(shard, rows=4)], {})
+    with pytest.raises(DataError, match="has 3 rows, the manifest says 4"):
+        ExampleReader(folders.examples, folders.vocabulary)
+
+
+def _to_rows(batch: CompactBatch) -> list[dict[str, object]]:
+    """The rows of a batch, under the names of the columns."""
+    return [_to_row(batch, i) for i in range(len(batch.lengths))]
+
+
+def _to_row(batch: CompactBatch, i: int) -> dict[str, object]:
+    pieces = slice(batch.offsets[i], batch.offsets[i + 1])
+    masked = slice(batch.masked_offsets[i], batch.masked_offsets[i + 1])
+    return {
+        "input_ids": batch.input_ids[pieces].tolist(),
+        "segment_b_start": int(batch.segment_b_starts[i]),
+        "masked_lm_positions": batch.masked_positions[masked].tolist(),
+        "masked_lm_ids": batch.masked_ids[masked].tolist(),
+        "next_sentence_label": int(batch.next_sentence_labels[i]),
+    }
+
+
+def _without_document(row: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in row.items() if name != "document_id"}

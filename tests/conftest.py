@@ -1,0 +1,21 @@
+"""What all tests share: where the real corpora lie, and how hypothesis works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+# The first call of compiled code takes a second; and no test here is about time.
+hypothesis.settings.register_profile("bertdata", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("bertdata")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real corpora and reference results beside the checkout."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real corpora at {folder}")
+    return folder

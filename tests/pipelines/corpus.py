@@ -1,0 +1,58 @@
+"""A small corpus on disk and the plans of its stages, for the tests of jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bertdata.corpus import CorpusConfig
+from bertdata.examples import ExamplesConfig
+from bertdata.sentences import SentencesConfig
+from pipelines.plans import Corpora, plan_examples, plan_sentences, plan_vocabulary
+from pipelines.progress import StagePlan
+from vocab.config import VocabConfig
+
+WORDS = "the a river city small old Dr. Smith lives near Mr. Brown walked home often.".split()
+
+
+def write_books(folder: Path, number: int = 40) -> None:
+    """Small books whose sentences differ from each other."""
+    folder.mkdir(parents=True)
+    for book in range(number):
+        sentences = [
+            " ".join(WORDS[(book * 7 + line * 5 + word * 3) % len(WORDS)] for word in range(9)) + "."
+            for line in range(12)
+        ]
+        (folder / f"book-{book:02d}.txt").write_text("\n".join(sentences) + "\n\nThe end.\n")
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Plans over one corpus folder and one output folder."""
+
+    corpus: Path
+    output: Path
+    seed: int = 1
+    examples_config: ExamplesConfig = field(
+        default_factory=lambda: ExamplesConfig(
+            max_seq_length=32, dupe_factor=2, validation_fraction=0.2, num_shards=3
+        )
+    )
+
+    def sentences(self) -> StagePlan:
+        corpus = CorpusConfig(name="books", format="text", paths=("*.txt",))
+        corpora = Corpora(configs=(corpus,), base=str(self.corpus))
+        return plan_sentences(self.output / "sentences", corpora, SentencesConfig(), self.seed)
+
+    def vocabulary(self, config: VocabConfig | None = None) -> StagePlan:
+        config = config or VocabConfig(size=60)
+        return plan_vocabulary(self.output / "vocab", self.output / "sentences", config)
+
+    def examples(self) -> StagePlan:
+        return plan_examples(
+            self.output / "examples",
+            self.output / "sentences",
+            self.output / "vocab",
+            self.examples_config,
+            self.seed,
+        )

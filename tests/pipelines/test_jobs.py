@@ -1,0 +1,253 @@
+"""Whole jobs on a small corpus: the same bytes for any workers, after kills, and in plain loops."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from bertdata.errors import BertdataError, ConfigError, DataError, InputError
+from bertdata.manifest import Manifest, read_manifest
+from bertdata.sentence_files import iterate_sentences
+from bertdata.sentences import load_splitter
+from bertdata.vocabulary import read_vocabulary
+from pipelines.jobs import command, examples, sentences, word_counts
+from pipelines.options import RunnerConfig, beam_arguments
+from pipelines.progress import StagePlan, UnitRecord, is_done, read_records, write_plan, write_record
+from tests.pipelines.corpus import Stages, write_books
+from vocab.config import VocabConfig
+
+
+@pytest.fixture(scope="module")
+def books(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus") / "books"
+    write_books(folder)
+    return folder
+
+
+def make(plan: StagePlan, job: object, workers: int = 1) -> Manifest:
+    write_plan(plan)
+    options = beam_arguments(RunnerConfig(workers=workers))
+    return command.run(plan, job.open_worker, job.finish, options)  # type: ignore[attr-defined]
+
+
+def make_all(stages: Stages, workers: int = 1) -> list[str]:
+    return [
+        make(stages.sentences(), sentences, workers).content_sha256,
+        make(stages.vocabulary(), word_counts, workers).content_sha256,
+        make(stages.examples(), examples, workers).content_sha256,
+    ]
+
+
+@pytest.fixture(scope="module")
+def finished(books: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Stages, list[str]]:
+    stages = Stages(books, tmp_path_factory.mktemp("finished"))
+    return stages, make_all(stages)
+
+
+def test_two_workers_write_the_same_bytes(
+    books: Path, finished: tuple[Stages, list[str]], tmp_path: Path
+) -> None:
+    assert make_all(Stages(books, tmp_path), workers=2) == finished[1]
+
+
+def test_another_seed_writes_others(
+    books: Path, finished: tuple[Stages, list[str]], tmp_path: Path
+) -> None:
+    hashes = make_all(Stages(books, tmp_path, seed=2))
+    assert hashes[1] == finished[1][1]  # words are counted, whatever the seed
+    assert hashes[2] != finished[1][2]
+
+
+def test_sentences_are_punkts(finished: tuple[Stages, list[str]], books: Path) -> None:
+    stages, _ = finished
+    splitter = load_splitter("english")
+    expected = sorted(s for book in books.iterdir() for s in splitter.split(book.read_text()))
+    folder = stages.output / "sentences"
+    found = [s for f in folder.glob("sentences-*") for b in iterate_sentences(f) for s in b.to_pylist()]
+    assert sorted(found) == expected
+    assert "Smith Mr. home" in " ".join(found)
+
+
+def test_the_folder_holds_what_the_manifest_says(finished: tuple[Stages, list[str]]) -> None:
+    stages, _ = finished
+    for stage in ("sentences", "vocab", "examples"):
+        folder = stages.output / stage
+        manifest = read_manifest(folder)
+        names = {path.name for path in folder.iterdir()}
+        assert names == {"manifest.json", *(shard.path for shard in manifest.shards)}
+    assert {f"train-0000{n}-of-00003.arrow" for n in range(3)} < names
+    assert "validation-00000-of-00001.arrow" in names
+    counts = manifest.counts
+    assert counts["train"]["examples"] > 40
+    assert counts["validation"]["examples"] > 0
+    assert manifest.inputs["vocabulary"]["size"] == 60
+
+
+def test_train_and_validation_share_no_document(finished: tuple[Stages, list[str]]) -> None:
+    stages, _ = finished
+
+    def ids(split: str) -> set[int]:
+        files = (stages.output / "examples").glob(f"{split}-*")
+        tables = [pa.ipc.open_file(file).read_all() for file in files]
+        return {i for table in tables for i in table["document_id"].to_pylist()}
+
+    assert ids("train")
+    assert ids("validation")
+    assert not ids("train") & ids("validation")
+
+
+def test_a_finished_stage_is_done_and_a_foreign_one_refused(
+    finished: tuple[Stages, list[str]], books: Path
+) -> None:
+    stages, _ = finished
+    assert is_done(stages.sentences())
+    assert is_done(stages.examples())
+    with pytest.raises(ConfigError, match="seed was 1, now 9"):
+        is_done(Stages(books, stages.output, seed=9).sentences())
+
+
+def test_finished_units_are_not_done_again(
+    finished: tuple[Stages, list[str]], books: Path, tmp_path: Path
+) -> None:
+    plan = Stages(books, tmp_path).sentences()
+    write_plan(plan)
+    work = sentences.open_worker(plan.path, plan.spec)
+    first = work(plan.units[0])
+    write_record(plan.path, first)
+    times = {shard.path: (plan.path / shard.path).stat().st_mtime_ns for shard in first.shards}
+    assert make(plan, sentences).content_sha256 == finished[1][0]
+    assert all((plan.path / name).stat().st_mtime_ns == at for name, at in times.items())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_kill_and_rerun_end_with_the_same_bytes(
+    workers: int, finished: tuple[Stages, list[str]], books: Path, tmp_path: Path
+) -> None:
+    stages = Stages(books, tmp_path)
+    make(stages.sentences(), sentences)
+    make(stages.vocabulary(), word_counts)
+    plan = stages.examples()
+    arguments = [
+        f"--plan={write_plan(plan)}",
+        f"--report={tmp_path / 'report.json'}",
+        *beam_arguments(RunnerConfig(workers=workers)),
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines.jobs.examples", *arguments], start_new_session=True
+    )
+    while not read_records(plan.path) and process.poll() is None:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert make(plan, examples, workers).content_sha256 == finished[1][2]
+
+
+def test_one_worker_reads_many_pools_into_one_shard(
+    finished: tuple[Stages, list[str]], books: Path, tmp_path: Path
+) -> None:
+    stages, _ = finished
+    plan = stages.examples()
+    unit = {"unit": 1, "split": "train", "pools": [[0, 1], [0, 1]], "shards": [0], "num_shards": 1}
+    record = examples.open_worker(tmp_path, plan.spec)(unit)
+    whole = {**unit, "pools": [[0, 1]]}
+    once = examples.open_worker(tmp_path / "once", plan.spec)(whole)
+    assert record.counts["examples"] == 2 * once.counts["examples"]
+    assert [shard.rows for shard in record.shards] == [record.counts["examples"]]
+
+
+def test_a_given_vocabulary_is_taken_over(
+    finished: tuple[Stages, list[str]], books: Path, tmp_path: Path
+) -> None:
+    given = tmp_path / "given.txt"
+    given.write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\n.\n")
+    plan = Stages(books, tmp_path).vocabulary(VocabConfig(file=str(given)))
+    manifest = make(plan, word_counts)
+    assert manifest.counts == {"pieces": 7}
+    assert read_vocabulary(tmp_path / "vocab" / "vocab.txt").size == 7
+    assert manifest.config["vocab"]["size"] == 7
+
+
+def test_stages_ask_for_those_before(books: Path, tmp_path: Path) -> None:
+    stages = Stages(books, tmp_path)
+    with pytest.raises(DataError, match=r"first: bertdata sentences CONFIG\.toml"):
+        stages.vocabulary()
+    with pytest.raises(DataError, match="first: bertdata sentences"):
+        stages.examples()
+
+
+def test_an_empty_corpus_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "a.txt").write_text(" \n")
+    with pytest.raises(InputError, match=r"no document to use \(rejected: 1 empty\)"):
+        make(Stages(tmp_path / "books", tmp_path).sentences(), sentences)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_unit_that_fails_ends_the_job_with_its_own_error(workers: int, tmp_path: Path) -> None:
+    books = tmp_path / "books"
+    write_books(books, 5)
+    plan = Stages(books, tmp_path).sentences()
+    (books / "book-03.txt").unlink()  # after the plan: vanished while the job runs
+    with pytest.raises(InputError, match=r"book-03\.txt"):
+        make(plan, sentences, workers)
+    assert not (plan.path / "manifest.json").exists()
+    write_books(tmp_path / "again", 5)
+    (tmp_path / "again" / "book-03.txt").rename(books / "book-03.txt")
+    assert make(plan, sentences).counts["documents_written"] == 5
+
+
+def test_the_command_reports_and_exits(
+    books: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = Stages(books, tmp_path).sentences()
+    report = tmp_path / "report.json"
+    arguments = [f"--plan={write_plan(plan)}", f"--report={report}"]
+    options = beam_arguments(RunnerConfig(workers=1))
+    work, finish = sentences.open_worker, sentences.finish
+    assert command.main(work, finish, [*arguments, *options]) == 0
+    assert len(json.loads(report.read_text())["content_sha256"]) == 64
+    vocabulary = Stages(books, tmp_path).vocabulary(VocabConfig(size=5000))
+    arguments[0] = f"--plan={write_plan(vocabulary)}"
+    work, finish = word_counts.open_worker, word_counts.finish
+    assert command.main(work, finish, [*arguments, *options]) == 1
+    error = json.loads(report.read_text())["error"]
+    assert error["type"] == "VocabularyError"
+    assert error["message"] in capsys.readouterr().err
+
+
+def test_lost_files_are_noticed(finished: tuple[Stages, list[str]]) -> None:
+    stages, _ = finished
+    with pytest.raises(DataError, match="lost files"):
+        examples.finish(stages.examples(), {})
+    with pytest.raises(DataError, match="lost files"):
+        word_counts.finish(stages.vocabulary(), {})
+
+
+def test_a_corpus_without_training_examples_is_refused(finished: tuple[Stages, list[str]]) -> None:
+    plan = finished[0].examples()
+    counts = {"examples": 0}
+    records = {
+        unit["unit"]: UnitRecord(
+            unit=unit["unit"], shards=(), counts={**counts, "split": unit["split"]}
+        )
+        for unit in plan.units
+    }
+    with pytest.raises(BertdataError, match="no training example"):
+        examples.finish(plan, records)
+
+
+def test_progress_says_how_far_it_is(finished: tuple[Stages, list[str]]) -> None:
+    plan = finished[0].sentences()
+    counts = {"documents_written": 1200, "text_bytes": 3_000_000}
+    record = UnitRecord(unit=0, shards=(), counts=counts)
+    line = command.progress_line(plan, {0: record}, at_start=0, seconds=2.0)
+    assert line.startswith(f"sentences: 1 of {len(plan.units)} parts, 1,200 documents, 3.0 MB")
+    assert "left" in line

@@ -1,0 +1,112 @@
+"""Stages while they are made: what is finished stays, what differs is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from bertdata.errors import ConfigError, InputError
+from bertdata.manifest import make_manifest, write_manifest
+from bertdata.shards import describe_file
+from pipelines.progress import (
+    StagePlan,
+    UnitRecord,
+    clear_failures,
+    clear_progress,
+    describe_differences,
+    error_named,
+    has_failed,
+    is_done,
+    raise_failure,
+    read_plan,
+    read_records,
+    write_failure,
+    write_plan,
+    write_record,
+)
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> StagePlan:
+    return StagePlan(
+        stage="examples",
+        folder=str(tmp_path),
+        config={"seed": 1, "examples": {"max_seq_length": 128}},
+        inputs={"files": [{"name": "a", "bytes": 1}]},
+        units=({"unit": 0}, {"unit": 1}),
+        spec={},
+    )
+
+
+def _finish(plan: StagePlan) -> None:
+    (plan.path / "a.arrow").write_text("a")
+    shard = describe_file(plan.path / "a.arrow", rows=1)
+    manifest = make_manifest(
+        "examples", config=plan.config, inputs=plan.inputs, counts={}, shards=[shard]
+    )
+    write_manifest(plan.path, manifest)
+
+
+def test_a_plan_comes_back_as_written(plan: StagePlan) -> None:
+    assert read_plan(write_plan(plan)) == plan
+
+
+def test_a_record_counts_while_its_files_are_there(plan: StagePlan) -> None:
+    (plan.path / "a.arrow").write_text("a")
+    shard = describe_file(plan.path / "a.arrow", rows=1)
+    record = UnitRecord(unit=1, shards=(shard,), counts={"n": 1})
+    write_record(plan.path, record)
+    assert read_records(plan.path) == {1: record}
+    (plan.path / "a.arrow").write_text("other")
+    assert read_records(plan.path) == {}
+
+
+def test_failures_come_back_with_their_type(plan: StagePlan) -> None:
+    assert not has_failed(plan.path)
+    write_failure(plan.path, 5, ConfigError("later"))
+    write_failure(plan.path, 3, InputError("first"))
+    assert has_failed(plan.path)
+    with pytest.raises(InputError, match="first"):
+        raise_failure(plan.path)
+    clear_failures(plan.path)
+    raise_failure(plan.path)
+    assert type(error_named("NoSuchError", "x")).__name__ == "BertdataError"
+
+
+def test_done_means_same_inputs_same_configuration_and_all_files(plan: StagePlan) -> None:
+    assert not is_done(plan)
+    _finish(plan)
+    assert is_done(plan)
+    (plan.path / "a.arrow").unlink()
+    assert not is_done(plan)
+    assert not (plan.path / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_another_configuration_is_refused_by_name(plan: StagePlan, finished: bool) -> None:
+    if finished:
+        _finish(plan)
+    else:
+        write_plan(plan)
+    other = dataclasses.replace(plan, config={"seed": 1, "examples": {"max_seq_length": 512}})
+    with pytest.raises(ConfigError, match=r"examples\.max_seq_length was 128, now 512"):
+        is_done(other)
+    other = dataclasses.replace(plan, inputs={"files": [{"name": "a", "bytes": 2}]})
+    with pytest.raises(ConfigError, match="files was"):
+        is_done(other)
+
+
+def test_other_units_start_afresh(plan: StagePlan) -> None:
+    write_plan(plan)
+    write_record(plan.path, UnitRecord(unit=0, shards=(), counts={}))
+    assert not is_done(dataclasses.replace(plan, units=({"unit": 0},)))
+    assert read_records(plan.path) == {}
+    clear_progress(plan.path)
+    assert list(plan.path.iterdir()) == []
+
+
+def test_long_differences_are_not_spelled_out() -> None:
+    assert describe_differences({"a": list(range(9))}, {"a": [1]}) == ["a differ"]
+    assert describe_differences({"a": 1}, {"b": 1}) == ["a was 1, now null", "b was null, now 1"]

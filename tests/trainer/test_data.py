@@ -1,0 +1,80 @@
+"""Batches by step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+
+from bertdata.reader import ExampleReader, to_padded
+from tests.example_folder import write_folders
+from trainer.data import TrainBatch, TrainBatches, to_tensors, validation_batches
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> ExampleReader:
+    folders = write_folders(tmp_path)
+    return ExampleReader(folders.examples, folders.vocabulary)
+
+
+def rows_of(batch: TrainBatch) -> list[tuple[int, ...]]:
+    return [tuple(row) for row in batch.input_ids_BL.tolist()]
+
+
+def test_tensors_say_the_same_as_the_padded_batch(reader: ExampleReader) -> None:
+    compact = reader.batch_at(1, 0, 6)
+    batch, padded = to_tensors(compact, pad_id=0), to_padded(compact, pad_id=0)
+    labels_BL = torch.full_like(batch.input_ids_BL, -100)
+    labels_BL.view(-1)[batch.masked_places_N] = batch.masked_ids_N
+    assert labels_BL.tolist() == padded["labels"].tolist()
+    assert batch.input_ids_BL.tolist() == padded["input_ids"].tolist()
+    assert batch.token_type_ids_BL.tolist() == padded["token_type_ids"].tolist()
+    assert batch.real_BL is not None
+    assert batch.real_BL.tolist() == padded["attention_mask"].astype(bool).tolist()
+    assert batch.num_tokens == padded["attention_mask"].sum()
+
+
+def test_rows_of_one_length_have_no_padding_mask(reader: ExampleReader) -> None:
+    assert to_tensors(reader.batch_at(1, 0, 1), pad_id=0).real_BL is None
+
+
+def test_any_step_can_be_asked_for(reader: ExampleReader) -> None:
+    forward = TrainBatches(reader, batch_size=4, seed=5, window=3)
+    backward = TrainBatches(reader, batch_size=4, seed=5, window=3)
+    ahead = [rows_of(forward.batch_at(step)) for step in range(20)]
+    assert ahead == [rows_of(backward.batch_at(step)) for step in reversed(range(20))][::-1]
+
+
+def test_grouping_by_length_pads_less_and_drops_nothing(reader: ExampleReader) -> None:
+    plain = TrainBatches(reader, batch_size=4, seed=5)
+    grouped = TrainBatches(reader, batch_size=4, seed=5, window=8)
+
+    def rows_and_places(batches: TrainBatches) -> tuple[Counter[tuple[int, ...]], int]:
+        taken = [batches.batch_at(step) for step in range(8)]
+        stripped = [
+            tuple(row[:n])
+            for batch in taken
+            for row, n in zip(rows_of(batch), _lengths(batch), strict=True)
+        ]
+        return Counter(stripped), sum(batch.input_ids_BL.numel() for batch in taken)
+
+    plain_rows, plain_places = rows_and_places(plain)
+    grouped_rows, grouped_places = rows_and_places(grouped)
+    assert plain_rows == grouped_rows
+    assert grouped_places < plain_places
+
+
+def test_validation_is_seen_once(tmp_path: Path) -> None:
+    folders = write_folders(tmp_path)
+    reader = ExampleReader(folders.examples, folders.vocabulary, split="validation")
+    sizes = [len(batch.next_sentence_labels_B) for batch in validation_batches(reader, 4, 0)]
+    assert sizes == [4, 4, 1]
+
+
+def _lengths(batch: TrainBatch) -> list[int]:
+    if batch.real_BL is None:
+        return [batch.input_ids_BL.shape[1]] * len(batch.input_ids_BL)
+    lengths: list[int] = batch.real_BL.sum(dim=1).tolist()
+    return lengths

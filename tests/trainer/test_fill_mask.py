@@ -1,0 +1,85 @@
+"""Masks in a text are filled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import BertWordPieceTokenizer
+
+from bertdata.errors import ConfigError, DataError
+from bertdata.shards import write_json
+from bertdata.vocabulary import SPECIAL_PIECES, Vocabulary, write_vocabulary
+from tests.trainer.test_model import make_model
+from trainer.export import export_model
+from trainer.fill_mask import MaskFiller, main
+
+PIECES = (*SPECIAL_PIECES, "the", "capital", "of", "france", "is", "paris", ".", "##s", "é")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A model that always says "paris", and next to it "the"."""
+    write_vocabulary(tmp_path / "vocab" / "vocab.txt", Vocabulary(PIECES))
+    model = make_model(vocab_size=len(PIECES))
+    with torch.no_grad():
+        model.output_bias[PIECES.index("paris")] = 9.0
+        model.output_bias[PIECES.index("the")] = 5.0
+    export_model(model, tmp_path / "model", vocab=tmp_path / "vocab")
+    return tmp_path / "model"
+
+
+def test_the_likeliest_pieces_in_order(folder: Path) -> None:
+    (guesses,) = MaskFiller(folder).fill("The capital of France is [MASK].")
+    assert len(guesses) == 5
+    assert [guess.piece for guess in guesses[:2]] == ["paris", "the"]
+    probabilities = [guess.probability for guess in guesses]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert 0.9 < probabilities[0] < 1
+
+
+def test_every_mask_is_filled(folder: Path) -> None:
+    assert len(MaskFiller(folder).fill("[MASK] capital[MASK]s of [MASK]", top=2)) == 3
+
+
+def test_tokenizer_json_comes_first(folder: Path) -> None:
+    plain = MaskFiller(folder)
+    write_json(folder / "tokenizer_config.json", {"do_lower_case": False})
+    cased = MaskFiller(folder)
+    tokenizer = BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    text = "The [MASK]"
+    assert MaskFiller(folder).fill(text) == plain.fill(text)
+    assert cased.fill(text) != plain.fill(text)
+
+
+def test_texts_that_cannot_be_filled(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"the text has no \[MASK\]: 'the capital'"):
+        MaskFiller(folder).fill("the capital")
+    with pytest.raises(ConfigError, match="the text has 33 pieces, the model reads at most 24"):
+        MaskFiller(folder).fill("[MASK]" + " the" * 30)
+
+
+def test_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--model", str(folder), "[MASK] of [MASK].", "--top=1"]) == 0
+    lines = capsys.readouterr().out.split()
+    assert lines[1::2] == ["paris", "paris"]
+    assert main(["--model", str(folder), "no mask"]) == 2
+    assert main(["--model", str(folder / "none"), "[MASK]"]) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert errors[0].startswith("error: the text has no [MASK]")
+    assert "holds no whole model" in errors[1]
+
+
+def test_a_damaged_model_is_refused(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-50])
+    with pytest.raises(DataError, match="holds no whole model"):
+        MaskFiller(folder)
+    weights.write_bytes(whole)
+    config = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(config.replace('"hidden_size": 16', '"hidden_size": 18'))
+    with pytest.raises(DataError, match="does not fit"):
+        MaskFiller(folder)

@@ -1,0 +1,66 @@
+"""The chunked decoder loss equals the plain one; the batch losses are divided rightly."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from trainer.losses import DecoderLoss, LossSums
+
+
+def make_inputs(n: int, v: int = 41, d: int = 8) -> tuple[torch.Tensor, ...]:
+    torch.manual_seed(n)
+    parameters = (torch.randn(n, d), torch.randn(v, d), torch.randn(v))
+    return (*(p.requires_grad_() for p in parameters), torch.randint(v, (n,)))
+
+
+def gradients(loss: torch.Tensor, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return torch.autograd.grad(loss * 0.37, inputs[:3])
+
+
+@pytest.mark.parametrize("n", [1, 255, 256, 257, 700])
+def test_loss_and_gradients_equal_plain_cross_entropy(n: int) -> None:
+    inputs = make_inputs(n)
+    features, weight, bias, labels = inputs
+    chunked = DecoderLoss()(*inputs)
+    plain = functional.cross_entropy(
+        functional.linear(features, weight, bias), labels, reduction="sum"
+    )
+    torch.testing.assert_close(chunked, plain, rtol=1e-6, atol=1e-6)
+    for ours, theirs in zip(gradients(chunked, inputs), gradients(plain, inputs), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_kept_memory_does_not_leak_from_batch_to_batch() -> None:
+    decoder_loss = DecoderLoss()
+    large, small = make_inputs(300), make_inputs(20)
+    before = decoder_loss(*small).item()
+    decoder_loss(*large)
+    assert decoder_loss(*small).item() == before
+
+
+def test_a_batch_without_predictions_costs_nothing() -> None:
+    inputs = make_inputs(0)
+    loss = DecoderLoss()(*inputs)
+    assert loss.item() == 0
+    assert all(not g.any() for g in gradients(loss, inputs))
+
+
+def test_bfloat16_is_near() -> None:
+    inputs = make_inputs(500)
+    exact = DecoderLoss()(*inputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = DecoderLoss()(*inputs)
+    assert rough.dtype == torch.float32
+    assert rough.item() == pytest.approx(exact.item(), rel=0.01)
+    for ours, theirs in zip(gradients(rough, inputs), gradients(exact, inputs), strict=True):
+        assert functional.cosine_similarity(ours.flatten(), theirs.flatten(), dim=0) > 0.999
+
+
+def test_each_loss_is_divided_by_its_own_count() -> None:
+    sums = LossSums(
+        mlm=torch.tensor(12.0), nsp=torch.tensor(3.0), num_masked=6, num_sequences=4
+    )
+    assert sums.total(next_sentence=True).item() == 2.75
+    assert sums.total(next_sentence=False).item() == 2.0

@@ -1,0 +1,94 @@
+"""The model: published sizes, start, masked-only head, padding."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from trainer.config import ModelConfig, TrainConfig, model_config
+from trainer.model import Bert, activate, set_sinusoidal_positions, set_unigram_bias
+
+
+def make_model(**values: int | float) -> Bert:
+    shape: dict[str, int | float] = {
+        "vocab_size": 50,
+        "hidden_size": 16,
+        "num_layers": 2,
+        "num_heads": 2,
+        "intermediate_size": 32,
+        "max_positions": 24,
+        "dropout": 0.0,
+    }
+    torch.manual_seed(0)
+    return Bert(ModelConfig(**{**shape, **values}))  # type: ignore[arg-type]
+
+
+# transformers' BertForPreTraining; the encoders alone are Google's 4.4, 11.3, 29.1, 41.7, 110.1, 335.1 M.
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [("tiny", 4.4), ("mini", 11.2), ("small", 29.1), ("medium", 41.7), ("base", 110.1)],
+)
+def test_parameter_counts(name: str, millions: float) -> None:
+    config = model_config(TrainConfig(model=name), vocab_size=30522, pad_id=0)
+    with torch.device("meta"):
+        model = Bert(config)
+    assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(millions, abs=0.1)
+
+
+def test_masked_only_head_equals_the_full_head() -> None:
+    model = make_model().eval()
+    hidden_BLD = model.encode(torch.randint(50, (3, 20)), torch.zeros(3, 20, dtype=torch.long), None)
+    places_N = torch.tensor([2, 19, 25, 59])
+    full_NV = model.mlm_logits(hidden_BLD).flatten(0, 1)[places_N]
+    only_NV = model.mlm_logits(hidden_BLD.flatten(0, 1)[places_N])
+    torch.testing.assert_close(only_NV, full_NV, rtol=1e-6, atol=1e-6)
+
+
+def test_padding_changes_nothing() -> None:
+    model = make_model().eval()
+    ids_BL, segments_BL = torch.randint(50, (2, 12)), torch.zeros(2, 12, dtype=torch.long)
+    plain = model.encode(ids_BL, segments_BL, None)
+    real_BL = torch.arange(20).expand(2, 20) < 12
+    padded_ids = torch.cat([ids_BL, torch.full((2, 8), 7)], dim=1)
+    padded = model.encode(padded_ids, torch.zeros(2, 20, dtype=torch.long), real_BL)
+    torch.testing.assert_close(padded[:, :12], plain, rtol=1e-6, atol=1e-6)
+
+
+def test_losses_start_at_chance() -> None:
+    model = make_model(vocab_size=5000, hidden_size=128, num_heads=2).eval()
+    hidden_BLD = model.encode(
+        torch.randint(5000, (8, 24)), torch.zeros(8, 24, dtype=torch.long), None
+    )
+    mlm_logits, nsp_logits = model.mlm_logits(hidden_BLD), model.nsp_logits(hidden_BLD)
+    mlm = torch.nn.functional.cross_entropy(mlm_logits.flatten(0, 1), torch.randint(5000, (192,)))
+    nsp = torch.nn.functional.cross_entropy(nsp_logits, torch.arange(8) % 2)
+    assert mlm.item() == pytest.approx(math.log(5000), abs=0.1)
+    assert nsp.item() == pytest.approx(math.log(2), abs=0.02)
+
+
+def test_sinusoidal_positions_have_the_usual_size_and_see_nearness() -> None:
+    model = make_model(hidden_size=64, max_positions=128)
+    set_sinusoidal_positions(model)
+    weight_LD = model.embeddings.position.weight
+    assert weight_LD.std().item() == pytest.approx(0.02, rel=0.3)
+    products_LL = weight_LD @ weight_LD.T
+    assert products_LL[60].argmax() == 60
+    torch.testing.assert_close(products_LL[60, 61], products_LL[90, 91])
+
+
+def test_unigram_bias_predicts_the_frequencies() -> None:
+    model = make_model(vocab_size=4)
+    set_unigram_bias(model, torch.tensor([7, 0, 3, 0]))
+    shares = model.output_bias.softmax(dim=0).tolist()
+    assert shares == pytest.approx([7.5 / 12, 0.5 / 12, 3.5 / 12, 0.5 / 12])
+
+
+def test_both_forms_of_gelu() -> None:
+    x = torch.tensor([-1.0, 0.5, 2.0])
+    erf = [v * 0.5 * (1 + math.erf(v / math.sqrt(2))) for v in x.tolist()]
+    inner = [math.sqrt(2 / math.pi) * (v + 0.044715 * v**3) for v in x.tolist()]
+    tanh = [v * 0.5 * (1 + math.tanh(i)) for v, i in zip(x.tolist(), inner)]
+    assert activate(x, "gelu").tolist() == pytest.approx(erf, abs=1e-6)
+    assert activate(x, "gelu_new").tolist() == pytest.approx(tanh, abs=1e-6)

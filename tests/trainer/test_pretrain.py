@@ -1,0 +1,243 @@
+"""Whole runs: same bytes, exact resumption, refusals, the command."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from bertdata.errors import BertdataError, ConfigError, DataError
+from tests.example_folder import Folders, write_folders
+from trainer.checkpoint import newest_checkpoint
+from trainer.config import TrainConfig
+from trainer.export import load_model
+from trainer.pretrain import Results, main, pretrain
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = TrainConfig(
+    num_layers=1,
+    hidden_size=16,
+    num_heads=2,
+    max_positions=32,
+    steps=12,
+    batch_size=4,
+    group_by_length=2,
+    checkpoint_every=4,
+    log_every=3,
+    threads=1,
+)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    return write_folders(tmp_path_factory.mktemp("data"))
+
+
+def run(folders: Folders, output: Path, config: TrainConfig = CONFIG, stop_after: int = 0) -> Results | None:
+    """Train; with `stop_after`, ask to stop once that many steps are done."""
+    calls = iter(range(10**9))
+    return pretrain(
+        examples=folders.examples,
+        vocab=folders.vocab,
+        output=output,
+        config=config,
+        seed=3,
+        should_stop=lambda: next(calls) == stop_after if stop_after else False,
+    )
+
+
+def digest(output: Path) -> str:
+    return hashlib.sha256((output / "model.safetensors").read_bytes()).hexdigest()
+
+
+def losses(output: Path) -> list[tuple[int, float]]:
+    lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+    return [(line["step"], line["mlm_loss"]) for line in lines if "mlm_loss" in line]
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_two_runs_and_a_resumed_one_give_the_same_bytes(
+    folders: Folders, tmp_path: Path, optimizer: str, precision: str
+) -> None:
+    config = replace(CONFIG, optimizer=optimizer, precision=precision)
+    whole = run(folders, tmp_path / "whole", config)
+    run(folders, tmp_path / "again", config)
+    assert run(folders, tmp_path / "resumed", config, stop_after=7) is None
+    assert not (tmp_path / "resumed" / "model.safetensors").exists()
+    resumed = run(folders, tmp_path / "resumed", config)
+    assert digest(tmp_path / "whole") == digest(tmp_path / "again") == digest(tmp_path / "resumed")
+    assert whole == resumed
+    assert whole is not None
+    assert whole.steps == 12
+    # A line that means over steps of both parts covers the later part only.
+    assert [step for step, _ in losses(tmp_path / "resumed")] == [3, 6, 9, 12]
+    assert losses(tmp_path / "resumed")[-1] == losses(tmp_path / "whole")[-1]
+
+
+def test_finished_runs_are_not_trained_again(folders: Folders, tmp_path: Path) -> None:
+    first = run(folders, tmp_path)
+    before = digest(tmp_path)
+    assert run(folders, tmp_path) == first
+    assert digest(tmp_path) == before
+
+
+def test_results_say_what_was_reached(folders: Folders, tmp_path: Path) -> None:
+    results = run(folders, tmp_path, replace(CONFIG, evaluate_every=6))
+    assert results is not None
+    table = json.loads((tmp_path / "results.json").read_text())
+    assert table == {name: getattr(results, name) for name in table}
+    assert results.unigram_entropy is not None
+    assert 2 < results.unigram_entropy < 4
+    assert results.parameters == sum(p.numel() for p in load_model(tmp_path).parameters())
+    timing = json.loads((tmp_path / "timing.json").read_text())
+    assert set(timing) == {"prepare", "train", "evaluate_and_export"}
+    metrics = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    evaluations = [line for line in metrics if "validation_mlm_loss" in line]
+    assert [line["step"] for line in evaluations] == [6, 12]
+    assert evaluations[-1]["validation_mlm_loss"] == results.mlm_loss
+
+
+def test_one_batch_is_learnt_by_heart(tmp_path: Path) -> None:
+    folders = write_folders(tmp_path, num_train=8, num_validation=0)
+    config = replace(
+        CONFIG, hidden_size=64, steps=300, batch_size=8, learning_rate=5e-3, dropout=0.0
+    )
+    config = replace(config, group_by_length=1, checkpoint_every=0, log_every=10)
+    results = run(folders, tmp_path / "model", config)
+    assert results is not None
+    assert (results.mlm_loss, results.unigram_entropy) == (None, None)
+    assert losses(tmp_path / "model")[-1][1] < 0.05
+
+
+def test_without_pairs_there_is_no_next_sentence_figure(tmp_path: Path) -> None:
+    folders = write_folders(tmp_path, config={"next_sentence": False})
+    results = run(folders, tmp_path / "model")
+    assert results is not None
+    assert results.nsp_accuracy is None
+
+
+def test_named_starts(folders: Folders, tmp_path: Path) -> None:
+    config = replace(CONFIG, position_init="sinusoidal", output_bias_init="unigram", steps=1)
+    run(folders, tmp_path / "first", config)
+    continued = replace(CONFIG, init_from=str(tmp_path / "first"), steps=1, learning_rate=1e-12)
+    run(folders, tmp_path / "second", continued)
+    first, second = load_model(tmp_path / "first"), load_model(tmp_path / "second")
+    assert first.output_bias.max() < -0.5
+    for ours, theirs in zip(first.parameters(), second.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-9)
+
+
+def test_a_start_with_another_vocabulary_is_refused(folders: Folders, tmp_path: Path) -> None:
+    run(folders, tmp_path / "first", replace(CONFIG, steps=1))
+    other = write_folders(tmp_path / "other", vocabulary_size=60)
+    with pytest.raises(ConfigError, match="init_from has 50 pieces, the vocabulary 60"):
+        run(other, tmp_path / "second", replace(CONFIG, init_from=str(tmp_path / "first")))
+
+
+def test_another_configuration_is_refused(folders: Folders, tmp_path: Path) -> None:
+    run(folders, tmp_path, stop_after=2)
+    with pytest.raises(ConfigError, match=r"holds a run with learning_rate = 0\.001, not 0\.5"):
+        run(folders, tmp_path, replace(CONFIG, learning_rate=0.5))
+    assert run(folders, tmp_path, replace(CONFIG, log_every=1, checkpoint_every=2)) is not None
+    assert main([*to_flags(folders, tmp_path), "--no-resume", "--learning_rate=0.5"]) == 0
+
+
+def test_a_damaged_checkpoint_is_refused(folders: Folders, tmp_path: Path) -> None:
+    run(folders, tmp_path, stop_after=5)
+    path = newest_checkpoint(tmp_path / "checkpoints")
+    assert path is not None
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(DataError, match=r"step-00000005\.pt is damaged"):
+        run(folders, tmp_path)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(DataError, match=r"run\.json is damaged"):
+        run(folders, tmp_path)
+
+
+def test_only_the_newest_checkpoints_are_kept(folders: Folders, tmp_path: Path) -> None:
+    run(folders, tmp_path, replace(CONFIG, checkpoint_every=1, keep_checkpoints=3))
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == ["step-00000010.pt", "step-00000011.pt", "step-00000012.pt"]
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(folders: Folders, tmp_path: Path) -> None:
+    run(folders, tmp_path / "first", replace(CONFIG, steps=1))
+    config = replace(CONFIG, learning_rate=1e30, warmup_steps=0, weight_decay=0.0)
+    with pytest.raises(BertdataError, match="the loss is .* lower learning_rate"):
+        run(folders, tmp_path / "second", config)
+
+
+def to_flags(folders: Folders, output: Path) -> list[str]:
+    flags = [f"--examples={folders.examples}", f"--vocab={folders.vocab}", f"--output={output}"]
+    return [
+        *flags,
+        "--seed=3",
+        "--num-layers=1",
+        "--hidden_size=16",
+        "--num_heads=2",
+        "--max_positions=32",
+        "--steps=12",
+        "--batch_size=4",
+        "--group_by_length=2",
+        "--log_every=3",
+        "--threads=1",
+    ]
+
+
+def start_command(folders: Folders, output: Path, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "trainer.pretrain", *to_flags(folders, output), *more]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_checkpoint(output: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while newest_checkpoint(output / "checkpoints") is None:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_killed_and_terminated_runs_end_with_the_same_bytes(
+    folders: Folders, tmp_path: Path
+) -> None:
+    long = ("--steps=400", "--checkpoint_every=1", "--log_every=50")
+    config = replace(CONFIG, steps=400, checkpoint_every=0, log_every=50)
+    run(folders, tmp_path / "whole", config)
+    output = tmp_path / "killed"
+    with start_command(folders, output, *long) as process:
+        wait_for_checkpoint(output, process)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    with start_command(folders, output, *long) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        process.terminate()
+        _, errors = process.communicate()
+    assert process.returncode == 1
+    assert "the same command goes on from there" in errors
+    assert not (output / "model.safetensors").exists()
+    run(folders, output, config)
+    assert digest(output) == digest(tmp_path / "whole")
+
+
+def test_the_command_says_errors_in_one_line(
+    folders: Folders, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = to_flags(folders, tmp_path)
+    assert main([*flags, "--model=huge"]) == 2
+    assert main([*flags, f"--examples={tmp_path}"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("error: model must be one of tiny")
+    assert "is not complete" in lines[1]
+    assert len(lines) == 2

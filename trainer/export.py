@@ -1,0 +1,60 @@
+"""A trained model to and from a Hugging Face folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from bertdata.errors import DataError
+from bertdata.shards import atomic_file, first_line, write_json
+from trainer.hf_names import (
+    from_hf_config,
+    from_hf_parameters,
+    to_hf_config,
+    to_hf_parameters,
+)
+from trainer.model import Bert
+
+WEIGHTS_NAME = "model.safetensors"
+CONFIG_NAME = "config.json"
+_TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
+
+
+def export_model(model: Bert, folder: Path, *, vocab: Path) -> None:
+    """Write a folder that `transformers.BertForPreTraining.from_pretrained` loads.
+
+    `vocab`: the folder whose vocab.txt and tokenizer files go with it. The weights are written
+    last, and each file is whole or not there.
+    """
+    for name in _TOKENIZER_FILES:
+        if (vocab / name).exists():
+            with atomic_file(folder / name) as temporary:
+                shutil.copyfile(vocab / name, temporary)
+    write_json(folder / CONFIG_NAME, to_hf_config(model.config))
+    parameters = to_hf_parameters(model.state_dict())
+    with atomic_file(folder / WEIGHTS_NAME) as temporary:
+        save_file(parameters, temporary, metadata={"format": "pt"})
+
+
+def load_model(folder: Path) -> Bert:
+    """The model of a Hugging Face BERT folder with model.safetensors and both pre-training heads."""
+    try:
+        config = from_hf_config(json.loads((folder / CONFIG_NAME).read_bytes()))
+        parameters = from_hf_parameters(load_file(folder / WEIGHTS_NAME))
+    except KeyError as error:
+        raise DataError(f"{folder / WEIGHTS_NAME} has {error}, which no BERT has") from error
+    except (OSError, ValueError, SafetensorError) as error:
+        raise DataError(f"{folder} holds no whole model: {first_line(error)}") from error
+    with torch.random.fork_rng(devices=[]):
+        model = Bert(config)
+    try:
+        model.load_state_dict(parameters)
+    except RuntimeError as error:
+        details = " ".join(str(error).split())
+        raise DataError(f"{folder / WEIGHTS_NAME} does not fit: {details}") from error
+    return model

@@ -1,0 +1,132 @@
+"""The two losses of pre-training.
+
+The masked-language-model loss is summed over predicted pieces, to be divided by their number; the
+next-sentence loss is summed over sequences, to be divided by theirs.
+
+Shapes: B batch, N predicted pieces, C those of one chunk, D width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from trainer.data import TrainBatch
+from trainer.model import Bert
+
+_CHUNK = 256  # predictions scored at once: their scores stay in the processor's cache
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LossSums:
+    """Losses summed over a batch, and how many terms each sum has."""
+
+    mlm: Tensor
+    nsp: Tensor
+    num_masked: int
+    num_sequences: int
+
+    def total(self, *, next_sentence: bool) -> Tensor:
+        """Mean masked-language-model loss, plus the mean next-sentence loss where it is trained."""
+        mlm = self.mlm / max(1, self.num_masked)
+        return mlm + self.nsp / self.num_sequences if next_sentence else mlm
+
+
+class DecoderLoss:
+    """Summed cross-entropy of the scores features @ weight.T + bias against the labels.
+
+    Works in autocast's type where autocast is on. Scores are made, turned into gradients and left
+    behind chunk by chunk within the forward pass, in memory kept from step to step: on a CPU this
+    takes a third of the time of plain layers, which pass single-precision scores through fresh
+    memory several times.
+    """
+
+    def __init__(self) -> None:
+        self._slopes = torch.empty(0)
+
+    def __call__(
+        self, features_ND: Tensor, weight_VD: Tensor, bias_V: Tensor, labels_N: Tensor
+    ) -> Tensor:
+        """The loss, a scalar. `features_ND`, `weight_VD`, `bias_V` get gradients."""
+        dtype = _compute_dtype(features_ND)
+        slopes_NV = self._room_for(len(labels_N), len(bias_V), features_ND.device, dtype)
+        loss: Tensor = _DecoderLoss.apply(features_ND, weight_VD, bias_V, labels_N, slopes_NV)
+        return loss
+
+    def _room_for(self, n: int, v: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+        old = self._slopes
+        if old.numel() < n * v or old.dtype != dtype or old.device != device:
+            self._slopes = torch.empty(n * v, dtype=dtype, device=device)
+        return self._slopes[: n * v].view(n, v)
+
+
+def pretraining_losses(model: Bert, batch: TrainBatch, decoder_loss: DecoderLoss) -> LossSums:
+    """Both losses of a batch."""
+    hidden_BLD = model.encode(batch.input_ids_BL, batch.token_type_ids_BL, batch.real_BL)
+    hidden_ND = hidden_BLD.flatten(0, 1)[batch.masked_places_N]
+    mlm = decoder_loss(
+        model.mlm_features(hidden_ND),
+        model.embeddings.token.weight,
+        model.output_bias,
+        batch.masked_ids_N,
+    )
+    labels_B = batch.next_sentence_labels_B
+    nsp = functional.cross_entropy(model.nsp_logits(hidden_BLD).float(), labels_B, reduction="sum")
+    return LossSums(
+        mlm=mlm, nsp=nsp, num_masked=len(batch.masked_ids_N), num_sequences=len(labels_B)
+    )
+
+
+class _DecoderLoss(torch.autograd.Function):
+    """The gradients of a sum are known as soon as its terms are: forward makes them all."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        context: Any,
+        features_ND: Tensor,
+        weight_VD: Tensor,
+        bias_V: Tensor,
+        labels_N: Tensor,
+        slopes_NV: Tensor,
+    ) -> Tensor:
+        dtype = slopes_NV.dtype
+        features, weight, bias = features_ND.to(dtype), weight_VD.to(dtype), bias_V.to(dtype)
+        d_features = torch.empty_like(features)
+        loss = torch.zeros((), device=features.device)
+        for start in range(0, len(labels_N), _CHUNK):
+            chunk = slice(start, start + _CHUNK)
+            slopes_CV = torch.addmm(bias, features[chunk], weight.t(), out=slopes_NV[chunk])
+            loss += _to_slopes(slopes_CV, labels_N[chunk])
+            torch.mm(slopes_CV, weight, out=d_features[chunk])
+        d_weight = slopes_NV.t() @ features
+        d_bias = slopes_NV.t() @ torch.ones_like(features[:, 0])
+        context.save_for_backward(
+            d_features.to(features_ND.dtype), d_weight.to(weight_VD.dtype), d_bias.to(bias_V.dtype)
+        )
+        return loss
+
+    @staticmethod
+    def backward(  # type: ignore[override]
+        context: Any, d_loss: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        d_features, d_weight, d_bias = context.saved_tensors
+        return d_features * d_loss.to(d_features.dtype), d_weight * d_loss, d_bias * d_loss, None, None
+
+
+def _to_slopes(scores_CV: Tensor, labels_C: Tensor) -> Tensor:
+    """Turn scores, in place, into the slope of the loss by each score; gives the summed loss."""
+    torch.softmax(scores_CV, dim=1, out=scores_CV)
+    places_C1 = labels_C[:, None]
+    likelihoods_C1 = scores_CV.gather(1, places_C1)
+    scores_CV.scatter_(1, places_C1, likelihoods_C1 - 1)
+    tiny = torch.finfo(torch.float32).tiny
+    return -likelihoods_C1.float().clamp_min(tiny).log().sum()
+
+
+def _compute_dtype(values: Tensor) -> torch.dtype:
+    kind = values.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else values.dtype

@@ -1,0 +1,111 @@
+"""Parameter groups, optimisers and the schedule of the learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainer.config import TrainConfig
+from trainer.model import Bert
+
+_MUON_MOMENTUM = 0.95
+
+
+class Optimizers:
+    """The optimisers of one run, stepped together. Rates are set anew at every step."""
+
+    def __init__(self, model: Bert, config: TrainConfig) -> None:
+        self.config = config
+        matrices = list(_encoder_matrices(model)) if config.optimizer == "muon" else []
+        self._all: list[tuple[torch.optim.Optimizer, float]] = [
+            (_adamw(model, matrices, config), config.learning_rate)
+        ]
+        if matrices:
+            self._all.append((_muon(matrices, config), config.muon_learning_rate))
+
+    def step(self, step: int) -> float:
+        """Update the parameters as step `step` (from 0) does; gives AdamW's rate."""
+        factor = rate_factor(step, self.config)
+        for optimizer, rate in self._all:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * factor
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        return self.config.learning_rate * factor
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        """The state of every optimiser, in their order."""
+        return [optimizer.state_dict() for optimizer, _ in self._all]
+
+    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
+        """Take back what `state_dict` gave."""
+        for (optimizer, _), state in zip(self._all, states, strict=True):
+            optimizer.load_state_dict(state)
+
+
+def rate_factor(step: int, config: TrainConfig) -> float:
+    """Share of the peak rate at `step` (from 0): linear up, then linear down to 0 after the last.
+
+    As in the original: warm-up step i has i / warmup_steps of the peak (here from 1 on, so that the
+    first step is not lost); later steps have what is left of the whole run.
+    """
+    warmup = num_warmup_steps(config)
+    if step < warmup:
+        return (step + 1) / warmup
+    return (config.steps - step) / max(1, config.steps - warmup)
+
+
+def num_warmup_steps(config: TrainConfig) -> int:
+    """Steps of rising rate."""
+    if config.warmup_steps is not None:
+        return config.warmup_steps
+    return round(config.warmup_fraction * config.steps)
+
+
+def parameter_groups(
+    named: Iterable[tuple[str, nn.Parameter]], weight_decay: float
+) -> list[dict[str, Any]]:
+    """Two groups: weights, which decay, and biases and layer norms, which do not."""
+    decayed, kept = [], []
+    for name, parameter in named:
+        is_kept = name.endswith("bias") or "norm." in name
+        (kept if is_kept else decayed).append(parameter)
+    groups = [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": kept, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def clip_gradients(model: nn.Module, max_norm: float) -> Tensor:
+    """Scale all gradients so that their common norm is at most `max_norm`; gives the norm before."""
+    return nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+
+
+def _encoder_matrices(model: Bert) -> Iterable[nn.Parameter]:
+    return (p for name, p in model.layers.named_parameters() if p.ndim == 2)
+
+
+def _adamw(model: Bert, others: list[nn.Parameter], config: TrainConfig) -> torch.optim.AdamW:
+    excluded = {id(parameter) for parameter in others}
+    named = [(n, p) for n, p in model.named_parameters() if id(p) not in excluded]
+    return torch.optim.AdamW(
+        parameter_groups(named, config.weight_decay),
+        lr=config.learning_rate,
+        betas=(config.beta1, config.beta2),
+        eps=config.eps,
+        fused=True,
+    )
+
+
+def _muon(matrices: list[nn.Parameter], config: TrainConfig) -> torch.optim.Muon:
+    return torch.optim.Muon(
+        matrices,
+        lr=config.muon_learning_rate,
+        momentum=_MUON_MOMENTUM,
+        weight_decay=config.weight_decay,
+        adjust_lr_fn="match_rms_adamw",
+    )

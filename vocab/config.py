@@ -1,0 +1,52 @@
+"""What a vocabulary shall be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bertdata.config import check_choice, check_range
+from bertdata.errors import ConfigError
+from bertdata.tokenization import TokenizationConfig
+
+LAYOUTS = ("default", "bert-base-uncased")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VocabConfig:
+    """How words become a vocabulary. Raises ConfigError on a value out of range.
+
+    `size`: the exact number of pieces, special ones included. `lowercase`, `strip_accents`,
+    `split_chinese_characters`, `max_word_characters`: as in TokenizationConfig. `min_frequency`: a
+    pair of pieces seen less often is never merged. `alphabet_limit`: the most characters kept.
+    `layout`: where the special pieces stand ("bert-base-uncased": at the original's ids). `file`:
+    an existing vocab.txt to use instead of training one.
+    """
+
+    size: int = 30522
+    lowercase: bool = True
+    strip_accents: bool | None = None
+    split_chinese_characters: bool = True
+    min_frequency: int = 2
+    alphabet_limit: int = 1000
+    layout: str = "default"
+    file: str | None = None
+    max_word_characters: int = 100
+
+    def __post_init__(self) -> None:
+        check_range("vocab size", self.size, 6, 1 << 24)
+        check_range("min_frequency", self.min_frequency, 1, 1 << 62)
+        check_range("alphabet_limit", self.alphabet_limit, 1, 0x110000)
+        check_range("max_word_characters", self.max_word_characters, 1, 10_000)
+        check_choice("layout", self.layout, LAYOUTS)
+        if self.file == "":
+            raise ConfigError("vocab file is empty; name a vocab.txt or leave the key out")
+
+    @property
+    def tokenization(self) -> TokenizationConfig:
+        """How text is tokenized with this vocabulary."""
+        return TokenizationConfig(
+            lowercase=self.lowercase,
+            strip_accents=self.strip_accents,
+            split_chinese_characters=self.split_chinese_characters,
+            max_word_characters=self.max_word_characters,
+        )
