@@ -1,4 +1,4 @@
-"""Write `run.txt` and `test.txt` from what is installed: everything that pyproject.toml asks for."""
+"""Write `run.txt` and `test.txt`: what pyproject.toml asks for, as it is installed."""
 
 from __future__ import annotations
 

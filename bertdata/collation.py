@@ -37,7 +37,7 @@ class ExampleCollator:
         """The batch of these rows, in their order."""
         if any(not len(row["masked_lm_positions"]) for row in rows):
             raise DataError(
-                "a row carries no masks; read examples made with masking = \"dynamic\" "
+                'a row carries no masks; read examples made with masking = "dynamic" '
                 "through bertdata.reader.ExampleReader"
             )
         padded = to_padded(_to_batch(rows), pad_id=self.pad_id, length=self.length)

@@ -104,7 +104,9 @@ class _ZstdMember:
     needs_input = True
 
     def __init__(self) -> None:
-        self._inner = zstandard.ZstdDecompressor().decompressobj()
+        # Published dumps are packed with windows of up to 2 GiB (`zstd --long=31`).
+        decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 31)
+        self._inner = decompressor.decompressobj()
 
     @property
     def eof(self) -> bool:

@@ -63,9 +63,7 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
         raise ConfigError(f"{name} must be from {low:g} to {high:g}, got {value:g}")
 
 
-def _refuse_unknown_keys(
-    table: Mapping[str, Any], known: typing.Iterable[str], where: str
-) -> None:
+def _refuse_unknown_keys(table: Mapping[str, Any], known: typing.Iterable[str], where: str) -> None:
     for key in table:
         if key not in known:
             raise unknown_key(key, known, where)

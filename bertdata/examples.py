@@ -12,15 +12,17 @@ import pyarrow as pa
 
 from bertdata.config import check_choice, check_range
 from bertdata.masking import MaskingConfig, MaskingVocabulary, mask_batch
-from bertdata.partitions import choose_validation
 from bertdata.pairing import JoinedExamples, Pairs, TokenizedDocuments, create_pairs, join_spans
+from bertdata.partitions import choose_validation
 from bertdata.randomness import UInt64Array, derive_key, derive_keys, draw_array
 from bertdata.reference import PairingConfig
 from bertdata.schema import examples_schema
 from bertdata.tokenization import SentenceTokenizer
 from bertdata.vocabulary import Vocabulary
 
-_MASKING_ROWS = 4096  # rows masked at once: enough to share numpy's overhead, small enough for caches
+_MASKING_ROWS = (
+    4096  # rows masked at once: enough to share numpy's overhead, small enough for caches
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,7 +124,8 @@ def create_examples(
     pairs = pair_all_passes(documents, config.pairing_config, seed, passes)
     if not len(pairs.document):
         return pa.RecordBatch.from_pylist([], schema=examples_schema(vocabulary.size))
-    pairs = Pairs(*(column[shuffled(pairs.mask_key)] for column in pairs))
+    order = shuffled(pairs.mask_key)
+    pairs = Pairs._make(column[order] for column in pairs)
     special = vocabulary.special
     joined = join_spans(documents.tokenized.pieces, pairs, special.cls, special.sep)
     if config.masking == "static":
@@ -134,15 +137,13 @@ def create_examples(
     return to_record_batch(joined, predictions, pairs, document_ids, vocabulary.size)
 
 
-def pair_all_passes(
-    documents: Documents, config: PairingConfig, seed: int, passes: int
-) -> Pairs:
+def pair_all_passes(documents: Documents, config: PairingConfig, seed: int, passes: int) -> Pairs:
     """The pairs of every pass, one pass after the other."""
     parts = []
     for number in range(passes):
         keys = derive_keys(derive_key(seed, "pairs", number), documents.ids)
         parts.append(create_pairs(documents.tokenized, keys, config))
-    return Pairs(*(np.concatenate(columns) for columns in zip(*parts)))
+    return Pairs._make(np.concatenate(columns) for columns in zip(*parts))
 
 
 def shuffled(keys: UInt64Array) -> npt.NDArray[np.int64]:
@@ -152,7 +153,7 @@ def shuffled(keys: UInt64Array) -> npt.NDArray[np.int64]:
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """Masked positions and their original pieces, flat; example e's are [offsets[e], offsets[e+1])."""
+    """Masked positions and their original pieces, flat, with where each example's begin."""
 
     positions: npt.NDArray[np.uint16]
     ids: npt.NDArray[np.unsignedinteger[Any]]

@@ -98,7 +98,8 @@ def mask_batch(
 def prediction_limits(lengths_B: IntArray, config: MaskingConfig) -> npt.NDArray[np.int64]:
     """The most pieces to predict in rows of these lengths (half-way cases round to even)."""
     wanted_B = np.rint(lengths_B * config.masked_lm_prob).astype(np.int64)
-    return np.minimum(config.max_predictions_per_seq, np.maximum(1, wanted_B))
+    limits_B: npt.NDArray[np.int64] = np.clip(wanted_B, 1, config.max_predictions_per_seq)
+    return limits_B
 
 
 def _choose_pieces(

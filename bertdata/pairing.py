@@ -63,9 +63,7 @@ class JoinedExamples(NamedTuple):
     segment_b_start: npt.NDArray[np.uint16]
 
 
-def create_pairs(
-    documents: TokenizedDocuments, keys: UInt64Array, config: PairingConfig
-) -> Pairs:
+def create_pairs(documents: TokenizedDocuments, keys: UInt64Array, config: PairingConfig) -> Pairs:
     """One pass over all documents; `keys[d]` keys the source of document d in this pass."""
     if config.original_random_next:
         raise NotImplementedError("the original's ten tries are for bertdata.reference only")
@@ -78,7 +76,7 @@ def create_pairs(
     # Every pair uses up a sentence at least.
     pairs = _empty_pairs(len(documents.sentence_offsets) - 1)
     count = _pair_sentences(*text, keys, *numbers, pairs)
-    return Pairs(*(column[:count] for column in pairs))
+    return Pairs._make(column[:count] for column in pairs)
 
 
 def join_spans(
@@ -122,11 +120,13 @@ def _uniform(key: np.uint64, counter: int) -> float:
 
 @njit(cache=True, inline="always")
 def _below(key: np.uint64, counter: int, bound: int) -> int:
-    return np.int64(_uniform(key, counter) * bound)
+    return np.int64(_uniform(key, counter) * bound)  # type: ignore[return-value]
 
 
 @njit(cache=True, inline="always")
-def _target_length(key: np.uint64, counter: int, most: int, short_seq_prob: float) -> tuple[int, int]:
+def _target_length(
+    key: np.uint64, counter: int, most: int, short_seq_prob: float
+) -> tuple[int, int]:
     """The target length, and the counter after it."""
     if _uniform(key, counter) < short_seq_prob:
         return 2 + _below(key, counter + 1, most - 1), counter + 2

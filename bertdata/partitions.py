@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,7 @@ def plan_shards(pools: Sequence[tuple[int, int]], num_shards: int) -> list[Shard
 def split_evenly(count: int, parts: int) -> list[tuple[int, int]]:
     """Ranges [first, end) that cut `count` things into `parts` of nearly equal size."""
     edges = [part * count // parts for part in range(parts + 1)]
-    return list(zip(edges, edges[1:]))
+    return list(pairwise(edges))
 
 
 def _uniforms(document_ids: UInt64Array, seed: int, purpose: str) -> npt.NDArray[np.floating[Any]]:

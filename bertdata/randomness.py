@@ -1,9 +1,9 @@
 """Random choices that depend on nothing but a key: the same on every worker, order and machine.
 
-The source is counter-based: draw number n of a key is a pure function of (key, n), namely SplitMix64
-(Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014). Keys come from
-`derive_key(seed, purpose, numbers…)`. Whole numbers below n are `int(random() * n)`, so that plain
-Python, numpy and compiled code agree to the last bit; the bias is under n / 2**53.
+The source is counter-based: draw number n of a key is a pure function of (key, n), namely
+SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
+Keys come from `derive_key(seed, purpose, numbers…)`. Whole numbers below n are `int(random() * n)`,
+so that plain Python, numpy and compiled code agree to the last bit; the bias is under n / 2**53.
 """
 
 from __future__ import annotations
@@ -94,9 +94,7 @@ def mix_array(values: UInt64Array) -> UInt64Array:
     return values ^ (values >> np.uint64(31))
 
 
-def draw_array(
-    keys: UInt64Array, counters: npt.NDArray[np.integer[Any]] | int
-) -> UInt64Array:
+def draw_array(keys: UInt64Array, counters: npt.NDArray[np.integer[Any]] | int) -> UInt64Array:
     """Draw number `counters` (from 1 on) of each key, as CounterSource.next_uint64 gives them."""
     steps = np.asarray(counters, dtype=np.uint64) * np.uint64(GOLDEN_GAMMA)
     return mix_array(keys + steps)
@@ -106,7 +104,7 @@ def uniform_array(
     keys: UInt64Array, counters: npt.NDArray[np.integer[Any]] | int
 ) -> npt.NDArray[np.float64]:
     """Draw number `counters` of each key, as CounterSource.random gives them: in [0, 1)."""
-    return (draw_array(keys, counters) >> np.uint64(11)) * UNIT
+    return (draw_array(keys, counters) >> np.uint64(11)).astype(np.float64) * UNIT
 
 
 def derive_key(seed: int, purpose: str, *numbers: int) -> int:

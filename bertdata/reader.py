@@ -124,7 +124,7 @@ class ExampleReader:
         Where masking is dynamic, the masks are a pure function of (seed, epoch, row); those of the
         validation split do not change with the epoch. Static masks are as stored.
         """
-        if len(rows) and not (0 <= rows.min() and rows.max() < self.num_rows):
+        if len(rows) and not (rows.min() >= 0 and rows.max() < self.num_rows):
             raise IndexError(f"rows must be from 0 to {self.num_rows - 1}")
         batch = self._gather(rows)
         if self._masking is None:

@@ -5,7 +5,7 @@ al., 2019, section 3.1 and appendix A.2). It takes its random source as an argum
 `OriginalSource(seed)` it gives the original's examples id for id; over
 `bertdata.randomness.CounterSource` it defines the examples of a run.
 
-    python -m bertdata.reference --input_file=text.txt --output_file=out.arrow --vocab_file=vocab.txt
+    python -m bertdata.reference --input_file=TEXT --output_file=ARROW --vocab_file=VOCAB
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def create_examples(
     pieces: Pieces,
     rng: RandomSource,
 ) -> list[Example]:
-    """The original's `create_training_instances`: shuffles `documents` in place, then the result."""
+    """The original's `create_training_instances`; shuffles `documents` in place."""
     rng.shuffle(documents)
     examples = [
         example
@@ -252,7 +252,7 @@ def join_pair(pair: Pair, pieces: Pieces) -> Example:
 def mask_example(
     example: Example, config: MaskingConfig, pieces: Pieces, rng: RandomSource
 ) -> Example:
-    """Hide about `masked_lm_prob` of the pieces. (The original's `create_masked_lm_predictions`.)"""
+    """Hide about `masked_lm_prob` of the pieces: the original's `create_masked_lm_predictions`."""
     candidates = find_candidates(example, config, pieces)
     rng.shuffle(candidates)
     input_ids = list(example.input_ids)

@@ -91,7 +91,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def find_files(patterns: str) -> list[Path]:
     """Files of the comma-separated globs, in order. Raises InputError when there is none."""
-    files = [name for pattern in patterns.split(",") for name in sorted(glob.glob(pattern))]
+    files = [name for pattern in patterns.split(",") for name in sorted(glob.glob(pattern))]  # noqa: PTH207
     if not files:
         raise InputError(f"no file matches {patterns}")
     return [Path(name) for name in files]
@@ -159,7 +159,9 @@ def _continuations(ids: dict[str, int]) -> list[bool]:
 
 def _add_switch(parser: argparse.ArgumentParser, name: str, default: bool, text: str) -> None:
     """A flag as absl has them: --name, --name=false, --noname."""
-    parser.add_argument(f"--{name}", type=_boolean, nargs="?", const=True, default=default, help=text)
+    parser.add_argument(
+        f"--{name}", type=_boolean, nargs="?", const=True, default=default, help=text
+    )
     parser.add_argument(f"--no{name}", dest=name, action="store_false", help=argparse.SUPPRESS)
 
 

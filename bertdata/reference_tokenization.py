@@ -61,7 +61,7 @@ def read_ids(vocab_file: Path) -> dict[str, int]:
 
 
 def split_words(text: str, lowercase: bool) -> list[str]:
-    """Words and punctuation marks: cleaned, Chinese characters apart, lowercased without accents."""
+    """Words and punctuation marks: cleaned, Chinese apart, lowercased without accents."""
     spaced = "".join(_space(character) for character in text)
     words = spaced.split()
     if lowercase:
@@ -77,8 +77,9 @@ def strip_accents(text: str) -> str:
 
 def split_punctuation(word: str) -> Iterator[str]:
     """ "ab,c" to "ab" "," "c"."""
-    for is_mark, run in groupby(word, is_punctuation):
-        yield from run if is_mark else ("".join(run),)
+    for is_mark, group in groupby(word, is_punctuation):
+        run = "".join(group)
+        yield from run if is_mark else (run,)
 
 
 def split_word(word: str, ids: Mapping[str, int]) -> list[str]:

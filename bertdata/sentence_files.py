@@ -78,9 +78,7 @@ def write_sentences(
     kept = _keep_documents(documents, rejections, counts)
     rounds = _gather_rounds(_split_documents(kept, split))
     batches = (
-        batch
-        for rows in rounds
-        for batch in _partition_rows(rows, num_partitions, seed, counts)
+        batch for rows in rounds for batch in _partition_rows(rows, num_partitions, seed, counts)
     )
     shards = [write_arrow(path, SENTENCES, batches)]
     if rejections:

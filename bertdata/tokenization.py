@@ -129,7 +129,7 @@ class SentenceTokenizer:
     """Tokenizes many sentences at once, remembering the pieces of short chunks between calls.
 
     A call costs a little for itself, so give it thousands of sentences. What is remembered is
-    bounded (about 50 MB) and changes no result.
+    bounded (100 MB or so at most) and changes no result.
     """
 
     def __init__(self, vocabulary: Vocabulary, config: TokenizationConfig) -> None:

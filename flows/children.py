@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import runpy
@@ -23,9 +24,7 @@ class ChildCrashError(BertdataError):
     """A child that died without saying why: killed, out of memory, a bug. Worth another try."""
 
 
-def run_child(
-    module: str, arguments: Sequence[str], log: Path, say: Callable[[str], None]
-) -> int:
+def run_child(module: str, arguments: Sequence[str], log: Path, say: Callable[[str], None]) -> int:
     """Run `python -m module arguments…`; every line it prints goes to `say`, its stderr to `log`.
 
     Returns the exit status: negative for a signal. The whole process group is ended with the
@@ -33,8 +32,9 @@ def run_child(
     """
     command = [sys.executable, "-m", "flows.children", module, *arguments]
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as errors:
-        child = subprocess.Popen(
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -42,7 +42,8 @@ def run_child(
             text=True,
             encoding="utf-8",
             start_new_session=True,
-        )
+        ) as child,
+    ):
         try:
             assert child.stdout is not None
             for line in child.stdout:
@@ -56,10 +57,8 @@ def end_group(child: subprocess.Popen[str]) -> None:
     """End a child and its children: ask first, so that it can save its work, then insist."""
     if child.poll() is None:
         _signal_group(child, signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(_KILL_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
     _signal_group(child, signal.SIGKILL)
     child.wait()
 
@@ -77,10 +76,8 @@ def _last_lines(log: Path) -> list[str]:
 
 
 def _signal_group(child: subprocess.Popen[str], number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def _end_with_parent() -> None:

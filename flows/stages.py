@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bertdata.config import to_table
-from bertdata.manifest import read_manifest
+from bertdata.errors import BertdataError, ConfigError, DataError
+from bertdata.manifest import is_complete, make_manifest, read_manifest, write_manifest
+from bertdata.shards import describe_file
 from flows.children import crash, run_child
 from flows.paths import RunPaths
 from flows.run_config import RunConfig
@@ -19,6 +21,15 @@ from pipelines.progress import StagePlan, error_named, is_done, write_plan
 from trainer.config import TrainConfig
 
 Say = Callable[[str], None]
+
+MODEL_FILES = (
+    "config.json",
+    "model.safetensors",
+    "results.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,15 +57,17 @@ def make_vocabulary(run: Run, say: Say) -> str:
 def make_examples(run: Run, say: Say) -> str:
     """Write the MLM/NSP examples."""
     paths, config = run.paths, run.config
-    plan = plan_examples(
-        paths.examples, paths.sentences, paths.vocab, config.examples, config.seed
-    )
+    plan = plan_examples(paths.examples, paths.sentences, paths.vocab, config.examples, config.seed)
     return _make(plan, "pipelines.jobs.examples", config.runner, say)
 
 
 def train_model(run: Run, say: Say) -> dict[str, Any]:
-    """Train, evaluate and export; returns the results."""
+    """Train, evaluate and export; returns the results. A killed training goes on where it was."""
     paths = run.paths
+    plan = plan_training(run)
+    if is_done(plan):
+        say("model: already complete")
+        return dict(read_manifest(paths.model).counts)
     arguments = [
         f"--examples={paths.examples}",
         f"--vocab={paths.vocab}",
@@ -62,13 +75,36 @@ def train_model(run: Run, say: Say) -> dict[str, Any]:
         f"--seed={run.config.seed}",
         *train_arguments(run.config.train),
     ]
-    report = paths.model / "results.json"
-    log = paths.model / "train.log"
+    log = paths.output / "train.log"
     status = run_child("trainer.pretrain", arguments, log, say)
     if status:
-        raise _reason(paths.model / "error.json", "training", status, log)
-    results: dict[str, Any] = json.loads(report.read_bytes())
+        raise _training_error(status, log)
+    log.unlink()
+    results: dict[str, Any] = json.loads((paths.model / "results.json").read_bytes())
+    shards = [describe_file(paths.model / name, rows=1) for name in MODEL_FILES]
+    manifest = make_manifest(
+        plan.stage, config=plan.config, inputs=plan.inputs, counts=results, shards=shards
+    )
+    write_manifest(paths.model, manifest)
     return results
+
+
+def plan_training(run: Run) -> StagePlan:
+    """What the model is made from. Raises DataError when the examples are not complete."""
+    if not is_complete(run.paths.examples):
+        raise DataError(
+            f"{run.paths.examples} is not there or not complete; "
+            "first: bertdata examples CONFIG.toml"
+        )
+    examples = read_manifest(run.paths.examples)
+    return StagePlan(
+        stage="model",
+        folder=str(run.paths.model),
+        config={"seed": run.config.seed, "train": to_table(run.config.train)},
+        inputs={"examples": {"content_sha256": examples.content_sha256}},
+        units=(),
+        spec={},
+    )
 
 
 def train_arguments(config: TrainConfig) -> list[str]:
@@ -90,6 +126,15 @@ def _make(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) -> str:
     for leftover in (log, report):
         leftover.unlink()
     return read_manifest(plan.path).content_sha256
+
+
+def _training_error(status: int, log: Path) -> Exception:
+    """The trainer's own last line, or that it died without one."""
+    last = (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [""])[-1]
+    if not last.startswith("error: "):
+        return crash("training", status, log)
+    kind = ConfigError if status == 2 else BertdataError
+    return kind(last.removeprefix("error: "))
 
 
 def _reason(report: Path, what: str, status: int, log: Path) -> Exception:

@@ -6,8 +6,9 @@ Only paths, overrides and small results pass through Prefect. A child that crash
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State, TaskRun
@@ -19,13 +20,14 @@ from flows.paths import RunPaths
 from flows.run_config import load_config
 from flows.stages import Run, Say
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 
 def open_run(config: str, overrides: list[str], output: str) -> Run:
     """The run that a configuration file, overrides and an output folder name."""
     path = Path(config)
-    return Run(
-        config=load_config(path, overrides), base=path.parent, paths=RunPaths(Path(output))
-    )
+    return Run(config=load_config(path, overrides), base=path.parent, paths=RunPaths(Path(output)))
 
 
 async def is_crash(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
@@ -50,7 +52,7 @@ def say() -> Say:
     return both
 
 
-def stage_task(title: str) -> Any:
+def stage_task(title: str) -> Callable[[Callable[P, R]], Task[P, R]]:
     """The decorator of a stage: its name in Prefect says what happens."""
     return task(
         name=title,

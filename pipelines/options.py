@@ -30,7 +30,7 @@ class RunnerConfig:
         check_range("workers", self.workers, 0, 1024)
         if (refused := _REFUSED.get(self.name.lower())) is not None:
             raise ConfigError(
-                f"runner {refused} loses data; use direct, FlinkRunner, SparkRunner or DataflowRunner"
+                f"runner {refused} loses data; use direct, FlinkRunner, SparkRunner, DataflowRunner"
             )
 
     @property

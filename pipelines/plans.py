@@ -1,4 +1,4 @@
-"""What each stage will do, worked out before any worker starts: units of work, configuration, inputs.
+"""What each stage will do, worked out before any worker starts.
 
 A plan depends on the configuration and the inputs alone, never on workers.
 """
@@ -15,9 +15,9 @@ from bertdata.config import to_table
 from bertdata.corpus import CorpusConfig, InputFile, InputUnit, list_inputs
 from bertdata.errors import DataError
 from bertdata.examples import ExamplesConfig
-from bertdata.planning import plan_units
 from bertdata.manifest import Manifest, is_complete, read_manifest
 from bertdata.partitions import count_partitions, join_small_partitions, plan_shards
+from bertdata.planning import plan_units
 from bertdata.sentences import SentencesConfig
 from bertdata.shards import sha256_of
 from bertdata.vocabulary import read_vocabulary
@@ -163,7 +163,9 @@ def _unit_tables(units: Sequence[InputUnit]) -> list[dict[str, Any]]:
 
 def _finished(folder: Path, stage: str) -> Manifest:
     if not is_complete(folder):
-        raise DataError(f"{folder} is not there or not complete; first: bertdata {stage} CONFIG.toml")
+        raise DataError(
+            f"{folder} is not there or not complete; first: bertdata {stage} CONFIG.toml"
+        )
     return read_manifest(folder)
 
 
@@ -178,4 +180,3 @@ def _content_config(corpus: CorpusConfig) -> dict[str, Any]:
 
 def _input_table(file: InputFile) -> dict[str, Any]:
     return {"name": file.name, "bytes": file.bytes, "fingerprint": file.fingerprint}
-

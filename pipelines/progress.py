@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -157,9 +157,7 @@ def _check_unfinished(plan: StagePlan) -> None:
         clear_progress(plan.path)
 
 
-def _check_same(
-    plan: StagePlan, config: Mapping[str, Any], inputs: Mapping[str, Any]
-) -> None:
+def _check_same(plan: StagePlan, config: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
     found = describe_differences(config, _plain(plan.config))
     found += describe_differences(inputs, _plain(plan.inputs))
     if found:
@@ -190,4 +188,4 @@ def _progress(plan_folder: Path) -> Path:
 
 
 def _is_long(value: Any) -> bool:
-    return isinstance(value, list) and len(value) > 3 or isinstance(value, Iterable) and len(str(value)) > 80
+    return len(json.dumps(value)) > 80

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.metrics import Metrics
+from apache_beam.metrics.metric import Metrics
+from apache_beam.pvalue import PCollection
 
 from bertdata.errors import BertdataError
 from pipelines.progress import UnitRecord, has_failed, write_failure, write_record
@@ -21,7 +22,7 @@ WorkOnUnit = Callable[[Unit], UnitRecord]
 OpenWorker = Callable[[Path, Mapping[str, Any]], WorkOnUnit]
 
 
-class RunUnits(beam.PTransform):  # type: ignore[misc]
+class RunUnits(beam.PTransform[Any, Any]):
     """Units in, numbers of finished units out.
 
     `open_worker(folder, spec)`, called once a worker, gives the function that does a unit.
@@ -31,11 +32,13 @@ class RunUnits(beam.PTransform):  # type: ignore[misc]
         super().__init__()
         self._run = _RunUnit(open_worker, folder, spec)
 
-    def expand(self, units: beam.PCollection) -> beam.PCollection:
-        return units | "Spread over workers" >> beam.Reshuffle() | "Run" >> beam.ParDo(self._run)
+    def expand(self, units: PCollection[Unit]) -> PCollection[int]:
+        spread = units | "Spread over workers" >> beam.Reshuffle()
+        done: PCollection[int] = spread | "Run" >> beam.ParDo(self._run)
+        return done
 
 
-class _RunUnit(beam.DoFn):  # type: ignore[misc]
+class _RunUnit(beam.DoFn):
     """Does a unit and leaves its record on disk; a unit that ran twice leaves the same one.
 
     An error of the user's making goes to disk too, and stops the units after it: raised here, it

@@ -59,7 +59,15 @@ def load_checkpoint(path: Path, model: Bert, optimizers: Optimizers) -> Progress
         model.load_state_dict(state["model"])
         optimizers.load_state_dict(state["optimizers"])
         return Progress(**state["progress"])
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, EOFError, UnpicklingError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        KeyError,
+        ValueError,
+        TypeError,
+        EOFError,
+        UnpicklingError,
+    ) as error:
         message = f"{path} is damaged ({first_line(error)}); remove it to use the one before"
         raise DataError(message) from error
 

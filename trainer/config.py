@@ -59,7 +59,9 @@ class TrainConfig:
     `init_from`: a Hugging Face BERT folder to continue from; then it decides the shape.
     `position_init`: "normal" or "sinusoidal" (Vaswani et al. 2017, scaled to the same size; learned
     from there on). `output_bias_init`: "zeros" or "unigram" (log frequencies of the pieces to
-    predict, so that training starts at their entropy). `batch_size`: sequences.
+    predict, so that training starts at their entropy). `output_candidates`: pieces that a training
+    step scores, half the most frequent, half sampled (`trainer.losses.Candidates`); 0 scores all,
+    as evaluation always does. `batch_size`: sequences.
     `group_by_length`: batches that are cut together from rows sorted by length, so that less is
     padded; 1 leaves the order alone. `warmup_steps` replaces `warmup_fraction` of `steps`.
     `optimizer`: "adamw", or "muon" (Jordan et al. 2024) for the matrices inside the encoder and
@@ -79,6 +81,7 @@ class TrainConfig:
     init_from: str | None = None
     position_init: str = "normal"
     output_bias_init: str = "zeros"
+    output_candidates: int = 0
     steps: int = 2000
     batch_size: int = 64
     group_by_length: int = 1
@@ -109,7 +112,7 @@ class TrainConfig:
             check_range(name, getattr(self, name), 0, 1)
         for name in ("steps", "batch_size", "group_by_length", "log_every", "keep_checkpoints"):
             check_range(name, getattr(self, name), 1, 2**31)
-        for name in ("threads", "evaluate_every", "checkpoint_every", "weight_decay"):
+        for name in ("threads", "evaluate_every", "checkpoint_every", "weight_decay", "output_candidates"):
             check_range(name, getattr(self, name), 0, 2**31)
         for name in ("learning_rate", "muon_learning_rate", "eps", "max_grad_norm"):
             if getattr(self, name) <= 0:

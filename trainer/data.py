@@ -1,6 +1,7 @@
 """From examples to tensors: which rows step n trains on is a pure function of (seed, n).
 
-Shapes: B batch, L longest row of the batch, N predicted pieces of the batch.
+Shapes: B batch, L longest row of the batch, N pieces to predict in the batch, Q most of them in
+a row, and one.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ from bertdata.reader import CompactBatch, ExampleReader, permute, to_padded
 class TrainBatch:
     """A batch on its device.
 
-    `real_BL`: False on padding, None when there is none. `masked_places_N`: index into the B * L
-    flattened places. `masked_ids_N`: the pieces to predict there.
+    `real_BL`: False on padding, None when there is none. `wanted_BQ`: in each row the position of
+    [CLS], then those to predict, then 0 as filling. `masked_places_N`: where those to predict are
+    among the flattened B * Q. `masked_ids_N`: the pieces to predict there.
     """
 
     input_ids_BL: Tensor
     token_type_ids_BL: Tensor
     real_BL: Tensor | None
+    wanted_BQ: Tensor
     masked_places_N: Tensor
     masked_ids_N: Tensor
     next_sentence_labels_B: Tensor
@@ -80,13 +83,18 @@ def to_tensors(batch: CompactBatch, *, pad_id: int) -> TrainBatch:
     """A compact batch, padded to its longest row."""
     padded = to_padded(batch, pad_id=pad_id)
     length = padded["input_ids"].shape[1]
-    row_N = np.repeat(np.arange(len(batch.lengths)), np.diff(batch.masked_offsets))
+    counts_B = np.diff(batch.masked_offsets)
+    is_masked_BQ = np.arange(counts_B.max(initial=0) + 1) <= counts_B[:, None]
+    is_masked_BQ[:, 0] = False
+    wanted_BQ = np.zeros(is_masked_BQ.shape, dtype=np.int64)
+    wanted_BQ[is_masked_BQ] = batch.masked_positions
     is_padded = bool((batch.lengths < length).any())
     return TrainBatch(
         input_ids_BL=torch.from_numpy(padded["input_ids"]),
         token_type_ids_BL=torch.from_numpy(padded["token_type_ids"]),
         real_BL=torch.from_numpy(padded["attention_mask"].astype(bool)) if is_padded else None,
-        masked_places_N=torch.from_numpy(row_N * length + batch.masked_positions),
+        wanted_BQ=torch.from_numpy(wanted_BQ),
+        masked_places_N=torch.from_numpy(np.flatnonzero(is_masked_BQ)),
         masked_ids_N=torch.from_numpy(batch.masked_ids.astype(np.int64)),
         next_sentence_labels_B=torch.from_numpy(batch.next_sentence_labels),
         num_tokens=int(batch.offsets[-1]),

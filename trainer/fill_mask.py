@@ -1,6 +1,6 @@
 """What a trained model puts in the place of [MASK].
 
-    python -m trainer.fill_mask --model DIR "The capital of France is [MASK]."
+python -m trainer.fill_mask --model DIR "The capital of France is [MASK]."
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from bertdata.errors import BertdataError
 from bertdata.randomness import derive_key
 from trainer.config import TrainConfig
 from trainer.data import TrainBatch
-from trainer.losses import DecoderLoss, pretraining_losses
+from trainer.losses import DecoderLoss, pretraining_losses, wanted_states
 from trainer.model import Bert
 from trainer.optim import Optimizers, clip_gradients
 
@@ -56,13 +56,14 @@ class TrainStep:
         *,
         seed: int,
         next_sentence: bool,
+        decoder_loss: DecoderLoss,
     ) -> None:
         self._model = model
         self._optimizers = optimizers
         self._config = config
         self._seed = seed
         self._next_sentence = next_sentence
-        self._decoder_loss = DecoderLoss()
+        self._decoder_loss = decoder_loss
         self._dtype = compute_dtype(config.precision)
 
     def __call__(self, step: int, batch: TrainBatch) -> StepResult:
@@ -92,14 +93,13 @@ def evaluate(model: Bert, batches: Iterable[TrainBatch], *, next_sentence: bool)
     model.eval()
     mlm_loss, nsp_loss, mlm_right, nsp_right, num_masked, num_sequences = 0.0, 0.0, 0, 0, 0, 0
     for batch in batches:
-        hidden_BLD = model.encode(batch.input_ids_BL, batch.token_type_ids_BL, batch.real_BL)
-        hidden_ND = hidden_BLD.flatten(0, 1)[batch.masked_places_N]
+        hidden_ND, first_BD = wanted_states(model, batch)
         for hidden_CD, ids_C in zip(
             hidden_ND.split(_EVALUATION_CHUNK), batch.masked_ids_N.split(_EVALUATION_CHUNK)
         ):
             loss, right = _score(model.mlm_logits(hidden_CD), ids_C)
             mlm_loss, mlm_right = mlm_loss + loss, mlm_right + right
-        loss, right = _score(model.nsp_logits(hidden_BLD), batch.next_sentence_labels_B)
+        loss, right = _score(model.nsp_logits(first_BD), batch.next_sentence_labels_B)
         nsp_loss, nsp_right = nsp_loss + loss, nsp_right + right
         num_masked += len(batch.masked_ids_N)
         num_sequences += len(batch.next_sentence_labels_B)

@@ -3,11 +3,12 @@
 The masked-language-model loss is summed over predicted pieces, to be divided by their number; the
 next-sentence loss is summed over sequences, to be divided by theirs.
 
-Shapes: B batch, N predicted pieces, C those of one chunk, D width, V vocabulary.
+Shapes: B batch, N predicted pieces, C a chunk of them or the candidates, D width, V vocabulary.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,38 @@ class LossSums:
         return mlm + self.nsp / self.num_sequences if next_sentence else mlm
 
 
+class Candidates:
+    """Which pieces are scored in a step: an estimate of the full softmax for a part of its cost.
+
+    The most frequent pieces and all that are to be predicted are scored always; the others are
+    represented by a uniform sample, each counting for as many as it stands for, so that the sum
+    over the vocabulary is estimated without bias. (Jean et al., "On using very large target
+    vocabulary for neural machine translation", 2015, with the frequent pieces kept exact.)
+
+    `counts_V`: how often each piece is to be predicted. `number`: half are frequent, half sampled.
+    """
+
+    def __init__(self, counts_V: Tensor, number: int) -> None:
+        frequent = counts_V.argsort(descending=True, stable=True)[: number // 2]
+        self._is_frequent_V = torch.zeros(len(counts_V), dtype=torch.bool)
+        self._is_frequent_V[frequent] = True
+        self._num_sampled = number - number // 2
+
+    def choose(self, labels_N: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Ids of the candidates, what to add to their scores, and each label's place among them."""
+        is_certain_V = self._is_frequent_V.clone()
+        is_certain_V[labels_N] = True
+        certain, others = is_certain_V.nonzero()[:, 0], (~is_certain_V).nonzero()[:, 0]
+        sampled = others[torch.randperm(len(others))[: self._num_sampled]]
+        ids_C = torch.cat([certain, sampled])
+        log_weights_C = torch.zeros(len(ids_C))
+        if len(sampled):
+            log_weights_C[len(certain) :] = math.log(len(others) / len(sampled))
+        places_V = torch.empty_like(self._is_frequent_V, dtype=torch.int64)
+        places_V[ids_C] = torch.arange(len(ids_C))
+        return ids_C, log_weights_C, places_V[labels_N]
+
+
 class DecoderLoss:
     """Summed cross-entropy of the scores features @ weight.T + bias against the labels.
 
@@ -45,13 +78,18 @@ class DecoderLoss:
     memory several times.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, candidates: Candidates | None = None) -> None:
+        self._candidates = candidates
         self._slopes = torch.empty(0)
 
     def __call__(
         self, features_ND: Tensor, weight_VD: Tensor, bias_V: Tensor, labels_N: Tensor
     ) -> Tensor:
         """The loss, a scalar. `features_ND`, `weight_VD`, `bias_V` get gradients."""
+        if self._candidates is not None:
+            ids_C, log_weights_C, labels_N = self._candidates.choose(labels_N)
+            weight_VD = weight_VD.index_select(0, ids_C)
+            bias_V = bias_V.index_select(0, ids_C) + log_weights_C
         dtype = _compute_dtype(features_ND)
         slopes_NV = self._room_for(len(labels_N), len(bias_V), features_ND.device, dtype)
         loss: Tensor = _DecoderLoss.apply(features_ND, weight_VD, bias_V, labels_N, slopes_NV)
@@ -66,8 +104,7 @@ class DecoderLoss:
 
 def pretraining_losses(model: Bert, batch: TrainBatch, decoder_loss: DecoderLoss) -> LossSums:
     """Both losses of a batch."""
-    hidden_BLD = model.encode(batch.input_ids_BL, batch.token_type_ids_BL, batch.real_BL)
-    hidden_ND = hidden_BLD.flatten(0, 1)[batch.masked_places_N]
+    hidden_ND, first_BD = wanted_states(model, batch)
     mlm = decoder_loss(
         model.mlm_features(hidden_ND),
         model.embeddings.token.weight,
@@ -75,10 +112,18 @@ def pretraining_losses(model: Bert, batch: TrainBatch, decoder_loss: DecoderLoss
         batch.masked_ids_N,
     )
     labels_B = batch.next_sentence_labels_B
-    nsp = functional.cross_entropy(model.nsp_logits(hidden_BLD).float(), labels_B, reduction="sum")
+    nsp = functional.cross_entropy(model.nsp_logits(first_BD).float(), labels_B, reduction="sum")
     return LossSums(
         mlm=mlm, nsp=nsp, num_masked=len(batch.masked_ids_N), num_sequences=len(labels_B)
     )
+
+
+def wanted_states(model: Bert, batch: TrainBatch) -> tuple[Tensor, Tensor]:
+    """The last layer's states at the places to predict, N D, and at [CLS], B D."""
+    hidden_BQD = model.encode(
+        batch.input_ids_BL, batch.token_type_ids_BL, batch.real_BL, batch.wanted_BQ
+    )
+    return hidden_BQD.flatten(0, 1).index_select(0, batch.masked_places_N), hidden_BQD[:, 0]
 
 
 class _DecoderLoss(torch.autograd.Function):
@@ -114,7 +159,13 @@ class _DecoderLoss(torch.autograd.Function):
         context: Any, d_loss: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, None, None]:
         d_features, d_weight, d_bias = context.saved_tensors
-        return d_features * d_loss.to(d_features.dtype), d_weight * d_loss, d_bias * d_loss, None, None
+        return (
+            d_features * d_loss.to(d_features.dtype),
+            d_weight * d_loss,
+            d_bias * d_loss,
+            None,
+            None,
+        )
 
 
 def _to_slopes(scores_CV: Tensor, labels_C: Tensor) -> Tensor:

@@ -37,6 +37,7 @@ from trainer.data import TrainBatches, validation_batches
 from trainer.entropy import count_masked_pieces, unigram_entropy
 from trainer.export import export_model, load_model
 from trainer.loop import Evaluation, StepResult, TrainStep, evaluate
+from trainer.losses import Candidates, DecoderLoss
 from trainer.metrics import Metrics, say
 from trainer.model import Bert, set_sinusoidal_positions, set_unigram_bias
 from trainer.optim import Optimizers
@@ -110,6 +111,7 @@ class Run:
             self.config,
             seed=self.seed,
             next_sentence=self.train_reader.next_sentence,
+            decoder_loss=self._decoder_loss(),
         )
         log = _Log(self.output, self.config, self.steps_done)
         while self.steps_done < self.config.steps and not should_stop():
@@ -122,6 +124,12 @@ class Run:
             if _is_due(self.steps_done, self.config.checkpoint_every):
                 self.save()
         self.save()
+
+    def _decoder_loss(self) -> DecoderLoss:
+        if not self.config.output_candidates:
+            return DecoderLoss()
+        counts_V = torch.from_numpy(count_masked_pieces(self.train_reader, seed=self.seed))
+        return DecoderLoss(Candidates(counts_V, self.config.output_candidates))
 
     def evaluate(self) -> Evaluation:
         """The model on the whole validation split."""
@@ -251,7 +259,12 @@ def _describe(config: TrainConfig, seed: int, reader: ExampleReader) -> dict[str
     """All that shapes the model, to be compared when a run goes on."""
     table = {name: value for name, value in to_table(config).items() if name not in _FREE_FIELDS}
     examples = reader.manifest.content_sha256
-    return {**table, "seed": seed, "examples": examples, "vocabulary": reader.vocabulary.fingerprint}
+    return {
+        **table,
+        "seed": seed,
+        "examples": examples,
+        "vocabulary": reader.vocabulary.fingerprint,
+    }
 
 
 def _check_same_run(path: Path, description: dict[str, Any]) -> None:

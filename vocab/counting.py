@@ -36,7 +36,7 @@ def merge_counts(tables: Iterable[pa.Table]) -> pa.Table:
 
     The result is the same for any order and grouping of the parts.
     """
-    merged = pa.concat_tables([COUNTS_SCHEMA.empty_table(), *tables]).combine_chunks()
+    merged = pa.concat_tables([COUNTS_SCHEMA.empty_table(), *tables])
     return _order(_sum_counts(merged["word"], merged["count"]))
 
 

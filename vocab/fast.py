@@ -12,7 +12,6 @@ where it starts (outdated ones are dropped when next read).
 from __future__ import annotations
 
 import heapq
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -125,12 +124,11 @@ class _Text:
         """Every pair, and how often it occurs."""
         pairs, totals = [], []
         for left, starts in enumerate(self._starts):
-            following = self._pieces[starts + 1]
-            inner = following != _BORDER
             total = np.zeros(len(self._starts), dtype=np.int64)
-            np.add.at(total, following[inner], self._weights[starts[inner]])
+            # A border weighs nothing, so it does not matter where it is added.
+            np.add.at(total, self._pieces[starts + 1], self._weights[starts + 1])
             present = np.flatnonzero(total)
-            pairs.append(_keys(left, present))
+            pairs.append(present + (left << _PAIR_SHIFT))
             totals.append(total[present])
         return np.concatenate(pairs), np.concatenate(totals)
 
@@ -144,16 +142,14 @@ class _Text:
         last = np.ones(len(starts), dtype=np.bool_)
         np.not_equal(ends[:-1], starts[1:], out=last[:-1])
         before, after = starts - 1, ends[last]
-        weights = self._weights[starts]
-        lost = self._neighbours(before, left, right, after)
+        neighbours = np.concatenate([before, after])
+        weights = self._weights[neighbours]
+        lost = self._pairs_with(neighbours, len(before), left, right)
         self._write(starts, middles, ends, new)
-        gained = self._neighbours(before, new, new, after)
+        gained = self._pairs_with(neighbours, len(before), new, new)
         self._starts.append(starts)
         self._lengths.append(self._lengths[left] + self._lengths[right])
-        signed = np.concatenate([weights, weights[last]])
-        keys = np.concatenate([lost, gained])
-        inner = keys >= 0
-        return _sum_by_key(keys[inner], np.concatenate([-signed, signed])[inner])
+        return _sum_by_key(np.concatenate([lost, gained]), np.concatenate([-weights, weights]))
 
     def _find(self, left: int, right: int) -> Int32Array:
         """The places, ascending, where the pair starts; of overlapping ones every other."""
@@ -177,14 +173,18 @@ class _Text:
         self._starts[piece] = starts
         return starts
 
-    def _neighbours(
-        self, before: Int32Array, first: int, last: int, after: Int32Array
+    def _pairs_with(
+        self, neighbours: Int32Array, num_before: int, first: int, last: int
     ) -> Int64Array:
-        """The pairs (piece before, first) and (last, piece after); negative at a border."""
-        preceding = _keys(self._pieces[before], first)
-        pieces_after = self._pieces[after]
-        following = np.where(pieces_after == _BORDER, _BORDER, _keys(last, pieces_after))
-        return np.concatenate([preceding, following])
+        """Pairs (neighbour, first) at the `num_before` first places, (last, neighbour) at others.
+
+        A border makes a pair that no pieces make, and weighs nothing.
+        """
+        keys = self._pieces[neighbours].astype(np.int64)
+        keys[:num_before] <<= _PAIR_SHIFT
+        keys[:num_before] += first
+        keys[num_before:] += last << _PAIR_SHIFT
+        return keys
 
     def _write(self, starts: Int32Array, middles: Int32Array, ends: Int32Array, new: int) -> None:
         # First and last place of a piece can be one, so the order of these matters.
@@ -260,22 +260,12 @@ def _every_other(starts: Int32Array, step: int) -> Int32Array:
     return chosen
 
 
-def _keys(
-    left: npt.NDArray[np.signedinteger[Any]] | int, right: npt.NDArray[np.signedinteger[Any]] | int
-) -> Int64Array:
-    """The integers of pairs; negative when the left piece is a border."""
-    keys: Int64Array = (np.asarray(left, dtype=np.int64) << _PAIR_SHIFT) + right
-    return keys
-
-
 def _split_key(pair: int) -> tuple[int, int]:
     return pair >> _PAIR_SHIFT, pair & ((1 << _PAIR_SHIFT) - 1)
 
 
 def _sum_by_key(keys: Int64Array, values: Int64Array) -> tuple[Int64Array, Int64Array]:
     """The distinct keys, and the sum of the values of each."""
-    if not len(keys):
-        return keys, values
     order = np.argsort(keys)
     ordered = keys[order]
     begins = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))

@@ -91,6 +91,13 @@ def run_units(
         )
 
 
+_COUNTED = {
+    "documents_written": "{:,} documents",
+    "examples": "{:,} examples",
+    "text_bytes": "{:,} bytes of text",
+}
+
+
 class _Progress:
     """Prints a line every few seconds while the units run: how many are done, and what is left."""
 
@@ -124,11 +131,8 @@ def progress_line(
     """
     total, done = len(plan.units), len(records)
     parts = [f"{plan.stage}: {done} of {total} parts"]
-    for key in ("documents_written", "examples"):
-        if number := sum(record.counts.get(key, 0) for record in records.values()):
-            parts.append(f"{number:,} {key.split('_')[0]}")
-    if text := sum(record.counts.get("text_bytes", 0) for record in records.values()):
-        parts.append(f"{text / 1e6:,.1f} MB")
+    sums = {key: sum(record.counts.get(key, 0) for record in records.values()) for key in _COUNTED}
+    parts += [text.format(sums[key]) for key, text in _COUNTED.items() if sums[key]]
     if done > at_start:
         left = seconds * (total - done) / (done - at_start)
         parts.append(f"about {left:.0f} s left")

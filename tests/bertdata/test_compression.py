@@ -78,6 +78,15 @@ def test_zstd_frames_without_a_size_and_skippable_ones(tmp_path: Path) -> None:
     assert b"".join(read_blocks(path)) == CONTENT * 2
 
 
+def test_zstd_windows_beyond_the_usual_limit(tmp_path: Path) -> None:
+    parameters = zstandard.ZstdCompressionParameters.from_level(1, window_log=28)
+    streaming = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    path = write(tmp_path, ".zst", streaming.compress(CONTENT) + streaming.flush())
+    with pytest.raises(zstandard.ZstdError, match="too much memory"):
+        zstandard.ZstdDecompressor().decompressobj().decompress(path.read_bytes())
+    assert b"".join(read_blocks(path)) == CONTENT
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_file_cut_short_gives_what_it_has_then_fails(tmp_path: Path, suffix: str) -> None:
     whole = COMPRESS[suffix](CONTENT)

@@ -144,7 +144,7 @@ def test_a_small_file_counts_whole(tmp_path: Path) -> None:
     assert len(seen) == 30
 
 
-def test_the_demo_corpus_is_there_and_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_corpus_is_there_and_whole() -> None:
     files = list_inputs(CorpusConfig(name="demo", format="demo"), Path())
     assert len(files) == 19
     assert files[0].name == "summaries_en-us.json"

@@ -40,7 +40,7 @@ def test_shares_are_those_of_the_paper() -> None:
 
 def test_words_are_hidden_whole() -> None:
     continuation = np.zeros(SIZE, dtype=bool)
-    continuation[1001:1000 + LENGTH:2] = True  # every second piece continues a word
+    continuation[1001 : 1000 + LENGTH : 2] = True  # every second piece continues a word
     vocabulary = MaskingVocabulary(mask_id=4, size=SIZE, continuation=continuation)
     _, masked = _masked(MaskingConfig(whole_word_mask=True), vocabulary)
     chosen = np.zeros((ROWS, LENGTH), dtype=bool)

@@ -76,7 +76,9 @@ def test_switches_have_the_original_forms(form: str, tmp_path: Path) -> None:
     output = tmp_path / "out.arrow"
     arguments = [f"--input_file={text}", f"--vocab_file={vocabulary}", f"--output_file={output}"]
     assert main([*arguments, form]) == 0
-    ids = {i for row in pa.ipc.open_file(output).read_all().to_pylist() for i in row["masked_lm_ids"]}
+    ids = {
+        i for row in pa.ipc.open_file(output).read_all().to_pylist() for i in row["masked_lm_ids"]
+    }
     assert ids <= {1, 7}  # capitals are unknown: only [UNK] and the full stop
 
 
@@ -168,7 +170,9 @@ def test_a_single_document_gives_no_random_pair() -> None:
 def test_the_original_labels_them_random() -> None:
     document = [[[5, 6, 7], [8], [9, 10]]]
     config = PairingConfig(max_seq_length=6, short_seq_prob=0, original_random_next=True)
-    pairs = [p for seed in range(20) for p in create_pairs(document, 0, config, OriginalSource(seed))]
+    pairs = [
+        p for seed in range(20) for p in create_pairs(document, 0, config, OriginalSource(seed))
+    ]
     assert any(pair.is_random_next for pair in pairs)
 
 
@@ -201,8 +205,6 @@ def test_unmasking_restores_the_example(
 def test_create_examples_makes_every_pass(seed: int) -> None:
     documents: list[Any] = [[[5, 6], [7]], [[8], [9, 10]]]
     pairing = PairingConfig(max_seq_length=64, short_seq_prob=0, original_random_next=True)
-    examples = create_examples(
-        documents, 3, pairing, MaskingConfig(), PIECES, OriginalSource(seed)
-    )
+    examples = create_examples(documents, 3, pairing, MaskingConfig(), PIECES, OriginalSource(seed))
     # Each document is one chunk of two sentences; a random B puts the second one back.
     assert 6 <= len(examples) <= 12

@@ -52,7 +52,9 @@ def test_every_document_is_found_in_its_partition(
     assert found == kept
     assert counts["documents_read"] == len(texts)
     assert counts["documents_written"] == len(kept) == shards[0].rows
-    assert counts["documents_rejected"] == len(texts) - len(kept) == counts["rejected"].get("empty", 0)
+    assert (
+        counts["documents_rejected"] == len(texts) - len(kept) == counts["rejected"].get("empty", 0)
+    )
     assert rejected.exists() == (len(kept) < len(texts)) == (len(shards) == 2)
     sentences = [s for batch in iterate_sentences(path) for s in batch.to_pylist()]
     assert counts["sentences"] == len(sentences)

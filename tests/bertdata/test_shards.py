@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -57,7 +56,7 @@ def test_an_error_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         write_half()
     assert (tmp_path / "t").read_text() == "old"
-    assert os.listdir(tmp_path) == ["t"]
+    assert [path.name for path in tmp_path.iterdir()] == ["t"]
 
 
 def test_permissions_follow_the_umask(tmp_path: Path) -> None:
@@ -82,12 +81,12 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000)),
     )
     assert f"BertdataError: cannot write {tmp_path / 't'}: File too large" in done.stderr
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(BertdataError, match="cannot write .*file/t"):
+    with pytest.raises(BertdataError, match=r"cannot write .*file/t"):
         write_text(tmp_path / "file" / "t", "")
 
 

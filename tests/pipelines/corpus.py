@@ -12,7 +12,8 @@ from pipelines.plans import Corpora, plan_examples, plan_sentences, plan_vocabul
 from pipelines.progress import StagePlan
 from vocab.config import VocabConfig
 
-WORDS = "the a river city small old Dr. Smith lives near Mr. Brown walked home often.".split()
+TEXT = "the a river city small old Dr. Smith lives near Mr. Brown walked home often."
+WORDS = TEXT.split()
 
 
 def write_books(folder: Path, number: int = 40) -> None:
@@ -20,7 +21,8 @@ def write_books(folder: Path, number: int = 40) -> None:
     folder.mkdir(parents=True)
     for book in range(number):
         sentences = [
-            " ".join(WORDS[(book * 7 + line * 5 + word * 3) % len(WORDS)] for word in range(9)) + "."
+            " ".join(WORDS[(book * 7 + line * 5 + word * 3) % len(WORDS)] for word in range(9))
+            + "."
             for line in range(12)
         ]
         (folder / f"book-{book:02d}.txt").write_text("\n".join(sentences) + "\n\nThe end.\n")

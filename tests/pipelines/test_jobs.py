@@ -20,7 +20,14 @@ from bertdata.sentences import load_splitter
 from bertdata.vocabulary import read_vocabulary
 from pipelines.jobs import command, examples, sentences, word_counts
 from pipelines.options import RunnerConfig, beam_arguments
-from pipelines.progress import StagePlan, UnitRecord, is_done, read_records, write_plan, write_record
+from pipelines.progress import (
+    StagePlan,
+    UnitRecord,
+    is_done,
+    read_records,
+    write_plan,
+    write_record,
+)
 from tests.pipelines.corpus import Stages, write_books
 from vocab.config import VocabConfig
 
@@ -71,7 +78,9 @@ def test_sentences_are_punkts(finished: tuple[Stages, list[str]], books: Path) -
     splitter = load_splitter("english")
     expected = sorted(s for book in books.iterdir() for s in splitter.split(book.read_text()))
     folder = stages.output / "sentences"
-    found = [s for f in folder.glob("sentences-*") for b in iterate_sentences(f) for s in b.to_pylist()]
+    found = [
+        s for f in folder.glob("sentences-*") for b in iterate_sentences(f) for s in b.to_pylist()
+    ]
     assert sorted(found) == expected
     assert "Smith Mr. home" in " ".join(found)
 

@@ -45,9 +45,7 @@ def test_width_must_be_a_multiple_of_the_heads() -> None:
     with pytest.raises(ConfigError, match="hidden_size 100 is not a multiple of num_heads 3"):
         model_config(TrainConfig(hidden_size=100, num_heads=3), vocab_size=9, pad_id=0)
     with pytest.raises(ConfigError, match="num_layers must be at least 1, got 0"):
-        ModelConfig(
-            vocab_size=9, hidden_size=4, num_layers=0, num_heads=1, intermediate_size=4
-        )
+        ModelConfig(vocab_size=9, hidden_size=4, num_layers=0, num_heads=1, intermediate_size=4)
 
 
 def test_a_table_and_back() -> None:

@@ -59,8 +59,6 @@ def test_bfloat16_is_near() -> None:
 
 
 def test_each_loss_is_divided_by_its_own_count() -> None:
-    sums = LossSums(
-        mlm=torch.tensor(12.0), nsp=torch.tensor(3.0), num_masked=6, num_sequences=4
-    )
+    sums = LossSums(mlm=torch.tensor(12.0), nsp=torch.tensor(3.0), num_masked=6, num_sequences=4)
     assert sums.total(next_sentence=True).item() == 2.75
     assert sums.total(next_sentence=False).item() == 2.0

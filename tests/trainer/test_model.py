@@ -39,7 +39,9 @@ def test_parameter_counts(name: str, millions: float) -> None:
 
 def test_masked_only_head_equals_the_full_head() -> None:
     model = make_model().eval()
-    hidden_BLD = model.encode(torch.randint(50, (3, 20)), torch.zeros(3, 20, dtype=torch.long), None)
+    hidden_BLD = model.encode(
+        torch.randint(50, (3, 20)), torch.zeros(3, 20, dtype=torch.long), None
+    )
     places_N = torch.tensor([2, 19, 25, 59])
     full_NV = model.mlm_logits(hidden_BLD).flatten(0, 1)[places_N]
     only_NV = model.mlm_logits(hidden_BLD.flatten(0, 1)[places_N])

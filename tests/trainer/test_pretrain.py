@@ -42,7 +42,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     return write_folders(tmp_path_factory.mktemp("data"))
 
 
-def run(folders: Folders, output: Path, config: TrainConfig = CONFIG, stop_after: int = 0) -> Results | None:
+def run(
+    folders: Folders, output: Path, config: TrainConfig = CONFIG, stop_after: int = 0
+) -> Results | None:
     """Train; with `stop_after`, ask to stop once that many steps are done."""
     calls = iter(range(10**9))
     return pretrain(

@@ -1,0 +1,93 @@
+"""One TOML a run: defaults, overrides, and one line for every mistake."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from bertdata.errors import BertdataError, ConfigError
+from flows.run_config import DEMO_CONFIG, RunConfig, load_config, to_toml
+
+MINIMAL = '[[corpus]]\nname = "a"\nformat = "text"\npaths = ["*.txt"]\n'
+
+
+def load(folder: Path, text: str, *overrides: str) -> RunConfig:
+    path = folder / "run.toml"
+    path.write_text(text)
+    return load_config(path, overrides)
+
+
+def test_defaults_are_those_of_the_original(tmp_path: Path) -> None:
+    config = load(tmp_path, MINIMAL)
+    examples = config.examples
+    assert (config.seed, config.vocab.size) == (12345, 30522)
+    assert (examples.max_seq_length, examples.dupe_factor) == (128, 10)
+    assert (examples.short_seq_prob, examples.masked_lm_prob) == (0.1, 0.15)
+    assert (examples.max_predictions_per_seq, examples.masking) == (20, "static")
+
+
+def test_the_complete_configuration_reads_back_as_the_same(tmp_path: Path) -> None:
+    config = load(tmp_path, MINIMAL + '[vocab]\nsize = 99\n[train]\nmodel = "mini"\n')
+    text = to_toml(config)
+    assert tomllib.loads(text)["train"]["model"] == "mini"
+    assert load(tmp_path, text) == config
+
+
+def test_the_demo_is_valid() -> None:
+    assert load_config(DEMO_CONFIG).corpus[0].format == "demo"
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("examples.max_seq_length=512", 512),
+        ("examples.masking=dynamic", "dynamic"),
+        ('examples.masking="dynamic"', "dynamic"),
+        ("examples.next_sentence = false", False),
+        ("corpus.0.name=b", "b"),
+        ('corpus.0.paths=["x", "y"]', ("x", "y")),
+        ("seed=3", 3),
+    ],
+)
+def test_overrides(override: str, value: object, tmp_path: Path) -> None:
+    config: object = load(tmp_path, MINIMAL, override)
+    for key in override.partition("=")[0].strip().split("."):
+        config = config[0] if key == "0" else getattr(config, key)  # type: ignore[index]
+    assert config == value
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "message"),
+    [
+        ("", [], r"there is no \[\[corpus\]\]"),
+        ("seed = \n", [], r"run\.toml is not TOML: .*line 1"),
+        (MINIMAL + "[exmples]\n", [], "no key 'exmples'; did you mean 'examples'"),
+        (MINIMAL + "[examples]\nmax_sequence_length = 9\n", [], "did you mean 'max_seq_length'"),
+        ("examples = 1\n" + MINIMAL, [], r"\[examples\] must be a table"),
+        ('[corpus]\nname = "a"\n', [], "two brackets"),
+        ('seed = "1"\n' + MINIMAL, [], "seed must be an integer"),
+        (MINIMAL + MINIMAL, [], "two corpora are named 'a'"),
+        (MINIMAL, ["examples"], "wants table.key=value"),
+        (MINIMAL, ["corpus.7.name=x"], "there is no '7'"),
+        (MINIMAL, ["corpus=x"], "two brackets"),
+        (MINIMAL, ["examples.max_seq_length=many"], "must be an integer, got 'many'"),
+    ],
+)
+def test_mistakes_are_one_line(
+    text: str, overrides: list[str], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BertdataError, match=message) as caught:
+        load(tmp_path, text, *overrides)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read configuration .*: No such file"):
+        load_config(tmp_path / "none.toml")
+
+
+def test_file_names_start_from_the_configuration(tmp_path: Path) -> None:
+    config = load(tmp_path, MINIMAL + '[vocab]\nfile = "v.txt"\n')
+    assert config.vocab.file == str(tmp_path / "v.txt")
