@@ -18,6 +18,8 @@ from bertdata.errors import BertdataError
 _PR_SET_PDEATHSIG = 1
 _KILL_SECONDS = 8.0
 _LOG_LINES = 3
+# Cores are used by having several workers, not by threads within one.
+_ENVIRONMENT = {"TOKENIZERS_PARALLELISM": "false"}
 
 
 class ChildCrashError(BertdataError):
@@ -42,6 +44,7 @@ def run_child(module: str, arguments: Sequence[str], log: Path, say: Callable[[s
             text=True,
             encoding="utf-8",
             start_new_session=True,
+            env={**os.environ, **_ENVIRONMENT},
         ) as child,
     ):
         try:

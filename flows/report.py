@@ -35,6 +35,7 @@ _MOST_BARS = 64
 _LENGTH_BARS = 32
 _MOST_POINTS = 400
 _RANDOM_NEXT = 0.5
+_RANDOM_NOTE = " A stretch of a single sentence always gets a random B: more than half have one."
 _RESULT_NAMES = {
     "mlm_loss": "MLM loss, nats",
     "unigram_entropy": "unigram entropy of the pieces to predict, nats",
@@ -110,7 +111,7 @@ def _model_section(run: FinishedRun) -> Element:
             "which knows only the frequencies of pieces could reach."
         )
         contents.insert(0, figure(plot, caption))
-    return section("Model", *contents)
+    return section("Model", plots(contents))
 
 
 def _result_rows(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -178,7 +179,8 @@ def _examples_section(manifest: Manifest) -> Element:
     figures += [
         figure(
             share_plot(shares, label=f"shares of {split} examples"),
-            f"Shares of {split} examples; the tick is what was asked for.",
+            f"Shares of {split} examples; the tick is what was asked for."
+            f"{_RANDOM_NOTE if manifest.config['examples']['next_sentence'] else ''}",
         )
         for split in splits_of(manifest)
         if (shares := list(_wanted_shares(manifest, split)))
@@ -227,8 +229,8 @@ def _vocabulary_section(manifest: Manifest, paths: RunPaths) -> Element:
             label="frequency of words by rank",
         )
         caption = "How often the words occur, by rank (Zipf's law: a straight line falling 1 to 1)."
-        contents.append(figure(plot, caption))
-    return section("Vocabulary", *contents)
+        contents.insert(0, figure(plot, caption))
+    return section("Vocabulary", plots(contents))
 
 
 def word_ranks(path: Path) -> list[Point]:
@@ -262,7 +264,7 @@ def _sentences_section(manifest: Manifest) -> Element:
         label="documents in each partition",
     )
     caption = "Documents in each partition, chosen by a seeded hash of their ids."
-    return section("Sentences", facts_table(rows), figure(plot, caption))
+    return section("Sentences", plots([figure(plot, caption), facts_table(rows)]))
 
 
 def _outcomes(table: Mapping[str, int]) -> str:

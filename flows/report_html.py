@@ -26,8 +26,8 @@ p, figcaption, footer { color: var(--faint); } p { margin: .3rem 0 1rem; }
 .tiles strong { display: block; font-size: 1.35rem; line-height: 1.3; }
 .tiles span { color: var(--faint); font-size: .85rem; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr));
-  gap: 1rem; }
-figure { margin: 1rem 0 0; } figcaption { font-size: .9rem; }
+  gap: 1rem 2rem; align-items: start; }
+figure { margin: 1rem 0 0; max-width: 40rem; } figcaption { font-size: .9rem; }
 svg { display: block; width: 100%; height: auto; }
 svg text { fill: var(--faint); font: 12px system-ui, sans-serif; }
 .grid { stroke: var(--line); stroke-width: 1; } .first { fill: var(--first); }
@@ -119,7 +119,7 @@ def code_table(rows: Iterable[tuple[str, str]]) -> Element:
 
 
 def plots(figures: Sequence[Element]) -> Element:
-    """Figures side by side where there is room."""
+    """Figures and tables side by side where there is room."""
     return element("div", *figures, class_="plots")
 
 

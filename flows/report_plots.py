@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
@@ -12,7 +12,8 @@ from flows.wording import number, percent
 
 _WIDTH, _HEIGHT = 560, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 34, 48
-_SHARE_ROW, _SHARE_LEFT, _SHARE_RIGHT = 34, 150, 120
+_SHARE_ROW, _SHARE_LEFT, _SHARE_RIGHT = 34, 130, 140
+_CHARACTER_WIDTH = 7  # of the 12-pixel font, roughly
 
 Point = tuple[float, float]
 
@@ -98,7 +99,7 @@ def share_plot(shares: Sequence[tuple[str, float, float]], *, label: str) -> Ele
             element("rect", x=_SHARE_LEFT, y=top, width=width, height=20, class_="first"),
             element("rect", x=scale(wanted) - 1.5, y=top - 4, width=3, height=28, class_="second"),
             _text(
-                f"{percent(measured)} of {percent(wanted)}",
+                f"{percent(measured)}, asked {percent(wanted)}",
                 _WIDTH - _SHARE_RIGHT + 8,
                 top + 15,
                 "start",
@@ -185,13 +186,16 @@ def _line(series: Series, points: Sequence[Point], x: _Scale, y: _Scale) -> Iter
             yield _hover(dot, f"{series.name}, {number(a)}: {b:.3f}")
 
 
-def _legend(series: Iterable[Series]) -> Iterator[Element]:
-    right = float(_WIDTH - _RIGHT)
-    for one in reversed(list(series)):
-        yield _text(one.name, right, 14, "end")
-        right -= 8 + 6.4 * len(one.name)
-        yield element("rect", x=round(right - 8, 1), y=5, width=10, height=10, class_=one.color)
-        right -= 24
+def _legend(series: Sequence[Series]) -> Iterator[Element]:
+    """Names with their colours, at the right; a single line needs none."""
+    if len(series) < 2:
+        return
+    widths = [32 + _CHARACTER_WIDTH * len(one.name) for one in series]
+    left = _WIDTH - _RIGHT - sum(widths)
+    for one, width in zip(series, widths):
+        yield element("rect", x=round(left, 1), y=5, width=10, height=10, class_=one.color)
+        yield _text(one.name, left + 15, 14, "start")
+        left += width
 
 
 def _x_title(title: str) -> Element:

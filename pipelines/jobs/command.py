@@ -91,13 +91,6 @@ def run_units(
         )
 
 
-_COUNTED = {
-    "documents_written": "{:,} documents",
-    "examples": "{:,} examples",
-    "text_bytes": "{:,} bytes of text",
-}
-
-
 class _Progress:
     """Prints a line every few seconds while the units run: how many are done, and what is left."""
 
@@ -125,15 +118,24 @@ class _Progress:
 def progress_line(
     plan: StagePlan, records: Mapping[int, UnitRecord], at_start: int, seconds: float
 ) -> str:
-    """One line: units, what they counted, speed, time left.
+    """One line: parts done, what they counted, speed, time left.
 
-    `at_start`: units that an earlier run had finished; `seconds`: since this one began.
+    `at_start`: parts that an earlier run had finished; `seconds`: since this one began.
     """
     total, done = len(plan.units), len(records)
     parts = [f"{plan.stage}: {done} of {total} parts"]
     sums = {key: sum(record.counts.get(key, 0) for record in records.values()) for key in _COUNTED}
     parts += [text.format(sums[key]) for key, text in _COUNTED.items() if sums[key]]
     if done > at_start:
-        left = seconds * (total - done) / (done - at_start)
-        parts.append(f"about {left:.0f} s left")
+        share = (done - at_start) / done
+        if sums["text_bytes"]:
+            parts.append(f"{sums['text_bytes'] / 1e6 * share / seconds:.1f} MB/s")
+        parts.append(f"about {seconds * (total - done) / (done - at_start):.0f} s left")
     return ", ".join(parts)
+
+
+_COUNTED = {
+    "documents_written": "{:,} documents",
+    "examples": "{:,} examples",
+    "text_bytes": "{:,} bytes of text",
+}
