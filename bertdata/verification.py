@@ -2,7 +2,7 @@
 
 Nothing is taken on trust but the program's own rules: checksums, sizes, schemas and rows are read
 from the files and compared with the manifest. A file that its checksum refutes is not opened.
-Memory: one slice of a batch at a time, and the ids of all documents (8 bytes each).
+Memory: one slice of a batch at a time, the ids of all documents (8 bytes each), the word counts.
 """
 
 from __future__ import annotations
@@ -50,7 +50,11 @@ _PROGRESS = ".progress"
 
 @dataclass(kw_only=True)
 class Verified:
-    """What was found out about a stage; `document_ids` (sentences): of all documents, sorted."""
+    """What was found out about a stage.
+
+    `document_ids` (sentences): of all documents, sorted; None when a file of them is damaged.
+    `vocabulary` (vocab): what vocab.txt holds; None when it is damaged.
+    """
 
     folder: Path
     manifest: Manifest | None = None
@@ -193,8 +197,8 @@ def _check_sentences(stage: Verified, manifest: Manifest, intact: list[Shard]) -
             _check_rejected(stage, shard, counts)
         else:
             ids += _check_sentence_file(stage, shard, counts, seed)
-    stage.document_ids = np.sort(np.concatenate(ids))
     if len(intact) == len(manifest.shards):
+        stage.document_ids = np.sort(np.concatenate(ids))
         for line in differences(said, counts.to_table(), "counts"):
             stage.add(FILE_NAME, line)
 
@@ -321,7 +325,7 @@ def _check_word_counts(
             _note_unlisted(stage, manifest, "word_counts.arrow")
         return []
     batches = [batch for _, batch in _read_batches(stage, shard, WORD_COUNTS)]
-    table = pa.Table.from_batches(batches, WORD_COUNTS).combine_chunks()
+    table = pa.Table.from_batches(batches, WORD_COUNTS)
     words, counts = table["word"], table["count"].to_numpy()
     stage.add_faults(shard.path, _check_order(words, counts))
     if (distinct := pc.count_distinct(words).as_py()) != len(words):

@@ -28,6 +28,7 @@ class FinishedRun:
     sentences: Manifest | None
     vocab: Manifest | None
     examples: Manifest | None
+    model: Manifest | None
     results: Mapping[str, Any]
     metrics: tuple[Mapping[str, Any], ...]
 
@@ -39,6 +40,7 @@ def read_run(paths: RunPaths) -> FinishedRun:
         sentences=_manifest(paths.sentences),
         vocab=_manifest(paths.vocab),
         examples=_manifest(paths.examples),
+        model=_manifest(paths.model),
         results=_read_results(paths.model / "results.json"),
         metrics=tuple(_read_metrics(paths.model / "metrics.jsonl")),
     )
@@ -59,6 +61,17 @@ def shares_of(examples: Manifest, split: str) -> dict[str, float]:
     """The measured shares of a split; see `bertdata.statistics.describe_examples`."""
     length = examples.config["examples"]["max_seq_length"]
     return describe_examples(examples.counts[split], length)
+
+
+def nsp_baseline(run: FinishedRun) -> float | None:
+    """The NSP accuracy, on validation pairs, of always giving the more frequent answer."""
+    examples = run.examples
+    if examples is None or "validation" not in splits_of(examples):
+        return None
+    if not examples.config["examples"]["next_sentence"]:
+        return None
+    share = shares_of(examples, "validation")["random_next"]
+    return max(share, 1 - share)
 
 
 def is_dynamic(examples: Manifest) -> bool:

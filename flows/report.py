@@ -13,7 +13,7 @@ import numpy as np
 from bertdata.manifest import Manifest
 from bertdata.schema import WORD_COUNTS, check_schema
 from bertdata.shards import open_arrow, write_text
-from flows.finished import FinishedRun, is_dynamic, read_run, shares_of, splits_of
+from flows.finished import FinishedRun, is_dynamic, nsp_baseline, read_run, shares_of, splits_of
 from flows.inspect import bin_lengths
 from flows.paths import RunPaths
 from flows.report_html import (
@@ -38,7 +38,7 @@ _RANDOM_NEXT = 0.5
 _RANDOM_NOTE = " A stretch of a single sentence always gets a random B: more than half have one."
 _RESULT_NAMES = {
     "mlm_loss": "MLM loss, nats",
-    "unigram_entropy": "unigram entropy of the pieces to predict, nats",
+    "unigram_entropy": "unigram entropy, nats",
     "mlm_accuracy": "MLM accuracy",
     "nsp_accuracy": "NSP accuracy",
     "steps": "steps",
@@ -101,7 +101,7 @@ def _headline_results(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _model_section(run: FinishedRun) -> Element:
-    contents = [facts_table(_result_rows(run.results))] if run.results else []
+    contents = [facts_table(_result_rows(run))] if run.results else []
     if curves := list(_loss_series(run)):
         plot = line_plot(
             curves, x_axis=Axis(title="step"), y_axis=Axis(title="nats"), label="MLM loss by step"
@@ -114,10 +114,14 @@ def _model_section(run: FinishedRun) -> Element:
     return section("Model", plots(contents))
 
 
-def _result_rows(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for key, value in results.items():
-        if value is not None:
-            yield _RESULT_NAMES.get(key, key), _result_text(key, value)
+def _result_rows(run: FinishedRun) -> Iterator[tuple[str, str]]:
+    for key, value in run.results.items():
+        if value is None:
+            continue
+        text = _result_text(key, value)
+        if key == "nsp_accuracy" and (baseline := nsp_baseline(run)) is not None:
+            text += f" (always the same answer: {percent(baseline)})"
+        yield _RESULT_NAMES.get(key, key), text
 
 
 def _result_text(key: str, value: Any) -> str:
@@ -140,7 +144,7 @@ def _loss_series(run: FinishedRun) -> Iterator[Series]:
     yield Series(name="train", color="first", points=_thin(train))
     yield Series(name="validation", color="second", points=validation, dots=True)
     if entropy is not None:
-        ends = [(min(steps), entropy), (max(steps), entropy)]
+        ends = [(0, entropy), (max(steps), entropy)]
         yield Series(name="unigram entropy", color="mark", points=ends)
 
 
@@ -268,7 +272,7 @@ def _sentences_section(manifest: Manifest) -> Element:
 
 
 def _outcomes(table: Mapping[str, int]) -> str:
-    return ", ".join(f"{number(count)} {outcome}" for outcome, count in table.items())
+    return ", ".join(f"{number(table.get(key, 0))} {key}" for key in ("written", "rejected"))
 
 
 def _partition_bars(sizes: Sequence[int]) -> list[tuple[str, float]]:
@@ -289,6 +293,7 @@ def _origin_section(run: FinishedRun) -> Element:
             ("sentences", run.sentences),
             ("vocab", run.vocab),
             ("examples", run.examples),
+            ("model", run.model),
         )
         if stage
     ]
@@ -301,7 +306,7 @@ def _origin_section(run: FinishedRun) -> Element:
         details(f"what {name}/ was made from", code_table(_flatten(stage.inputs)))
         for name, stage in stages
     ]
-    note = "Equal data gives equal content hashes, whatever the number of workers."
+    note = "Equal data has an equal content hash; no time, place or number of workers goes into it."
     return section("Configuration and hashes", element("p", note), code_table(hashes), *tables)
 
 

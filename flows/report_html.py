@@ -38,7 +38,7 @@ svg text { fill: var(--faint); font: 12px system-ui, sans-serif; }
 .line.first, .line.second, .line.mark { fill: none; }
 table { border-collapse: collapse; margin: .5rem 0; width: 100%; font-size: .95rem; }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .75rem .3rem 0; text-align: left;
-  vertical-align: top; } th { font-weight: 600; width: 32%; }
+  vertical-align: top; } th { font-weight: 600; width: 38%; }
 code { font: .85rem ui-monospace, monospace; } summary { cursor: pointer; margin-top: .75rem; }
 footer { margin-top: 3rem; font-size: .85rem; }
 """

@@ -20,7 +20,10 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Series:
-    """One line of a plot. `color`: "first", "second" or "mark" (dashed). `dots`: at each point."""
+    """One line of a plot. `color`: "first", "second" or "mark" (dashed). `dots`: at each point.
+
+    A single point is a dot too: it makes no line.
+    """
 
     name: str
     color: str
@@ -52,7 +55,9 @@ class _Scale:
         return round(self.start + share * (self.end - self.start), 1)
 
     def ticks(self) -> list[float]:
-        return log_ticks(self.low, self.high) if self.is_log else nice_ticks(self.low, self.high)
+        ticks = log_ticks(self.low, self.high) if self.is_log else []
+        # Within one power of ten, round numbers say more.
+        return ticks if len(ticks) > 1 else nice_ticks(self.low, self.high)
 
     def _straight(self, value: float) -> float:
         return math.log10(value) if self.is_log else value
@@ -180,7 +185,7 @@ def _x_axis(scale: _Scale) -> Iterator[Element]:
 def _line(series: Series, points: Sequence[Point], x: _Scale, y: _Scale) -> Iterator[Element]:
     places = " ".join(f"{x(a)},{y(b)}" for a, b in points)
     yield element("polyline", points=places, class_=f"line {series.color}")
-    if series.dots:
+    if series.dots or len(points) == 1:
         for a, b in points:
             dot = element("circle", cx=x(a), cy=y(b), r=4, class_=series.color)
             yield _hover(dot, f"{series.name}, {number(a)}: {b:.3f}")

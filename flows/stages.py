@@ -123,9 +123,17 @@ def _make(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) -> str:
     status = run_child(module, arguments, log, say)
     if status:
         raise _reason(report, f"the {plan.stage} job", status, log)
-    for leftover in (log, report):
-        leftover.unlink()
-    return read_manifest(plan.path).content_sha256
+    _remove(log, report)
+    manifest = read_manifest(plan.path)
+    if rejected := manifest.counts.get("rejected"):
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in rejected.items())
+        say(f"{plan.stage}: rejected {reasons}; each is in {plan.path}/rejected-*.arrow")
+    return manifest.content_sha256
+
+
+def _remove(*leftovers: Path) -> None:
+    for leftover in leftovers:
+        leftover.unlink(missing_ok=True)
 
 
 def _training_error(status: int, log: Path) -> Exception:
@@ -133,6 +141,7 @@ def _training_error(status: int, log: Path) -> Exception:
     last = (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [""])[-1]
     if not last.startswith("error: "):
         return crash("training", status, log)
+    _remove(log)
     kind = ConfigError if status == 2 else BertdataError
     return kind(last.removeprefix("error: "))
 
@@ -143,4 +152,5 @@ def _reason(report: Path, what: str, status: int, log: Path) -> Exception:
         error = json.loads(report.read_bytes())["error"]
     except (OSError, ValueError, KeyError):
         return crash(what, status, log)
+    _remove(log, report)
     return error_named(error["type"], error["message"])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdata.manifest import Manifest
-from flows.finished import FinishedRun, is_dynamic, read_run, shares_of, splits_of
+from flows.finished import FinishedRun, is_dynamic, nsp_baseline, read_run, shares_of, splits_of
 from flows.paths import RunPaths
 from flows.wording import number, percent, size
 
@@ -26,14 +26,14 @@ def summarize(output: Path) -> str:
     if run.examples:
         lines += _titled("examples", _describe_examples(run.examples))
     if run.results:
-        lines += _titled("model", describe_results(run.results))
+        lines += _titled("model", describe_results(run.results, nsp_baseline(run)))
     lines += _titled("files", [_where(run)])
     lines += _titled("next", _next_commands(run))
     return "\n".join(lines)
 
 
-def describe_results(results: Mapping[str, Any]) -> Iterator[str]:
-    """What training reached on the validation split, in words."""
+def describe_results(results: Mapping[str, Any], baseline: float | None = None) -> Iterator[str]:
+    """What training reached on the validation split, in words; `baseline`: see `nsp_baseline`."""
     yield ", ".join(
         f"{number(results[key])} {key}"
         for key in ("parameters", "steps", "tokens")
@@ -53,6 +53,8 @@ def describe_results(results: Mapping[str, Any]) -> Iterator[str]:
         for key, name in (("mlm_accuracy", "MLM"), ("nsp_accuracy", "NSP"))
         if results.get(key) is not None
     ]
+    if results.get("nsp_accuracy") is not None and baseline is not None:
+        accuracies[-1] += f" (always the same answer: {percent(baseline)})"
     if accuracies:
         yield ", ".join(accuracies)
 

@@ -17,6 +17,7 @@ from bertdata.manifest import FILE_NAME, Manifest, is_complete, read_manifest
 from bertdata.shards import first_line
 from bertdata.verification import (
     Verified,
+    differences,
     verify_examples,
     verify_files,
     verify_sentences,
@@ -29,11 +30,6 @@ from flows.wording import printable
 STAGES = ("sentences", "vocab", "examples", "model")
 
 _MODEL_FILES = ("config.json", "model.safetensors", "vocab.txt", "results.json")
-_CHECKS: Mapping[str, Callable[[Path], Verified]] = {
-    "bertdata-sentences": verify_sentences,
-    "bertdata-vocab": verify_vocabulary,
-    "bertdata-examples": verify_examples,
-}
 
 
 def verify(folder: Path) -> list[str]:
@@ -56,12 +52,10 @@ def _verify_stage(folder: Path) -> Iterator[str]:
             return
         if kind in _CHECKS:
             yield from _CHECKS[kind](folder).findings
-        elif kind == "bertdata-model":
-            yield from _verify_model(folder)
         else:
             yield f"{folder / FILE_NAME}: format is {kind!r}, which this program does not know"
     elif (folder / "model.safetensors").exists():
-        yield from _verify_model(folder)
+        yield from verify_model(folder).findings
     elif (folder / ".progress").exists():
         yield f"{folder}: is not complete; the same command continues it"
     else:
@@ -75,12 +69,12 @@ def _verify_run(paths: RunPaths) -> Iterator[str]:
     examples = _if_there(
         paths.examples, lambda folder: verify_examples(folder, sentences.document_ids)
     )
-    for stage in (sentences, vocab, examples):
+    model = _if_there(paths.model, verify_model)
+    for stage in (sentences, vocab, examples, model):
         yield from stage.findings
     yield from _check_chain(sentences, vocab, examples)
     if paths.model.is_dir():
-        yield from _verify_model(paths.model)
-        yield from _check_model_origin(paths.model, vocab, examples)
+        yield from _check_model_origin(model, vocab, examples)
 
 
 def _missing_stages(paths: RunPaths) -> Iterator[str]:
@@ -128,17 +122,22 @@ def _input(manifest: Manifest | None, keys: tuple[str, ...]) -> Any:
     return table
 
 
-def _verify_model(folder: Path) -> Iterator[str]:
+def verify_model(folder: Path) -> Verified:
+    """Check a `model/` folder; one trained without a run has no manifest, so no checksums."""
+    stage = Verified(folder=folder)
     if is_complete(folder):
-        yield from verify_files(folder, "bertdata-model").findings
+        stage = verify_files(folder, "bertdata-model")
     missing = [name for name in _MODEL_FILES if not (folder / name).is_file()]
     if missing:
-        yield f"{folder}: is not complete (no {missing[0]}); the same command continues it"
-        return
-    yield from _check_weights(folder / "model.safetensors")
-    yield from _check_numbers(folder / "results.json")
-    yield from _check_metrics(folder / "metrics.jsonl")
-    yield from _check_model_vocabulary(folder)
+        stage.findings.append(
+            f"{folder}: is not complete (no {missing[0]}); the same command continues it"
+        )
+        return stage
+    stage.findings += _check_weights(folder / "model.safetensors")
+    stage.findings += _check_results(folder / "results.json", stage.manifest)
+    stage.findings += _check_metrics(folder / "metrics.jsonl")
+    stage.findings += _check_model_vocabulary(folder)
+    return stage
 
 
 def _check_model_vocabulary(folder: Path) -> Iterator[str]:
@@ -155,14 +154,18 @@ def _check_model_vocabulary(folder: Path) -> Iterator[str]:
         yield f"{path}: vocab_size is {config.get('vocab_size')}, vocab.txt has {size} pieces"
 
 
-def _check_model_origin(folder: Path, vocab: Verified, examples: Verified) -> Iterator[str]:
-    """The model's own vocab.txt, and what its run.json says it was trained on."""
+def _check_model_origin(model: Verified, vocab: Verified, examples: Verified) -> Iterator[str]:
+    """What the model was trained on, by its manifest and run.json, and its own vocab.txt."""
+    folder = model.folder
+    if not model.manifest and not model.findings:
+        yield f"{folder}: is not complete (no {FILE_NAME}); the same command continues it"
     run, problem = _read_json(folder / "run.json") if (folder / "run.json").exists() else ({}, "")
     if problem:
         yield problem
     said: list[tuple[str, Any, Any, str]] = []
     if examples.manifest:
         content = examples.manifest.content_sha256
+        yield from _compare_input(model, ("examples", "content_sha256"), content, "examples/")
         said.append(("run.json", run.get("examples", content), content, "examples/"))
     if vocab.vocabulary:
         fingerprint = vocab.vocabulary.fingerprint
@@ -177,7 +180,7 @@ def _fingerprint(folder: Path, otherwise: str) -> str:
     try:
         return read_vocabulary(folder / "vocab.txt").fingerprint
     except VocabularyError:
-        return otherwise  # said by _check_model_vocabulary
+        return otherwise  # verify_model says so
 
 
 def _check_weights(path: Path) -> Iterator[str]:
@@ -200,13 +203,18 @@ def _check_weights(path: Path) -> Iterator[str]:
         yield f"{path}: has {size} bytes, its header says {wanted}"
 
 
-def _check_numbers(path: Path) -> Iterator[str]:
+def _check_results(path: Path, manifest: Manifest | None) -> Iterator[str]:
+    """Finite numbers, the same as in the manifest."""
     results, problem = _read_json(path)
     if problem:
         yield problem
+        return
     for name, value in results.items():
         if isinstance(value, float) and not math.isfinite(value):
             yield f"{path}: {name} is {value}"
+    if manifest:
+        for line in differences(manifest.counts, results, "counts"):
+            yield f"{path.with_name(FILE_NAME)}: {line}"
 
 
 def _check_metrics(path: Path) -> Iterator[str]:
@@ -235,3 +243,11 @@ def _read_json(path: Path) -> tuple[dict[str, Any], str]:
 def _brief(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 16 else f"{text[:12]}…"
+
+
+_CHECKS: Mapping[str, Callable[[Path], Verified]] = {
+    "bertdata-sentences": verify_sentences,
+    "bertdata-vocab": verify_vocabulary,
+    "bertdata-examples": verify_examples,
+    "bertdata-model": verify_model,
+}

@@ -74,6 +74,8 @@ def is_done(plan: StagePlan) -> bool:
     manifest = read_manifest(plan.path)
     _check_same(plan, manifest.config, manifest.inputs)
     if all(_is_there(plan.path, shard) for shard in manifest.shards):
+        # A run killed at its very end leaves its progress behind.
+        clear_progress(plan.path)
         return True
     # Someone took a shard away: the stage is no longer complete, and says so.
     (plan.path / "manifest.json").unlink()
@@ -120,8 +122,10 @@ def clear_failures(plan_folder: Path) -> None:
 
 
 def clear_progress(plan_folder: Path) -> None:
-    """Remove what only an unfinished stage needs."""
+    """Remove what only an unfinished stage needs, and what killed workers left half-written."""
     shutil.rmtree(_progress(plan_folder), ignore_errors=True)
+    for path in plan_folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
 
 
 def error_named(name: str, message: str) -> BertdataError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,22 +47,25 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
 
     def make_shards(unit: Unit) -> UnitRecord:
         passes = config.dupe_factor if unit["split"] == "train" else 1
-        batches = [
-            create_examples(documents, config, vocabulary, spec["seed"], passes)
-            for documents in pools(unit)
-        ]
-        shards = write_shards(folder, unit, batches, vocabulary)
-        counted = [count_examples(batch, vocabulary.special.mask) for batch in batches]
-        counts = {**add_counts(counted), "split": unit["split"]}
-        return UnitRecord(unit=unit["unit"], shards=tuple(shards), counts=counts)
+        counts: list[dict[str, Any]] = []
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for documents in pools(unit):
+                batch = create_examples(documents, config, vocabulary, spec["seed"], passes)
+                counts.append(count_examples(batch, vocabulary.special.mask))
+                yield batch
+
+        shards = write_shards(folder, unit, batches(), vocabulary)
+        record_counts = {**add_counts(counts), "split": unit["split"]}
+        return UnitRecord(unit=unit["unit"], shards=tuple(shards), counts=record_counts)
 
     return make_shards
 
 
 def write_shards(
-    folder: Path, unit: Unit, batches: list[pa.RecordBatch], vocabulary: Vocabulary
+    folder: Path, unit: Unit, batches: Iterable[pa.RecordBatch], vocabulary: Vocabulary
 ) -> list[Shard]:
-    """One shard with all batches, or one batch cut into several shards."""
+    """One shard with all batches, one in memory at a time, or one batch cut into several shards."""
     schema = examples_schema(vocabulary.size)
     shards = unit["shards"]
     names = [f"{unit['split']}-{n:05d}-of-{unit['num_shards']:05d}.arrow" for n in shards]

@@ -78,7 +78,10 @@ def test_failures_come_back_with_their_type(plan: StagePlan) -> None:
 def test_done_means_same_inputs_same_configuration_and_all_files(plan: StagePlan) -> None:
     assert not is_done(plan)
     _finish(plan)
+    write_plan(plan)  # as a run leaves it that was killed right after its manifest
+    (plan.path / ".a.arrow.x.tmp").touch()
     assert is_done(plan)
+    assert {path.name for path in plan.path.iterdir()} == {"a.arrow", "manifest.json"}
     (plan.path / "a.arrow").unlink()
     assert not is_done(plan)
     assert not (plan.path / "manifest.json").exists()

@@ -1,0 +1,261 @@
+"""The commands as users type them, on a real small run with a real Prefect server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bertdata.manifest import read_manifest
+from flows.cli import main
+
+STAGES = ("sentences", "vocab", "examples", "model")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+
+
+@pytest.fixture(autouse=True)
+def restore_sigterm() -> Iterator[None]:
+    """The command line takes SIGTERM over; later tests want theirs back."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="session")
+def finished(
+    prefect_server: None, small_config: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A finished run."""
+    output = tmp_path_factory.mktemp("finished") / "run"
+    assert main(["run", str(small_config), "--output", str(output)]) == 0
+    return output
+
+
+@pytest.fixture
+def environment(prefect_server: None) -> dict[str, str]:
+    """What commands in processes of their own need to talk to the same server."""
+    from prefect.settings import PREFECT_API_URL
+
+    return {**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value())}
+
+
+def content(output: Path) -> dict[str, str]:
+    return {stage: read_manifest(output / stage).content_sha256 for stage in STAGES}
+
+
+def test_a_run_makes_all_stages_and_the_report(finished: Path) -> None:
+    assert {path.name for path in finished.iterdir()} == {*STAGES, "report.html"}
+    assert (finished / "model" / "metrics.jsonl").stat().st_size > 0
+
+
+def test_a_second_run_skips_what_is_complete(
+    finished: Path, small_config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = content(finished)
+    assert main(["run", str(small_config), "--output", str(finished)]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"{stage}: already complete" in shown for stage in STAGES)
+    assert content(finished) == before
+
+
+def test_stage_by_stage_with_two_workers_gives_the_same(
+    finished: Path, small_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "run"
+    common = [str(small_config), "--output", str(output), "--set", "runner.workers=2"]
+    assert main(["vocab", *common]) == 1
+    assert "first: bertdata sentences CONFIG.toml" in capsys.readouterr().err
+    assert main(["train", *common]) == 1
+    assert "first: bertdata examples CONFIG.toml" in capsys.readouterr().err
+    for stage in ("sentences", "vocab", "examples", "train"):
+        assert main([stage, *common]) == 0
+    assert content(output) == content(finished)
+
+
+def test_another_configuration_is_refused(
+    finished: Path, small_config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = [str(small_config), "--output", str(finished)]
+    assert main(["run", *common, "--set", "examples.max_seq_length=64"]) == 2
+    error = capsys.readouterr().err
+    assert "examples.max_seq_length was 32, now 64" in error
+    assert error.count("\n") == 1
+    assert main(["run", *common, "--set", "train.steps=7"]) == 2
+    assert "train.steps was 6, now 7" in capsys.readouterr().err
+
+
+def test_the_run_is_seen_in_prefect(finished: Path) -> None:
+    from prefect.client.orchestration import get_client
+
+    async def look() -> tuple[list[str], dict[str, str]]:
+        async with get_client() as client:
+            flows = await client.read_flow_runs()
+            tasks = await client.read_task_runs()
+            states = {task.name: task.state_name or "" for task in tasks}
+            return [flow.name for flow in flows], states
+
+    flows, tasks = asyncio.run(look())
+    assert any(name.startswith("text to BERT: ") for name in flows)
+    assert {
+        "Split corpora into sentences",
+        "Train the vocabulary",
+        "Make MLM and NSP examples",
+        "Pre-train BERT",
+        "Write the report",
+    } <= set(tasks)
+
+
+def test_a_crashed_job_is_tried_again(
+    prefect_server: None,
+    small_config: Path,
+    finished: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from flows import children, stages
+
+    calls: list[str] = []
+    run_child = children.run_child
+
+    def kill_the_first(module: str, *arguments: object) -> int:
+        calls.append(module)
+        if len(calls) == 1:
+            code = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+            _, log, say = arguments
+            return run_child("timeit", ["-n1", "-r1", code], log, say)  # type: ignore[arg-type]
+        return run_child(module, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stages, "run_child", kill_the_first)
+    assert main(["sentences", str(small_config), "--output", str(tmp_path)]) == 0
+    assert calls == ["pipelines.jobs.sentences"] * 2
+    found = read_manifest(tmp_path / "sentences").content_sha256
+    assert found == content(finished)["sentences"]
+
+
+def test_kill_in_the_middle_and_run_again_gives_the_same_bytes(
+    finished: Path, small_config: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    output = tmp_path / "run"
+    command = [sys.executable, "-m", "flows", "run", str(small_config), "--output", str(output)]
+    for there in ("vocab/.progress/plan.json", "model/checkpoints/*"):
+        with subprocess.Popen(
+            command,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+        ) as process:
+            while process.poll() is None and not any(output.glob(there)):
+                time.sleep(0.02)
+            assert process.poll() is None, f"the run ended before {there} was seen"
+            os.killpg(process.pid, signal.SIGKILL)
+    assert main(["run", str(small_config), "--output", str(output)]) == 0
+    assert content(output) == content(finished)
+
+
+def test_ctrl_c_says_how_to_go_on(small_config: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    command = [sys.executable, "-m", "flows", "run", str(small_config), "--output", str(output)]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while process.poll() is None and not (output / "sentences" / ".progress").exists():
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error.strip().endswith("stopped; the same command continues where it was")
+
+
+def test_verify_finds_a_flipped_byte(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", str(finished)]) == 0
+    assert "all is well" in capsys.readouterr().out
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    shard = copy / "examples" / "train-00001-of-00003.arrow"
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    assert main(["verify", str(copy)]) == 1
+    assert "train-00001-of-00003.arrow" in capsys.readouterr().out
+
+
+def test_inspect_report_and_config_show_the_run(
+    finished: Path, small_config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect", str(finished), "--rows", "2"]) == 0
+    assert "book-" in capsys.readouterr().out
+    assert main(["inspect", str(finished), "--stats"]) == 0
+    assert "%" in capsys.readouterr().out
+    assert main(["report", str(finished)]) == 0
+    assert capsys.readouterr().out.strip() == str(finished / "report.html")
+    assert main(["config", str(small_config), "--set", "seed=8"]) == 0
+    assert "seed = 8\n" in capsys.readouterr().out
+    assert main(["config"]) == 0
+    assert "max_predictions_per_seq = 20" in capsys.readouterr().out
+
+
+def test_fill_mask_uses_the_newest_model(
+    finished: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["fill-mask", "the [MASK] city"]) == 2
+    assert "no trained model below runs/" in capfd.readouterr().err
+    Path("runs").mkdir()
+    Path("runs/small").symlink_to(finished)
+    assert main(["fill-mask", "the [MASK] city", "--top", "3"]) == 0
+    assert len(capfd.readouterr().out.strip().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["run", "none.toml"], 2, "cannot read configuration none.toml"),
+        (["verify", "none"], 1, ""),
+        (["inspect", "none"], 1, ""),
+        (["report", "none"], 1, ""),
+        (["config", "none.toml"], 2, "cannot read configuration"),
+    ],
+)
+def test_mistakes_are_one_line(
+    arguments: list[str], status: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == status
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert (shown.err + shown.out).count("\n") <= 2
+
+
+def test_unknown_commands_are_wrong_usage() -> None:
+    for arguments in ([], ["nonsense"], ["run"]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 2
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, json; sys.argv[1:] = ['--help']\n"
+        "from flows.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'apache_beam', 'prefect', 'torch', 'pyarrow', 'numpy'} & set(sys.modules)\n"
+        "print(json.dumps(sorted(heavy)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+    assert "sentences" in done.stdout

@@ -1,0 +1,108 @@
+"""The lines at the end of a run."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bertdata.errors import DataError
+from bertdata.manifest import read_manifest
+from bertdata.shards import write_json
+from flows.paths import RunPaths
+from flows.summary import describe_results, summarize
+from flows.wording import number, percent, printable, size
+from tests.runs import make_run, some_documents
+
+RESULTS = {
+    "mlm_loss": 5.25,
+    "unigram_entropy": 6.5,
+    "mlm_accuracy": 0.125,
+    "nsp_accuracy": 0.75,
+    "steps": 2000,
+    "tokens": 1_234_567,
+    "parameters": 4_400_000,
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
+    documents: dict[str, str | bytes] = {**some_documents(), "bad.txt": b"\xff", "no.txt": ""}
+    paths = make_run(tmp_path_factory.mktemp("a run"), documents)
+    paths.model.mkdir()
+    write_json(paths.model / "results.json", RESULTS)
+    return paths
+
+
+def test_whole_run(run: RunPaths) -> None:
+    lines = summarize(run.output).splitlines()
+    text = "\n".join(lines)
+    assert len(lines) <= 14
+    assert "40 of 42 documents, 2 rejected (1 empty, 1 invalid_utf8)" in text
+    assert "150 pieces from" in text
+    assert "predicted ([MASK] / kept / replaced" in text
+    assert "4,400,000 parameters, 2,000 steps, 1,234,567 tokens" in text
+    assert "validation MLM loss 5.25 nats, 1.25 below the unigram entropy 6.50" in text
+    assert "MLM accuracy 12.5%, NSP accuracy 75.0% (always the same answer: " in text
+    counts = read_manifest(run.examples).counts["validation"]
+    share = counts["random_next"] / counts["examples"]
+    assert f"{max(share, 1 - share):.1%})" in text
+    # A folder with a space in its name is quoted.
+    assert f"bertdata inspect '{run.output}'" in text
+    assert f"bertdata fill-mask --model '{run.model}'" in text
+    assert "report.html" not in text
+    run.report.touch()
+    assert "report.html shows it all" in summarize(run.output)
+
+
+def test_as_far_as_the_run_has_come(run: RunPaths, tmp_path: Path) -> None:
+    shutil.copytree(run.sentences, tmp_path / "sentences")
+    text = summarize(tmp_path)
+    assert [line.split()[0] for line in text.splitlines()] == ["sentences", "files", "next"]
+    shutil.copytree(run.vocab, tmp_path / "vocab")
+    assert "vocabulary  150 pieces" in summarize(tmp_path)
+    with pytest.raises(DataError, match="holds no finished stage; first: bertdata run"):
+        summarize(tmp_path / "nothing")
+
+
+def test_dynamic_masking(tmp_path: Path) -> None:
+    options = {"masking": "dynamic", "next_sentence": False}
+    paths = make_run(tmp_path, some_documents(), examples=options)
+    paths.model.mkdir()
+    write_json(paths.model / "results.json", RESULTS)
+    text = summarize(paths.output)
+    assert "NSP accuracy 75.0%\n" in text
+    assert "masked by the reader" in text
+    assert "B random" not in text
+
+
+def test_results_that_lack_something() -> None:
+    worse = list(describe_results({**RESULTS, "mlm_loss": 7.0, "nsp_accuracy": None}))
+    assert worse[1].endswith("0.50 ABOVE the unigram entropy 6.50")
+    assert worse[2] == "MLM accuracy 12.5%"
+    nothing = dict.fromkeys(("mlm_loss", "unigram_entropy", "mlm_accuracy", "nsp_accuracy"))
+    assert list(describe_results({**RESULTS, **nothing}))[1].startswith("no validation examples")
+    assert list(describe_results({"steps": 3, "mlm_loss": 2.0})) == [
+        "3 steps",
+        "validation MLM loss 2.00 nats",
+    ]
+
+
+def test_damaged_results(run: RunPaths, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "results.json").write_text("{")
+    with pytest.raises(DataError, match=r"results\.json is damaged"):
+        summarize(tmp_path)
+
+
+def test_wording() -> None:
+    assert number(1234567) == "1,234,567"
+    assert [size(n) for n in (7, 1500, 16_600_000, 2.5e9)] == [
+        "7 bytes",
+        "1.5 kB",
+        "16.6 MB",
+        "2.5 GB",
+    ]
+    assert percent(0.1496) == "15.0%"
+    assert printable("a\nb\x1b[0m é\udc80") == "a\\nb\\x1b[0m é\\udc80"

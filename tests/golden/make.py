@@ -1,0 +1,41 @@
+"""The content hashes of a small run, to compare and to renew.
+
+Renew (`python -m tests.golden.make`) only when a change of the result is wanted and the CHANGELOG
+says so, or when another pyarrow version writes the same rows in other bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+from pipelines.jobs import command, examples, sentences, word_counts
+from pipelines.options import RunnerConfig, beam_arguments
+from pipelines.progress import write_plan
+from tests.pipelines.corpus import Stages, write_books
+
+HASHES = Path(__file__).with_name("hashes.json")
+
+
+def make_hashes(folder: Path) -> dict[str, str]:
+    """Run the three stages over a corpus made below `folder`."""
+    write_books(folder / "books")
+    stages = Stages(folder / "books", folder)
+    found = {}
+    for plan_stage, job in (
+        (stages.sentences, sentences),
+        (stages.vocabulary, word_counts),
+        (stages.examples, examples),
+    ):
+        plan = plan_stage()
+        write_plan(plan)
+        options = beam_arguments(RunnerConfig(workers=1))
+        manifest = command.run(plan, job.open_worker, job.finish, options)
+        found[plan.stage] = manifest.content_sha256
+    return found
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as name:
+        HASHES.write_text(json.dumps(make_hashes(Path(name)), indent=2) + "\n")

@@ -1,0 +1,149 @@
+"""The whole job on real speeches equals a plain loop over the real libraries and the reference."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from nltk.tokenize.punkt import PunktSentenceTokenizer
+from tokenizers import BertWordPieceTokenizer
+
+from bertdata.corpus import CorpusConfig
+from bertdata.examples import ExamplesConfig
+from bertdata.manifest import Manifest
+from bertdata.partitions import choose_validation
+from bertdata.punkt import load_parameters
+from bertdata.randomness import CounterSource, derive_key, stable_hash
+from bertdata.reference import Pieces, create_document_examples
+from bertdata.sentences import SentencesConfig
+from bertdata.vocabulary import Vocabulary, read_vocabulary
+from pipelines.jobs import command, examples, sentences, word_counts
+from pipelines.options import RunnerConfig, beam_arguments
+from pipelines.plans import Corpora, plan_examples, plan_sentences, plan_vocabulary
+from pipelines.progress import StagePlan, write_plan
+from vocab.config import VocabConfig
+
+SEED = 99
+CONFIG = ExamplesConfig(max_seq_length=64, dupe_factor=3, validation_fraction=0.15, num_shards=4)
+
+Row = tuple[Any, ...]
+
+
+@pytest.fixture(scope="module")
+def speeches(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("speeches")
+    with zipfile.ZipFile(shared_data / "us-presidents" / "inaugural.zip") as archive:
+        archive.extractall(folder)
+    return folder / "inaugural"
+
+
+@pytest.fixture(scope="module")
+def manifests(
+    speeches: Path, shared_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Manifest]]:
+    output = tmp_path_factory.mktemp("run")
+    corpus = CorpusConfig(name="speeches", format="text", paths=("*.txt",))
+    corpora = Corpora(configs=(corpus,), base=str(speeches))
+    given = VocabConfig(file=str(shared_data / "vocab" / "bert-base-uncased-vocab.txt"))
+    folders = [output / stage for stage in ("sentences", "vocab", "examples")]
+    found = {
+        "sentences": make(plan_sentences(folders[0], corpora, SentencesConfig(), SEED), sentences),
+        "vocab": make(plan_vocabulary(folders[1], folders[0], given), word_counts),
+        "examples": make(plan_examples(folders[2], *folders[:2], CONFIG, SEED), examples),
+    }
+    return output, found
+
+
+def make(plan: StagePlan, job: Any) -> Manifest:
+    write_plan(plan)
+    options = beam_arguments(RunnerConfig(workers=1))
+    return command.run(plan, job.open_worker, job.finish, options)
+
+
+def test_speeches_that_are_not_utf8_are_accounted_for(
+    speeches: Path, manifests: tuple[Path, dict[str, Manifest]]
+) -> None:
+    counts = manifests[1]["sentences"].counts
+    broken = [path.name for path in speeches.glob("*.txt") if not _is_utf8(path)]
+    assert broken
+    assert counts["rejected"] == {"invalid_utf8": len(broken)}
+    assert counts["documents_read"] == counts["documents_written"] + len(broken) == 59
+    files = (manifests[0] / "sentences").glob("rejected-*.arrow")
+    rows = [row for file in files for row in pa.ipc.open_file(file).read_all().to_pylist()]
+    assert sorted(row["document"] for row in rows) == sorted(broken)
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_every_row_is_the_references(
+    split: str, speeches: Path, shared_data: Path, manifests: tuple[Path, dict[str, Manifest]]
+) -> None:
+    output, found = manifests
+    vocabulary = read_vocabulary(shared_data / "vocab" / "bert-base-uncased-vocab.txt")
+    documents = dict(tokenized_speeches(speeches, shared_data))
+    kept = np.array(sorted(documents), dtype=np.uint64)
+    is_validation = choose_validation(kept, CONFIG.validation_fraction, SEED)
+    ids = [int(i) for i in kept[is_validation == (split == "validation")]]
+    passes = CONFIG.dupe_factor if split == "train" else 1
+    expected = list(reference_rows([documents[i] for i in ids], ids, vocabulary, passes))
+    tables = [pa.ipc.open_file(p).read_all() for p in (output / "examples").glob(f"{split}-*")]
+    rows = [_row(**row) for table in tables for row in table.to_pylist()]
+    assert len(rows) == found["examples"].counts[split]["examples"] > 20
+    assert sorted(rows) == sorted(expected)
+
+
+def tokenized_speeches(speeches: Path, shared_data: Path) -> Iterator[tuple[int, list[list[int]]]]:
+    """Document id and pieces by sentence, with nothing but NLTK and tokenizers."""
+    punkt = PunktSentenceTokenizer()
+    punkt._params = load_parameters("english")
+    tokenizer = BertWordPieceTokenizer(str(shared_data / "vocab" / "bert-base-uncased-vocab.txt"))
+    for path in speeches.glob("*.txt"):
+        if _is_utf8(path):
+            paragraphs = re.split(r"\n\s*\n", path.read_text(encoding="utf-8"))
+            sentences = [s for p in paragraphs for s in punkt.tokenize(" ".join(p.split()))]
+            pieces = [tokenizer.encode(s, add_special_tokens=False).ids for s in sentences]
+            yield stable_hash("speeches", path.name), [ids for ids in pieces if ids]
+
+
+def reference_rows(
+    documents: list[list[list[int]]], ids: list[int], vocabulary: Vocabulary, passes: int
+) -> Iterator[Row]:
+    special = vocabulary.special
+    pieces = Pieces(
+        cls=special.cls,
+        sep=special.sep,
+        mask=special.mask,
+        random_ids=range(vocabulary.size),
+        continuation=vocabulary.continuation.tolist(),
+    )
+    for number in range(passes):
+        for index, document_id in enumerate(ids):
+            source = CounterSource(derive_key(SEED, "pairs", number, document_id))
+            for example in create_document_examples(
+                documents, index, CONFIG.pairing_config, CONFIG.masking_config, pieces, source
+            ):
+                yield _row(
+                    input_ids=example.input_ids,
+                    segment_b_start=example.segment_b_start,
+                    masked_lm_positions=example.masked_lm_positions,
+                    masked_lm_ids=example.masked_lm_ids,
+                    next_sentence_label=int(example.is_random_next),
+                    document_id=document_id,
+                )
+
+
+def _row(**values: Any) -> Row:
+    return tuple(values[name] for name in sorted(values))
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
