@@ -64,7 +64,7 @@ class ExampleReader:
     """One split of an `examples/` folder.
 
     Raises DataError when a shard is missing or damaged, of another schema version, or made with
-    another vocabulary. `verify_checksums = False` skips reading every byte: sizes are still compared.
+    another vocabulary. `verify_checksums = False` compares sizes only and reads nothing yet.
     """
 
     def __init__(
@@ -361,7 +361,7 @@ def _mask(
     counts = masked.num_predictions_B
     predicted_BM = np.arange(masked.positions_BM.shape[1]) < counts[:, None]
     return CompactBatch(
-        input_ids=masked.input_ids_BL[real_BL],
+        input_ids=masked.input_ids_BL[real_BL].astype(batch.input_ids.dtype),
         offsets=batch.offsets,
         segment_b_starts=batch.segment_b_starts,
         masked_positions=masked.positions_BM[predicted_BM].astype(np.int64),

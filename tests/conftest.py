@@ -7,6 +7,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+pytest_plugins = ["tests.flows_fixtures"]
+
 # The first call of compiled code takes a second; and no test here is about time.
 hypothesis.settings.register_profile("bertdata", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("bertdata")

@@ -65,9 +65,9 @@ class TrainConfig:
     `group_by_length`: batches that are cut together from rows sorted by length, so that less is
     padded; 1 leaves the order alone. `warmup_steps` replaces `warmup_fraction` of `steps`.
     `optimizer`: "adamw", or "muon" (Jordan et al. 2024) for the matrices inside the encoder and
-    AdamW for the rest; `muon_learning_rate` is in AdamW's terms. `precision`: "fp32", "bf16", or "auto" (bf16 where
-    the processor multiplies it natively). `threads`: 0 leaves torch's choice. `evaluate_every`,
-    `checkpoint_every`: steps, 0 for only at the end.
+    AdamW for the rest; `muon_learning_rate` is in AdamW's terms. `precision`: "fp32", "bf16", or
+    "auto" (bf16 where the processor multiplies it natively). `threads`: 0 leaves torch's choice.
+    `evaluate_every`, `checkpoint_every`: steps, 0 for only at the end.
     """
 
     model: str = "tiny"
@@ -112,8 +112,9 @@ class TrainConfig:
             check_range(name, getattr(self, name), 0, 1)
         for name in ("steps", "batch_size", "group_by_length", "log_every", "keep_checkpoints"):
             check_range(name, getattr(self, name), 1, 2**31)
-        for name in ("threads", "evaluate_every", "checkpoint_every", "weight_decay", "output_candidates"):
+        for name in ("threads", "evaluate_every", "checkpoint_every", "output_candidates"):
             check_range(name, getattr(self, name), 0, 2**31)
+        check_range("weight_decay", self.weight_decay, 0, 1)
         for name in ("learning_rate", "muon_learning_rate", "eps", "max_grad_norm"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name):g}")

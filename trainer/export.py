@@ -42,7 +42,7 @@ def export_model(model: Bert, folder: Path, *, vocab: Path) -> None:
 
 
 def load_model(folder: Path) -> Bert:
-    """The model of a Hugging Face BERT folder with model.safetensors and both pre-training heads."""
+    """The model of a Hugging Face BERT folder that has both pre-training heads."""
     try:
         config = from_hf_config(json.loads((folder / CONFIG_NAME).read_bytes()))
         parameters = from_hf_parameters(load_file(folder / WEIGHTS_NAME))

@@ -130,7 +130,7 @@ class _DecoderLoss(torch.autograd.Function):
     """The gradients of a sum are known as soon as its terms are: forward makes them all."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         context: Any,
         features_ND: Tensor,
         weight_VD: Tensor,
@@ -155,9 +155,7 @@ class _DecoderLoss(torch.autograd.Function):
         return loss
 
     @staticmethod
-    def backward(  # type: ignore[override]
-        context: Any, d_loss: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, None, None]:
+    def backward(context: Any, d_loss: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         d_features, d_weight, d_bias = context.saved_tensors
         return (
             d_features * d_loss.to(d_features.dtype),

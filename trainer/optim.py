@@ -69,7 +69,8 @@ def parameter_groups(
     named: Iterable[tuple[str, nn.Parameter]], weight_decay: float
 ) -> list[dict[str, Any]]:
     """Two groups: weights, which decay, and biases and layer norms, which do not."""
-    decayed, kept = [], []
+    decayed: list[nn.Parameter] = []
+    kept: list[nn.Parameter] = []
     for name, parameter in named:
         is_kept = name.endswith("bias") or "norm." in name
         (kept if is_kept else decayed).append(parameter)
@@ -81,7 +82,7 @@ def parameter_groups(
 
 
 def clip_gradients(model: nn.Module, max_norm: float) -> Tensor:
-    """Scale all gradients so that their common norm is at most `max_norm`; gives the norm before."""
+    """Scale all gradients to a common norm of at most `max_norm`; gives the norm before."""
     return nn.utils.clip_grad_norm_(model.parameters(), max_norm)
 
 

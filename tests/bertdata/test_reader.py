@@ -201,7 +201,7 @@ def test_an_empty_split_has_no_order(tmp_path: Path) -> None:
 
 
 def test_another_vocabulary_is_refused(folders: Folders) -> None:
-    with pytest.raises(DataError, match="pass its vocab.txt"):
+    with pytest.raises(DataError, match=r"pass its vocab\.txt"):
         ExampleReader(folders.examples, make_vocabulary(51))
 
 
@@ -210,7 +210,7 @@ def test_a_flipped_byte_is_refused(folders: Folders) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    with pytest.raises(DataError, match="train-00001.*sha256"):
+    with pytest.raises(DataError, match=r"train-00001.*sha256"):
         ExampleReader(folders.examples, folders.vocabulary)
 
 
@@ -223,7 +223,7 @@ def test_a_cut_shard_is_refused_without_checksums_too(folders: Folders) -> None:
 
 def test_a_missing_shard_is_refused(folders: Folders) -> None:
     (folders.examples / "train-00002-of-00003.arrow").unlink()
-    with pytest.raises(DataError, match="train-00002.* is missing"):
+    with pytest.raises(DataError, match=r"train-00002.* is missing"):
         ExampleReader(folders.examples, folders.vocabulary)
 
 

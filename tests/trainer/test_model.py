@@ -25,7 +25,7 @@ def make_model(**values: int | float) -> Bert:
     return Bert(ModelConfig(**{**shape, **values}))  # type: ignore[arg-type]
 
 
-# transformers' BertForPreTraining; the encoders alone are Google's 4.4, 11.3, 29.1, 41.7, 110.1, 335.1 M.
+# With both heads; the same as transformers' BertForPreTraining has (tests/parity).
 @pytest.mark.parametrize(
     ("name", "millions"),
     [("tiny", 4.4), ("mini", 11.2), ("small", 29.1), ("medium", 41.7), ("base", 110.1)],

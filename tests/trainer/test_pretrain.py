@@ -175,7 +175,7 @@ def test_only_the_newest_checkpoints_are_kept(folders: Folders, tmp_path: Path) 
 def test_a_loss_that_is_not_finite_ends_the_run(folders: Folders, tmp_path: Path) -> None:
     run(folders, tmp_path / "first", replace(CONFIG, steps=1))
     config = replace(CONFIG, learning_rate=1e30, warmup_steps=0, weight_decay=0.0)
-    with pytest.raises(BertdataError, match="the loss is .* lower learning_rate"):
+    with pytest.raises(BertdataError, match=r"the loss is .* lower learning_rate"):
         run(folders, tmp_path / "second", config)
 
 
