@@ -72,6 +72,12 @@ def describe_examples(counts: Mapping[str, Any], max_seq_length: int) -> dict[st
     }
 
 
+def with_shares(counts: Mapping[str, Any], max_seq_length: int) -> dict[str, Any]:
+    """The counts of a split with its measured shares beside them, to six digits."""
+    shares = describe_examples(counts, max_seq_length)
+    return {**counts, "shares": {name: round(share, 6) for name, share in shares.items()}}
+
+
 def _add(left: Any, right: Any) -> Any:
     if isinstance(left, Mapping):
         return add_counts([left, right])

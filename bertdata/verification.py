@@ -37,7 +37,7 @@ from bertdata.randomness import UInt64Array
 from bertdata.schema import REJECTED, SENTENCES, WORD_COUNTS, check_schema, examples_schema
 from bertdata.sentence_files import SentenceCounts
 from bertdata.shards import Shard, first_line, open_arrow
-from bertdata.statistics import NUM_LENGTHS, add_counts, count_examples
+from bertdata.statistics import NUM_LENGTHS, add_counts, count_examples, with_shares
 from bertdata.tokenization import TokenizationConfig, build_tokenizer
 from bertdata.vocabulary import SpecialIds, Vocabulary, read_vocabulary
 
@@ -368,7 +368,8 @@ def _check_examples(
         counts.setdefault(split, []).append(_check_shard(stage, shard, rules, check))
     if len(intact) < len(manifest.shards):
         return
-    found = {split: add_counts(tables) for split, tables in counts.items()}
+    length = rules.max_seq_length
+    found = {split: with_shares(add_counts(tables), length) for split, tables in counts.items()}
     for split in sorted({*manifest.counts, *found}):
         said = manifest.counts.get(split)
         for line in differences(said, found.get(split), f"counts.{split}"):

@@ -104,6 +104,7 @@ def plan_training(run: Run) -> StagePlan:
         inputs={"examples": {"content_sha256": examples.content_sha256}},
         units=(),
         spec={},
+        text_bytes=0,
     )
 
 
@@ -118,7 +119,11 @@ def _make(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) -> str:
         return read_manifest(plan.path).content_sha256
     report = plan.path.parent / f"{plan.stage}-report.json"
     log = plan.path.parent / f"{plan.stage}.log"
-    arguments = [f"--plan={write_plan(plan)}", f"--report={report}", *beam_arguments(runner)]
+    arguments = [
+        f"--plan={write_plan(plan)}",
+        f"--report={report}",
+        *beam_arguments(runner.for_text(plan.text_bytes)),
+    ]
     report.unlink(missing_ok=True)
     status = run_child(module, arguments, log, say)
     if status:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bertdata.config import check_range
 from bertdata.errors import ConfigError
+
+# Below this, starting processes takes longer than the work.
+SMALL_TEXT_BYTES = 2 << 20
 
 # Reports success with wrong data: it drops branches and what bundles emit at their end.
 _REFUSED = {"dask": "DaskRunner", "daskrunner": "DaskRunner"}
@@ -37,6 +40,11 @@ class RunnerConfig:
     def num_workers(self) -> int:
         """Processes of the embedded runner, at least 1."""
         return self.workers or available_cores()
+
+    def for_text(self, text_bytes: int) -> RunnerConfig:
+        """The same runner with one process where there is little text."""
+        is_small = self.name == "direct" and text_bytes < SMALL_TEXT_BYTES
+        return replace(self, workers=1) if is_small else self
 
 
 def available_cores() -> int:

@@ -68,6 +68,7 @@ def plan_sentences(
         inputs={name: [_input_table(file) for file in files] for name, files in inputs.items()},
         units=tuple(_unit_tables(units)),
         spec=spec,
+        text_bytes=total,
     )
 
 
@@ -77,10 +78,12 @@ def plan_vocabulary(folder: Path, sentences_folder: Path, vocab: VocabConfig) ->
         vocab = dataclasses.replace(vocab, size=read_vocabulary(Path(vocab.file)).size)
         inputs = {"vocabulary": {"sha256": sha256_of(Path(str(vocab.file)))}}
         names: list[str] = []
+        total = 0
     else:
         manifest = _finished(sentences_folder, "sentences")
         inputs = {"sentences": {"content_sha256": manifest.content_sha256}}
         names = _sentence_files(manifest)
+        total = manifest.counts["text_bytes"]
     config = {key: value for key, value in to_table(vocab).items() if key != "file"}
     return StagePlan(
         stage="vocab",
@@ -89,6 +92,7 @@ def plan_vocabulary(folder: Path, sentences_folder: Path, vocab: VocabConfig) ->
         inputs=inputs,
         units=tuple({"unit": number, "file": name} for number, name in enumerate(names)),
         spec={"vocab": to_table(vocab), "sentences_folder": str(sentences_folder)},
+        text_bytes=total,
     )
 
 
@@ -126,6 +130,7 @@ def plan_examples(
             "sentence_files": _sentence_files(sentences),
             "num_partitions": len(sentences.counts["documents_per_partition"]),
         },
+        text_bytes=sentences.counts["text_bytes"],
     )
 
 

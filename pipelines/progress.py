@@ -36,6 +36,7 @@ class StagePlan:
 
     `stage`: its name, also the folder's. `config`, `inputs`: as in the manifest to be; a folder
     made with others is refused. `units`: one table per unit of work. `spec`: what workers need.
+    `text_bytes`: about how much text there is to go through.
     """
 
     stage: str
@@ -44,6 +45,7 @@ class StagePlan:
     inputs: Mapping[str, Any]
     units: tuple[Mapping[str, Any], ...]
     spec: Mapping[str, Any]
+    text_bytes: int
 
     @property
     def path(self) -> Path:

@@ -22,7 +22,7 @@ from bertdata.partitions import split_evenly
 from bertdata.schema import examples_schema
 from bertdata.sentence_files import read_pool
 from bertdata.shards import Shard, write_arrow
-from bertdata.statistics import add_counts, count_examples
+from bertdata.statistics import add_counts, count_examples, with_shares
 from bertdata.tokenization import SentenceTokenizer
 from bertdata.vocabulary import Vocabulary, read_vocabulary
 from pipelines.jobs.command import main
@@ -91,7 +91,8 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
             if record.counts["split"] == split
         ]
         if tables:
-            counts[split] = add_counts(tables)
+            length = plan.config["examples"]["max_seq_length"]
+            counts[split] = with_shares(add_counts(tables), length)
     if not counts["train"]["examples"]:
         raise InputError("the corpus gives no training example: it is too small")
     shards = [shard for record in records.values() for shard in record.shards]

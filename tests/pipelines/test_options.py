@@ -18,6 +18,13 @@ def test_one_worker_runs_in_memory_and_several_as_processes() -> None:
     assert RunnerConfig().num_workers == available_cores() >= 1
 
 
+def test_little_text_is_worth_one_process() -> None:
+    config = RunnerConfig(workers=8)
+    assert config.for_text(20_000).num_workers == 1
+    assert config.for_text(50_000_000).num_workers == 8
+    assert RunnerConfig(name="FlinkRunner", workers=8).for_text(1).workers == 8
+
+
 def test_other_runners_are_named_to_beam() -> None:
     config = RunnerConfig(name="PortableRunner", options=("--job_endpoint=localhost:1",))
     assert beam_arguments(config) == ["--runner=PortableRunner", "--job_endpoint=localhost:1"]

@@ -37,6 +37,7 @@ def plan(tmp_path: Path) -> StagePlan:
         inputs={"files": [{"name": "a", "bytes": 1}]},
         units=({"unit": 0}, {"unit": 1}),
         spec={},
+        text_bytes=0,
     )
 
 
