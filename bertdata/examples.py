@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,18 +10,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from bertdata.config import check_choice, check_range
-from bertdata.masking import MaskingConfig, MaskingVocabulary, mask_batch
+from bertdata.masking import MaskingConfig, MaskingVocabulary
 from bertdata.pairing import JoinedExamples, Pairs, TokenizedDocuments, create_pairs, join_spans
 from bertdata.partitions import choose_validation
 from bertdata.randomness import UInt64Array, derive_key, derive_keys, draw_array
 from bertdata.reference import PairingConfig
 from bertdata.schema import examples_schema
+from bertdata.static_masking import Predictions, mask_joined, no_predictions
 from bertdata.tokenization import SentenceTokenizer
 from bertdata.vocabulary import Vocabulary
-
-_MASKING_ROWS = (
-    4096  # rows masked at once: enough to share numpy's overhead, small enough for caches
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,53 +147,6 @@ def shuffled(keys: UInt64Array) -> npt.NDArray[np.int64]:
     return np.argsort(draw_array(keys, 0), kind="stable")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Predictions:
-    """Masked positions and their original pieces, flat, with where each example's begin."""
-
-    positions: npt.NDArray[np.uint16]
-    ids: npt.NDArray[np.unsignedinteger[Any]]
-    offsets: npt.NDArray[np.int64]
-
-
-def mask_joined(
-    joined: JoinedExamples,
-    keys: UInt64Array,
-    config: MaskingConfig,
-    vocabulary: MaskingVocabulary,
-) -> Predictions:
-    """Mask flat examples in place, block by block."""
-    positions, ids, counts = [], [], []
-    for rows in _blocks(len(keys), _MASKING_ROWS):
-        offsets = joined.offsets[rows.start : rows.stop + 1]
-        flat = joined.input_ids[offsets[0] : offsets[-1]]
-        lengths = np.diff(offsets)
-        is_piece_BL = np.arange(lengths.max()) < lengths[:, None]
-        padded_BL = np.zeros(is_piece_BL.shape, dtype=flat.dtype)
-        padded_BL[is_piece_BL] = flat
-        segment_b_starts = joined.segment_b_start[rows]
-        masked = mask_batch(padded_BL, lengths, segment_b_starts, keys[rows], config, vocabulary)
-        flat[:] = masked.input_ids_BL[is_piece_BL]
-        is_used_BM = np.arange(masked.positions_BM.shape[1]) < masked.num_predictions_B[:, None]
-        positions.append(masked.positions_BM[is_used_BM].astype(np.uint16))
-        ids.append(masked.label_ids_BM[is_used_BM].astype(flat.dtype))
-        counts.append(masked.num_predictions_B)
-    return Predictions(
-        positions=np.concatenate(positions),
-        ids=np.concatenate(ids),
-        offsets=np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64),
-    )
-
-
-def no_predictions(joined: JoinedExamples) -> Predictions:
-    """Empty lists: the reader masks."""
-    return Predictions(
-        positions=np.empty(0, dtype=np.uint16),
-        ids=np.empty(0, dtype=joined.input_ids.dtype),
-        offsets=np.zeros(len(joined.offsets), dtype=np.int64),
-    )
-
-
 def to_record_batch(
     joined: JoinedExamples,
     predictions: Predictions,
@@ -217,11 +166,6 @@ def to_record_batch(
         ],
         schema=examples_schema(vocabulary_size),
     )
-
-
-def _blocks(count: int, size: int) -> Iterator[slice]:
-    for start in range(0, count, size):
-        yield slice(start, min(start + size, count))
 
 
 def _list_array(values: npt.NDArray[Any], offsets: npt.NDArray[np.int64]) -> pa.ListArray:

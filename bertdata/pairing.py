@@ -14,14 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bertdata.randomness import GOLDEN_GAMMA, UNIT, UInt64Array
+from bertdata.compiled_random import below, draw, uniform
+from bertdata.randomness import UInt64Array
 from bertdata.reference import PairingConfig
 
 Int64Array = npt.NDArray[np.int64]
-
-_GAMMA = np.uint64(GOLDEN_GAMMA)
-_FACTOR_1 = np.uint64(0xBF58476D1CE4E5B9)
-_FACTOR_2 = np.uint64(0x94D049BB133111EB)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,30 +103,12 @@ def _empty_pairs(capacity: int) -> Pairs:
 
 
 @njit(cache=True, inline="always")
-def _draw(key: np.uint64, counter: int) -> np.uint64:
-    value = key + np.uint64(counter) * _GAMMA
-    value = (value ^ (value >> np.uint64(30))) * _FACTOR_1
-    value = (value ^ (value >> np.uint64(27))) * _FACTOR_2
-    return value ^ (value >> np.uint64(31))
-
-
-@njit(cache=True, inline="always")
-def _uniform(key: np.uint64, counter: int) -> float:
-    return np.float64(_draw(key, counter) >> np.uint64(11)) * UNIT
-
-
-@njit(cache=True, inline="always")
-def _below(key: np.uint64, counter: int, bound: int) -> int:
-    return np.int64(_uniform(key, counter) * bound)  # type: ignore[return-value]
-
-
-@njit(cache=True, inline="always")
 def _target_length(
     key: np.uint64, counter: int, most: int, short_seq_prob: float
 ) -> tuple[int, int]:
     """The target length, and the counter after it."""
-    if _uniform(key, counter) < short_seq_prob:
-        return 2 + _below(key, counter + 1, most - 1), counter + 2
+    if uniform(key, counter) < short_seq_prob:
+        return 2 + below(key, counter + 1, most - 1), counter + 2
     return most, counter + 1
 
 
@@ -148,7 +127,7 @@ def _truncate(
 ) -> tuple[int, int, int, int, int]:
     """The four offsets cut to `most` pieces, and the counter after it."""
     while a_end - a_start + b_end - b_start > most:
-        front = _uniform(key, counter) < 0.5
+        front = uniform(key, counter) < 0.5
         counter += 1
         if a_end - a_start > b_end - b_start:
             if front:
@@ -182,7 +161,7 @@ def _pair_sentences(
             end = _chunk_end(sentence_offsets, start, stop, target)
             a_last = end
             if end - start >= 2:
-                a_last = start + 1 + _below(key, counter, end - start - 1)
+                a_last = start + 1 + below(key, counter, end - start - 1)
                 counter += 1
             a_start, a_end = sentence_offsets[start], sentence_offsets[a_last]
             b_start, b_end = a_end, sentence_offsets[end]
@@ -194,10 +173,10 @@ def _pair_sentences(
             elif a_last == end or _coin(key, counter):
                 counter += a_last != end
                 is_random = True
-                other = _below(key, counter, num_documents - 1)
+                other = below(key, counter, num_documents - 1)
                 other += other >= d
                 first, last = document_offsets[other], document_offsets[other + 1]
-                first += _below(key, counter + 1, last - first)
+                first += below(key, counter + 1, last - first)
                 counter += 2
                 last = _chunk_end(sentence_offsets, first, last, target - (a_end - a_start))
                 b_start, b_end = sentence_offsets[first], sentence_offsets[last]
@@ -213,7 +192,7 @@ def _pair_sentences(
             pairs.b_start[count], pairs.b_end[count] = b_start, b_end
             pairs.is_random_next[count] = is_random
             pairs.document[count] = d
-            pairs.mask_key[count] = _draw(key, counter)
+            pairs.mask_key[count] = draw(key, counter)
             counter += 1
             count += 1
     return count
@@ -221,7 +200,7 @@ def _pair_sentences(
 
 @njit(cache=True, inline="always")
 def _coin(key: np.uint64, counter: int) -> bool:
-    return _uniform(key, counter) < 0.5
+    return uniform(key, counter) < 0.5
 
 
 @njit(cache=True)
@@ -266,7 +245,7 @@ def _cut_segments(
             pairs.a_start[count], pairs.a_end[count] = start, end
             pairs.b_start[count], pairs.b_end[count] = end, end
             pairs.document[count] = d
-            pairs.mask_key[count] = _draw(keys[d], counter)
+            pairs.mask_key[count] = draw(keys[d], counter)
             counter += 1
             count += 1
             start = end

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 GOLDEN_GAMMA = 0x9E3779B97F4A7C15
-_FACTOR_1 = 0xBF58476D1CE4E5B9
-_FACTOR_2 = 0x94D049BB133111EB
+FACTOR_1 = 0xBF58476D1CE4E5B9
+FACTOR_2 = 0x94D049BB133111EB
 _MASK_64 = (1 << 64) - 1
 UNIT = 2.0**-53
 
@@ -82,15 +82,15 @@ class CounterSource:
 
 def mix(value: int) -> int:
     """SplitMix64's finalizer: 64 bits in, 64 well-mixed bits out, one to one."""
-    value = ((value ^ (value >> 30)) * _FACTOR_1) & _MASK_64
-    value = ((value ^ (value >> 27)) * _FACTOR_2) & _MASK_64
+    value = ((value ^ (value >> 30)) * FACTOR_1) & _MASK_64
+    value = ((value ^ (value >> 27)) * FACTOR_2) & _MASK_64
     return value ^ (value >> 31)
 
 
 def mix_array(values: UInt64Array) -> UInt64Array:
     """`mix` of every element."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(_FACTOR_1)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(_FACTOR_2)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(FACTOR_1)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(FACTOR_2)
     return values ^ (values >> np.uint64(31))
 
 

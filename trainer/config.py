@@ -57,6 +57,7 @@ class TrainConfig:
     `model`: one of Google's sizes; `num_layers`, `hidden_size`, `num_heads`, `intermediate_size`
     replace one number of it. `hidden_act`: "gelu" (erf) or "gelu_new" (tanh).
     `init_from`: a Hugging Face BERT folder to continue from; then it decides the shape.
+    `token_init`: "normal", or "cooccurrence" (`trainer.cooccurrence`) from the training examples.
     `position_init`: "normal" or "sinusoidal" (Vaswani et al. 2017, scaled to the same size; learned
     from there on). `output_bias_init`: "zeros" or "unigram" (log frequencies of the pieces to
     predict, so that training starts at their entropy). `output_candidates`: pieces that a training
@@ -79,6 +80,7 @@ class TrainConfig:
     hidden_act: str = "gelu"
     dropout: float = 0.1
     init_from: str | None = None
+    token_init: str = "normal"
     position_init: str = "normal"
     output_bias_init: str = "zeros"
     output_candidates: int = 0
@@ -106,6 +108,7 @@ class TrainConfig:
         check_choice("model", self.model, MODEL_SIZES)
         check_choice("optimizer", self.optimizer, ("adamw", "muon"))
         check_choice("precision", self.precision, ("fp32", "bf16", "auto"))
+        check_choice("token_init", self.token_init, ("normal", "cooccurrence"))
         check_choice("position_init", self.position_init, ("normal", "sinusoidal"))
         check_choice("output_bias_init", self.output_bias_init, ("zeros", "unigram"))
         for name in ("dropout", "warmup_fraction", "beta1", "beta2"):

@@ -19,6 +19,7 @@ from torch.nn import functional
 from trainer.config import ModelConfig
 
 _INITIAL_SCALE = 0.02
+_GIVEN_SCALE = 0.08
 
 
 class Bert(nn.Module):
@@ -157,6 +158,12 @@ def _attention_bias(real_BL: Tensor) -> Tensor:
     """What is added to the scores: 0 for real pieces, for padding so little that it is gone."""
     bias_BL = torch.zeros(real_BL.shape, device=real_BL.device).masked_fill(~real_BL, -1e9)
     return bias_BL[:, None, None, :]
+
+
+def add_to_tokens(model: Bert, embeddings_VD: Tensor) -> None:
+    """Add given embeddings, of mean square 1, to the random start of the token embeddings."""
+    with torch.no_grad():
+        model.embeddings.token.weight.add_(embeddings_VD, alpha=_GIVEN_SCALE)
 
 
 def set_sinusoidal_positions(model: Bert) -> None:

@@ -33,13 +33,14 @@ from bertdata.shards import write_json
 from bertdata.vocabulary import read_vocabulary
 from trainer import checkpoint
 from trainer.config import TrainConfig, model_config
+from trainer.cooccurrence import cooccurrence_embeddings
 from trainer.data import TrainBatches, validation_batches
 from trainer.entropy import count_masked_pieces, unigram_entropy
 from trainer.export import export_model, load_model
 from trainer.loop import Evaluation, StepResult, TrainStep, evaluate
 from trainer.losses import Candidates, DecoderLoss
 from trainer.metrics import Metrics, say
-from trainer.model import Bert, set_sinusoidal_positions, set_unigram_bias
+from trainer.model import Bert, add_to_tokens, set_sinusoidal_positions, set_unigram_bias
 from trainer.optim import Optimizers
 
 RUN_NAME = "run.json"
@@ -248,6 +249,8 @@ def _new_model(config: TrainConfig, seed: int, reader: ExampleReader) -> Bert:
     shape = model_config(config, vocab_size=vocabulary.size, pad_id=vocabulary.special.pad)
     torch.manual_seed(derive_key(seed, "initial parameters") >> 1)
     model = Bert(shape)
+    if config.token_init == "cooccurrence":
+        add_to_tokens(model, cooccurrence_embeddings(reader, shape.hidden_size, seed=seed))
     if config.position_init == "sinusoidal":
         set_sinusoidal_positions(model)
     if config.output_bias_init == "unigram":

@@ -6,8 +6,9 @@ their own in each copy. The first copy is the text itself. In each later one
 - a document takes every other paragraph from another document of its kind;
 - 15% of the lower-case words of four letters and more are replaced by such words drawn from the
   whole corpus, so by their frequency;
-- 30% of the distinct names (capitalised words that never occur in lower case) are put together
-  anew from halves of two names, the same way throughout the copy;
+- 80% of the distinct names (capitalised words that never occur in lower case) are put together
+  anew from halves of two names, the same way throughout the copy (so distinct words grow as fast
+  with the text as they do within the demo corpus);
 - half of the numbers get two other last digits.
 So caches meet new sentences and new words all the time, while the frequencies of words, what
 stands around full stops, lengths and layout stay those of real text.
@@ -33,7 +34,7 @@ from bertdata.randomness import derive_key, derive_keys, uniform_array
 SEED = 2019
 FILE_BYTES = 8 << 20
 BOOK_PARAGRAPHS = 60
-WORD_SHARE, NAME_SHARE, NUMBER_SHARE = 0.15, 0.3, 0.5
+WORD_SHARE, NAME_SHARE, NUMBER_SHARE = 0.15, 0.8, 0.5
 
 Document = list[str]
 FloatArray = npt.NDArray[np.float64]

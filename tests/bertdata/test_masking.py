@@ -1,13 +1,19 @@
-"""Masking by its own shares; its equality with the reference is in test_pairing."""
+"""Batched masking: equal to the reference, and its shares are the paper's."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bertdata.errors import ConfigError
 from bertdata.masking import MaskingConfig, MaskingVocabulary, mask_batch, prediction_limits
-from bertdata.randomness import derive_key, derive_keys
+from bertdata.randomness import CounterSource, derive_key, derive_keys
+from bertdata.reference import Pair, join_pair, mask_example
+from tests.strategies import MASKING_VOCABULARY, PIECES, masking_configs, pieces
+
+segments = st.lists(pieces, min_size=1, max_size=60)
 
 ROWS, LENGTH, SIZE = 4000, 103, 30_000
 
@@ -18,6 +24,31 @@ def _masked(config: MaskingConfig, vocabulary: MaskingVocabulary):
     keys_B = derive_keys(derive_key(1, "test"), np.arange(ROWS))
     lengths_B, starts_B = np.full(ROWS, LENGTH), np.full(ROWS, 51)
     return ids_BL, mask_batch(ids_BL, lengths_B, starts_B, keys_B, config, vocabulary)
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(st.tuples(segments, st.lists(pieces, max_size=30)), min_size=1, max_size=5),
+    masking_configs,
+    st.integers(0, 2**63),
+)
+def test_equals_the_reference(
+    pairs: list[tuple[list[int], list[int]]], config: MaskingConfig, seed: int
+) -> None:
+    keys_B = derive_keys(derive_key(seed, "test"), np.arange(len(pairs)))
+    whole = [join_pair(Pair(a, b, False), PIECES) for a, b in pairs]
+    lengths_B = np.array([len(example.input_ids) for example in whole])
+    ids_BL = np.zeros((len(whole), lengths_B.max() + 2), dtype=np.uint16)
+    for row, example in enumerate(whole):
+        ids_BL[row, : lengths_B[row]] = example.input_ids
+    starts_B = np.array([example.segment_b_start for example in whole])
+    found = mask_batch(ids_BL, lengths_B, starts_B, keys_B, config, MASKING_VOCABULARY)
+    for row, example in enumerate(whole):
+        expected = mask_example(example, config, PIECES, CounterSource(int(keys_B[row])))
+        num = found.num_predictions_B[row]
+        assert found.input_ids_BL[row, : lengths_B[row]].tolist() == expected.input_ids
+        assert found.positions_BM[row, :num].tolist() == expected.masked_lm_positions
+        assert found.label_ids_BM[row, :num].tolist() == expected.masked_lm_ids
 
 
 def test_shares_are_those_of_the_paper() -> None:

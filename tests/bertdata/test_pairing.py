@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertdata.examples import mask_joined
 from bertdata.masking import MaskingConfig
 from bertdata.pairing import TokenizedDocuments, create_pairs, join_spans
 from bertdata.randomness import CounterSource
 from bertdata.reference import Example, PairingConfig, create_document_examples
+from bertdata.static_masking import mask_joined
 from tests.strategies import (
     CLS,
     MASKING_VOCABULARY,

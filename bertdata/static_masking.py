@@ -1,0 +1,178 @@
+"""Masks for the shards: `bertdata.reference.mask_example` compiled, over examples in a row.
+
+(`bertdata.masking` does the same for padded batches with numpy alone, where the reader masks.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from bertdata.compiled_random import below, draw, uniform
+from bertdata.masking import (
+    KEEP_SHARE,
+    MASK_SHARE,
+    MaskingConfig,
+    MaskingVocabulary,
+    prediction_limits,
+)
+from bertdata.pairing import Int64Array, JoinedExamples
+from bertdata.randomness import UInt64Array
+
+PieceArray = npt.NDArray[np.unsignedinteger[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """Masked positions and their original pieces, flat, with where each example's begin."""
+
+    positions: npt.NDArray[np.uint16]
+    ids: PieceArray
+    offsets: Int64Array
+
+
+def mask_joined(
+    joined: JoinedExamples,
+    keys: UInt64Array,
+    config: MaskingConfig,
+    vocabulary: MaskingVocabulary,
+) -> Predictions:
+    """Hide pieces of the examples in place, each by its own key; returns what was hidden."""
+    limits = prediction_limits(np.diff(joined.offsets), config)
+    room = int(limits.sum())
+    positions = np.empty(room, dtype=np.uint16)
+    ids = np.empty(room, dtype=joined.input_ids.dtype)
+    offsets = np.zeros(len(keys) + 1, dtype=np.int64)
+    _mask_examples(
+        joined.input_ids,
+        joined.offsets,
+        joined.segment_b_start,
+        keys,
+        limits,
+        vocabulary.continuation if config.whole_word_mask else np.zeros(0, dtype=np.bool_),
+        vocabulary.mask_id,
+        vocabulary.size,
+        positions,
+        ids,
+        offsets,
+    )
+    count = int(offsets[-1])
+    return Predictions(positions=positions[:count], ids=ids[:count], offsets=offsets)
+
+
+def no_predictions(joined: JoinedExamples) -> Predictions:
+    """Empty lists: the reader masks."""
+    return Predictions(
+        positions=np.empty(0, dtype=np.uint16),
+        ids=np.empty(0, dtype=joined.input_ids.dtype),
+        offsets=np.zeros(len(joined.offsets), dtype=np.int64),
+    )
+
+
+@njit(cache=True)
+def _mask_examples(
+    input_ids: PieceArray,
+    offsets: Int64Array,
+    segment_b_starts: npt.NDArray[np.uint16],
+    keys: UInt64Array,
+    limits: Int64Array,
+    continuation: npt.NDArray[np.bool_],
+    mask_id: int,
+    vocabulary_size: int,
+    positions: npt.NDArray[np.uint16],
+    ids: PieceArray,
+    prediction_offsets: Int64Array,
+) -> None:
+    longest = 0
+    for e in range(len(keys)):
+        longest = max(longest, offsets[e + 1] - offsets[e])
+    places = np.empty(longest, dtype=np.int64)
+    starts = np.empty(longest + 1, dtype=np.int64)
+    order = np.empty(longest, dtype=np.int64)
+    chosen = np.empty(longest, dtype=np.int64)
+    before = np.empty(longest, dtype=input_ids.dtype)
+    at = 0
+    for e in range(len(keys)):
+        example = input_ids[offsets[e] : offsets[e + 1]]
+        num_places = _find_places(len(example), segment_b_starts[e], places)
+        num_words = _find_words(example, places, num_places, continuation, starts)
+        key = keys[e]
+        num = _choose(places, starts, num_words, limits[e], draw(key, 1), order, chosen)
+        counter = 2
+        for i in range(num):
+            place = chosen[i]
+            before[place] = example[place]
+            if uniform(key, counter) < MASK_SHARE:
+                example[place] = mask_id
+            else:
+                counter += 1
+                if uniform(key, counter) >= KEEP_SHARE:
+                    counter += 1
+                    example[place] = below(key, counter, vocabulary_size)
+            counter += 1
+        chosen[:num].sort()
+        for i in range(num):
+            positions[at + i] = chosen[i]
+            ids[at + i] = before[chosen[i]]
+        at += num
+        prediction_offsets[e + 1] = at
+
+
+@njit(cache=True)
+def _find_places(length: int, segment_b_start: int, places: Int64Array) -> int:
+    """Positions that are neither [CLS] nor [SEP]; returns how many."""
+    count = 0
+    for place in range(1, length - 1):
+        if place != segment_b_start - 1:
+            places[count] = place
+            count += 1
+    return count
+
+
+@njit(cache=True)
+def _find_words(
+    example: PieceArray,
+    places: Int64Array,
+    num_places: int,
+    continuation: npt.NDArray[np.bool_],
+    starts: Int64Array,
+) -> int:
+    """Where words start among the places, and the end; every place, without `continuation`."""
+    count = 0
+    for i in range(num_places):
+        if i == 0 or len(continuation) == 0 or not continuation[example[places[i]]]:
+            starts[count] = i
+            count += 1
+    starts[count] = num_places
+    return count
+
+
+@njit(cache=True)
+def _choose(
+    places: Int64Array,
+    starts: Int64Array,
+    num_words: int,
+    limit: int,
+    key: np.uint64,
+    order: Int64Array,
+    chosen: Int64Array,
+) -> int:
+    """Places of shuffled words up to the limit; a word that would overflow is passed over."""
+    for i in range(num_words):
+        order[i] = i
+    count = 0
+    for i in range(num_words):
+        if count == limit:
+            break
+        j = i + below(key, i + 1, num_words - i)
+        word = order[j]
+        order[j] = order[i]
+        if count + starts[word + 1] - starts[word] <= limit:
+            for p in range(starts[word], starts[word + 1]):
+                chosen[count] = places[p]
+                count += 1
+    return count
