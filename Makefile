@@ -1,7 +1,9 @@
 # make demo: install and run everything on the demo corpus.  make test: install and run the tests.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+# Python compiles what is imported, once; compiling all that is installed takes most of a minute.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install demo test check lint types boundaries bench lock clean
 
@@ -40,7 +42,9 @@ clean:
 	touch $@
 
 .venv/run.done: .venv/pip.done pyproject.toml .lock/run.txt
-	$(PIP) --requirement .lock/run.txt
+	$(PIP) --no-deps --requirement .lock/run.txt
+	# What torch itself wants depends on the platform: on some, CUDA's libraries.
+	$(PIP) $$(grep '^torch==' .lock/run.txt)
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
@@ -49,5 +53,5 @@ clean:
 	touch $@
 
 .venv/test.done: .venv/run.done .venv/demo.done .lock/test.txt
-	$(PIP) --requirement .lock/run.txt --requirement .lock/test.txt
+	$(PIP) --no-deps --requirement .lock/test.txt
 	touch $@

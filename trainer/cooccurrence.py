@@ -3,8 +3,8 @@
 Embeddings whose products are large for pieces that occur near each other give a young model at once
 what it otherwise learns first and slowly: which pieces go together. They are the factors of the
 matrix of positive pointwise mutual information (Levy and Goldberg, "Neural word embedding as
-implicit matrix factorization", 2014; contexts smoothed as in Levy, Goldberg and Dagan, 2015), found
-by subspace iteration (Halko, Martinsson and Tropp, 2011).
+implicit matrix factorization", 2014), found by subspace iteration (Halko, Martinsson and Tropp,
+2011).
 
 Shapes: V vocabulary, D width, Z pairs of pieces that occur near each other.
 """
@@ -25,10 +25,10 @@ from bertdata.reader import CompactBatch, ExampleReader
 _WINDOW = 4  # pieces to either side that count as near, as 1 / distance
 _MOST_EXAMPLES = 65_536  # that are counted: bounds time and memory on a large corpus
 _BATCH_ROWS = 4_096
-_SMOOTHING = 0.75
 _SPARE_DIMENSIONS = 16
 _ITERATIONS = 4
-_LONGEST_ROW = 3.0  # of the root mean square of all rows
+_SMOOTHING = 0.75  # of the columns: rare neighbours say less
+_LONGEST_ROW = 2.7  # of the root mean square of all rows
 
 IntArray = npt.NDArray[np.int64]
 
@@ -42,7 +42,8 @@ def cooccurrence_embeddings(reader: ExampleReader, width: int, *, seed: int) -> 
     norms_V1 = embeddings_VD.norm(dim=1, keepdim=True)
     longest = _LONGEST_ROW * norms_V1.square().mean().sqrt()
     embeddings_VD = embeddings_VD * (longest / norms_V1.clamp_min(longest))
-    return embeddings_VD / embeddings_VD.square().mean().sqrt()
+    scaled_VD: Tensor = embeddings_VD / embeddings_VD.square().mean().sqrt()
+    return scaled_VD
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,7 @@ class _SparseMatrix:
         )
 
 
-def _count_pairs(
-    reader: ExampleReader, seed: int
-) -> tuple[IntArray, npt.NDArray[np.float64]]:
+def _count_pairs(reader: ExampleReader, seed: int) -> tuple[IntArray, npt.NDArray[np.float64]]:
     """Unordered pairs (smaller id * V + larger id), ascending, and how often each is near."""
     num_rows = min(reader.num_rows, _MOST_EXAMPLES)
     parts = []
@@ -106,9 +105,8 @@ def _positive_information(
     counts = np.concatenate([counts_Z, counts_Z[is_mirrored]])
     totals_V = np.bincount(rows, counts, minlength=size)
     smooth_V = totals_V**_SMOOTHING
-    smooth_V *= totals_V.sum() / smooth_V.sum()
-    either = np.sqrt(totals_V[rows] * totals_V[columns] * smooth_V[rows] * smooth_V[columns])
-    information = np.log(counts * totals_V.sum() / either) * counts / (counts + 1)
+    expected = totals_V[rows] * smooth_V[columns] / smooth_V.sum()
+    information = np.log(counts / expected) * counts / (counts + 1)
     order = np.argsort(rows, kind="stable")
     order = order[information[order] > 0]
     per_row_V = np.bincount(rows[order], minlength=size)
@@ -129,4 +127,5 @@ def _largest_factors(matrix: _SparseMatrix, width: int) -> Tensor:
     values, vectors = torch.linalg.eigh((small + small.T) / 2)
     factors_VD = basis @ vectors[:, -width:] * values[-width:].clamp_min(0).sqrt()
     turn_DD, _ = torch.linalg.qr(torch.randn(width, width))
-    return factors_VD @ turn_DD
+    turned_VD: Tensor = factors_VD @ turn_DD
+    return turned_VD

@@ -19,7 +19,7 @@ from torch.nn import functional
 from trainer.config import ModelConfig
 
 _INITIAL_SCALE = 0.02
-_GIVEN_SCALE = 0.08
+_GIVEN_SCALE = 0.05
 
 
 class Bert(nn.Module):

@@ -118,7 +118,9 @@ def make_nltk_splitter() -> Callable[[str], list[str]]:
     (NLTK 3.10.4 gives up with an error where one of its searches takes five seconds by the clock.)
     """
     nltk = PunktSentenceTokenizer(load_parameters("english"))
-    return lambda text: [s for paragraph in split_paragraphs(text) for s in nltk.tokenize(paragraph)]
+    return lambda text: [
+        s for paragraph in split_paragraphs(text) for s in nltk.tokenize(paragraph)
+    ]
 
 
 def make_tokenizer(vocabulary: Vocabulary) -> Tokenizer:

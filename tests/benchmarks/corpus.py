@@ -90,9 +90,9 @@ def generate() -> Iterator[str]:
         copy += 1
 
 
-def count_repetition(sentences: pa.StringArray) -> dict[str, float]:
+def count_repetition(sentences: pa.ChunkedArray) -> dict[str, float]:
     """Distinct words (as split at spaces), and the share of sentences that occurred before."""
-    words = pc.split_pattern(sentences, " ").flatten()
+    words = pc.list_flatten(pc.split_pattern(sentences, " "))
     return {
         "sentences": len(sentences),
         "distinct words": pc.count_distinct(words).as_py(),
@@ -128,7 +128,9 @@ def _read_source() -> _Source:
         for start in range(0, len(book), BOOK_PARAGRAPHS)
     ]
     tokens: list[str] = []
-    documents = tuple([_add_paragraphs(text, tokens) for text in kind] for kind in (articles, parts))
+    documents = tuple(
+        [_add_paragraphs(text, tokens) for text in kind] for kind in (articles, parts)
+    )
     return _classify(tokens, documents)  # type: ignore[arg-type]
 
 
@@ -146,11 +148,11 @@ def _classify(
 ) -> _Source:
     distinct = set(tokens)
     words = {t for t in distinct if len(t) >= 4 and t.isalpha() and t.islower()}
-    names = sorted(
-        t for t in distinct if len(t) >= 4 and t.istitle() and t.lower() not in distinct
-    )
+    names = sorted(t for t in distinct if len(t) >= 4 and t.istitle() and t.lower() not in distinct)
     numbers = {t for t in distinct if len(t) >= 2 and t.isdecimal()}
-    places = [[i for i, t in enumerate(tokens) if t in kind] for kind in (words, set(names), numbers)]
+    places = [
+        [i for i, t in enumerate(tokens) if t in kind] for kind in (words, set(names), numbers)
+    ]
     ids = {name: number for number, name in enumerate(names)}
     return _Source(
         tokens,

@@ -60,7 +60,7 @@ def test_same_weights_give_the_same_logits(exported: tuple[Bert, Path], folders:
         output = theirs(**padded)
         hidden_BLD = ours.encode(tensors.input_ids_BL, tensors.token_type_ids_BL, tensors.real_BL)
         mlm_logits = ours.mlm_logits(hidden_BLD)
-        nsp_logits = ours.nsp_logits(hidden_BLD)
+        nsp_logits = ours.nsp_logits(hidden_BLD[:, 0])
     real = padded["attention_mask"].bool()
     torch.testing.assert_close(mlm_logits[real], output.prediction_logits[real], rtol=0, atol=1e-5)
     torch.testing.assert_close(nsp_logits, output.seq_relationship_logits, rtol=0, atol=1e-5)

@@ -27,7 +27,9 @@ def test_tensors_say_the_same_as_the_padded_batch(reader: ExampleReader) -> None
     compact = reader.batch_at(1, 0, 6)
     batch, padded = to_tensors(compact, pad_id=0), to_padded(compact, pad_id=0)
     labels_BL = torch.full_like(batch.input_ids_BL, -100)
-    labels_BL.view(-1)[batch.masked_places_N] = batch.masked_ids_N
+    rows_N = batch.masked_places_N // batch.wanted_BQ.shape[1]
+    labels_BL[rows_N, batch.wanted_BQ.flatten()[batch.masked_places_N]] = batch.masked_ids_N
+    assert not batch.wanted_BQ[:, 0].any()
     assert labels_BL.tolist() == padded["labels"].tolist()
     assert batch.input_ids_BL.tolist() == padded["input_ids"].tolist()
     assert batch.token_type_ids_BL.tolist() == padded["token_type_ids"].tolist()

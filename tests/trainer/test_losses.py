@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from trainer.losses import DecoderLoss, LossSums
+from trainer.losses import Candidates, DecoderLoss, LossSums
 
 
 def make_inputs(n: int, v: int = 41, d: int = 8) -> tuple[torch.Tensor, ...]:
@@ -56,6 +56,39 @@ def test_bfloat16_is_near() -> None:
     assert rough.item() == pytest.approx(exact.item(), rel=0.01)
     for ours, theirs in zip(gradients(rough, inputs), gradients(exact, inputs), strict=True):
         assert functional.cosine_similarity(ours.flatten(), theirs.flatten(), dim=0) > 0.999
+
+
+def test_candidates_hold_all_labels_and_the_frequent() -> None:
+    counts_V = torch.arange(41)
+    labels_N = torch.tensor([3, 3, 40, 7])
+    ids_C, log_weights_C, places_N = Candidates(counts_V, 20).choose(labels_N)
+    assert ids_C[places_N].tolist() == labels_N.tolist()
+    assert set(range(31, 41)) <= set(ids_C.tolist())
+    assert len(set(ids_C.tolist())) == len(ids_C) == 12 + 10
+    assert log_weights_C[:12].tolist() == [0] * 12
+    assert log_weights_C[12:].exp().tolist() == pytest.approx([29 / 10] * 10)
+
+
+def test_candidates_estimate_the_whole_softmax_without_bias() -> None:
+    features, weight, bias, labels = (x.detach() for x in make_inputs(30))
+    scores_NV = features @ weight.T + bias
+    candidates = Candidates(torch.zeros(41), 10)
+    sums = []
+    for seed in range(1000):
+        torch.manual_seed(seed)
+        ids_C, log_weights_C, _ = candidates.choose(labels)
+        sums.append((scores_NV[:, ids_C] + log_weights_C).exp().sum(dim=1))
+    estimate_N, exact_N = torch.stack(sums).mean(dim=0), scores_NV.exp().sum(dim=1)
+    torch.testing.assert_close(estimate_N, exact_N, rtol=0.1, atol=0)
+
+
+def test_enough_candidates_are_the_whole_softmax() -> None:
+    inputs = make_inputs(30)
+    whole = DecoderLoss()(*inputs)
+    by_candidates = DecoderLoss(Candidates(torch.arange(41), 82))(*inputs)
+    torch.testing.assert_close(by_candidates, whole, rtol=1e-6, atol=1e-6)
+    for ours, theirs in zip(gradients(by_candidates, inputs), gradients(whole, inputs)):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 def test_each_loss_is_divided_by_its_own_count() -> None:

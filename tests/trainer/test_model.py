@@ -48,6 +48,17 @@ def test_masked_only_head_equals_the_full_head() -> None:
     torch.testing.assert_close(only_NV, full_NV, rtol=1e-6, atol=1e-6)
 
 
+def test_wanted_states_alone_equal_all_states() -> None:
+    model = make_model().eval()
+    ids_BL, segments_BL = torch.randint(50, (3, 20)), torch.randint(2, (3, 20))
+    real_BL = torch.arange(20) < torch.tensor([[20], [13], [17]])
+    wanted_BQ = torch.tensor([[0, 4, 19], [0, 12, 0], [0, 2, 3]])
+    all_BLD = model.encode(ids_BL, segments_BL, real_BL)
+    wanted_BQD = model.encode(ids_BL, segments_BL, real_BL, wanted_BQ)
+    expected_BQD = all_BLD[torch.arange(3)[:, None], wanted_BQ]
+    torch.testing.assert_close(wanted_BQD, expected_BQD, rtol=1e-6, atol=1e-6)
+
+
 def test_padding_changes_nothing() -> None:
     model = make_model().eval()
     ids_BL, segments_BL = torch.randint(50, (2, 12)), torch.zeros(2, 12, dtype=torch.long)
@@ -63,7 +74,7 @@ def test_losses_start_at_chance() -> None:
     hidden_BLD = model.encode(
         torch.randint(5000, (8, 24)), torch.zeros(8, 24, dtype=torch.long), None
     )
-    mlm_logits, nsp_logits = model.mlm_logits(hidden_BLD), model.nsp_logits(hidden_BLD)
+    mlm_logits, nsp_logits = model.mlm_logits(hidden_BLD), model.nsp_logits(hidden_BLD[:, 0])
     mlm = torch.nn.functional.cross_entropy(mlm_logits.flatten(0, 1), torch.randint(5000, (192,)))
     nsp = torch.nn.functional.cross_entropy(nsp_logits, torch.arange(8) % 2)
     assert mlm.item() == pytest.approx(math.log(5000), abs=0.1)

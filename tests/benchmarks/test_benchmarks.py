@@ -1,0 +1,202 @@
+"""Every benchmark on next to no text, so that they keep working; nothing here is about time."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from bertdata.demo import demo_files
+from bertdata.errors import InputError
+from bertdata.vocabulary import read_vocabulary
+from flows.paths import RunPaths
+from tests.benchmarks import __main__ as command
+from tests.benchmarks import corpus, kernels
+from tests.benchmarks.baseline import baseline_table, ratio_table, run_baseline
+from tests.benchmarks.corpus import CorpusFile, count_repetition, take_files, write_corpus
+from tests.benchmarks.fixed import run_fixed
+from tests.benchmarks.job import GIVEN, JobCost, job_table, run_job, size_table
+from tests.benchmarks.material import Material, flatten, prepare, split_all
+from tests.benchmarks.measure import cost_in_fresh_process, cost_of_children, cpu_seconds_of
+from tests.benchmarks.scaling import run_scaling, scaling_table, write_plots
+from tests.benchmarks.tables import Table, to_markdown, to_text, write_results
+
+VOCABULARY_SIZE = 1000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def demo() -> None:
+    try:
+        demo_files()
+    except InputError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[CorpusFile]:
+    return write_corpus(tmp_path_factory.mktemp("corpus") / "texts", 300_000)
+
+
+@pytest.fixture(scope="module")
+def job(
+    files: list[CorpusFile], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[JobCost, RunPaths]:
+    folder = tmp_path_factory.mktemp("job")
+    return run_job(files, folder, workers=1, vocabulary_size=VOCABULARY_SIZE), RunPaths(folder)
+
+
+@pytest.fixture(scope="module")
+def material(files: list[CorpusFile], tmp_path_factory: pytest.TempPathFactory) -> Material:
+    folder = tmp_path_factory.mktemp("material")
+    return prepare(files, folder, text_bytes=100_000, vocabulary_size=VOCABULARY_SIZE)
+
+
+@pytest.fixture
+def short_copies(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A source so small that the corpus goes through many copies of it."""
+    documents = (
+        [[(0, 9), (9, 18)], [(18, 27), (27, 36)]],
+        [[(36, 45), (45, 54)], [(54, 63), (63, 72)]],
+    )
+    text = "Berlin wrote 1984 letters. " * 2 + "Warsaw kept 1066 books. " * 16
+    tokens = corpus._TOKEN.findall(text)[:72]
+    source = corpus._classify(tokens, documents)
+    monkeypatch.setattr(corpus, "_read_source", lambda: source)
+    yield
+
+
+def test_corpus_is_as_large_as_wanted_and_always_the_same(tmp_path: Path) -> None:
+    first, again = (write_corpus(tmp_path / name, 200_000) for name in ("one", "two"))
+    assert 200_000 <= sum(file.text_bytes for file in first) < 400_000
+    assert [f.path.read_bytes() for f in first] == [f.path.read_bytes() for f in again]
+    assert take_files(first, 1) == first[:1]
+    assert sum(1 for file in first for _ in file.path.open()) == sum(f.documents for f in first)
+
+
+def test_later_copies_differ_from_the_first(short_copies: None) -> None:
+    texts = [text for text, _ in zip(corpus.generate(), range(4 * 20))]
+    assert set(texts[:4]) == set(texts[:4])
+    assert len(set(texts)) > 20
+    words = {word for text in texts for word in text.split()}
+    assert {"Berlin", "Warsaw"} < words
+    assert any(word not in ("Berlin", "Warsaw") for word in words if word.istitle())
+
+
+def test_repetition() -> None:
+    sentences = pa.chunked_array([["a b", "c"], ["a b", "d"]])
+    counts = count_repetition(sentences)
+    assert counts["sentences"] == 4
+    assert counts["distinct words"] == 4
+    assert counts["share of sentences seen before"] == 0.25
+
+
+def test_job_and_its_tables(job: tuple[JobCost, RunPaths]) -> None:
+    cost, _ = job
+    assert cost.examples > 0
+    assert cost.pieces < cost.example_bytes
+    assert cost.costs[GIVEN].cpu_seconds > 0
+    table = job_table([cost, cost])
+    assert len(table.rows) == 2 * 6
+    assert "1 workers do" in table.note
+    assert size_table(cost).rows[0]["examples"] == cost.examples
+
+
+def test_a_run_that_wrote_other_bytes_is_refused(job: tuple[JobCost, RunPaths]) -> None:
+    import dataclasses
+
+    other = dataclasses.replace(job[0], content="other")
+    with pytest.raises(AssertionError, match="other bytes"):
+        job_table([job[0], other])
+
+
+def test_baseline_and_ratio(
+    files: list[CorpusFile], job: tuple[JobCost, RunPaths], tmp_path: Path
+) -> None:
+    cost, paths = job
+    baseline = run_baseline(files, 50_000, read_vocabulary(paths.vocab / "vocab.txt"), tmp_path)
+    assert baseline.text_bytes >= 50_000
+    assert baseline_table(baseline).rows[-1]["step"] == "whole"
+    ratios = ratio_table([cost], baseline).rows
+    assert ratios[-1]["ratio"] == pytest.approx(cost.speed(GIVEN) / baseline.speed())
+
+
+def test_kernels(material: Material, tmp_path: Path) -> None:
+    assert not set(material.seen) & set(material.new)
+    rows = kernels.run_kernels(material, tmp_path, repeats=1).rows
+    assert all(row["MB/core-s"] > 0 for row in rows)
+    wanted = [row for row in rows if row["wanted"]]
+    assert [row["wanted"] for row in wanted] == [10, 20, 25, 40, 40, 25]
+
+
+def test_vocabulary_training(material: Material) -> None:
+    rows = kernels.vocabulary_training(material, distinct_words=5000, small=100).rows
+    assert [row["distinct"] for row in rows][1:] == [5000, 100]
+
+
+def test_reading(material: Material) -> None:
+    rows = kernels.reading(material, repeats=1).rows
+    assert {row["masks"] for row in rows} == {"static", "dynamic"}
+    assert all(row["million pieces/core-s"] > 0 for row in rows)
+
+
+def test_scaling(files: list[CorpusFile], tmp_path: Path) -> None:
+    scales = run_scaling(files, [300_000], tmp_path, workers=1, vocabulary_size=VOCABULARY_SIZE)
+    table = scaling_table(scales, 1)
+    assert [row["stage"] for row in table.rows] == ["sentences", "vocab", "examples"]
+    assert all(row["to the first"] == 1 for row in table.rows)
+    write_plots(tmp_path / "scaling.html", {1: scales})
+    assert (tmp_path / "scaling.html").read_text(encoding="utf-8").count("<svg") == 2
+
+
+def test_fixed_costs(tmp_path: Path) -> None:
+    rows = run_fixed(tmp_path, [1], with_prefect=False).rows
+    assert [row["what"] for row in rows][3:] == ["all stages", "bertdata --help (median)"]
+
+
+def test_children_are_measured() -> None:
+    code = "import os; x = bytes(80_000_000); sum(range(10**7))"
+    status, cost = cost_of_children(lambda: os.spawnlp(os.P_WAIT, "python3", "python3", "-c", code))
+    assert status == 0
+    assert cost.cpu_seconds > 0
+    if cost.peaks:
+        assert cost.largest_peak > 5_000_000
+
+
+def test_own_work_is_measured() -> None:
+    cost = cost_in_fresh_process(sum, range(10**6))
+    assert cost.cpu_seconds > 0
+    calls: list[int] = []
+    assert cpu_seconds_of(calls.append, lambda: 1, repeats=3, warm_up=True) >= 0
+    assert calls == [1, 1, 1, 1]
+
+
+def test_tables_are_printed_and_written(tmp_path: Path) -> None:
+    table = Table(title="T", rows=({"what": "a", "n": 1.5}, {"what": "b", "m": 12345}), note="N.")
+    assert to_text(table).splitlines()[3:] == [
+        "what    n  m",
+        "a     1.5",
+        "b          12,345",
+        "N.",
+    ]
+    assert "| b |  | 12,345 |" in to_markdown(table)
+    write_results(tmp_path, [table], {"text": 1.0})
+    results = json.loads((tmp_path / "results.json").read_bytes())
+    assert results["tables"][0]["rows"][1]["m"] == 12345
+    assert "## T" in (tmp_path / "results.md").read_text(encoding="utf-8")
+
+
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--only=baseline", "--baseline-megabytes=0.02", "--vocabulary-size=800"]
+    assert command.main([*arguments, f"--output={tmp_path}"]) == 0
+    assert "The baseline" in capsys.readouterr().out
+    assert (tmp_path / "results.md").is_file()
+    with pytest.raises(SystemExit):
+        command.main(["--only=nothing"])
+
+
+def test_flat_sentences() -> None:
+    assert flatten(split_all(["One. Two.", "Three."])).to_pylist() == ["One.", "Two.", "Three."]
