@@ -16,8 +16,8 @@ import numpy.typing as npt
 from bertdata.randomness import UInt64Array, derive_key, derive_keys, uniform_array
 
 SMALL_PARTITION_BYTES = 1 << 20
-LARGE_PARTITION_BYTES = 16 << 20
-NUM_SMALL_PARTITIONS = 64
+LARGE_PARTITION_BYTES = 8 << 20
+NUM_SMALL_PARTITIONS = 16
 MIN_POOL_DOCUMENTS = 16
 
 
@@ -35,8 +35,8 @@ class ShardGroup:
 def count_partitions(text_bytes: int) -> int:
     """How many partitions a corpus of this size is cut into.
 
-    One a megabyte up to 64, so that small corpora keep all cores busy; then 64 until they hold
-    16 MB each; then more, so that a partition always fits in memory.
+    One a megabyte up to 16, so that small corpora keep all cores busy; then 16 until they hold
+    8 MB each; then more, so that memory does not grow with the corpus.
     """
     small = min(NUM_SMALL_PARTITIONS, -(-text_bytes // SMALL_PARTITION_BYTES))
     return max(1, small, -(-text_bytes // LARGE_PARTITION_BYTES))

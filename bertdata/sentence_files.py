@@ -2,7 +2,7 @@
 
 A file is a row of rounds; each round holds one record batch per partition, in order, empty ones
 too. So batch `r * num_partitions + p` is partition p of round r, and reading a partition means
-picking its batches from every file. A round ends at 64 MB of text: memory stays bounded.
+picking its batches from every file. A round ends at 32 MB of text: memory stays bounded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bertdata.partitions import assign_partitions
 from bertdata.schema import REJECTED, SENTENCES, check_schema
 from bertdata.shards import Shard, open_arrow, write_arrow
 
-ROUND_CHARACTERS = 64 << 20
+ROUND_CHARACTERS = 32 << 20
 _REJECTED_ROWS = 10_000  # a batch of rejections
 
 SplitSentences = Callable[[str], list[str]]
@@ -137,7 +137,7 @@ def _split_documents(documents: Iterable[Document], split: SplitSentences) -> It
 
 
 def _gather_rounds(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
-    """Lists of rows of about 64 MB; one list, maybe empty, at least."""
+    """Lists of rows of about 32 MB; one list, maybe empty, at least."""
     waiting: list[_Row] = []
     size, given = 0, False
     for row in rows:

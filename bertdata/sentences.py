@@ -40,6 +40,9 @@ LANGUAGES = (
 _LINE_END = "(?:\\r\\n?+|[\\n\\x85\\u2028\\u2029])"
 _BLANK_LINES = re.compile(rf"{_LINE_END}(?:[^\S\r\n\x85\u2028\u2029]*+{_LINE_END})++")
 
+_LONG_PARAGRAPH = 1 << 20
+_UNTIDY_SPACE = re.compile(r"[^\S ]\s*| \s+")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SentencesConfig:
@@ -86,5 +89,13 @@ def split_paragraphs(text: str) -> Iterator[str]:
     "A\nb.\n \nC." -> "A b.", "C."
     """
     for paragraph in _BLANK_LINES.split(text):
-        if collapsed := " ".join(paragraph.split()):
+        if collapsed := collapse_white_space(paragraph):
             yield collapsed
+
+
+def collapse_white_space(text: str) -> str:
+    """The text with each run of white space one space, and none at its ends."""
+    if len(text) < _LONG_PARAGRAPH:
+        return " ".join(text.split())
+    # Its words one by one would take ten times the memory of the text.
+    return _UNTIDY_SPACE.sub(" ", text).strip()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bertdata import sentences
 from bertdata.errors import ConfigError
 from bertdata.sentences import (
     LANGUAGES,
@@ -127,3 +128,10 @@ def test_configuration_needs_no_nltk() -> None:
     """A machine that only trains has none, and `--help` has no time for it."""
     code = "import bertdata, bertdata.sentences, sys; sys.exit('nltk' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@given(st.text(" \n\t\x1c\u00a0ab.", max_size=40))
+def test_long_paragraphs_are_collapsed_as_short_ones(text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sentences, "_LONG_PARAGRAPH", 0)
+        assert sentences.collapse_white_space(text) == " ".join(text.split())
