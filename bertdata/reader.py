@@ -91,7 +91,7 @@ class ExampleReader:
     @property
     def next_sentence(self) -> bool:
         """Whether the examples are pairs with a label to predict."""
-        return bool(self.manifest.config.get("next_sentence", True))
+        return bool(self.manifest.config["examples"]["next_sentence"])
 
     def rows_at(
         self, seed: int, position: int, count: int, *, rank: int = 0, num_ranks: int = 1
@@ -334,8 +334,8 @@ def _rows_of(offsets: IntArray) -> IntArray:
 def _dynamic_masking(
     manifest: Manifest, vocabulary: Vocabulary
 ) -> tuple[MaskingConfig, MaskingVocabulary] | None:
-    config = manifest.config
-    if config.get("masking") != "dynamic":
+    config = manifest.config["examples"]
+    if config["masking"] != "dynamic":
         return None
     masking = MaskingConfig(
         masked_lm_prob=config["masked_lm_prob"],

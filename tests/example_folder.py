@@ -84,7 +84,9 @@ def write_shard(folders: Folders, name: str, rows: Sequence[Row], batch_rows: in
 
 def finish(folders: Folders, shards: Sequence[Shard], config: dict[str, Any]) -> None:
     inputs = {"vocabulary": {"sha256": folders.vocabulary.fingerprint}}
-    manifest = make_manifest("examples", config=config, inputs=inputs, counts={}, shards=shards)
+    manifest = make_manifest(
+        "examples", config={"examples": config}, inputs=inputs, counts={}, shards=shards
+    )
     write_manifest(folders.examples, manifest)
     write_vocabulary(folders.vocab / "vocab.txt", folders.vocabulary)
     write_json(folders.vocab / "tokenizer_config.json", {"do_lower_case": False})

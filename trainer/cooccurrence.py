@@ -26,7 +26,7 @@ _WINDOW = 4  # pieces to either side that count as near, as 1 / distance
 _MOST_EXAMPLES = 65_536  # that are counted: bounds time and memory on a large corpus
 _BATCH_ROWS = 4_096
 _SPARE_DIMENSIONS = 16
-_ITERATIONS = 4
+_ITERATIONS = 3
 _SMOOTHING = 0.75  # of the columns: rare neighbours say less
 _LONGEST_ROW = 2.7  # of the root mean square of all rows
 

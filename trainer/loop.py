@@ -122,7 +122,7 @@ def compute_dtype(precision: str) -> torch.dtype:
 
 
 def _has_native_bf16() -> bool:
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+    return bool(torch.cpu._is_avx512_bf16_supported())  # the public way is newer than torch 2.11
 
 
 def _autocast(dtype: torch.dtype) -> contextlib.AbstractContextManager[None]:
@@ -133,5 +133,5 @@ def _autocast(dtype: torch.dtype) -> contextlib.AbstractContextManager[None]:
 
 def _score(logits: Tensor, labels: Tensor) -> tuple[float, int]:
     """Summed loss and the number of right answers."""
-    loss = functional.cross_entropy(logits.double(), labels, reduction="sum")
+    loss = functional.cross_entropy(logits, labels, reduction="sum")
     return loss.item(), int((logits.argmax(dim=1) == labels).sum())

@@ -46,6 +46,7 @@ from trainer.optim import Optimizers
 RUN_NAME = "run.json"
 RESULTS_NAME = "results.json"
 TIMING_NAME = "timing.json"
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # What may change between a run and its continuation: it does not shape the model.
 _FREE_FIELDS = ("log_every", "evaluate_every", "checkpoint_every", "keep_checkpoints")
 
@@ -317,7 +318,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = vars(make_parser().parse_args(arguments))
     values = {field.name: given.pop(field.name) for field in fields(TrainConfig)}
     try:
-        with _stop_on_sigterm() as stop:
+        with _stop_on_signal() as stop:
             results = pretrain(config=TrainConfig(**values), should_stop=stop.is_set, **given)
     except BertdataError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -329,18 +330,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
-def _stop_on_sigterm() -> Iterator[threading.Event]:
-    """An event that SIGTERM sets, so that the step under way is finished and saved."""
+def _stop_on_signal() -> Iterator[threading.Event]:
+    """An event that SIGTERM and Ctrl-C set, so that the step under way is finished and saved."""
     stop = threading.Event()
 
     def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
         stop.set()
 
-    before = signal.signal(signal.SIGTERM, ask_to_stop)
+    before = {number: signal.signal(number, ask_to_stop) for number in _STOP_SIGNALS}
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from tests.benchmarks import kernels
 from tests.benchmarks.baseline import BaselineCost, baseline_table, ratio_table, run_baseline
 from tests.benchmarks.corpus import CorpusFile, count_repetition, take_files, write_corpus
 from tests.benchmarks.fixed import run_fixed
-from tests.benchmarks.job import JobCost, job_table, make_config, run_job, run_stage, size_table
-from tests.benchmarks.material import prepare
+from tests.benchmarks.job import JobCost, job_table, run_job, size_table
+from tests.benchmarks.material import make_vocabulary, prepare
 from tests.benchmarks.scaling import run_scaling, scaling_table, write_plots
 from tests.benchmarks.tables import Row, Table, megabytes, to_text, write_results
 
@@ -101,7 +101,8 @@ def make_corpus(bench: Bench) -> None:
     most = max(max(sizes[part] for part in options.only), 0.1)
     bench.files = write_corpus(bench.work / "texts", int(most * _MEGABYTE))
     bench.facts |= {
-        "machine": f"{available_cores()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "machine": f"{available_cores()} cores, {platform.machine()}",
+        "Python": platform.python_version(),
         "text, MB": megabytes(sum(file.text_bytes for file in bench.files)),
         "documents": sum(file.documents for file in bench.files),
     }
@@ -169,10 +170,7 @@ def run_fixed_costs(bench: Bench) -> None:
 
 def _train_vocabulary(bench: Bench) -> Vocabulary:
     paths = RunPaths(bench.work / "vocabulary")
-    size = bench.options.vocabulary_size
-    config = make_config(bench.files, workers=1, vocabulary_size=size)
-    for stage in ("sentences", "vocab"):
-        run_stage(stage, config, paths)
+    make_vocabulary(bench.files, paths, bench.options.vocabulary_size)
     return read_vocabulary(paths.vocab / "vocab.txt")
 
 

@@ -7,9 +7,8 @@ from Python lists. No corpus is cut, nothing is checked or summed up.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +25,7 @@ from bertdata.schema import examples_schema
 from bertdata.sentences import split_paragraphs
 from bertdata.tokenization import build_tokenizer
 from bertdata.vocabulary import Vocabulary
-from tests.benchmarks.corpus import CorpusFile
+from tests.benchmarks.corpus import CorpusFile, read_texts
 from tests.benchmarks.job import DUPE_FACTOR, GIVEN, MAX_SEQ_LENGTH, JobCost
 from tests.benchmarks.tables import Table, megabytes
 from vocab.config import VocabConfig
@@ -63,7 +62,7 @@ def run_baseline(
 
     split = make_nltk_splitter()
     tokenizer = make_tokenizer(vocabulary)
-    texts = step("read", lambda: list(_read(files, text_bytes)))
+    texts = step("read", lambda: read_texts(files, text_bytes))
     sentences = step("split", lambda: [split(text) for text in texts])
     documents = step("tokenize", lambda: tokenize(sentences, tokenizer))
     examples = step("pair and mask", lambda: make_examples(documents, vocabulary))
@@ -173,14 +172,3 @@ def write_examples(path: Path, examples: Sequence[Example], vocabulary_size: int
     schema = examples_schema(vocabulary_size)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         writer.write_batch(pa.record_batch(columns, schema=schema))
-
-
-def _read(files: Sequence[CorpusFile], text_bytes: int) -> Iterator[str]:
-    left = text_bytes
-    for file in files:
-        for line in file.path.open(encoding="utf-8"):
-            if left <= 0:
-                return
-            text = json.loads(line)["text"]
-            left -= len(text.encode())
-            yield text

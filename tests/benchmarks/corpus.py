@@ -75,7 +75,7 @@ def take_files(files: Iterable[CorpusFile], text_bytes: int) -> list[CorpusFile]
 
 def read_texts(files: Iterable[CorpusFile], text_bytes: int) -> list[str]:
     """The first documents of the files, up to `text_bytes`."""
-    lines = (line for file in files for line in file.path.open(encoding="utf-8"))
+    lines = (line for file in files for line in file.path.read_bytes().splitlines())
     return list(_up_to(text_bytes, (json.loads(line)["text"] for line in lines)))
 
 
@@ -150,15 +150,17 @@ def _classify(
     words = {t for t in distinct if len(t) >= 4 and t.isalpha() and t.islower()}
     names = sorted(t for t in distinct if len(t) >= 4 and t.istitle() and t.lower() not in distinct)
     numbers = {t for t in distinct if len(t) >= 2 and t.isdecimal()}
-    places = [
-        [i for i, t in enumerate(tokens) if t in kind] for kind in (words, set(names), numbers)
-    ]
+    kind_of = {token: n for n, kind in enumerate((words, names, numbers), 1) for token in kind}
+    kinds = np.fromiter((kind_of.get(token, 0) for token in tokens), np.int8, len(tokens))
+    word_places, name_places, number_places = (np.flatnonzero(kinds == n) for n in (1, 2, 3))
     ids = {name: number for number, name in enumerate(names)}
     return _Source(
         tokens,
         documents,
-        *(np.array(kind, dtype=np.int64) for kind in places),
-        np.array([ids[tokens[i]] for i in places[1]], dtype=np.int64),
+        word_places,
+        name_places,
+        number_places,
+        np.array([ids[tokens[i]] for i in name_places.tolist()], dtype=np.int64),
         names,
     )
 

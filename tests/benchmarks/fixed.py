@@ -19,7 +19,7 @@ TEXT_BYTES = 20_000
 VOCABULARY_SIZE = 500
 HELP_RUNS = 5
 
-_STAGES = ("sentences", "vocab", "examples")
+STAGES = ("sentences", "vocab", "examples")
 
 
 def run_fixed(folder: Path, workers: Sequence[int], *, with_prefect: bool = True) -> Table:
@@ -39,7 +39,7 @@ def run_fixed(folder: Path, workers: Sequence[int], *, with_prefect: bool = True
 def _stage_rows(files: Sequence[CorpusFile], folder: Path, workers: int) -> list[Row]:
     paths = _paths(folder, workers)
     config = _config(files, workers)
-    costs = {stage: run_stage(stage, config, paths) for stage in _STAGES}
+    costs = {stage: run_stage(stage, config, paths) for stage in STAGES}
     costs["all stages"] = add_costs(*costs.values())
     return [_row(stage, cost, workers) for stage, cost in costs.items()]
 

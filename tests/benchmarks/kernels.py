@@ -12,18 +12,15 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from tokenizers import pre_tokenizers
 
 from bertdata.examples import (
     Documents,
     ExamplesConfig,
-    mask_joined,
     masking_vocabulary,
     pair_all_passes,
     shuffled,
@@ -34,6 +31,7 @@ from bertdata.reader import ExampleReader, to_padded
 from bertdata.schema import examples_schema
 from bertdata.sentences import SentenceSplitter, load_splitter
 from bertdata.shards import write_arrow
+from bertdata.static_masking import mask_joined
 from bertdata.statistics import count_examples
 from bertdata.tokenization import SentenceTokenizer, build_normalizer
 from bertdata.vocabulary import Vocabulary
@@ -55,7 +53,7 @@ from vocab.counting import COUNTS_SCHEMA, count_words, merge_counts
 SEED = 7
 PLAIN_SHARE = 16  # the plain libraries get one part in so many of the text
 BATCH_SIZES = (64, 256, 1024)
-SEEKS = 200
+SEEKS = 100
 
 
 def sentence_splitting(material: Material, repeats: int) -> list[Row]:
@@ -173,7 +171,7 @@ def time_making(
     joined = join(None)
     predictions = mask(joined)
     made = batch(None)
-    timed = {
+    return {
         "pairing": cpu_seconds_of(pair, repeats=repeats),
         "joining": cpu_seconds_of(join, repeats=repeats),
         "masking": cpu_seconds_of(mask, lambda: join(None), repeats=repeats),
@@ -182,11 +180,10 @@ def time_making(
         "counting": cpu_seconds_of(lambda _: count_examples(made, special.mask), repeats=repeats),
         "writing": cpu_seconds_of(write, repeats=repeats),
     }
-    return timed
 
 
 def word_counting(material: Material, repeats: int) -> list[Row]:
-    """`count_words` beside `tokenizers`' own normalizer and pre-tokenizer, which must count alike."""
+    """`count_words` beside `tokenizers`' normalizer and pre-tokenizer, which must count alike."""
     sentences = flatten(split_all(material.new))
     config = VocabConfig()
 
@@ -280,7 +277,7 @@ def run_kernels(material: Material, folder: Path, repeats: int) -> Table:
     return Table(
         title="Kernels, one core: MB of text per core-second",
         rows=tuple(rows),
-        note=f"On {megabytes(bytes_of(material.new)):.1f} MB; the plain library on a sixteenth of it.",
+        note=f"On {megabytes(bytes_of(material.new)):.1f} MB; the plain library on a 16th of it.",
     )
 
 

@@ -18,6 +18,7 @@ from bertdata.shards import open_arrow
 from bertdata.tokenization import SentenceTokenizer
 from bertdata.vocabulary import Vocabulary, read_vocabulary
 from flows.paths import RunPaths
+from flows.run_config import RunConfig
 from pipelines.jobs import examples as examples_job
 from pipelines.jobs import sentences as sentences_job
 from pipelines.jobs import word_counts as word_counts_job
@@ -103,6 +104,16 @@ def _draw_texts(files: Sequence[CorpusFile], text_bytes: int) -> tuple[list[str]
 
 
 def _make_run(files: Sequence[CorpusFile], paths: RunPaths, vocabulary_size: int) -> None:
+    config = make_vocabulary(files, paths, vocabulary_size)
+    dynamic = replace(config.examples, masking="dynamic")
+    _make_examples(paths, paths.examples, config.examples, config.seed)
+    _make_examples(paths, paths.output / "dynamic", dynamic, config.seed)
+
+
+def make_vocabulary(
+    files: Sequence[CorpusFile], paths: RunPaths, vocabulary_size: int
+) -> RunConfig:
+    """The stages before the examples, here in this process; the configuration they had."""
     config = make_config(files, workers=1, vocabulary_size=vocabulary_size, num_shards=8)
     corpora = Corpora(configs=config.corpus, base="/")
     make_stage(
@@ -115,9 +126,7 @@ def _make_run(files: Sequence[CorpusFile], paths: RunPaths, vocabulary_size: int
         word_counts_job.open_worker,
         word_counts_job.finish,
     )
-    dynamic = replace(config.examples, masking="dynamic")
-    _make_examples(paths, paths.examples, config.examples, config.seed)
-    _make_examples(paths, paths.output / "dynamic", dynamic, config.seed)
+    return config
 
 
 def _make_examples(paths: RunPaths, folder: Path, config: ExamplesConfig, seed: int) -> None:

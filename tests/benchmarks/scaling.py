@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bertdata.shards import write_text
@@ -63,7 +63,7 @@ def scaling_table(scales: Sequence[Scale], workers: int) -> Table:
     )
 
 
-def write_plots(path: Path, scales_by_workers: dict[int, Sequence[Scale]]) -> None:
+def write_plots(path: Path, scales_by_workers: Mapping[int, Sequence[Scale]]) -> None:
     """Two plots for each number of workers on one HTML page: core-seconds and memory."""
     sections = [
         section(f"{workers} workers", plots([_cost_plot(scales), _memory_plot(scales)]))

@@ -18,6 +18,7 @@ from bertdata.manifest import read_manifest, write_manifest
 from bertdata.reader import CompactBatch, ExampleReader, permute, to_padded
 from bertdata.schema import examples_schema
 from bertdata.shards import write_arrow
+from bertdata.vocabulary import read_vocabulary
 from tests.example_folder import (
     Folders,
     finish,
@@ -26,6 +27,7 @@ from tests.example_folder import (
     write_folders,
     write_shard,
 )
+from tests.runs import make_run, some_documents
 
 DYNAMIC = {
     "masking": "dynamic",
@@ -283,3 +285,16 @@ def _to_row(batch: CompactBatch, i: int) -> dict[str, object]:
 
 def _without_document(row: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in row.items() if name != "document_id"}
+
+
+@pytest.mark.parametrize("masking", ["static", "dynamic"])
+@pytest.mark.parametrize("next_sentence", [True, False])
+def test_reads_what_a_run_makes(masking: str, next_sentence: bool, tmp_path: Path) -> None:
+    settings = {"masking": masking, "next_sentence": next_sentence}
+    paths = make_run(tmp_path, some_documents(), examples=settings)
+    reader = ExampleReader(paths.examples, read_vocabulary(paths.vocab / "vocab.txt"))
+    assert reader.next_sentence == next_sentence
+    first, second = (reader.read(np.arange(5), epochs=np.full(5, epoch)) for epoch in (0, 1))
+    assert len(first.masked_ids) > 5
+    is_same = np.array_equal(first.masked_positions, second.masked_positions)
+    assert is_same == (masking == "static")
