@@ -213,10 +213,7 @@ def vocabulary_training(material: Material, distinct_words: int, small: int) -> 
     ]
     few = counts.slice(0, small)
     config = VocabConfig(size=len(wordpiece.train(few, _smallest(few)).tokens), min_frequency=1)
-    seconds = [
-        cpu_seconds_of(lambda _, t=t: t(few, config), repeats=1)
-        for t in (fast.train, wordpiece.train)
-    ]
+    seconds = [_training_seconds(train, few, config) for train in (fast.train, wordpiece.train)]
     _check_equal(wordpiece.train(few, config), fast.train(few, config), "pieces")
     rows.append(
         {
@@ -330,6 +327,12 @@ def _training_row(name: str, counts: pa.Table, size: int, wanted: str | None = N
         "peak, MB": megabytes(cost.largest_peak),
         "wanted": wanted,
     }
+
+
+def _training_seconds(
+    train: Callable[[pa.Table, VocabConfig], Vocabulary], counts: pa.Table, config: VocabConfig
+) -> float:
+    return cpu_seconds_of(lambda _: train(counts, config), repeats=1)
 
 
 def _smallest(counts: pa.Table) -> VocabConfig:

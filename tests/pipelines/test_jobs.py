@@ -242,7 +242,8 @@ def test_lost_files_are_noticed(finished: tuple[Stages, list[str]]) -> None:
 
 def test_a_corpus_without_training_examples_is_refused(finished: tuple[Stages, list[str]]) -> None:
     plan = finished[0].examples()
-    counts = {"examples": 0}
+    names = ("examples", "pieces", "predicted", "masked", "kept", "replaced", "random_next")
+    counts = dict.fromkeys(names, 0)
     records = {
         unit["unit"]: UnitRecord(
             unit=unit["unit"], shards=(), counts={**counts, "split": unit["split"]}
