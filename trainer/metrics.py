@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +26,9 @@ class Metrics:
 
 
 def say(values: dict[str, Any]) -> None:
-    """One line on stderr: step 100  loss 6.912  …"""
+    """Print one line: step 100  loss 6.912  …"""
     parts = [f"{name.replace('_', ' ')} {_short(value)}" for name, value in values.items()]
-    print("  ".join(parts), file=sys.stderr, flush=True)
+    print("  ".join(parts), flush=True)
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:

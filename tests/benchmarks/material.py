@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 
 from bertdata.examples import Documents, ExamplesConfig, tokenize_documents
-from bertdata.manifest import read_manifest, write_manifest
 from bertdata.randomness import derive_key, derive_keys
 from bertdata.schema import SENTENCES
 from bertdata.sentences import load_splitter
@@ -132,8 +131,3 @@ def make_vocabulary(
 def _make_examples(paths: RunPaths, folder: Path, config: ExamplesConfig, seed: int) -> None:
     plan = plan_examples(folder, paths.sentences, paths.vocab, config, seed)
     make_stage(plan, examples_job.open_worker, examples_job.finish)
-    manifest = read_manifest(folder)
-    # The reader looks for the keys of [examples] at the top of `config`.
-    write_manifest(
-        folder, replace(manifest, config={**manifest.config["examples"], **manifest.config})
-    )

@@ -23,4 +23,4 @@ def test_lines_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
 
 def test_the_terminal_gets_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     say({"step": 10, "mlm_loss": 6.54321, "nsp_loss": None})
-    assert capsys.readouterr().err == "step 10  mlm loss 6.543  nsp loss -\n"
+    assert capsys.readouterr().out == "step 10  mlm loss 6.543  nsp loss -\n"

@@ -202,7 +202,8 @@ def to_flags(folders: Folders, output: Path) -> list[str]:
 def start_command(folders: Folders, output: Path, *more: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "trainer.pretrain", *to_flags(folders, output), *more]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
 
 
 def wait_for_checkpoint(output: Path, process: subprocess.Popen[str]) -> None:
@@ -225,8 +226,8 @@ def test_killed_and_terminated_runs_end_with_the_same_bytes(
         process.kill()
     assert process.returncode == -signal.SIGKILL
     with start_command(folders, output, *long) as process:
-        assert process.stderr is not None
-        process.stderr.readline()
+        assert process.stdout is not None
+        process.stdout.readline()
         process.terminate()
         _, errors = process.communicate()
     assert process.returncode == 1
