@@ -10,10 +10,10 @@ unexport PYTHONDONTWRITEBYTECODE
 install: .venv/run.done
 
 demo: .venv/run.done .venv/demo.done
-	$(BIN)/bertdata demo
+	@$(BIN)/bertdata demo
 
 test: .venv/test.done
-	$(BIN)/python -m pytest -n 2 --cov --cov-fail-under=90
+	@$(BIN)/python -m pytest -n 2 --cov --cov-fail-under=90
 
 check: lint types boundaries test
 
@@ -38,20 +38,21 @@ clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 
 .venv/pip.done:
-	$(PYTHON) -m venv .venv
-	touch $@
+	@echo "Installing into .venv: about a minute"
+	@$(PYTHON) -m venv .venv
+	@touch $@
 
+# torch once more, with what it wants: on some platforms that is CUDA's libraries.
 .venv/run.done: .venv/pip.done pyproject.toml .lock/run.txt
-	$(PIP) --no-deps --requirement .lock/run.txt
-	# What torch itself wants depends on the platform: on some, CUDA's libraries.
-	$(PIP) $$(grep '^torch==' .lock/run.txt)
-	$(PIP) --no-deps --no-build-isolation --editable .
-	touch $@
+	@$(PIP) --no-deps --requirement .lock/run.txt
+	@$(PIP) $$(grep '^torch==' .lock/run.txt)
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
 
 .venv/demo.done: .venv/pip.done .lock/demo.txt
-	$(PIP) --no-deps --require-hashes --requirement .lock/demo.txt
-	touch $@
+	@$(PIP) --no-deps --require-hashes --requirement .lock/demo.txt
+	@touch $@
 
 .venv/test.done: .venv/run.done .venv/demo.done .lock/test.txt
-	$(PIP) --no-deps --requirement .lock/test.txt
-	touch $@
+	@$(PIP) --no-deps --requirement .lock/test.txt
+	@touch $@
