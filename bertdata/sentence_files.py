@@ -102,13 +102,17 @@ def read_pool(files: Sequence[Path], num_partitions: int, first: int, end: int) 
 
 
 def iterate_sentences(path: Path) -> Iterator[pa.StringArray]:
-    """The sentences of one file, batch by batch."""
+    """The sentences of one file, round by round."""
     with open_arrow(path) as reader:
         check_schema(reader.schema, SENTENCES, str(path))
+        waiting: list[pa.StringArray] = []
         for number in range(reader.num_record_batches):
-            batch = reader.get_batch(number)
-            if batch.num_rows:
-                yield batch.column("sentences").flatten()
+            waiting.append(reader.get_batch(number).column("sentences").flatten())
+            if sum(array.nbytes for array in waiting) >= ROUND_CHARACTERS:
+                yield pa.concat_arrays(waiting)
+                waiting = []
+        if waiting:
+            yield pa.concat_arrays(waiting)
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,3 +135,8 @@ def test_long_paragraphs_are_collapsed_as_short_ones(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sentences, "_LONG_PARAGRAPH", 0)
         assert sentences.collapse_white_space(text) == " ".join(text.split())
+
+
+@given(st.text(" \n\tab.", max_size=40))
+def test_the_quicker_rule_for_blank_lines_finds_the_same(text: str) -> None:
+    assert sentences._PLAIN_BLANK_LINES.split(text) == sentences._BLANK_LINES.split(text)
