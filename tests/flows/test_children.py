@@ -14,10 +14,11 @@ import pytest
 from flows.children import ChildCrashError, crash, run_child
 
 GRANDPARENT = """
-import sys
+import signal, sys
 from pathlib import Path
 from flows.children import run_child
 code = "import time, os; print(os.getpid(), flush=True); time.sleep(60)"
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where started with &
 say = lambda line: print(line, flush=True)
 run_child("timeit", ["-n1", "-r1", code], Path(sys.argv[1]), say)
 """
