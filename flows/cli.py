@@ -174,10 +174,11 @@ def _run_flow(name: str, options: argparse.Namespace) -> Path:
     output: Path = options.output or default_output(options.config)
     prepare_environment(options.debug)
     from flows import end_to_end
+    from flows.server import ensure_server
 
-    getattr(end_to_end, name)(
-        str(options.config.absolute()), list(options.set), str(output.absolute())
-    )
+    ensure_server()
+    flow = getattr(end_to_end, name)
+    flow(str(options.config.absolute()), list(options.set), str(output.absolute()))
     return output
 
 

@@ -10,8 +10,6 @@ _DEFAULTS = {
     "DO_NOT_TRACK": "1",
     # The temporary server of a run says nothing of use, and complains when it is ended.
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
-    # The first start on a machine prepares Prefect's database, which takes a while on a busy one.
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     # The command line prints its own lines; Prefect's go to its server.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_CLI_COLORS": "false",

@@ -162,6 +162,19 @@ def test_kill_in_the_middle_and_run_again_gives_the_same_bytes(
     assert content(output) == content(finished)
 
 
+def test_a_killed_run_leaves_no_server_that_holds_its_pipes(
+    small_config: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "run"
+    command = [sys.executable, "-m", "flows", "run", str(small_config), "--output", str(output)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while process.poll() is None and not (output / "sentences" / ".progress").exists():
+            time.sleep(0.02)
+        process.kill()
+        process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGKILL
+
+
 def test_ctrl_c_says_how_to_go_on(small_config: Path, tmp_path: Path) -> None:
     output = tmp_path / "run"
     command = [sys.executable, "-m", "flows", "run", str(small_config), "--output", str(output)]
