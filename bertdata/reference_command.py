@@ -7,6 +7,7 @@ import glob
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -126,8 +127,13 @@ def make_pieces(tokenizer: OriginalTokenizer) -> Pieces:
 
 def write_examples(path: Path, examples: Sequence[Example], vocabulary_size: int) -> None:
     """Write examples in their order; the original forgets their documents, so the id is 0."""
-    schema = examples_schema(vocabulary_size)
-    columns = {
+    batch = to_record_batch(examples, vocabulary_size)
+    write_arrow(path, batch.schema, [batch])
+
+
+def to_record_batch(examples: Sequence[Example], vocabulary_size: int) -> pa.RecordBatch:
+    """The columns of `examples/*.arrow` from Python lists."""
+    columns: dict[str, list[Any]] = {
         "input_ids": [example.input_ids for example in examples],
         "segment_b_start": [example.segment_b_start for example in examples],
         "masked_lm_positions": [example.masked_lm_positions for example in examples],
@@ -135,7 +141,7 @@ def write_examples(path: Path, examples: Sequence[Example], vocabulary_size: int
         "next_sentence_label": [int(example.is_random_next) for example in examples],
         "document_id": [0] * len(examples),
     }
-    write_arrow(path, schema, [pa.record_batch(columns, schema=schema)])
+    return pa.record_batch(columns, schema=examples_schema(vocabulary_size))
 
 
 def _read_lines(file: Path) -> list[str]:

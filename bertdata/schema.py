@@ -5,8 +5,9 @@ The version is in each file's metadata under "bertdata.version"; it changes when
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from bertdata.errors import DataError
@@ -45,7 +46,7 @@ WORD_COUNTS = pa.schema(
 )
 
 
-def piece_dtype(vocabulary_size: int) -> npt.DTypeLike:
+def piece_dtype(vocabulary_size: int) -> type[np.unsignedinteger[Any]]:
     """uint16 where every id fits, uint32 for more than 65,536 pieces."""
     return np.uint32 if vocabulary_size > WIDE_VOCABULARY else np.uint16
 

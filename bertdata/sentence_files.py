@@ -106,11 +106,13 @@ def iterate_sentences(path: Path) -> Iterator[pa.StringArray]:
     with open_arrow(path) as reader:
         check_schema(reader.schema, SENTENCES, str(path))
         waiting: list[pa.StringArray] = []
+        size = 0
         for number in range(reader.num_record_batches):
             waiting.append(reader.get_batch(number).column("sentences").flatten())
-            if sum(array.nbytes for array in waiting) >= ROUND_CHARACTERS:
+            size += waiting[-1].nbytes
+            if size >= ROUND_CHARACTERS:
                 yield pa.concat_arrays(waiting)
-                waiting = []
+                waiting, size = [], 0
         if waiting:
             yield pa.concat_arrays(waiting)
 

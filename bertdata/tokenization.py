@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from bertdata.config import check_range
+from bertdata.schema import piece_dtype
 from bertdata.shards import atomic_file, write_json
 from bertdata.vocabulary import (
     CLS,
@@ -37,9 +38,6 @@ from bertdata.vocabulary import (
 )
 
 Int64Array = npt.NDArray[np.int64]
-
-MAX_SMALL_VOCABULARY = 1 << 16
-"""The most pieces whose ids fit uint16."""
 
 _ASCII_PUNCTUATION = r"!-/:-@\[-`{-~"
 # The two great blocks only: rarer Chinese characters are left to the tokenizer, which knows all.
@@ -136,10 +134,7 @@ class SentenceTokenizer:
         self._config = config
         self._tokenizer = build_tokenizer(vocabulary, config)
         self._tokenizer.encode_special_tokens = True
-        self._lowers = config.lowercase
-        self._dtype: type[np.unsignedinteger[Any]] = (
-            np.uint16 if vocabulary.size <= MAX_SMALL_VOCABULARY else np.uint32
-        )
+        self._dtype = piece_dtype(vocabulary.size)
         self._words = _Memory(self._encode_words, self._dtype)
         self._chunks = _Memory(self._encode_chunks, self._dtype)
 
@@ -171,8 +166,8 @@ class SentenceTokenizer:
         """
         if not (word.isascii() and word.isalnum()):
             return None
-        model = self._tokenizer.model
-        return [token.id for token in model.tokenize(word.lower() if self._lowers else word)]
+        cased = word.lower() if self._config.lowercase else word
+        return [token.id for token in self._tokenizer.model.tokenize(cased)]
 
     def _flatten(self, lists: list[Any]) -> TokenizedSentences:
         offsets = _offsets_of(np.fromiter(map(len, lists), dtype=np.int64, count=len(lists)))

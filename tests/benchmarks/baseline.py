@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 from nltk.tokenize.punkt import PunktSentenceTokenizer
@@ -21,7 +21,7 @@ from bertdata import reference
 from bertdata.masking import MaskingConfig
 from bertdata.punkt import load_parameters
 from bertdata.reference import Example, OriginalSource, PairingConfig, Pieces
-from bertdata.schema import examples_schema
+from bertdata.reference_command import to_record_batch
 from bertdata.sentences import split_paragraphs
 from bertdata.tokenization import build_tokenizer
 from bertdata.vocabulary import Vocabulary
@@ -161,14 +161,6 @@ def make_examples(documents: list[list[list[int]]], vocabulary: Vocabulary) -> l
 
 def write_examples(path: Path, examples: Sequence[Example], vocabulary_size: int) -> None:
     """One Arrow file from Python lists, with the columns of a run's."""
-    columns: dict[str, list[Any]] = {
-        "input_ids": [example.input_ids for example in examples],
-        "segment_b_start": [example.segment_b_start for example in examples],
-        "masked_lm_positions": [example.masked_lm_positions for example in examples],
-        "masked_lm_ids": [example.masked_lm_ids for example in examples],
-        "next_sentence_label": [int(example.is_random_next) for example in examples],
-        "document_id": [0] * len(examples),
-    }
-    schema = examples_schema(vocabulary_size)
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        writer.write_batch(pa.record_batch(columns, schema=schema))
+    batch = to_record_batch(examples, vocabulary_size)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
