@@ -1,10 +1,9 @@
-"""NLTK's Punkt with the `punkt_tab` parameters that the package `punkt` carries, made quick.
+"""The decisions of NLTK's Punkt, with the `punkt_tab` parameters that the package `punkt` carries.
 
-`PunktTokenizer.split` gives exactly what NLTK's `PunktSentenceTokenizer` gives, whose time goes
-into deciding like cases again and again. Here a decision is remembered under all that it depends
-on: of the word before a full stop and the word after it only what Kiss and Strunk's rules look at
-("Unsupervised Multilingual Sentence Boundary Detection", 2006). What is not yet known NLTK's own
-code decides.
+NLTK's `PunktSentenceTokenizer` spends its time deciding like cases again and again. A decision
+depends on the word before a full stop and the word after it, and of these only on what Kiss and
+Strunk's rules look at ("Unsupervised Multilingual Sentence Boundary Detection", 2006). So words
+get a number by that, and NLTK's own code decides once for each pair of numbers.
 
 NLTK also puts a limit of five seconds of wall-clock time on each of its searches, so that a long
 paragraph or a busy machine can end in an error. What a document's sentences are must not depend on
@@ -14,9 +13,7 @@ the clock: the classes here are NLTK's without that limit.
 from __future__ import annotations
 
 import importlib
-import re
-from collections.abc import Callable, Hashable, Iterator
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Hashable
 
 from nltk import redos
 from nltk.tokenize.punkt import (
@@ -26,10 +23,7 @@ from nltk.tokenize.punkt import (
     PunktToken,
 )
 
-_MOST_REMEMBERED = 1 << 18  # words: some tens of MB
-_LONGEST_REMEMBERED = 64  # characters of a word
-
-Value = TypeVar("Value")
+BREAKS_INSIDE = 0
 
 
 class UntimedLanguageVars(PunktLanguageVars):  # type: ignore[misc]
@@ -62,99 +56,58 @@ class OrthographicContexts(dict[str, int]):
         return 0
 
 
-class Side(NamedTuple):
-    """The word before or after a candidate: what decisions about it depend on.
+class PunktDecisions:
+    """What NLTK's rules say of words around a full stop.
 
-    `breaks_inside`: it has a boundary of its own, which alone decides.
-    `token`: its token next to the candidate. `features`: all that the rules ask of that token.
+    A word is described by a number: equal for words that the rules cannot tell apart.
     """
-
-    breaks_inside: bool
-    token: str
-    features: Hashable
-
-
-class PunktTokenizer:
-    """Splits paragraphs of one language into sentences."""
 
     def __init__(self, parameters: PunktParameters) -> None:
         self._parameters = parameters
         self._nltk = PunktSentenceTokenizer(
             parameters, lang_vars=UntimedLanguageVars(), token_cls=UntimedToken
         )
-        # The standard library's engine finds the same and is several times faster.
-        variables = self._nltk._lang_vars
-        self._candidates = re.compile(variables.period_context_re().pattern, re.VERBOSE)
-        self._realignment = re.compile(variables.re_boundary_realignment.pattern, re.MULTILINE)
         self._first_types = {first for first, _ in parameters.collocations}
         self._second_types = {second for _, second in parameters.collocations}
-        self._before: dict[str, Side] = {}
-        self._after: dict[str, Side] = {}
-        self._contexts: dict[str, bool] = {}
-        self._decisions: dict[tuple[Hashable, Hashable], bool] = {}
+        self._before = _Kinds()
+        self._after = _Kinds()
 
-    def split(self, paragraph: str) -> list[str]:
-        """The sentences of a paragraph without white space but single spaces between words."""
-        spans = self._realign(paragraph, self._find_spans(paragraph))
-        return [paragraph[start:stop] for start, stop in spans if start < stop]
+    def describe_before(self, word: str) -> int:
+        """The kind of a word up to and with a mark; BREAKS_INSIDE where one before it decides."""
+        if word[:-1].isalpha():
+            # Letters with a full stop are one token; other marks are tokens by themselves.
+            last = word if word[-1] == "." else word[-1]
+            return self._before.number(self._features_before, self._first_pass(last))
+        tokens = self._annotate(word)
+        if any(token.sentbreak for token in tokens[:-1]):
+            return BREAKS_INSIDE
+        return self._before.number(self._features_before, tokens[-1])
 
-    def _find_spans(self, text: str) -> Iterator[tuple[int, int]]:
-        """Sentences before realignment: closing quotes still begin the next one."""
-        start = 0
-        for word_start, match in self._find_candidates(text):
-            if self._is_break(text[word_start : match.end()], match):
-                yield start, match.end()
-                start = match.start("next_tok") if match["next_tok"] else match.end()
-        yield start, len(text)
+    def describe_after(self, word: str) -> int:
+        """The kind of the word that follows; BREAKS_INSIDE where a mark in it decides."""
+        if (stem := word[:-1] if word[-1] in ",." else word).isalpha():
+            first = stem if word[-1] == "," else word
+            return self._after.number(self._features_after, self._first_pass(first))
+        tokens = self._annotate(word)
+        if any(token.sentbreak for token in tokens[:-1]):
+            return BREAKS_INSIDE
+        return self._after.number(self._features_after, self._first_pass(tokens[0].tok))
 
-    def _find_candidates(self, text: str) -> Iterator[tuple[int, re.Match[str]]]:
-        """(start of its word, candidate) of the last candidate of each word that has one.
-
-        As in NLTK, one that begins its word counts too, though others follow in that word.
-        """
-        previous, word_start, previous_start = None, 0, 0
-        for match in self._candidates.finditer(text):
-            space = text.rfind(" ", previous_start, match.start())
-            if previous is not None and (space >= 0 or word_start == previous_start):
-                yield word_start, previous
-            if space >= 0:
-                word_start = space + 1
-            previous, previous_start = match, match.start()
-        if previous is not None:
-            yield word_start, previous
-
-    def _is_break(self, word: str, match: re.Match[str]) -> bool:
-        following = match["next_tok"]
-        if following is None:
-            return _recall(self._contexts, word + match["after_tok"], self._decide_context)
-        before = _recall(self._before, word, self._describe_before)
-        after = _recall(self._after, following, self._describe_after)
-        if before.breaks_inside or after.breaks_inside:
-            return True
-        key = (before.features, after.features)
-        decision = self._decisions.get(key)
-        if decision is None:
-            decision = self._decisions[key] = self._decide(before.token, after.token)
-        return decision
-
-    def _decide_context(self, context: str) -> bool:
+    def breaks_in(self, context: str) -> bool:
+        """Whether a sentence ends inside a word: it goes up to the punctuation after its mark."""
         return bool(self._nltk.text_contains_sentbreak(context))
 
-    def _decide(self, before: str, after: str) -> bool:
-        first, second = (self._first_pass(token) for token in (before, after))
+    def is_break(self, before: int, after: int) -> bool:
+        """Whether a sentence ends between words of these kinds."""
+        if BREAKS_INSIDE in (before, after):
+            return True
+        first = self._first_pass(self._before.examples[before])
+        second = self._first_pass(self._after.examples[after])
         self._nltk._second_pass_annotation(first, second)
         return bool(first.sentbreak)
 
-    def _describe_before(self, word: str) -> Side:
-        tokens = list(self._nltk._annotate_tokens(self._nltk._tokenize_words(word)))
-        breaks_inside = any(token.sentbreak for token in tokens[:-1])
-        return Side(breaks_inside, tokens[-1].tok, self._features_before(tokens[-1]))
-
-    def _describe_after(self, word: str) -> Side:
-        tokens = list(self._nltk._annotate_tokens(self._nltk._tokenize_words(word)))
-        breaks_inside = any(token.sentbreak for token in tokens[:-1])
-        first = self._first_pass(tokens[0].tok)
-        return Side(breaks_inside, first.tok, self._features_after(first))
+    def _annotate(self, word: str) -> list[PunktToken]:
+        return list(self._nltk._annotate_tokens(self._nltk._tokenize_words(word)))
 
     def _first_pass(self, text: str) -> PunktToken:
         token = UntimedToken(text)
@@ -183,24 +136,21 @@ class PunktTokenizer:
             kind if kind in self._second_types else None,
         )
 
-    def _realign(self, text: str, spans: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-        """Closing quotes and brackets that begin a sentence go to the end of the one before."""
-        start, stop = next(spans)
-        for next_start, next_stop in spans:
-            match = self._realignment.match(text, next_start, next_stop)
-            if match:
-                yield start, next_start + len(match.group().rstrip())
-                start = match.end()
-            else:
-                yield start, stop
-                start = next_start
-            stop = next_stop
-        yield start, stop
 
+class _Kinds:
+    """Numbers of the features that were met, from 1 on, and a token that has them."""
 
-def load_tokenizer(language: str) -> PunktTokenizer:
-    """The tokenizer with the parameters of a language of `punkt_tab`."""
-    return PunktTokenizer(load_parameters(language))
+    def __init__(self) -> None:
+        self._numbers: dict[Hashable, int] = {}
+        self.examples = [""]
+
+    def number(self, features_of: Callable[[PunktToken], Hashable], token: PunktToken) -> int:
+        features = features_of(token)
+        number = self._numbers.get(features)
+        if number is None:
+            number = self._numbers[features] = len(self.examples)
+            self.examples.append(token.tok)
+        return number
 
 
 def load_parameters(language: str) -> PunktParameters:
@@ -212,15 +162,3 @@ def load_parameters(language: str) -> PunktParameters:
     parameters.sent_starters = set(tables.SENT_STARTERS)
     parameters.ortho_context = OrthographicContexts(tables.ORTHO_CONTEXT)
     return parameters
-
-
-def _recall(known: dict[str, Value], word: str, make: Callable[[str], Value]) -> Value:
-    """known[word], made when missing; bounded, for corpora have no end of words."""
-    value = known.get(word)
-    if value is None:
-        value = make(word)
-        if len(word) <= _LONGEST_REMEMBERED:
-            if len(known) >= _MOST_REMEMBERED:
-                known.clear()
-            known[word] = value
-    return value

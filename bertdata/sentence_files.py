@@ -3,6 +3,7 @@
 A file is a row of rounds; each round holds one record batch per partition, in order, empty ones
 too. So batch `r * num_partitions + p` is partition p of round r, and reading a partition means
 picking its batches from every file. A round ends at 32 MB of text: memory stays bounded.
+Documents go through in blocks of about 1 MB, which is what a splitter does best.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from bertdata.partitions import assign_partitions
 from bertdata.schema import REJECTED, SENTENCES, check_schema
 from bertdata.shards import Shard, open_arrow, write_arrow
 
-ROUND_CHARACTERS = 32 << 20
+ROUND_BYTES = 32 << 20
+_BLOCK_CHARACTERS = 1 << 20
 _REJECTED_ROWS = 10_000  # a batch of rejections
 
-SplitSentences = Callable[[str], list[str]]
+SplitAll = Callable[[pa.StringArray], pa.ListArray]
 
 
 @dataclass(kw_only=True)
@@ -65,20 +67,23 @@ def write_sentences(
     path: Path,
     rejected_path: Path,
     documents: Iterable[Document | Rejection],
-    split: SplitSentences,
+    split_all: SplitAll,
     num_partitions: int,
     seed: int,
 ) -> tuple[list[Shard], dict[str, Any]]:
     """Split documents and write them to `path`; rejections, if any, to `rejected_path`.
 
+    `documents`: of one format, that gives sentences or does not. `split_all`: texts to sentences.
     Returns the files written and the counts.
     """
     counts = SentenceCounts(num_partitions=num_partitions)
     rejections: list[Rejection] = []
     kept = _keep_documents(documents, rejections, counts)
-    rounds = _gather_rounds(_split_documents(kept, split))
+    blocks = (_to_batch(block, split_all) for block in _gather_blocks(kept))
     batches = (
-        batch for rows in rounds for batch in _partition_rows(rows, num_partitions, seed, counts)
+        batch
+        for blocks in _gather_rounds(blocks)
+        for batch in _partition(blocks, num_partitions, seed, counts)
     )
     shards = [write_arrow(path, SENTENCES, batches)]
     if rejections:
@@ -110,17 +115,11 @@ def iterate_sentences(path: Path) -> Iterator[pa.StringArray]:
         for number in range(reader.num_record_batches):
             waiting.append(reader.get_batch(number).column("sentences").flatten())
             size += waiting[-1].nbytes
-            if size >= ROUND_CHARACTERS:
+            if size >= ROUND_BYTES:
                 yield pa.concat_arrays(waiting)
                 waiting, size = [], 0
         if waiting:
             yield pa.concat_arrays(waiting)
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    document: Document
-    sentences: Sequence[str]
 
 
 def _keep_documents(
@@ -136,52 +135,66 @@ def _keep_documents(
             rejections.append(document)
 
 
-def _split_documents(documents: Iterable[Document], split: SplitSentences) -> Iterator[_Row]:
+def _gather_blocks(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    """Lists of documents of a megabyte of text or a little more."""
+    block: list[Document] = []
+    size = 0
     for document in documents:
-        given = document.sentences
-        yield _Row(document, split(document.text) if given is None else given)
+        block.append(document)
+        size += len(document.text)
+        if size >= _BLOCK_CHARACTERS:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
 
 
-def _gather_rounds(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
-    """Lists of rows of about 32 MB; one list, maybe empty, at least."""
-    waiting: list[_Row] = []
+def _to_batch(documents: list[Document], split_all: SplitAll) -> pa.RecordBatch:
+    if documents[0].sentences is None:
+        sentences = split_all(pa.array([document.text for document in documents], pa.string()))
+    else:
+        given = [document.sentences for document in documents]
+        sentences = pa.array(given, pa.list_(pa.string()))
+    columns = [
+        pa.array([document.document_id for document in documents], pa.uint64()),
+        pa.array([document.source for document in documents], pa.string()),
+        pa.array([document.document for document in documents], pa.string()),
+        sentences,
+    ]
+    return pa.record_batch(columns, schema=SENTENCES)
+
+
+def _gather_rounds(blocks: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
+    """Lists of blocks of about 32 MB; one list, maybe empty, at least."""
+    waiting: list[pa.RecordBatch] = []
     size, given = 0, False
-    for row in rows:
-        waiting.append(row)
-        size += sum(map(len, row.sentences))
-        if size >= ROUND_CHARACTERS:
+    for block in blocks:
+        waiting.append(block)
+        size += block.nbytes
+        if size >= ROUND_BYTES:
             yield waiting
             waiting, size, given = [], 0, True
     if waiting or not given:
         yield waiting
 
 
-def _partition_rows(
-    rows: list[_Row], num_partitions: int, seed: int, counts: SentenceCounts
+def _partition(
+    blocks: list[pa.RecordBatch], num_partitions: int, seed: int, counts: SentenceCounts
 ) -> Iterator[pa.RecordBatch]:
     """One batch per partition, in order."""
-    ids = np.array([row.document.document_id for row in rows], dtype=np.uint64)
+    round_ = pa.concat_batches(blocks) if blocks else _EMPTY
+    ids = round_.column("document_id").to_numpy()
     partitions = assign_partitions(ids, num_partitions, seed)
     order = np.argsort(partitions, kind="stable")
     bounds = np.searchsorted(partitions[order], np.arange(num_partitions + 1))
-    table = _to_batch([rows[i] for i in order], ids[order])
-    sentences = table.column("sentences").flatten()
+    sentences = round_.column("sentences").flatten()
     counts.sentences += len(sentences)
     counts.text_bytes += _text_bytes(sentences)
+    ordered = round_.take(pa.array(order))
     for partition in range(num_partitions):
         start, stop = int(bounds[partition]), int(bounds[partition + 1])
         counts.documents_per_partition[partition] += stop - start
-        yield table.slice(start, stop - start)
-
-
-def _to_batch(rows: list[_Row], ids: Any) -> pa.RecordBatch:
-    columns = [
-        pa.array(ids, pa.uint64()),
-        pa.array([row.document.source for row in rows], pa.string()),
-        pa.array([row.document.document for row in rows], pa.string()),
-        pa.array([row.sentences for row in rows], pa.list_(pa.string())),
-    ]
-    return pa.record_batch(columns, schema=SENTENCES)
+        yield ordered.slice(start, stop - start)
 
 
 def _text_bytes(sentences: pa.StringArray) -> int:
@@ -205,3 +218,6 @@ def _batch_numbers(path: Path, num_batches: int, num_partitions: int) -> range:
     if num_batches % num_partitions:
         raise DataError(f"{path} has {num_batches} batches, no multiple of {num_partitions}")
     return range(num_batches)
+
+
+_EMPTY = pa.RecordBatch.from_pylist([], schema=SENTENCES)

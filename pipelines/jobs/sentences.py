@@ -31,7 +31,7 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
             folder / f"sentences-{name}",
             folder / f"rejected-{name}",
             documents,
-            splitter.split,
+            splitter.split_all,
             spec["num_partitions"],
             spec["seed"],
         )

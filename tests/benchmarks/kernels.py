@@ -60,15 +60,14 @@ def sentence_splitting(material: Material, repeats: int) -> list[Row]:
     """`SentenceSplitter` beside NLTK's own tokenizer, which must give the same."""
     new, text_bytes = material.new, bytes_of(material.new)
 
-    def split(splitter: SentenceSplitter) -> None:
-        for text in new:
-            splitter.split(text)
+    def split(splitter: SentenceSplitter, texts: Sequence[str] = new) -> None:
+        for block in in_blocks(texts):
+            splitter.split_all(block)
 
     def after(texts: Sequence[str]) -> Callable[[], SentenceSplitter]:
         def prepare() -> SentenceSplitter:
             splitter = load_splitter("english")
-            for text in texts:
-                splitter.split(text)
+            split(splitter, texts)
             return splitter
 
         return prepare
@@ -84,6 +83,19 @@ def sentence_splitting(material: Material, repeats: int) -> list[Row]:
         for name, texts in before.items()
         for seconds in [cpu_seconds_of(split, after(texts), repeats=repeats)]
     ]
+
+
+def in_blocks(texts: Sequence[str]) -> Iterator[pa.StringArray]:
+    """Arrays of about a megabyte, as a run splits them."""
+    block: list[str] = []
+    size = 0
+    for text in texts:
+        block.append(text)
+        size += len(text)
+        if size >= 1 << 20:
+            yield pa.array(block, pa.string())
+            block, size = [], 0
+    yield pa.array(block, pa.string())
 
 
 def tokenization(material: Material, repeats: int) -> list[Row]:

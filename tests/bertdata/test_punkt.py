@@ -1,26 +1,25 @@
-"""The quick tokenizer equals NLTK's, and its parameters are those of `punkt_tab`."""
+"""The compiled splitter equals NLTK's, and its parameters are those of `punkt_tab`."""
 
 from __future__ import annotations
 
 import gzip
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nltk.tokenize.punkt import PunktSentenceTokenizer
 
-from bertdata.punkt import (
-    PunktTokenizer,
-    UntimedLanguageVars,
-    UntimedToken,
-    load_parameters,
-    load_tokenizer,
-)
-from bertdata.sentences import LANGUAGES, split_paragraphs
+from bertdata import byte_table, compiled_sentences
+from bertdata.compiled_sentences import PunktSplitter
+from bertdata.punkt import PunktDecisions, UntimedLanguageVars, UntimedToken, load_parameters
+from bertdata.sentences import LANGUAGES, load_splitter, split_paragraphs
 
 # Abbreviations, collocations, sentence starters and entries of the orthographic table.
 PUNKT_TAB_SIZES = {
@@ -54,10 +53,11 @@ def plain_nltk(language: str) -> PunktSentenceTokenizer:
 
 def check_equal(language: str, paragraphs: list[str]) -> int:
     """Compare on a fresh tokenizer, then on one that knows all; the number of sentences."""
-    ours, nltk = load_tokenizer(language), plain_nltk(language)
+    ours, nltk = load_splitter(language), plain_nltk(language)
     wanted = [nltk.tokenize(paragraph) for paragraph in paragraphs]
     for _ in range(2):
-        assert [ours.split(paragraph) for paragraph in paragraphs] == wanted
+        assert ours.split_all(pa.array(paragraphs)).to_pylist() == wanted
+    assert [ours.split(paragraph) for paragraph in paragraphs[:50]] == wanted[:50]
     return sum(map(len, wanted))
 
 
@@ -157,7 +157,7 @@ def test_equal_on_text_of_spaced_tokens(shared_data: Path) -> None:
     assert check_equal("english", paragraphs_of(iter(text.split("\n")))) > 500
 
 
-OURS = {language: load_tokenizer(language) for language in ("english", "german")}
+OURS = {language: load_splitter(language) for language in ("english", "german")}
 NLTK = {language: plain_nltk(language) for language in OURS}
 PIECES = st.sampled_from(
     [
@@ -224,18 +224,67 @@ def test_equal_on_very_long_words(paragraph: str) -> None:
     nltk = PunktSentenceTokenizer(
         load_parameters("english"), lang_vars=UntimedLanguageVars(), token_cls=UntimedToken
     )
-    assert load_tokenizer("english").split(paragraph) == nltk.tokenize(paragraph)
+    assert load_splitter("english").split(paragraph) == nltk.tokenize(paragraph)
 
 
 def test_a_paragraph_too_long_for_nltks_clock() -> None:
     """Plain NLTK gives up after five seconds of it; here its length does not matter."""
     sentence = "Dr. Smith " + "went to Washington and " * 25 + "stayed there. "
-    assert len(load_tokenizer("english").split((sentence * 50_000).strip())) == 50_000
+    assert len(load_splitter("english").split((sentence * 50_000).strip())) == 50_000
 
 
-def test_memory_of_words_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bertdata.punkt._MOST_REMEMBERED", 10)
-    tokenizer, nltk = PunktTokenizer(load_parameters("english")), plain_nltk("english")
-    text = " ".join(f'word{i}. Next{i}" and{i}.) x.' for i in range(200)) + " " + "w" * 99 + ". A"
-    assert tokenizer.split(text) == nltk.tokenize(text)
-    assert max(map(len, (tokenizer._before, tokenizer._after, tokenizer._contexts))) <= 10
+def test_memory_of_words_is_bounded_and_forgetting_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(compiled_sentences, "_MOST_REMEMBERED", 10)
+    monkeypatch.setattr(byte_table, "_FIRST_ROWS", 2)
+    monkeypatch.setattr(compiled_sentences, "make_table", lambda: byte_table.make_table(2, 2))
+    splitter = PunktSplitter(PunktDecisions(load_parameters("english")))
+    nltk = plain_nltk("english")
+    for start in range(0, 200, 20):
+        words = (f'word{i}. Next{i}" and{i}.) x.' for i in range(start, start + 20))
+        text = " ".join(words) + " " + "w" * 99 + ". A"
+        assert splitter.split(pa.array([text])).to_pylist() == [nltk.tokenize(text)]
+        assert splitter._before.table.num_rows <= 40
+
+
+TEXTS = st.lists(PARAGRAPHS | st.sampled_from(["", "\n", "\r\n \n", "\u2028\u2029"]), max_size=6)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    texts=st.lists(TEXTS.map("\n\n".join) | st.text(max_size=20), max_size=5),
+    start=st.integers(0, 2),
+)
+def test_equal_on_many_texts_at_once(texts: list[str], start: int) -> None:
+    """Also of an array that begins further back in its buffers."""
+    wanted = [
+        [s for paragraph in split_paragraphs(text) for s in NLTK["english"].tokenize(paragraph)]
+        for text in texts
+    ]
+    array = pa.array(texts, pa.string())[start:]
+    assert OURS["english"].split_all(array).to_pylist() == wanted[start:]
+
+
+def test_marks_are_nltks() -> None:
+    """What compiled code takes for marks, punctuation and closing marks, of all characters."""
+    kinds, variables = compiled_sentences._KINDS, UntimedLanguageVars()
+    marks = {chr(byte) for byte in range(256) if kinds[byte] & compiled_sentences._SENTENCE_END}
+    assert marks == set(variables.sent_end_chars)
+    for code in (*range(0xD800), *range(0xE000, 0x10000)):
+        character = chr(code)
+        text = np.frombuffer(character.encode() + b"\n\n", np.uint8)
+        for kind, matched in (
+            (compiled_sentences._PUNCTUATION, re.match(variables._re_non_word_chars, character)),
+            (compiled_sentences._CLOSING, variables.re_boundary_realignment.match(character)),
+        ):
+            width = compiled_sentences._punctuation_width(text, 0, kind)
+            assert width == (len(character.encode()) if matched else 0)
+
+
+def test_white_space_is_pythons() -> None:
+    for code in (*range(0xD800), *range(0xE000, 0x10000)):
+        character = chr(code)
+        text = np.frombuffer(character.encode() + b"\n\n", np.uint8)
+        width = compiled_sentences._space_width(text, 0)
+        assert width == (len(character.encode()) if character.isspace() else 0)

@@ -20,6 +20,10 @@ from bertdata.shards import open_arrow
 texts = st.lists(st.text("ab. ", min_size=1, max_size=20), max_size=20)
 
 
+def split_words(texts: pa.StringArray) -> pa.ListArray:
+    return pa.array([text.split() for text in texts.to_pylist()], pa.list_(pa.string()))
+
+
 def _documents(texts: list[str]) -> list[Document | Rejection]:
     return [
         Document(source="s", document=f"d{number}", text=text)
@@ -36,9 +40,10 @@ def test_every_document_is_found_in_its_partition(
     folder = tmp_path_factory.mktemp("sentences")
     path, rejected = folder / "s.arrow", folder / "r.arrow"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sentence_files, "ROUND_CHARACTERS", round_size)
+        patch.setattr(sentence_files, "ROUND_BYTES", 20 * round_size)
+        patch.setattr(sentence_files, "_BLOCK_CHARACTERS", round_size)
         shards, counts = write_sentences(
-            path, rejected, _documents(texts), str.split, partitions, seed=3
+            path, rejected, _documents(texts), split_words, partitions, seed=3
         )
     kept = {f"d{n}": text.split() for n, text in enumerate(texts) if text.strip()}
     found = {}
@@ -64,7 +69,7 @@ def test_every_document_is_found_in_its_partition(
 def test_given_sentences_are_not_split_again(tmp_path: Path) -> None:
     document = Document(source="s", document="d", text="", sentences=("a b.", "c. d."))
     path = tmp_path / "s.arrow"
-    write_sentences(path, tmp_path / "r.arrow", [document], str.split, 2, seed=1)
+    write_sentences(path, tmp_path / "r.arrow", [document], split_words, 2, seed=1)
     table = read_pool([path], 2, 0, 2)
     assert table["sentences"].to_pylist() == [["a b.", "c. d."]]
 
@@ -73,7 +78,7 @@ def test_several_files_make_one_pool(tmp_path: Path) -> None:
     paths = [tmp_path / f"{n}.arrow" for n in range(3)]
     for number, path in enumerate(paths):
         documents = [Document(source="s", document=f"{number}.{i}", text="x") for i in range(5)]
-        write_sentences(path, tmp_path / "r.arrow", documents, str.split, 4, seed=1)
+        write_sentences(path, tmp_path / "r.arrow", documents, split_words, 4, seed=1)
     assert read_pool(paths, 4, 0, 4).num_rows == 15
     halves = [read_pool(paths, 4, first, first + 2).num_rows for first in (0, 2)]
     assert sum(halves) == 15
@@ -82,7 +87,7 @@ def test_several_files_make_one_pool(tmp_path: Path) -> None:
 
 def test_files_of_other_partitions_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "s.arrow"
-    write_sentences(path, tmp_path / "r.arrow", [], str.split, 3, seed=1)
+    write_sentences(path, tmp_path / "r.arrow", [], split_words, 3, seed=1)
     with open_arrow(path) as reader:
         assert reader.num_record_batches == 3
     with pytest.raises(DataError, match="no multiple of 2"):

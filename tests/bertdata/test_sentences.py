@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertdata import sentences
 from bertdata.errors import ConfigError
 from bertdata.sentences import (
     LANGUAGES,
@@ -23,6 +22,9 @@ from bertdata.sentences import (
 @pytest.fixture(scope="module")
 def english() -> SentenceSplitter:
     return load_splitter("english")
+
+
+SENTENCES = load_splitter("english")
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,7 @@ def test_blank_lines_cut_and_other_white_space_is_one_space(
     text: str, paragraphs: list[str]
 ) -> None:
     assert list(split_paragraphs(text)) == paragraphs
+    assert SENTENCES.split(text) == paragraphs
 
 
 SPACES = st.sampled_from("\n\r \t\f\v\x1c\x1f\x85\u00a0\u2028\u2029\u3000ab.")
@@ -61,6 +64,7 @@ SPACES = st.sampled_from("\n\r \t\f\v\x1c\x1f\x85\u00a0\u2028\u2029\u3000ab.")
 def test_paragraphs_are_what_the_rule_says(text: str) -> None:
     """The rule, written otherwise: mark the line ends, look at what stands between them."""
     found = list(split_paragraphs(text))
+    assert SENTENCES.split(text) == [s for paragraph in found for s in SENTENCES.split(paragraph)]
     for line_end in ("\r\n", "\r", "\x85", "\u2028", "\u2029"):
         text = text.replace(line_end, "\n")
     wanted: list[str] = [""]
@@ -121,22 +125,7 @@ def test_sentences_hold_the_text_and_nothing_empty(text: str) -> None:
     assert "".join(sentences).replace(" ", "") == "".join(text.split())
 
 
-SENTENCES = load_splitter("english")
-
-
 def test_configuration_needs_no_nltk() -> None:
     """A machine that only trains has none, and `--help` has no time for it."""
     code = "import bertdata, bertdata.sentences, sys; sys.exit('nltk' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-@given(st.text(" \n\t\x1c\u00a0ab.", max_size=40))
-def test_long_paragraphs_are_collapsed_as_short_ones(text: str) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sentences, "_LONG_PARAGRAPH", 0)
-        assert sentences.collapse_white_space(text) == " ".join(text.split())
-
-
-@given(st.text(" \n\tab.", max_size=40))
-def test_the_quicker_rule_for_blank_lines_finds_the_same(text: str) -> None:
-    assert sentences._PLAIN_BLANK_LINES.split(text) == sentences._BLANK_LINES.split(text)
