@@ -18,6 +18,8 @@ ByteArray = npt.NDArray[np.uint8]
 UNFOLDED = np.arange(256, dtype=np.uint8)
 FULL = -1
 
+_MOST_ROWS = 1 << 18
+_MOST_BYTES = 1 << 24
 _FIRST_ROWS = 1 << 12
 _FIRST_BYTES = 1 << 16
 _FNV_OFFSET = np.uint64(0xCBF29CE484222325)
@@ -48,21 +50,23 @@ class ByteTable(NamedTuple):
         return int(self.starts[self.num_rows])
 
 
-def make_table(num_rows: int = _FIRST_ROWS, num_bytes: int = _FIRST_BYTES) -> ByteTable:
-    """An empty table with room for so many rows, a power of two, and bytes of keys."""
-    return ByteTable(
-        keys=np.empty(num_bytes, np.uint8),
-        starts=np.zeros(num_rows + 1, np.int64),
-        hashes=np.empty(num_rows, np.uint64),
-        slots=np.full(2 * num_rows, -1, np.int32),
-        size=np.zeros(1, np.int64),
-    )
+def make_table() -> ByteTable:
+    """An empty table."""
+    return _allocate(_FIRST_ROWS, _FIRST_BYTES)
+
+
+def holds_much(table: ByteTable) -> bool:
+    """Whether it is time to begin anew, so that memory stays bounded: corpora have no end of words.
+
+    Rows that were given out mean nothing after that, so ask between blocks of text.
+    """
+    return table.num_rows > _MOST_ROWS or table.num_bytes > _MOST_BYTES
 
 
 def grown(table: ByteTable, num_bytes: int) -> ByteTable:
     """The same rows in a table with room for more: twice the rows, `num_bytes` more of keys."""
     num_rows = table.num_rows
-    new = make_table(2 * len(table.hashes), 2 * (len(table.keys) + num_bytes))
+    new = _allocate(2 * len(table.hashes), 2 * (len(table.keys) + num_bytes))
     new.keys[: table.num_bytes] = table.keys[: table.num_bytes]
     new.starts[: num_rows + 1] = table.starts[: num_rows + 1]
     new.hashes[:num_rows] = table.hashes[:num_rows]
@@ -77,6 +81,15 @@ def keys_from(table: ByteTable, first: int) -> pa.StringArray:
     offsets = (starts - starts[0]).astype(np.int32)
     keys = table.keys[starts[0] : starts[-1]].copy()
     return pa.StringArray.from_buffers(len(starts) - 1, pa.py_buffer(offsets), pa.py_buffer(keys))
+
+
+def buffers_of(strings: pa.StringArray) -> tuple[ByteArray, npt.NDArray[np.int32]]:
+    """The bytes and the n + 1 offsets into them of n strings, none null, without a copy."""
+    if not len(strings):
+        return np.empty(0, np.uint8), np.zeros(1, np.int32)
+    _, offsets, data = strings.buffers()
+    bounds = np.frombuffer(offsets, np.int32)[strings.offset : strings.offset + len(strings) + 1]
+    return np.frombuffer(data or b"", np.uint8), bounds
 
 
 @njit(cache=True, nogil=True)
@@ -97,6 +110,17 @@ def find_or_add(table: ByteTable, data: ByteArray, start: int, stop: int, fold: 
     table.slots[slot] = row
     table.size[0] = row + 1
     return int(row)
+
+
+def _allocate(num_rows: int, num_bytes: int) -> ByteTable:
+    """Room for so many rows, a power of two, and bytes of keys."""
+    return ByteTable(
+        keys=np.empty(num_bytes, np.uint8),
+        starts=np.zeros(num_rows + 1, np.int64),
+        hashes=np.empty(num_rows, np.uint64),
+        slots=np.full(2 * num_rows, -1, np.int32),
+        size=np.zeros(1, np.int64),
+    )
 
 
 @njit(cache=True, inline="always")

@@ -21,8 +21,10 @@ from bertdata.byte_table import (
     UNFOLDED,
     ByteArray,
     ByteTable,
+    buffers_of,
     find_or_add,
     grown,
+    holds_much,
     keys_from,
     make_table,
 )
@@ -31,9 +33,6 @@ from bertdata.punkt import PunktDecisions
 Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-
-_MOST_REMEMBERED = 1 << 18  # words
-_MOST_REMEMBERED_BYTES = 1 << 24
 
 _SPACE, _NEW_LINE, _RETURN, _DASH = 0x20, 0x0A, 0x0D, 0x2D
 
@@ -83,8 +82,7 @@ class PunktSplitter:
 
     def split(self, texts: pa.StringArray) -> pa.ListArray:
         """The sentences of each text: list<string>. No nulls; under 2 GB together."""
-        offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset :][: len(texts) + 1]
-        data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)
+        data, offsets = buffers_of(texts)
         room = int(offsets[-1] - offsets[0]) + len(texts)
         text, ends = np.empty(room, np.uint8), np.empty(len(texts), np.int64)
         num_marks, num_paragraphs = _collapse(data, offsets, text, ends)
@@ -149,7 +147,7 @@ class _Meanings:
 
     def forget_when_many(self) -> None:
         """Empty the table when it holds much. Rows given out before then mean nothing any more."""
-        if self.table.num_rows > _MOST_REMEMBERED or self.table.num_bytes > _MOST_REMEMBERED_BYTES:
+        if holds_much(self.table):
             self.table = make_table()
             self.values = self.values[:0]
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from bertdata.compiled_tokenization import SentenceTokenizer
 from bertdata.config import check_choice, check_range
 from bertdata.masking import MaskingConfig, MaskingVocabulary
 from bertdata.pairing import JoinedExamples, Pairs, TokenizedDocuments, create_pairs, join_spans
@@ -17,7 +18,6 @@ from bertdata.randomness import UInt64Array, derive_key, derive_keys, draw_array
 from bertdata.reference import PairingConfig
 from bertdata.schema import examples_schema
 from bertdata.static_masking import Predictions, mask_joined, no_predictions
-from bertdata.tokenization import SentenceTokenizer
 from bertdata.vocabulary import Vocabulary
 
 

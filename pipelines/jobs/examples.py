@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from bertdata.compiled_tokenization import SentenceTokenizer
 from bertdata.config import read_table
 from bertdata.errors import DataError, InputError
 from bertdata.examples import (
@@ -23,7 +24,6 @@ from bertdata.schema import examples_schema
 from bertdata.sentence_files import read_pool
 from bertdata.shards import Shard, write_arrow
 from bertdata.statistics import add_counts, count_examples, with_shares
-from bertdata.tokenization import SentenceTokenizer
 from bertdata.vocabulary import Vocabulary, read_vocabulary
 from pipelines.jobs.command import main
 from pipelines.progress import StagePlan, UnitRecord

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 from tokenizers import pre_tokenizers
 
+from bertdata.compiled_tokenization import SentenceTokenizer
 from bertdata.examples import (
     Documents,
     ExamplesConfig,
@@ -33,7 +34,7 @@ from bertdata.sentences import SentenceSplitter, load_splitter
 from bertdata.shards import write_arrow
 from bertdata.static_masking import mask_joined
 from bertdata.statistics import count_examples
-from bertdata.tokenization import SentenceTokenizer, build_normalizer
+from bertdata.tokenization import build_normalizer
 from bertdata.vocabulary import Vocabulary
 from tests.benchmarks import baseline
 from tests.benchmarks.job import DUPE_FACTOR, MAX_SEQ_LENGTH

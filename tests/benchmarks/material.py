@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from bertdata.compiled_tokenization import SentenceTokenizer
 from bertdata.examples import Documents, ExamplesConfig, tokenize_documents
 from bertdata.randomness import derive_key, derive_keys
 from bertdata.schema import SENTENCES
 from bertdata.sentences import load_splitter
 from bertdata.shards import open_arrow
-from bertdata.tokenization import SentenceTokenizer
 from bertdata.vocabulary import Vocabulary, read_vocabulary
 from flows.paths import RunPaths
 from flows.run_config import RunConfig

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bertdata.compiled_tokenization import SentenceTokenizer
 from bertdata.errors import ConfigError
 from bertdata.examples import (
     ExamplesConfig,
@@ -23,7 +24,7 @@ from bertdata.randomness import CounterSource, derive_key
 from bertdata.reference import Pieces, create_document_examples
 from bertdata.schema import SENTENCES, examples_schema
 from bertdata.statistics import add_counts, count_examples, describe_examples
-from bertdata.tokenization import SentenceTokenizer, TokenizationConfig
+from bertdata.tokenization import TokenizationConfig
 from bertdata.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(

@@ -236,9 +236,9 @@ def test_a_paragraph_too_long_for_nltks_clock() -> None:
 def test_memory_of_words_is_bounded_and_forgetting_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(compiled_sentences, "_MOST_REMEMBERED", 10)
+    monkeypatch.setattr(byte_table, "_MOST_ROWS", 10)
     monkeypatch.setattr(byte_table, "_FIRST_ROWS", 2)
-    monkeypatch.setattr(compiled_sentences, "make_table", lambda: byte_table.make_table(2, 2))
+    monkeypatch.setattr(byte_table, "_FIRST_BYTES", 2)
     splitter = PunktSplitter(PunktDecisions(load_parameters("english")))
     nltk = plain_nltk("english")
     for start in range(0, 200, 20):

@@ -1,26 +1,20 @@
 from __future__ import annotations
 
-import gzip
-import json
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-import bertdata.tokenization
 from bertdata.errors import ConfigError
 from bertdata.tokenization import (
-    SentenceTokenizer,
     TokenizationConfig,
     build_tokenizer,
     save_tokenizer,
     split_chunks,
 )
-from bertdata.vocabulary import SPECIAL_PIECES, Vocabulary, read_vocabulary
+from bertdata.vocabulary import SPECIAL_PIECES, Vocabulary
 
 LANGUAGES = ("en", "de", "tr", "ko", "zh", "th")
 CONFIGS = {
@@ -67,112 +61,6 @@ def expected_ids(
     tokenizer.encode_special_tokens = True
     encodings = tokenizer.encode_batch_fast(sentences, add_special_tokens=False)
     return [encoding.ids for encoding in encodings]
-
-
-def ids_of(tokenizer: SentenceTokenizer, sentences: list[str]) -> list[list[int]]:
-    tokenized = tokenizer.encode(pa.array(sentences, type=pa.string()))
-    assert len(tokenized) == len(sentences)
-    assert tokenized.offsets[0] == 0
-    assert tokenized.offsets[-1] == len(tokenized.ids)
-    return [part.tolist() for part in np.split(tokenized.ids, tokenized.offsets[1:])[:-1]]
-
-
-@pytest.fixture(scope="module")
-def uncased(shared_data: Path) -> Vocabulary:
-    return read_vocabulary(shared_data / "vocab" / "bert-base-uncased-vocab.txt")
-
-
-@pytest.fixture(scope="module")
-def multilingual(shared_data: Path) -> Vocabulary:
-    return read_vocabulary(shared_data / "vocab" / "bert-base-multilingual-cased-vocab.txt")
-
-
-def test_wordpiece_with_a_tiny_vocabulary() -> None:
-    """The example of the original code's tokenization_test.py."""
-    vocabulary = Vocabulary(
-        (*SPECIAL_PIECES, "want", "##want", "##ed", "wa", "un", "runn", "##ing", ",")
-    )
-    tokenizer = SentenceTokenizer(vocabulary, TokenizationConfig())
-    sentences = ["UNwant\u00e9d,running", "unwantedX running", ""]
-    assert ids_of(tokenizer, sentences) == [[9, 6, 7, 12, 10, 11], [1, 10, 11], []]
-
-
-def test_special_pieces_in_text_are_plain_text() -> None:
-    tokenizer = SentenceTokenizer(SMALL, TokenizationConfig())
-    (ids,) = ids_of(tokenizer, ["a [MASK]"])
-    assert [SMALL.tokens[id_] for id_ in ids] == ["a", "[", "mask", "]"]
-
-
-@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-@settings(max_examples=80, deadline=None)
-@given(first=st.lists(texts, max_size=6), second=st.lists(texts, max_size=6))
-def test_equals_tokenizers_on_any_text(
-    config: TokenizationConfig, first: list[str], second: list[str]
-) -> None:
-    tokenizer = SentenceTokenizer(SMALL, config)
-    for sentences in (first, second, first):
-        assert ids_of(tokenizer, sentences) == expected_ids(SMALL, config, sentences)
-
-
-@settings(max_examples=50, deadline=None)
-@given(calls=st.lists(st.lists(texts, max_size=4), max_size=5))
-def test_forgetting_changes_nothing(calls: list[list[str]]) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bertdata.tokenization, "_REMEMBERED_CHUNKS", 3)
-        patch.setattr(bertdata.tokenization, "_REMEMBERED_CHARACTERS", 4)
-        tokenizer = SentenceTokenizer(SMALL, TokenizationConfig())
-        for sentences in calls:
-            got = ids_of(tokenizer, sentences)
-            assert got == expected_ids(SMALL, TokenizationConfig(), sentences)
-            assert len(tokenizer._chunks._rows) <= 3
-            assert len(tokenizer._chunks._table) == len(tokenizer._chunks._rows)
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_equals_tokenizers_on_real_text(
-    shared_data: Path, uncased: Vocabulary, multilingual: Vocabulary, language: str
-) -> None:
-    sentences = []
-    with gzip.open(shared_data / "parallel-pud" / f"{language}.jsonl.gz", "rt", "utf-8") as lines:
-        for line in lines:
-            sentences += json.loads(line)["sents"]
-    cased = TokenizationConfig(lowercase=False)
-    for vocabulary, config in ((uncased, TokenizationConfig()), (multilingual, cased)):
-        tokenizer = SentenceTokenizer(vocabulary, config)
-        assert ids_of(tokenizer, sentences) == expected_ids(vocabulary, config, sentences)
-
-
-def test_equals_the_original_on_squad(shared_data: Path, uncased: Vocabulary) -> None:
-    path = shared_data / "tokenization-squad"
-    path /= "squad_dev_questions_bert_uncased_first_half.jsonl.gz"
-    with gzip.open(path, "rt", "utf-8") as lines:
-        rows = [json.loads(line) for line in lines]
-    tokenizer = SentenceTokenizer(uncased, TokenizationConfig())
-    assert ids_of(tokenizer, [row["original"] for row in rows]) == [row["ids"] for row in rows]
-
-
-def test_ids_are_as_small_as_the_vocabulary_allows(multilingual: Vocabulary) -> None:
-    sentences = pa.array(["a b"])
-    small = SentenceTokenizer(SMALL, TokenizationConfig()).encode(sentences)
-    large = SentenceTokenizer(multilingual, TokenizationConfig()).encode(sentences)
-    assert (small.ids.dtype, large.ids.dtype) == (np.uint16, np.uint32)
-    assert small.offsets.dtype == np.int64
-
-
-def test_sliced_and_empty_arrays() -> None:
-    tokenizer = SentenceTokenizer(SMALL, TokenizationConfig())
-    sliced = tokenizer.encode(pa.array(["a b", "c", "d e"]).slice(1, 1))
-    assert sliced.ids.tolist() == [SMALL.ids["c"]]
-    empty = tokenizer.encode(pa.array([], type=pa.string()))
-    assert (empty.ids.tolist(), empty.offsets.tolist()) == ([], [0])
-
-
-def test_huge_chunks_are_not_remembered() -> None:
-    tokenizer = SentenceTokenizer(SMALL, TokenizationConfig())
-    huge = "ab," * 100_000
-    assert ids_of(tokenizer, [huge]) == expected_ids(SMALL, TokenizationConfig(), [huge])
-    assert not tokenizer._chunks._rows
-    assert set(tokenizer._words._rows) == {"ab", ",", ""}
 
 
 def test_split_chunks_leaves_chinese_together_when_asked() -> None:

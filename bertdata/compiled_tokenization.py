@@ -1,0 +1,242 @@
+"""Sentences to WordPiece ids in compiled code: what Hugging Face `tokenizers` gives, for many.
+
+A compiled loop cuts sentences into parts that can be tokenized apart and gives each distinct part
+a row in a table; `tokenizers` is asked once for each row, and another loop copies the ids.
+
+Why the parts can be tokenized apart: a space always ends a word, and an ASCII punctuation mark (or
+a Chinese character, where these are split) is always a word by itself, whatever stands beside it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from numba import njit
+
+from bertdata.byte_table import (
+    FULL,
+    UNFOLDED,
+    ByteArray,
+    ByteTable,
+    buffers_of,
+    find_or_add,
+    grown,
+    holds_much,
+    keys_from,
+    make_table,
+)
+from bertdata.schema import piece_dtype
+from bertdata.tokenization import TokenizationConfig, build_tokenizer
+from bertdata.vocabulary import Vocabulary
+
+Int64Array = npt.NDArray[np.int64]
+PieceArray = npt.NDArray[np.unsignedinteger[Any]]
+
+_PLAIN, _SPACE, _PUNCTUATION, _OTHER = 0, 1, 2, 3
+
+
+def _make_kinds() -> ByteArray:
+    kinds = np.full(256, _OTHER, np.uint8)
+    for byte in range(0x21, 0x7F):
+        kinds[byte] = _PLAIN if chr(byte).isalnum() else _PUNCTUATION
+    kinds[0x20] = _SPACE
+    return kinds
+
+
+def _make_lower() -> ByteArray:
+    lower = UNFOLDED.copy()
+    lower[ord("A") : ord("Z") + 1] += ord("a") - ord("A")
+    return lower
+
+
+_KINDS = _make_kinds()
+_LOWER = _make_lower()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedSentences:
+    """Sentence i has the ids `ids[offsets[i]:offsets[i + 1]]`.
+
+    `ids`: flat, uint16 up to 65,536 pieces, else uint32. `offsets`: int64[n + 1], from 0.
+    """
+
+    ids: PieceArray
+    offsets: Int64Array
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+
+class SentenceTokenizer:
+    """Tokenizes many sentences at once, remembering the pieces of parts between calls.
+
+    A call costs a little for itself, so give it thousands of sentences. What is remembered is
+    bounded (some tens of MB) and changes no result.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, config: TokenizationConfig) -> None:
+        self._config = config
+        self._tokenizer = build_tokenizer(vocabulary, config)
+        self._tokenizer.encode_special_tokens = True
+        self._fold = _LOWER if config.lowercase else UNFOLDED
+        self._dtype = piece_dtype(vocabulary.size)
+        self._table = make_table()
+        self._pieces: PieceArray = np.empty(0, self._dtype)
+        self._offsets: Int64Array = np.zeros(1, np.int64)
+
+    def encode(self, sentences: pa.StringArray) -> TokenizedSentences:
+        """The ids of each sentence, without [CLS] and [SEP]: `encode_batch_fast`'s own.
+
+        `sentences`: no nulls; any text, fastest with words that repeat and one space between them.
+        """
+        if holds_much(self._table):
+            self._forget()
+        rows, ends = self._find_parts(sentences)
+        self._learn()
+        offsets = np.zeros(len(ends), np.int64)
+        total = _count_pieces(rows, ends, self._offsets, offsets)
+        ids = np.empty(total, self._dtype)
+        _copy_pieces(rows, self._pieces, self._offsets, ids)
+        return TokenizedSentences(ids, offsets)
+
+    def _find_parts(self, sentences: pa.StringArray) -> tuple[npt.NDArray[np.int32], Int64Array]:
+        """Rows of all parts, and how many the sentences up to each have."""
+        text, starts = buffers_of(sentences)
+        rows = np.empty(int(starts[-1] - starts[0]), np.int32)
+        ends = np.zeros(len(starts), np.int64)
+        split_chinese = self._config.split_chinese_characters
+        sentence, place, count = 0, int(starts[0]), 0
+        while True:
+            sentence, place, count = _find_parts(
+                text, starts, sentence, place, count, self._table, self._fold, split_chinese,
+                rows, ends,
+            )  # fmt: skip
+            if sentence == len(sentences):
+                return rows[:count], ends
+            self._table = grown(self._table, int(starts[sentence + 1]) - place)
+
+    def _learn(self) -> None:
+        """Tokenize the parts that are new."""
+        texts = keys_from(self._table, len(self._offsets) - 1).to_pylist()
+        lists = [self._encode_plain(text) for text in texts]
+        others = [number for number, ids in enumerate(lists) if ids is None]
+        encodings = self._tokenizer.encode_batch_fast(
+            [texts[number] for number in others], add_special_tokens=False
+        )
+        for number, encoding in zip(others, encodings):
+            lists[number] = encoding.ids
+        self._remember([ids or () for ids in lists])
+
+    def _encode_plain(self, part: str) -> list[int] | None:
+        """The ids of ASCII letters and digits, lower-cased already where they should be.
+
+        Asking the model alone is several times faster. None for any other part.
+        """
+        if not (part.isascii() and part.isalnum()):
+            return None
+        return [token.id for token in self._tokenizer.model.tokenize(part)]
+
+    def _remember(self, lists: list[list[int] | tuple[()]]) -> None:
+        lengths = np.fromiter(map(len, lists), np.int64, len(lists))
+        ids = itertools.chain.from_iterable(lists)
+        new = np.fromiter(ids, self._dtype, int(lengths.sum()))
+        self._pieces = np.concatenate([self._pieces, new])
+        self._offsets = np.append(self._offsets, self._offsets[-1] + np.cumsum(lengths))
+
+    def _forget(self) -> None:
+        self._table = make_table()
+        self._pieces, self._offsets = self._pieces[:0], self._offsets[:1]
+
+
+@njit(cache=True, nogil=True)
+def _find_parts(
+    text: ByteArray,
+    starts: npt.NDArray[np.int32],
+    sentence: int,
+    place: int,
+    count: int,
+    table: ByteTable,
+    fold: ByteArray,
+    split_chinese: bool,
+    rows: npt.NDArray[np.int32],
+    ends: Int64Array,
+) -> tuple[int, int, int]:
+    """Rows of the parts from `place` in `sentence` on, as number `count` and so on.
+
+    Returns where it stopped, at a part when the table was full, and how many parts there are.
+    """
+    while sentence < len(starts) - 1:
+        stop = starts[sentence + 1]
+        while place < stop:
+            if _KINDS[text[place]] == _SPACE:
+                place += 1
+                continue
+            part_end, is_plain = _find_part(text, place, stop, split_chinese)
+            row = find_or_add(table, text, place, part_end, fold if is_plain else UNFOLDED)
+            if row == FULL:
+                return sentence, place, count
+            rows[count] = row
+            count += 1
+            place = part_end
+        sentence += 1
+        ends[sentence] = count
+    return sentence, place, count
+
+
+@njit(cache=True, inline="always")
+def _find_part(text: ByteArray, place: int, stop: int, split_chinese: bool) -> tuple[int, bool]:
+    """Where the part at `place` ends; whether it is of ASCII letters and digits or marks alone."""
+    if _KINDS[text[place]] == _PUNCTUATION:
+        return place + 1, True
+    if split_chinese and _is_chinese(text, place):
+        return place + 3, False
+    is_plain = True
+    while place < stop:
+        kind = _KINDS[text[place]]
+        if kind in (_SPACE, _PUNCTUATION):
+            break
+        if kind == _OTHER:
+            if split_chinese and _is_chinese(text, place):
+                break
+            is_plain = False
+        place += 1
+    return place, is_plain
+
+
+@njit(cache=True, inline="always")
+def _is_chinese(text: ByteArray, place: int) -> bool:
+    """Whether a character of the two great Chinese blocks is at `place`; `tokenizers` knows all."""
+    if text[place] < 0xE3 or text[place] > 0xE9:
+        return False
+    code = np.int64(text[place] & 0x0F) << 12 | np.int64(text[place + 1] & 0x3F) << 6
+    code |= np.int64(text[place + 2] & 0x3F)
+    return bool(0x3400 <= code <= 0x4DBF or 0x4E00 <= code <= 0x9FFF)
+
+
+@njit(cache=True, nogil=True)
+def _count_pieces(
+    rows: npt.NDArray[np.int32], ends: Int64Array, piece_offsets: Int64Array, offsets: Int64Array
+) -> int:
+    total = 0
+    for sentence in range(len(ends) - 1):
+        for number in range(ends[sentence], ends[sentence + 1]):
+            row = rows[number]
+            total += piece_offsets[row + 1] - piece_offsets[row]
+        offsets[sentence + 1] = total
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _copy_pieces(
+    rows: npt.NDArray[np.int32], pieces: PieceArray, piece_offsets: Int64Array, ids: PieceArray
+) -> None:
+    at = 0
+    for row in rows:
+        for place in range(piece_offsets[row], piece_offsets[row + 1]):
+            ids[at] = pieces[place]
+            at += 1
