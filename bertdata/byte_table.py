@@ -1,12 +1,13 @@
-"""A table of byte strings for compiled code: each gets a row number, in order of first sight.
+"""A table of byte strings: each distinct one gets a row number, in order of first sight.
 
-Compiled code looks keys up and adds them; what a key means Python works out once per row. A table
-never grows by itself: `find_or_add` says when it is full, and its owner grows it and goes on.
+Corpora have billions of words but few different ones. Compiled code looks keys up and adds them;
+what a key means is worked out once a row. Looking up is a matter of cache misses: a slot holds a
+short key whole, so that one is enough.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,76 +15,86 @@ import pyarrow as pa
 from numba import njit
 
 ByteArray = npt.NDArray[np.uint8]
+Int32Array = npt.NDArray[np.int32]
+Int64Array = npt.NDArray[np.int64]
+SlotArray = npt.NDArray[np.uint64]
 
-UNFOLDED = np.arange(256, dtype=np.uint8)
-FULL = -1
 
 _MOST_ROWS = 1 << 18
 _MOST_BYTES = 1 << 24
 _FIRST_ROWS = 1 << 12
 _FIRST_BYTES = 1 << 16
-_FNV_OFFSET = np.uint64(0xCBF29CE484222325)
-_FNV_PRIME = np.uint64(0x100000001B3)
-_MIX = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_SHIFT = np.uint64(32)
+
+_SHORT = 16  # bytes of a key that fit into a slot
+_BYTE, _HALF, _TOP_BYTE = np.uint64(8), np.uint64(32), np.uint64(56)
+_LENGTH_SHIFT = _HALF
+_ROW_BITS = np.uint64(0xFFFFFFFF)
+_FACTOR_1 = np.uint64(0x9E3779B97F4A7C15)
+_FACTOR_2 = np.uint64(0xBF58476D1CE4E5B9)
 
 
-class ByteTable(NamedTuple):
-    """Open addressing over keys that lie in a row.
+class ByteTable:
+    """Open addressing over keys that also lie in a row.
 
-    Key of row r: `keys[starts[r]:starts[r + 1]]`. `slots`: rows by hash, -1 where free, twice as
-    many as rows fit. `size`: one number, that of the rows.
+    Key of row r: `keys[starts[r]:starts[r + 1]]`. `slots`: twice as many as rows fit, three numbers
+    each: both halves of a short key (of a long one two hashes), then its length in the upper and
+    its row + 1 in the lower 32 bits; 0 where free.
     """
 
-    keys: ByteArray
-    starts: npt.NDArray[np.int64]
-    hashes: npt.NDArray[np.uint64]
-    slots: npt.NDArray[np.int32]
-    size: npt.NDArray[np.int64]
+    def __init__(self) -> None:
+        self.num_rows = 0
+        self._allocate(_FIRST_ROWS, _FIRST_BYTES)
+
+    def find_rows(self, data: ByteArray, starts: Int32Array, stops: Int32Array) -> Int32Array:
+        """The row of each key `data[start:stop]`; keys not seen before are added."""
+        rows = np.empty(len(starts), np.int32)
+        done = 0
+        while True:
+            done, self.num_rows = _find_rows(
+                self._keys,
+                self._starts,
+                self._slots,
+                self.num_rows,
+                data,
+                starts,
+                stops,
+                rows,
+                done,
+            )
+            if done == len(starts):
+                return rows
+            self._grow(int(stops[done] - starts[done]))
+
+    def keys_from(self, first: int) -> pa.StringArray:
+        """The keys of the rows from `first` on; all must be UTF-8, and under 2 GB together."""
+        starts = self._starts[first : self.num_rows + 1]
+        offsets = (starts - starts[0]).astype(np.int32)
+        keys = self._keys[starts[0] : starts[-1]].copy()
+        return pa.StringArray.from_buffers(
+            len(starts) - 1, pa.py_buffer(offsets), pa.py_buffer(keys)
+        )
 
     @property
-    def num_rows(self) -> int:
-        return int(self.size[0])
+    def holds_much(self) -> bool:
+        """Whether to begin anew with an empty one, so that memory stays bounded."""
+        return self.num_rows > _MOST_ROWS or self._starts[self.num_rows] > _MOST_BYTES
 
-    @property
-    def num_bytes(self) -> int:
-        return int(self.starts[self.num_rows])
+    def _grow(self, num_bytes: int) -> None:
+        """Make room for twice the rows, and `num_bytes` more of keys."""
+        keys, starts, slots = self._keys, self._starts, self._slots
+        self._allocate(len(slots), 2 * (len(keys) + num_bytes))
+        self._keys[: len(keys)] = keys
+        self._starts[: len(starts)] = starts
+        _move_slots(slots, self._slots)
 
-
-def make_table() -> ByteTable:
-    """An empty table."""
-    return _allocate(_FIRST_ROWS, _FIRST_BYTES)
-
-
-def holds_much(table: ByteTable) -> bool:
-    """Whether it is time to begin anew, so that memory stays bounded: corpora have no end of words.
-
-    Rows that were given out mean nothing after that, so ask between blocks of text.
-    """
-    return table.num_rows > _MOST_ROWS or table.num_bytes > _MOST_BYTES
+    def _allocate(self, num_rows: int, num_bytes: int) -> None:
+        """Room for so many rows, a power of two, and bytes of keys."""
+        self._keys = np.empty(num_bytes, np.uint8)
+        self._starts = np.zeros(num_rows + 1, np.int64)
+        self._slots = np.zeros((2 * num_rows, 3), np.uint64)
 
 
-def grown(table: ByteTable, num_bytes: int) -> ByteTable:
-    """The same rows in a table with room for more: twice the rows, `num_bytes` more of keys."""
-    num_rows = table.num_rows
-    new = _allocate(2 * len(table.hashes), 2 * (len(table.keys) + num_bytes))
-    new.keys[: table.num_bytes] = table.keys[: table.num_bytes]
-    new.starts[: num_rows + 1] = table.starts[: num_rows + 1]
-    new.hashes[:num_rows] = table.hashes[:num_rows]
-    new.size[0] = num_rows
-    _fill_slots(new)
-    return new
-
-
-def keys_from(table: ByteTable, first: int) -> pa.StringArray:
-    """The keys of the rows from `first` on; all must be UTF-8, and under 2 GB together."""
-    starts = table.starts[first : table.num_rows + 1]
-    offsets = (starts - starts[0]).astype(np.int32)
-    keys = table.keys[starts[0] : starts[-1]].copy()
-    return pa.StringArray.from_buffers(len(starts) - 1, pa.py_buffer(offsets), pa.py_buffer(keys))
-
-
-def buffers_of(strings: pa.StringArray) -> tuple[ByteArray, npt.NDArray[np.int32]]:
+def buffers_of(strings: pa.StringArray) -> tuple[ByteArray, Int32Array]:
     """The bytes and the n + 1 offsets into them of n strings, none null, without a copy."""
     if not len(strings):
         return np.empty(0, np.uint8), np.zeros(1, np.int32)
@@ -93,80 +104,99 @@ def buffers_of(strings: pa.StringArray) -> tuple[ByteArray, npt.NDArray[np.int32
 
 
 @njit(cache=True, nogil=True)
-def find_or_add(table: ByteTable, data: ByteArray, start: int, stop: int, fold: ByteArray) -> int:
-    """The row of the key `fold[data[start:stop]]`, added when new; FULL when there is no room."""
-    value = _hash(data, start, stop, fold)
-    slot, row = _probe(table, value, data, start, stop, fold)
-    if row >= 0:
-        return int(row)
-    row = table.size[0]
-    begin = table.starts[row] if row < len(table.starts) else 0
-    if row == len(table.hashes) or begin + stop - start > len(table.keys):
-        return FULL
-    for place in range(stop - start):
-        table.keys[begin + place] = fold[data[start + place]]
-    table.starts[row + 1] = begin + stop - start
-    table.hashes[row] = value
-    table.slots[slot] = row
-    table.size[0] = row + 1
-    return int(row)
+def _find_rows(
+    keys: ByteArray,
+    key_starts: Int64Array,
+    slots: SlotArray,
+    num_rows: int,
+    data: ByteArray,
+    starts: Int32Array,
+    stops: Int32Array,
+    rows: Int32Array,
+    done: int,
+) -> tuple[int, int]:
+    """Find or add keys from number `done` on; how many are done, how many rows there are.
 
-
-def _allocate(num_rows: int, num_bytes: int) -> ByteTable:
-    """Room for so many rows, a power of two, and bytes of keys."""
-    return ByteTable(
-        keys=np.empty(num_bytes, np.uint8),
-        starts=np.zeros(num_rows + 1, np.int64),
-        hashes=np.empty(num_rows, np.uint64),
-        slots=np.full(2 * num_rows, -1, np.int32),
-        size=np.zeros(1, np.int64),
-    )
-
-
-@njit(cache=True, inline="always")
-def _hash(data: ByteArray, start: int, stop: int, fold: ByteArray) -> Any:
-    """FNV-1a, mixed once more, as slots are chosen by the low bits."""
-    value = _FNV_OFFSET
-    for place in range(start, stop):
-        value = (value ^ np.uint64(fold[data[place]])) * _FNV_PRIME
-    value = (value ^ (value >> _MIX_SHIFT)) * _MIX
-    return value ^ (value >> _MIX_SHIFT)
+    Stops early when there is no room for a key.
+    """
+    for number in range(done, len(starts)):
+        start, stop = starts[number], stops[number]
+        first, second = _pack(data, start, stop)
+        slot = _find_slot(keys, key_starts, slots, data, start, stop, first, second)
+        if slots[slot, 2] == 0:
+            begin = key_starts[num_rows]
+            end = begin + stop - start
+            if num_rows + 1 == len(key_starts) or end > len(keys):
+                return number, num_rows
+            keys[begin:end] = data[start:stop]
+            num_rows += 1
+            key_starts[num_rows] = end
+            slots[slot, 0], slots[slot, 1] = first, second
+            slots[slot, 2] = np.uint64(stop - start) << _LENGTH_SHIFT | np.uint64(num_rows)
+        rows[number] = np.int64(slots[slot, 2] & _ROW_BITS) - 1
+    return len(starts), num_rows
 
 
 @njit(cache=True, inline="always")
-def _probe(
-    table: ByteTable, value: np.uint64, data: ByteArray, start: int, stop: int, fold: ByteArray
-) -> tuple[Any, Any]:
-    """(slot, row) of a key; row -1 and the free slot where it belongs when it is not there."""
-    last = len(table.slots) - 1
-    slot = np.int64(value & np.uint64(last))
-    while True:
-        row = table.slots[slot]
-        if row < 0 or (
-            table.hashes[row] == value and _is_equal(table, row, data, start, stop, fold)
-        ):
-            return slot, row
-        slot = (slot + 1) & last
+def _pack(data: ByteArray, start: int, stop: int) -> tuple[Any, Any]:
+    """A short key as two numbers; of a long one two hashes."""
+    first, second = np.uint64(0), np.uint64(0)
+    if stop - start <= _SHORT:
+        for place in range(start, stop):
+            second = second << _BYTE | first >> _TOP_BYTE
+            first = first << _BYTE | np.uint64(data[place])
+    else:
+        for place in range(start, stop):
+            first = (first ^ np.uint64(data[place])) * _FACTOR_1
+            second = (second + np.uint64(data[place])) * _FACTOR_2
+    return first, second
 
 
 @njit(cache=True, inline="always")
-def _is_equal(
-    table: ByteTable, row: int, data: ByteArray, start: int, stop: int, fold: ByteArray
-) -> bool:
-    begin = table.starts[row]
-    if table.starts[row + 1] - begin != stop - start:
-        return False
-    for place in range(stop - start):
-        if table.keys[begin + place] != fold[data[start + place]]:
+def _find_slot(
+    keys: ByteArray,
+    key_starts: Int64Array,
+    slots: SlotArray,
+    data: ByteArray,
+    start: int,
+    stop: int,
+    first: np.uint64,
+    second: np.uint64,
+) -> Any:
+    """The slot of a key, or the free one where it belongs."""
+    slot = _first_slot(first, second, len(slots))
+    while slots[slot, 2]:
+        if slots[slot, 0] == first and slots[slot, 1] == second:
+            length = np.int64(slots[slot, 2] >> _LENGTH_SHIFT)
+            if length == stop - start and length <= _SHORT:
+                break
+            begin = int(key_starts[np.int64(slots[slot, 2] & _ROW_BITS) - 1])
+            if length == stop - start and _is_equal(keys, begin, data, start, int(length)):
+                break
+        slot = (slot + 1) & (len(slots) - 1)
+    return slot
+
+
+@njit(cache=True, inline="always")
+def _first_slot(first: np.uint64, second: np.uint64, num_slots: int) -> Any:
+    value = (first ^ (second * _FACTOR_2)) * _FACTOR_1
+    value ^= value >> _HALF
+    return np.int64(value & np.uint64(num_slots - 1))
+
+
+@njit(cache=True, inline="always")
+def _is_equal(keys: ByteArray, begin: int, data: ByteArray, start: int, length: int) -> bool:
+    for place in range(length):  # noqa: SIM110 (compiled code knows no generators)
+        if keys[begin + place] != data[start + place]:
             return False
     return True
 
 
 @njit(cache=True)
-def _fill_slots(table: ByteTable) -> None:
-    last = len(table.slots) - 1
-    for row in range(table.size[0]):
-        slot = np.int64(table.hashes[row] & np.uint64(last))
-        while table.slots[slot] >= 0:
-            slot = (slot + 1) & last
-        table.slots[slot] = row
+def _move_slots(old: SlotArray, new: SlotArray) -> None:
+    for number in range(len(old)):
+        if old[number, 2]:
+            slot = _first_slot(old[number, 0], old[number, 1], len(new))
+            while new[slot, 2]:
+                slot = (slot + 1) & (len(new) - 1)
+            new[slot] = old[number]

@@ -16,22 +16,9 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from bertdata.byte_table import (
-    FULL,
-    UNFOLDED,
-    ByteArray,
-    ByteTable,
-    buffers_of,
-    find_or_add,
-    grown,
-    holds_much,
-    keys_from,
-    make_table,
-)
+from bertdata.byte_table import ByteArray, ByteTable, Int32Array, Int64Array, buffers_of
 from bertdata.punkt import PunktDecisions
 
-Int32Array = npt.NDArray[np.int32]
-Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 _SPACE, _NEW_LINE, _RETURN, _DASH = 0x20, 0x0A, 0x0D, 0x2D
@@ -59,15 +46,14 @@ _KINDS = _make_kinds()
 class Candidates(NamedTuple):
     """Places that may end a sentence, in order.
 
-    `cuts`: just after the mark; `nexts`: where the next sentence would start. `before`: row of the
-    word up to the mark. `after`: row of the next word, or -1 where punctuation follows the mark;
-    then `before` is the row of the word with that punctuation, in a table of its own.
+    `starts`: of the word; `cuts`: just after the mark; `stops`: after the punctuation that follows
+    it, or equal to the cut where a space does; `nexts`: where the next sentence would start.
     """
 
-    cuts: Int64Array
-    nexts: Int64Array
-    before: Int32Array
-    after: Int32Array
+    starts: Int32Array
+    cuts: Int32Array
+    stops: Int32Array
+    nexts: Int32Array
 
 
 class PunktSplitter:
@@ -75,9 +61,9 @@ class PunktSplitter:
 
     def __init__(self, decisions: PunktDecisions) -> None:
         self._decide = decisions.is_break
-        self._before = _Meanings(decisions.describe_before, np.int32)
-        self._after = _Meanings(decisions.describe_after, np.int32)
-        self._contexts = _Meanings(decisions.breaks_in, np.bool_)
+        self._before = _Meanings(decisions.describe_before)
+        self._after = _Meanings(decisions.describe_after)
+        self._contexts = _Meanings(decisions.breaks_in)
         self._known: dict[int, bool] = {}
 
     def split(self, texts: pa.StringArray) -> pa.ListArray:
@@ -86,48 +72,26 @@ class PunktSplitter:
         room = int(offsets[-1] - offsets[0]) + len(texts)
         text, ends = np.empty(room, np.uint8), np.empty(len(texts), np.int64)
         num_marks, num_paragraphs = _collapse(data, offsets, text, ends)
-        candidates = self._find_candidates(text[: ends[-1]] if len(ends) else text, num_marks)
-        is_break = self._decide_all(candidates)
+        text = text[: ends[-1]] if len(ends) else text
+        candidates = _allocate_candidates(num_marks)
+        count = _find_candidates(text, candidates)
+        candidates = Candidates._make(column[:count] for column in candidates)
+        is_break = self._decide_all(text, candidates)
         breaks = candidates.cuts[is_break], candidates.nexts[is_break]
         return _to_lists(text, ends, breaks, num_paragraphs + len(breaks[0]))
 
-    def _find_candidates(self, text: ByteArray, num_marks: int) -> Candidates:
-        sides = self._before, self._after, self._contexts
-        for side in sides:
-            side.forget_when_many()
-        # A word has two candidates at most, and no more than it has marks.
-        found = Candidates(
-            cuts=np.empty(num_marks, np.int64),
-            nexts=np.empty(num_marks, np.int64),
-            before=np.empty(num_marks, np.int32),
-            after=np.empty(num_marks, np.int32),
-        )
-        place = count = 0
-        while place < len(text):
-            before, after, contexts = (side.table for side in sides)
-            place, count = _find_candidates(text, place, count, before, after, contexts, found)
-            if place < len(text):
-                self._make_room(text, place)
-        for side in sides:
-            side.learn()
-        return Candidates._make(column[:count] for column in found)
-
-    def _make_room(self, text: ByteArray, place: int) -> None:
-        """Room for the words at `place`; which table is full does not matter."""
-        num_bytes = _end_of_next_word(text, place) - place
-        for side in (self._before, self._after, self._contexts):
-            side.table = grown(side.table, num_bytes)
-
-    def _decide_all(self, candidates: Candidates) -> BoolArray:
-        is_break = np.empty(len(candidates.cuts), np.bool_)
-        is_context = candidates.after < 0
-        is_break[is_context] = self._contexts.values[candidates.before[is_context]]
-        before = self._before.values[candidates.before[~is_context]].astype(np.int64)
-        after = self._after.values[candidates.after[~is_context]]
+    def _decide_all(self, text: ByteArray, candidates: Candidates) -> BoolArray:
+        starts, cuts, stops, nexts = candidates
+        is_break = np.empty(len(cuts), np.bool_)
+        is_inside = stops > cuts
+        is_break[is_inside] = self._contexts.of(text, starts[is_inside], stops[is_inside])
+        is_between = ~is_inside
+        before = self._before.of(text, starts[is_between], cuts[is_between])
+        nexts = nexts[is_between]
+        after = self._after.of(text, nexts, _find_word_ends(text, nexts))
         pairs, places = np.unique(before << 32 | after, return_inverse=True)
-        is_break[~is_context] = np.array(list(map(self._decide_pair, pairs.tolist())), np.bool_)[
-            places
-        ]
+        decisions = np.array(list(map(self._decide_pair, pairs.tolist())), np.bool_)
+        is_break[is_between] = decisions[places]
         return is_break
 
     def _decide_pair(self, pair: int) -> bool:
@@ -138,28 +102,30 @@ class PunktSplitter:
 
 
 class _Meanings:
-    """A table of words and what each means, worked out once."""
+    """Words and what each means, a number worked out once."""
 
-    def __init__(self, explain: Callable[[str], int], dtype: type[np.generic]) -> None:
+    def __init__(self, explain: Callable[[str], int]) -> None:
         self._explain = explain
-        self.table = make_table()
-        self.values = np.empty(0, dtype)
+        self._table = ByteTable()
+        self._values: Int64Array = np.empty(0, np.int64)
 
-    def forget_when_many(self) -> None:
-        """Empty the table when it holds much. Rows given out before then mean nothing any more."""
-        if holds_much(self.table):
-            self.table = make_table()
-            self.values = self.values[:0]
+    def of(self, text: ByteArray, starts: Int32Array, stops: Int32Array) -> Int64Array:
+        """What each word `text[start:stop]` means."""
+        if self._table.holds_much:
+            self._table, self._values = ByteTable(), self._values[:0]
+        rows = self._table.find_rows(text, starts, stops)
+        new = self._table.keys_from(len(self._values)).to_pylist()
+        meanings = np.array([self._explain(word) for word in new], np.int64)
+        self._values = np.concatenate([self._values, meanings])
+        return self._values[rows]
 
-    def learn(self) -> None:
-        """Explain the rows that are new."""
-        new = keys_from(self.table, len(self.values)).to_pylist()
-        meanings = np.array([self._explain(word) for word in new], self.values.dtype)
-        self.values = np.concatenate([self.values, meanings])
+
+def _allocate_candidates(count: int) -> Candidates:
+    return Candidates._make(np.empty(count, np.int32) for _ in Candidates._fields)
 
 
 def _to_lists(
-    text: ByteArray, ends: Int64Array, breaks: tuple[Int64Array, Int64Array], most: int
+    text: ByteArray, ends: Int64Array, breaks: tuple[Int32Array, Int32Array], most: int
 ) -> pa.ListArray:
     """Cut each text at its paragraphs and breaks into at most `most` sentences in all."""
     offsets = np.zeros(most + 1, np.int32)
@@ -250,34 +216,39 @@ def _is_long_line_end(data: ByteArray, place: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _find_candidates(
-    text: ByteArray,
-    place: int,
-    count: int,
-    before: ByteTable,
-    after: ByteTable,
-    contexts: ByteTable,
-    found: Candidates,
-) -> tuple[int, int]:
-    """Candidates of the words from `place` on, as number `count` and so on of `found`.
+def _find_candidates(text: ByteArray, found: Candidates) -> int:
+    """Note all candidates; how many there are.
 
-    As in NLTK a word's last candidate counts, and one that begins it. Returns where it stopped,
-    at a word when a table was full, and how many candidates there are.
+    As in NLTK a word's last one counts, and one that begins the word.
     """
+    starts, cuts, stops, nexts = found
+    place = count = 0
     while place < len(text):
-        start, last, number = place, -1, count
+        start, last = place, -1
         while text[place] != _SPACE and text[place] != _NEW_LINE:
             if _KINDS[text[place]] & _SENTENCE_END and _is_candidate(text, place + 1):
-                if last == start:
-                    number = _note(text, start, last, number, before, after, contexts, found)
+                if last >= 0 and last != start:
+                    count -= 1
                 last = place
+                cut = place + 1
+                is_between = text[cut] == _SPACE
+                starts[count], cuts[count] = start, cut
+                stops[count] = cut + _punctuation_width(text, cut, _PUNCTUATION)
+                nexts[count] = cut + is_between
+                count += 1
             place += 1
-        if last >= 0 and number >= 0:
-            number = _note(text, start, last, number, before, after, contexts, found)
-        if number < 0:
-            return start, count
-        place, count = place + 1, number
-    return place, count
+        place += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _find_word_ends(text: ByteArray, starts: Int32Array) -> Int32Array:
+    stops = np.empty_like(starts)
+    for number, place in enumerate(starts):
+        while text[place] != _SPACE and text[place] != _NEW_LINE:
+            place += 1
+        stops[number] = place
+    return stops
 
 
 @njit(cache=True, inline="always")
@@ -299,58 +270,12 @@ def _punctuation_width(text: ByteArray, place: int, kind: int) -> int:
     return 3 if third == 0x98 or third == 0x99 or third == 0x9C or third == 0x9D else 0
 
 
-@njit(cache=True, inline="always")
-def _note(
-    text: ByteArray,
-    start: int,
-    mark: int,
-    number: int,
-    before: ByteTable,
-    after: ByteTable,
-    contexts: ByteTable,
-    found: Candidates,
-) -> int:
-    """Note the candidate whose word begins at `start`; the next number, or FULL."""
-    cut = mark + 1
-    following = FULL
-    if text[cut] == _SPACE:
-        next_start = cut + 1
-        stop = next_start
-        while text[stop] != _SPACE and text[stop] != _NEW_LINE:
-            stop += 1
-        row = find_or_add(before, text, start, cut, UNFOLDED)
-        following = find_or_add(after, text, next_start, stop, UNFOLDED)
-        is_full = row == FULL or following == FULL
-    else:
-        next_start = cut
-        stop = cut + _punctuation_width(text, cut, _PUNCTUATION)
-        row = find_or_add(contexts, text, start, stop, UNFOLDED)
-        is_full = row == FULL
-    if is_full:
-        return FULL
-    found.cuts[number] = cut
-    found.nexts[number] = next_start
-    found.before[number] = row
-    found.after[number] = following
-    return number + 1
-
-
-@njit(cache=True)
-def _end_of_next_word(text: ByteArray, place: int) -> int:
-    """Where the word after the one at `place` ends."""
-    for _ in range(2):
-        while place < len(text) and text[place] != _SPACE and text[place] != _NEW_LINE:
-            place += 1
-        place = min(place + 1, len(text))
-    return place
-
-
 @njit(cache=True, nogil=True)
 def _cut(
     text: ByteArray,
     ends: Int64Array,
-    cuts: Int64Array,
-    nexts: Int64Array,
+    cuts: Int32Array,
+    nexts: Int32Array,
     offsets: Int32Array,
     counts: Int32Array,
 ) -> int:

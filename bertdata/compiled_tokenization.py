@@ -1,7 +1,7 @@
 """Sentences to WordPiece ids in compiled code: what Hugging Face `tokenizers` gives, for many.
 
-A compiled loop cuts sentences into parts that can be tokenized apart and gives each distinct part
-a row in a table; `tokenizers` is asked once for each row, and another loop copies the ids.
+A compiled loop cuts sentences into parts that can be tokenized apart, each distinct part has a row
+in a table, `tokenizers` is asked once for each row, and another loop copies the ids.
 
 Why the parts can be tokenized apart: a space always ends a word, and an ASCII punctuation mark (or
 a Chinese character, where these are split) is always a word by itself, whatever stands beside it.
@@ -18,23 +18,11 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from bertdata.byte_table import (
-    FULL,
-    UNFOLDED,
-    ByteArray,
-    ByteTable,
-    buffers_of,
-    find_or_add,
-    grown,
-    holds_much,
-    keys_from,
-    make_table,
-)
+from bertdata.byte_table import ByteArray, ByteTable, Int32Array, Int64Array, buffers_of
 from bertdata.schema import piece_dtype
 from bertdata.tokenization import TokenizationConfig, build_tokenizer
 from bertdata.vocabulary import Vocabulary
 
-Int64Array = npt.NDArray[np.int64]
 PieceArray = npt.NDArray[np.unsignedinteger[Any]]
 
 _PLAIN, _SPACE, _PUNCTUATION, _OTHER = 0, 1, 2, 3
@@ -48,14 +36,8 @@ def _make_kinds() -> ByteArray:
     return kinds
 
 
-def _make_lower() -> ByteArray:
-    lower = UNFOLDED.copy()
-    lower[ord("A") : ord("Z") + 1] += ord("a") - ord("A")
-    return lower
-
-
 _KINDS = _make_kinds()
-_LOWER = _make_lower()
+_UPPER_TO_LOWER = ord("a") - ord("A")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +65,8 @@ class SentenceTokenizer:
         self._config = config
         self._tokenizer = build_tokenizer(vocabulary, config)
         self._tokenizer.encode_special_tokens = True
-        self._fold = _LOWER if config.lowercase else UNFOLDED
         self._dtype = piece_dtype(vocabulary.size)
-        self._table = make_table()
+        self._table = ByteTable()
         self._pieces: PieceArray = np.empty(0, self._dtype)
         self._offsets: Int64Array = np.zeros(1, np.int64)
 
@@ -94,9 +75,9 @@ class SentenceTokenizer:
 
         `sentences`: no nulls; any text, fastest with words that repeat and one space between them.
         """
-        if holds_much(self._table):
+        if self._table.holds_much:
             self._forget()
-        rows, ends = self._find_parts(sentences)
+        rows, ends = self._find_rows(sentences)
         self._learn()
         offsets = np.zeros(len(ends), np.int64)
         total = _count_pieces(rows, ends, self._offsets, offsets)
@@ -104,25 +85,22 @@ class SentenceTokenizer:
         _copy_pieces(rows, self._pieces, self._offsets, ids)
         return TokenizedSentences(ids, offsets)
 
-    def _find_parts(self, sentences: pa.StringArray) -> tuple[npt.NDArray[np.int32], Int64Array]:
+    def _find_rows(self, sentences: pa.StringArray) -> tuple[Int32Array, Int64Array]:
         """Rows of all parts, and how many the sentences up to each have."""
-        text, starts = buffers_of(sentences)
-        rows = np.empty(int(starts[-1] - starts[0]), np.int32)
-        ends = np.zeros(len(starts), np.int64)
-        split_chinese = self._config.split_chinese_characters
-        sentence, place, count = 0, int(starts[0]), 0
-        while True:
-            sentence, place, count = _find_parts(
-                text, starts, sentence, place, count, self._table, self._fold, split_chinese,
-                rows, ends,
-            )  # fmt: skip
-            if sentence == len(sentences):
-                return rows[:count], ends
-            self._table = grown(self._table, int(starts[sentence + 1]) - place)
+        data, offsets = buffers_of(sentences)
+        text = data[offsets[0] : offsets[-1]].copy()
+        starts, stops = np.empty(len(text), np.int32), np.empty(len(text), np.int32)
+        ends = np.zeros(len(offsets), np.int64)
+        config = self._config
+        count = _find_parts(
+            text, offsets - offsets[0], config.lowercase, config.split_chinese_characters,
+            starts, stops, ends,
+        )  # fmt: skip
+        return self._table.find_rows(text, starts[:count], stops[:count]), ends
 
     def _learn(self) -> None:
         """Tokenize the parts that are new."""
-        texts = keys_from(self._table, len(self._offsets) - 1).to_pylist()
+        texts = self._table.keys_from(len(self._offsets) - 1).to_pylist()
         lists = [self._encode_plain(text) for text in texts]
         others = [number for number, ids in enumerate(lists) if ids is None]
         encodings = self._tokenizer.encode_batch_fast(
@@ -149,48 +127,44 @@ class SentenceTokenizer:
         self._offsets = np.append(self._offsets, self._offsets[-1] + np.cumsum(lengths))
 
     def _forget(self) -> None:
-        self._table = make_table()
+        self._table = ByteTable()
         self._pieces, self._offsets = self._pieces[:0], self._offsets[:1]
 
 
 @njit(cache=True, nogil=True)
 def _find_parts(
     text: ByteArray,
-    starts: npt.NDArray[np.int32],
-    sentence: int,
-    place: int,
-    count: int,
-    table: ByteTable,
-    fold: ByteArray,
+    offsets: Int32Array,
+    lowercase: bool,
     split_chinese: bool,
-    rows: npt.NDArray[np.int32],
+    starts: Int32Array,
+    stops: Int32Array,
     ends: Int64Array,
-) -> tuple[int, int, int]:
-    """Rows of the parts from `place` in `sentence` on, as number `count` and so on.
+) -> int:
+    """Where parts start and stop; `ends`: how many the sentences up to each have. Their number.
 
-    Returns where it stopped, at a part when the table was full, and how many parts there are.
+    Parts of ASCII letters and digits are lower-cased in place, if that is asked for.
     """
-    while sentence < len(starts) - 1:
-        stop = starts[sentence + 1]
+    count = 0
+    for sentence in range(len(offsets) - 1):
+        place, stop = offsets[sentence], offsets[sentence + 1]
         while place < stop:
             if _KINDS[text[place]] == _SPACE:
                 place += 1
                 continue
-            part_end, is_plain = _find_part(text, place, stop, split_chinese)
-            row = find_or_add(table, text, place, part_end, fold if is_plain else UNFOLDED)
-            if row == FULL:
-                return sentence, place, count
-            rows[count] = row
+            end, is_plain = _find_part(text, place, stop, split_chinese)
+            if is_plain and lowercase:
+                _lowercase(text, place, end)
+            starts[count], stops[count] = place, end
             count += 1
-            place = part_end
-        sentence += 1
-        ends[sentence] = count
-    return sentence, place, count
+            place = end
+        ends[sentence + 1] = count
+    return count
 
 
 @njit(cache=True, inline="always")
 def _find_part(text: ByteArray, place: int, stop: int, split_chinese: bool) -> tuple[int, bool]:
-    """Where the part at `place` ends; whether it is of ASCII letters and digits or marks alone."""
+    """Where the part at `place` ends; whether it is of ASCII letters and digits or a mark."""
     if _KINDS[text[place]] == _PUNCTUATION:
         return place + 1, True
     if split_chinese and _is_chinese(text, place):
@@ -209,6 +183,13 @@ def _find_part(text: ByteArray, place: int, stop: int, split_chinese: bool) -> t
 
 
 @njit(cache=True, inline="always")
+def _lowercase(text: ByteArray, start: int, stop: int) -> None:
+    for place in range(start, stop):
+        if ord("A") <= text[place] <= ord("Z"):
+            text[place] += _UPPER_TO_LOWER
+
+
+@njit(cache=True, inline="always")
 def _is_chinese(text: ByteArray, place: int) -> bool:
     """Whether a character of the two great Chinese blocks is at `place`; `tokenizers` knows all."""
     if text[place] < 0xE3 or text[place] > 0xE9:
@@ -220,7 +201,7 @@ def _is_chinese(text: ByteArray, place: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def _count_pieces(
-    rows: npt.NDArray[np.int32], ends: Int64Array, piece_offsets: Int64Array, offsets: Int64Array
+    rows: Int32Array, ends: Int64Array, piece_offsets: Int64Array, offsets: Int64Array
 ) -> int:
     total = 0
     for sentence in range(len(ends) - 1):
@@ -233,7 +214,7 @@ def _count_pieces(
 
 @njit(cache=True, nogil=True)
 def _copy_pieces(
-    rows: npt.NDArray[np.int32], pieces: PieceArray, piece_offsets: Int64Array, ids: PieceArray
+    rows: Int32Array, pieces: PieceArray, piece_offsets: Int64Array, ids: PieceArray
 ) -> None:
     at = 0
     for row in rows:

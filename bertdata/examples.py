@@ -12,7 +12,14 @@ import pyarrow as pa
 from bertdata.compiled_tokenization import SentenceTokenizer
 from bertdata.config import check_choice, check_range
 from bertdata.masking import MaskingConfig, MaskingVocabulary
-from bertdata.pairing import JoinedExamples, Pairs, TokenizedDocuments, create_pairs, join_spans
+from bertdata.pairing import (
+    JoinedExamples,
+    Pairs,
+    TokenizedDocuments,
+    create_pairs,
+    join_spans,
+    reorder,
+)
 from bertdata.partitions import choose_validation
 from bertdata.randomness import UInt64Array, derive_key, derive_keys, draw_array
 from bertdata.reference import PairingConfig
@@ -83,14 +90,19 @@ def masking_vocabulary(vocabulary: Vocabulary) -> MaskingVocabulary:
 
 
 def select_split(table: pa.Table, split: str, fraction: float, seed: int) -> pa.Table:
-    """The rows of `sentences/` that belong to "train" or "validation"."""
+    """Ids and sentences of the documents that belong to "train" or "validation"."""
     ids = _as_array(table.column("document_id")).to_numpy()
     is_validation = choose_validation(ids, fraction, seed)
-    return table.filter(pa.array(is_validation == (split == "validation")))
+    return table.select(["document_id", "sentences"]).filter(
+        pa.array(is_validation == (split == "validation"))
+    )
 
 
 def tokenize_documents(table: pa.Table, tokenizer: SentenceTokenizer) -> Documents:
-    """Tokenize rows of `sentences/`; sentences and documents without pieces are left out."""
+    """Tokenize rows of `sentences/`; the documents in order of their ids.
+
+    Sentences and documents without pieces are left out.
+    """
     sentences = _as_array(table.column("sentences"))
     tokens = tokenizer.encode(sentences.flatten())
     sizes = np.diff(tokens.offsets)
@@ -100,14 +112,14 @@ def tokenize_documents(table: pa.Table, tokenizer: SentenceTokenizer) -> Documen
     ends = np.cumsum(np.asarray(sentences.value_lengths(), dtype=np.int64))
     document_offsets = kept_before[np.concatenate([[0], ends]).astype(np.int64)]
     has_pieces = np.diff(document_offsets) > 0
-    return Documents(
-        tokenized=TokenizedDocuments(
-            pieces=tokens.ids,
-            sentence_offsets=np.concatenate([[0], np.cumsum(sizes[kept])]).astype(np.int64),
-            document_offsets=np.append(document_offsets[:-1][has_pieces], kept_before[-1]),
-        ),
-        ids=_as_array(table.column("document_id")).to_numpy()[has_pieces],
+    tokenized = TokenizedDocuments(
+        pieces=tokens.ids,
+        sentence_offsets=np.concatenate([[0], np.cumsum(sizes[kept])]).astype(np.int64),
+        document_offsets=np.append(document_offsets[:-1][has_pieces], kept_before[-1]),
     )
+    ids = _as_array(table.column("document_id")).to_numpy()[has_pieces]
+    order = np.argsort(ids, kind="stable")
+    return Documents(tokenized=reorder(tokenized, order), ids=ids[order])
 
 
 def create_examples(

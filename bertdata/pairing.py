@@ -37,6 +37,23 @@ class TokenizedDocuments:
         return len(self.document_offsets) - 1
 
 
+def reorder(documents: TokenizedDocuments, order: Int64Array) -> TokenizedDocuments:
+    """The documents `order[0]`, `order[1]` and so on."""
+    counts = np.diff(documents.document_offsets)[order]
+    document_offsets = np.append(0, np.cumsum(counts))
+    shifts = documents.document_offsets[:-1][order] - document_offsets[:-1]
+    sentences = np.repeat(shifts, counts) + np.arange(document_offsets[-1])
+    sizes = np.diff(documents.sentence_offsets)[sentences]
+    sentence_offsets = np.append(0, np.cumsum(sizes))
+    pieces = np.empty_like(documents.pieces)
+    _copy_sentences(
+        documents.pieces, documents.sentence_offsets, sentences, sentence_offsets, pieces
+    )
+    return TokenizedDocuments(
+        pieces=pieces, sentence_offsets=sentence_offsets, document_offsets=document_offsets
+    )
+
+
 class Pairs(NamedTuple):
     """Pairs as offsets into the pieces: A is [a_start, a_end), B [b_start, b_end), maybe empty.
 
@@ -100,6 +117,19 @@ def _empty_pairs(capacity: int) -> Pairs:
         np.empty(capacity, dtype=np.int64),
         np.empty(capacity, dtype=np.uint64),
     )
+
+
+@njit(cache=True)
+def _copy_sentences(
+    pieces: npt.NDArray[np.unsignedinteger[Any]],
+    offsets: Int64Array,
+    sentences: Int64Array,
+    new_offsets: Int64Array,
+    new_pieces: npt.NDArray[np.unsignedinteger[Any]],
+) -> None:
+    for number, sentence in enumerate(sentences):
+        start, stop = offsets[sentence], offsets[sentence + 1]
+        new_pieces[new_offsets[number] : new_offsets[number + 1]] = pieces[start:stop]
 
 
 @njit(cache=True, inline="always")

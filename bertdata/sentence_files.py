@@ -92,9 +92,9 @@ def write_sentences(
 
 
 def read_pool(files: Sequence[Path], num_partitions: int, first: int, end: int) -> pa.Table:
-    """All documents of the partitions [first, end), in order of their ids.
+    """All documents of the partitions [first, end), in the order of the files.
 
-    The text is copied into memory; the rest of the files is not read.
+    The table is a view of the mapped files: what is not asked of it is not read.
     """
     batches = []
     for path in files:
@@ -103,7 +103,7 @@ def read_pool(files: Sequence[Path], num_partitions: int, first: int, end: int) 
             numbers = _batch_numbers(path, reader.num_record_batches, num_partitions)
             wanted = [n for n in numbers if first <= n % num_partitions < end]
             batches += [reader.get_batch(number) for number in wanted]
-    return pa.Table.from_batches(batches, SENTENCES).sort_by("document_id")
+    return pa.Table.from_batches(batches, SENTENCES)
 
 
 def iterate_sentences(path: Path) -> Iterator[pa.StringArray]:

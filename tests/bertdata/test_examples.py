@@ -95,7 +95,9 @@ def expected_rows(
 def test_equals_the_reference(
     corpus: list[list[str]], config: ExamplesConfig, seed: int, passes: int
 ) -> None:
-    documents = tokenize_documents(to_table(corpus), TOKENIZER)
+    table = to_table(corpus)
+    backwards = table.take(pa.array(range(len(table))[::-1], pa.int64()))
+    documents = tokenize_documents(backwards, TOKENIZER)
     batch = create_examples(documents, config, VOCABULARY, seed, passes)
     assert batch.schema.equals(examples_schema(VOCABULARY.size))
     key = str

@@ -245,7 +245,7 @@ def test_memory_of_words_is_bounded_and_forgetting_changes_nothing(
         words = (f'word{i}. Next{i}" and{i}.) x.' for i in range(start, start + 20))
         text = " ".join(words) + " " + "w" * 99 + ". A"
         assert splitter.split(pa.array([text])).to_pylist() == [nltk.tokenize(text)]
-        assert splitter._before.table.num_rows <= 40
+        assert splitter._before._table.num_rows <= 40
 
 
 TEXTS = st.lists(PARAGRAPHS | st.sampled_from(["", "\n", "\r\n \n", "\u2028\u2029"]), max_size=6)
