@@ -15,9 +15,8 @@ import numpy.typing as npt
 
 from bertdata.randomness import UInt64Array, derive_key, derive_keys, uniform_array
 
-SMALL_PARTITION_BYTES = 1 << 20
-LARGE_PARTITION_BYTES = 8 << 20
-NUM_SMALL_PARTITIONS = 16
+PARTITION_BYTES = 2 << 20
+MAX_PARTITIONS = 4096
 MIN_POOL_DOCUMENTS = 16
 
 
@@ -33,13 +32,13 @@ class ShardGroup:
 
 
 def count_partitions(text_bytes: int) -> int:
-    """How many partitions a corpus of this size is cut into.
+    """How many partitions a corpus of this size is cut into: one for each 2 MB.
 
-    One a megabyte up to 16, so that small corpora keep all cores busy; then 16 until they hold
-    8 MB each; then more, so that memory does not grow with the corpus.
+    So all cores have work, and the memory of a pool is the same for any corpus up to 8 GB. Beyond
+    that partitions grow instead: each is a batch in every round of every sentence file, and too
+    many of these would take more room than their text.
     """
-    small = min(NUM_SMALL_PARTITIONS, -(-text_bytes // SMALL_PARTITION_BYTES))
-    return max(1, small, -(-text_bytes // LARGE_PARTITION_BYTES))
+    return max(1, min(MAX_PARTITIONS, -(-text_bytes // PARTITION_BYTES)))
 
 
 def assign_partitions(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import runpy
 import signal
@@ -14,12 +13,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bertdata.errors import BertdataError
+from pipelines.processes import end_with_parent
 
 _PR_SET_PDEATHSIG = 1
 _KILL_SECONDS = 8.0
 _LOG_LINES = 3
 # Cores are used by having several workers, not by threads within one.
-_ENVIRONMENT = {"TOKENIZERS_PARALLELISM": "false"}
+ENVIRONMENT = {"TOKENIZERS_PARALLELISM": "false"}
 
 
 class ChildCrashError(BertdataError):
@@ -44,7 +44,7 @@ def run_child(module: str, arguments: Sequence[str], log: Path, say: Callable[[s
             text=True,
             encoding="utf-8",
             start_new_session=True,
-            env={**os.environ, **_ENVIRONMENT},
+            env={**os.environ, **ENVIRONMENT},
         ) as child,
     ):
         try:
@@ -83,15 +83,9 @@ def _signal_group(child: subprocess.Popen[str], number: signal.Signals) -> None:
         os.killpg(child.pid, number)
 
 
-def _end_with_parent() -> None:
-    """Ask Linux to end this process when its parent dies, even by SIGKILL."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 def main() -> None:
     """Run the module named first with the arguments after it."""
-    _end_with_parent()
+    end_with_parent()
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 

@@ -165,6 +165,7 @@ def show_config(options: argparse.Namespace) -> int:
 
 
 def _run_flow(name: str, options: argparse.Namespace) -> Path:
+    from flows.job_host import start_host
     from flows.paths import default_output
     from flows.prefect_settings import prepare_environment
     from flows.run_config import load_config
@@ -173,6 +174,9 @@ def _run_flow(name: str, options: argparse.Namespace) -> Path:
     load_config(options.config, options.set)
     output: Path = options.output or default_output(options.config)
     prepare_environment(options.debug)
+    if name != "train":
+        # It gets ready while Prefect does.
+        start_host()
     from flows import end_to_end
     from flows.server import ensure_server
 

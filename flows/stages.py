@@ -13,6 +13,7 @@ from bertdata.errors import BertdataError, ConfigError, DataError
 from bertdata.manifest import is_complete, make_manifest, read_manifest, write_manifest
 from bertdata.shards import describe_file
 from flows.children import crash, run_child
+from flows.job_host import run_job
 from flows.paths import RunPaths
 from flows.run_config import RunConfig
 from pipelines.options import RunnerConfig, beam_arguments
@@ -125,7 +126,7 @@ def _make(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) -> str:
         *beam_arguments(runner.for_text(plan.text_bytes)),
     ]
     report.unlink(missing_ok=True)
-    status = run_child(module, arguments, log, say)
+    status = run_job(module, arguments, log, say)
     if status:
         raise _reason(report, f"the {plan.stage} job", status, log)
     _remove(log, report)

@@ -64,6 +64,16 @@ def beam_arguments(config: RunnerConfig) -> list[str]:
     ]
 
 
+def num_processes(options: Any) -> int:
+    """Worker processes that the embedded runner will want; 0 where it works in its own."""
+    from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
+
+    direct = options.view_as(DirectOptions)
+    is_embedded = options.view_as(StandardOptions).runner is None
+    is_many = direct.direct_running_mode == "multi_processing"
+    return int(direct.direct_num_workers) if is_embedded and is_many else 0
+
+
 def make_runner(options: Any) -> Any:
     """The runner that Beam's options name; the embedded one when they name none.
 

@@ -18,7 +18,7 @@ from typing import Any
 from bertdata.errors import BertdataError
 from bertdata.manifest import Manifest, write_manifest
 from bertdata.shards import write_json
-from pipelines.options import make_runner
+from pipelines.options import make_runner, num_processes
 from pipelines.progress import (
     StagePlan,
     UnitRecord,
@@ -53,6 +53,16 @@ def main(open_worker: OpenWorker, finish: Finish, arguments: Sequence[str] | Non
     return 0
 
 
+def run_process(open_worker: OpenWorker, finish: Finish, arguments: Sequence[str]) -> int:
+    """`main` as all that a process does: its worker processes are forks of it."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    from pipelines.workers import forked_workers
+
+    with forked_workers(num_processes(PipelineOptions(list(arguments)))):
+        return main(open_worker, finish, arguments)
+
+
 def run(
     plan: StagePlan, open_worker: OpenWorker, finish: Finish, beam_options: Sequence[str]
 ) -> Manifest:
@@ -61,8 +71,7 @@ def run(
     done = read_records(plan.path)
     left = [unit for unit in plan.units if unit["unit"] not in done]
     if left:
-        with _Progress(plan):
-            run_units(plan, left, open_worker, beam_options)
+        run_units(plan, left, open_worker, beam_options)
     raise_failure(plan.path)
     manifest = finish(plan, read_records(plan.path))
     write_manifest(plan.path, manifest)
@@ -83,7 +92,10 @@ def run_units(
     from pipelines.transforms import RunUnits
 
     options = PipelineOptions(list(beam_options))
-    with beam.Pipeline(runner=make_runner(options), options=options) as pipeline:
+    with (
+        _Progress(plan),
+        beam.Pipeline(runner=make_runner(options), options=options) as pipeline,
+    ):
         _ = (
             pipeline
             | "Units" >> beam.Create([dict(unit) for unit in units], reshuffle=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from bertdata.sentence_files import read_pool
 from bertdata.shards import Shard, write_arrow
 from bertdata.statistics import add_counts, count_examples, with_shares
 from bertdata.vocabulary import Vocabulary, read_vocabulary
-from pipelines.jobs.command import main
+from pipelines.jobs.command import run_process
 from pipelines.progress import StagePlan, UnitRecord
 from pipelines.transforms import Unit, WorkOnUnit
 from vocab.config import VocabConfig
@@ -105,4 +106,4 @@ if __name__ == "__main__":
     # Workers import this module by its name; nothing that they need may live in __main__.
     from pipelines.jobs import examples
 
-    raise SystemExit(main(examples.open_worker, examples.finish))
+    raise SystemExit(run_process(examples.open_worker, examples.finish, sys.argv[1:]))

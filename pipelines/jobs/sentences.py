@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from bertdata.manifest import Manifest, make_manifest
 from bertdata.sentence_files import write_sentences
 from bertdata.sentences import SentencesConfig, load_splitter
 from bertdata.statistics import add_counts
-from pipelines.jobs.command import main
+from pipelines.jobs.command import run_process
 from pipelines.progress import StagePlan, UnitRecord
 from pipelines.transforms import Unit, WorkOnUnit
 
@@ -60,4 +61,4 @@ if __name__ == "__main__":
     # Workers import this module by its name; nothing that they need may live in __main__.
     from pipelines.jobs import sentences
 
-    raise SystemExit(main(sentences.open_worker, sentences.finish))
+    raise SystemExit(run_process(sentences.open_worker, sentences.finish, sys.argv[1:]))

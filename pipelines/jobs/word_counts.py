@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from bertdata.sentence_files import iterate_sentences
 from bertdata.shards import Shard, describe_file, open_arrow, write_arrow
 from bertdata.tokenization import save_tokenizer
 from bertdata.vocabulary import Vocabulary, read_vocabulary
-from pipelines.jobs.command import main
+from pipelines.jobs.command import run_process
 from pipelines.progress import FOLDER, StagePlan, UnitRecord
 from pipelines.transforms import Unit, WorkOnUnit
 from vocab.config import VocabConfig
@@ -88,4 +89,4 @@ if __name__ == "__main__":
     # Workers import this module by its name; nothing that they need may live in __main__.
     from pipelines.jobs import word_counts
 
-    raise SystemExit(main(word_counts.open_worker, word_counts.finish))
+    raise SystemExit(run_process(word_counts.open_worker, word_counts.finish, sys.argv[1:]))

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from flows.job_host import end_host
 from flows.paths import RunPaths
 from flows.run_config import to_toml
 from tests.benchmarks.corpus import CorpusFile, write_corpus
@@ -39,6 +40,7 @@ def run_fixed(folder: Path, workers: Sequence[int], *, with_prefect: bool = True
 def _stage_rows(files: Sequence[CorpusFile], folder: Path, workers: int) -> list[Row]:
     paths = _paths(folder, workers)
     config = _config(files, workers)
+    end_host()
     costs = {stage: run_stage(stage, config, paths) for stage in STAGES}
     costs["all stages"] = add_costs(*costs.values())
     return [_row(stage, cost, workers) for stage, cost in costs.items()]

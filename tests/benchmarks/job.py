@@ -12,6 +12,7 @@ from bertdata.corpus import CorpusConfig
 from bertdata.examples import ExamplesConfig
 from bertdata.manifest import Manifest, read_manifest
 from flows import stages
+from flows.job_host import end_host
 from flows.paths import RunPaths
 from flows.run_config import RunConfig
 from flows.stages import Run
@@ -85,8 +86,10 @@ def run_job(
 ) -> JobCost:
     """All stages once; the vocabulary is trained and, beside that, taken over from a file.
 
-    The examples are those of the trained vocabulary in both cases, so are made once only.
+    The examples are those of the trained vocabulary in both cases, so are made once only. The first
+    stage pays for starting the process that all of them share.
     """
+    end_host()
     paths = RunPaths(folder)
     config = make_config(files, workers=workers, vocabulary_size=vocabulary_size)
     costs = {stage: run_stage(stage, config, paths) for stage in ("sentences", "vocab")}
@@ -137,7 +140,7 @@ def describe_memory(peaks: Sequence[Peak]) -> str:
 
     Of several stages the process with the most of each kind is shown.
     """
-    kinds = {kind: [p for p in peaks if p.kind == kind] for kind in ("worker", "driver")}
+    kinds = {kind: [p for p in peaks if p.kind == kind] for kind in ("worker", "driver", "host")}
     return ", ".join(
         f"{kind} {megabytes(peak.resident):.0f} ({megabytes(peak.private):.0f})"
         for kind, found in kinds.items()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 SAMPLE_SECONDS = 0.1
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -24,8 +24,8 @@ Result = TypeVar("Result")
 class Peak:
     """The most memory a process held, in bytes.
 
-    `kind`: "driver" or "worker". `resident`: with the pages of mapped files it touched;
-    `private`: without them, from samples.
+    `kind`: "host", "driver" (a job) or "worker". `resident`: with the pages of mapped files that it
+    touched; `private`: without them, from samples.
     """
 
     kind: str
@@ -79,8 +79,7 @@ def cpu_seconds_of(
 def cost_of_children(work: Callable[[], Result]) -> tuple[Result, Cost]:
     """Do work that goes on in child processes; what they cost together.
 
-    CPU seconds are those of children that were waited for, or, where a runner leaves some
-    unwaited for, the last seen of each: whichever is more.
+    CPU seconds are those of children that ended and were waited for, and of those that live on.
     """
     sampler = _TreeSampler()
     before = _children_seconds()
@@ -88,7 +87,7 @@ def cost_of_children(work: Callable[[], Result]) -> tuple[Result, Cost]:
     with sampler:
         result = work()
     wall = time.perf_counter() - started
-    cpu = max(_children_seconds() - before, sampler.cpu_seconds)
+    cpu = _children_seconds() - before
     return result, Cost(wall_seconds=wall, cpu_seconds=cpu, peaks=sampler.peaks)
 
 
@@ -116,8 +115,10 @@ def _report_cost(sender: Any, work: Callable[..., Any], arguments: tuple[Any, ..
 
 
 def _children_seconds() -> float:
+    """CPU seconds of all descendants so far, dead or alive."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+    ticks = sum(_read_stat(process).ticks for process in _descendants())
+    return usage.ru_utime + usage.ru_stime + ticks / _TICKS_PER_SECOND
 
 
 @dataclass(slots=True)
@@ -125,7 +126,6 @@ class _Seen:
     kind: str
     resident: int = 0
     private: int = 0
-    ticks: int = 0
 
 
 @dataclass
@@ -133,22 +133,15 @@ class _TreeSampler:
     """Looks at all descendants of this process every 0.1 s (on Linux; elsewhere it sees none)."""
 
     _seen: dict[int, _Seen] = field(default_factory=dict)
-    _others: set[int] = field(default_factory=set)
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> None:
-        # Processes that were there before are no part of the work.
-        self._others = set(_process_ids())
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-
-    @property
-    def cpu_seconds(self) -> float:
-        return sum(seen.ticks for seen in self._seen.values()) / _TICKS_PER_SECOND
 
     @property
     def peaks(self) -> tuple[Peak, ...]:
@@ -160,56 +153,62 @@ class _TreeSampler:
 
     def _run(self) -> None:
         while not self._stop.wait(SAMPLE_SECONDS):
-            self._sample()
+            for process, depth in _descendants().items():
+                _update(process, depth, self._seen.setdefault(process, _Seen(kind="")))
 
-    def _sample(self) -> None:
-        for process in _process_ids():
-            if process in self._others:
-                continue
-            if process not in self._seen:
-                if not self._is_ours(process):
-                    self._others.add(process)
-                    continue
-                self._seen[process] = _Seen(kind="")
-            _update(process, self._seen[process])
 
-    def _is_ours(self, process: int) -> bool:
-        parent = _read_stat(process)[0]
-        return parent == os.getpid() or parent in self._seen
+def _descendants() -> dict[int, int]:
+    """All processes below this one, with how far below."""
+    parents = {process: _read_stat(process).parent for process in _process_ids()}
+    depths = {os.getpid(): 0}
+    # A child's number may be lower than its parent's: go on until nothing is found.
+    while found := {
+        process: depths[parent] + 1
+        for process, parent in parents.items()
+        if parent in depths and process not in depths
+    }:
+        depths |= found
+    return {process: depth for process, depth in depths.items() if depth}
 
 
 def _process_ids() -> list[int]:
     return sorted(int(path.name) for path in _PROC.glob("[0-9]*"))
 
 
-def _update(process: int, seen: _Seen) -> None:
+def _update(process: int, depth: int, seen: _Seen) -> None:
     # A new process is still its parent's image for a moment: ask again every time.
-    seen.kind = _kind_of(process) or seen.kind
-    seen.ticks = max(seen.ticks, _read_stat(process)[1])
+    seen.kind = _kind_of(process, depth) or seen.kind
     if (memory := _read_memory(process)) is not None and seen.kind:
         seen.resident = max(seen.resident, memory[0])
         seen.private = max(seen.private, memory[1])
 
 
-def _kind_of(process: int) -> str:
-    """What a process is by its command; "" for shells and the like."""
+def _kind_of(process: int, depth: int) -> str:
+    """What a Python process is: the host of jobs, a job ("driver"), a worker of it; else ""."""
     try:
         words = (_PROC / str(process) / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return ""
     if b"python" not in words[0]:
         return ""
-    return "worker" if any(b"sdk_worker_main" in word for word in words) else "driver"
+    return {1: "host", 2: "driver"}.get(depth, "worker")
 
 
-def _read_stat(process: int) -> tuple[int, int]:
-    """Parent, and CPU time in ticks; zeros when the process is gone."""
+class _Stat(NamedTuple):
+    """`ticks`: CPU time with that of ended children."""
+
+    parent: int
+    ticks: int
+
+
+def _read_stat(process: int) -> _Stat:
+    """Zeros when the process is gone."""
     try:
         text = (_PROC / str(process) / "stat").read_text()
     except OSError:
-        return 0, 0
+        return _Stat(0, 0)
     fields = text.rpartition(")")[2].split()
-    return int(fields[1]), int(fields[11]) + int(fields[12])
+    return _Stat(int(fields[1]), sum(map(int, fields[11:15])))
 
 
 def _read_memory(process: int) -> tuple[int, int] | None:

@@ -21,7 +21,7 @@ counts = st.lists(st.integers(0, 60), min_size=1, max_size=40)
 
 @pytest.mark.parametrize(
     ("megabytes", "partitions"),
-    [(0, 1), (0.1, 1), (1, 1), (5, 5), (64, 16), (128, 16), (2048, 256)],
+    [(0, 1), (0.1, 1), (2, 1), (5, 3), (64, 32), (8192, 4096), (16384, 4096)],
 )
 def test_partitions_grow_with_the_corpus(megabytes: float, partitions: int) -> None:
     assert count_partitions(int(megabytes * 2**20)) == partitions

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,20 +122,16 @@ def test_a_crashed_job_is_tried_again(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from flows import children, stages
+    from flows import job_host, stages
 
     calls: list[str] = []
-    run_child = children.run_child
+    run_job = job_host.run_job
 
-    def kill_the_first(module: str, *arguments: object) -> int:
+    def kill_the_first(module: str, *arguments: Any) -> int:
         calls.append(module)
-        if len(calls) == 1:
-            code = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-            _, log, say = arguments
-            return run_child("timeit", ["-n1", "-r1", code], log, say)  # type: ignore[arg-type]
-        return run_child(module, *arguments)  # type: ignore[arg-type]
+        return run_job("tests.flows.killed_job" if len(calls) == 1 else module, *arguments)
 
-    monkeypatch.setattr(stages, "run_child", kill_the_first)
+    monkeypatch.setattr(stages, "run_job", kill_the_first)
     assert main(["sentences", str(small_config), "--output", str(tmp_path)]) == 0
     assert calls == ["pipelines.jobs.sentences"] * 2
     found = read_manifest(tmp_path / "sentences").content_sha256

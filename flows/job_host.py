@@ -1,0 +1,76 @@
+"""The process that runs the jobs of a flow: started early, so that it is ready when wanted."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from flows.children import ENVIRONMENT, end_group
+from pipelines.jobs.host import END
+
+_hosts: list[subprocess.Popen[str]] = []
+
+
+def start_host() -> None:
+    """Start the process, unless there is one. It ends with this one."""
+    if _hosts and _hosts[-1].poll() is None:
+        return
+    end_host()
+    atexit.unregister(end_host)
+    atexit.register(end_host)
+    _hosts.append(
+        subprocess.Popen(
+            [sys.executable, "-m", "pipelines.jobs.host"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+            env={**os.environ, **ENVIRONMENT},
+        )
+    )
+
+
+def end_host() -> None:
+    """End the process and all that it started."""
+    while _hosts:
+        host = _hosts.pop()
+        end_group(host)
+        for pipe in (host.stdin, host.stdout):
+            if pipe is not None:
+                # What a dead process did not read is lost with it.
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
+def run_job(module: str, arguments: Sequence[str], log: Path, say: Callable[[str], None]) -> int:
+    """Run a job; every line it prints goes to `say`, its stderr to `log`.
+
+    Returns its exit status, negative for a signal. When the caller is interrupted the job ends.
+    """
+    start_host()
+    (host,) = _hosts
+    assert host.stdin is not None
+    assert host.stdout is not None
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.touch()
+    request = {"module": module, "arguments": list(arguments), "log": str(log)}
+    try:
+        print(json.dumps(request), file=host.stdin, flush=True)
+        for line in host.stdout:
+            if line.startswith(END):
+                return int(line.removeprefix(END))
+            say(line.rstrip("\n"))
+    except BaseException:
+        end_host()
+        raise
+    # It died itself, and the job with it.
+    end_host()
+    return host.returncode

@@ -1,0 +1,96 @@
+"""Worker processes of the embedded runner: forks of the job's process.
+
+Beam would start each as a new Python, which imports everything anew: seconds of work for every
+stage and worker. A fork has it all. It must be made before the runner starts its threads; then it
+waits to be told where the runner listens, and is a Beam worker like any other from there on.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from apache_beam.portability import python_urns
+from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
+    FNAPI_RUNNER_CAPABILITIES,
+    GrpcWorkerHandler,
+    WorkerHandler,
+)
+from apache_beam.runners.worker.sdk_worker import SdkHarness
+
+from pipelines.processes import end_with_parent
+
+_JOIN_SECONDS = 10.0
+
+
+class _Fork:
+    """A process that waits for work. Sending it where a runner listens makes it a worker."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("fork")
+        receiver, self._sender = context.Pipe(duplex=False)
+        self._process: BaseProcess = context.Process(target=_serve, args=(receiver,))
+        self._process.start()
+        receiver.close()
+
+    def serve(self, address: str, worker_id: str) -> None:
+        self._sender.send((address, worker_id))
+
+    def join(self) -> None:
+        self._process.join(_JOIN_SECONDS)
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.join()
+        self._sender.close()
+
+
+@contextmanager
+def forked_workers(count: int) -> Iterator[None]:
+    """Let the embedded runner's worker processes be `count` forks of this process.
+
+    To be entered before anything starts a thread. Those still there at the end are killed.
+    """
+    forks = [_Fork() for _ in range(count)]
+    waiting = list(forks)
+
+    def make_handler(payload: bytes, *arguments: Any) -> _ForkHandler:
+        return _ForkHandler(waiting.pop(), *arguments)
+
+    before = WorkerHandler._registered_environments[python_urns.SUBPROCESS_SDK]
+    WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)(make_handler)
+    try:
+        yield
+    finally:
+        WorkerHandler._registered_environments[python_urns.SUBPROCESS_SDK] = before
+        _end_all(forks)
+
+
+class _ForkHandler(GrpcWorkerHandler):
+    """Beam's end of a worker process."""
+
+    def __init__(self, fork: _Fork, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._fork = fork
+
+    def start_worker(self) -> None:
+        self._fork.serve(self.control_address, self.worker_id)
+
+    def stop_worker(self) -> None:
+        self._fork.join()
+
+
+def _serve(receiver: Connection) -> None:
+    """Be a Beam worker until the runner closes the connection."""
+    end_with_parent()
+    address, worker_id = receiver.recv()
+    SdkHarness(address, worker_id=worker_id, runner_capabilities=FNAPI_RUNNER_CAPABILITIES).run()
+
+
+def _end_all(forks: Sequence[_Fork]) -> None:
+    for fork in forks:
+        fork.end()
