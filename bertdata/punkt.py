@@ -13,7 +13,7 @@ the clock: the classes here are NLTK's without that limit.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 
 from nltk import redos
 from nltk.tokenize.punkt import (
@@ -74,24 +74,22 @@ class PunktDecisions:
 
     def describe_before(self, word: str) -> int:
         """The kind of a word up to and with a mark; BREAKS_INSIDE where one before it decides."""
-        if word[:-1].isalpha():
-            # Letters with a full stop are one token; other marks are tokens by themselves.
-            last = word if word[-1] == "." else word[-1]
-            return self._before.number(self._features_before, self._first_pass(last))
+        if word[-1] == "." and word[:-1].isalpha():
+            return self._before.number(self._features_of_letters_before(word[:-1]), word)
         tokens = self._annotate(word)
         if any(token.sentbreak for token in tokens[:-1]):
             return BREAKS_INSIDE
-        return self._before.number(self._features_before, tokens[-1])
+        return self._before.number(self._features_before(tokens[-1]), tokens[-1].tok)
 
     def describe_after(self, word: str) -> int:
         """The kind of the word that follows; BREAKS_INSIDE where a mark in it decides."""
-        if (stem := word[:-1] if word[-1] in ",." else word).isalpha():
-            first = stem if word[-1] == "," else word
-            return self._after.number(self._features_after, self._first_pass(first))
+        if (letters := word.removesuffix(",")).isalpha():
+            return self._after.number(self._features_of_letters_after(letters), letters)
         tokens = self._annotate(word)
         if any(token.sentbreak for token in tokens[:-1]):
             return BREAKS_INSIDE
-        return self._after.number(self._features_after, self._first_pass(tokens[0].tok))
+        first = self._first_pass(tokens[0].tok)
+        return self._after.number(self._features_after(first), first.tok)
 
     def breaks_in(self, context: str) -> bool:
         """Whether a sentence ends inside a word: it goes up to the punctuation after its mark."""
@@ -114,13 +112,29 @@ class PunktDecisions:
         self._nltk._first_pass_annotation(token)
         return token
 
+    def _features_of_letters_before(self, letters: str) -> Hashable:
+        """What `_features_before` gives for a word of letters with a full stop."""
+        kind = letters.lower()
+        is_abbreviation = kind in self._parameters.abbrev_types
+        collocation = kind if kind in self._first_types else None
+        is_initial = len(letters) == 1
+        return True, not is_abbreviation, is_abbreviation, False, is_initial, False, collocation
+
+    def _features_of_letters_after(self, word: str) -> Hashable:
+        """What `_features_after` gives for a word of letters."""
+        first, kind = word[0], word.lower()
+        case = "lower" if first.islower() else "upper" if first.isupper() else "none"
+        flags = self._parameters.ortho_context.get(kind, 0)
+        collocation = kind if kind in self._second_types else None
+        return False, case, flags, kind in self._parameters.sent_starters, collocation
+
     def _features_before(self, token: PunktToken) -> Hashable:
         kind = token.type_no_period
         return (
-            token.period_final,
-            token.sentbreak,
-            token.abbr,
-            token.ellipsis,
+            bool(token.period_final),
+            bool(token.sentbreak),
+            bool(token.abbr),
+            bool(token.ellipsis),
             bool(token.is_initial),
             kind == "##number##",
             kind if kind in self._first_types else None,
@@ -144,12 +158,11 @@ class _Kinds:
         self._numbers: dict[Hashable, int] = {}
         self.examples = [""]
 
-    def number(self, features_of: Callable[[PunktToken], Hashable], token: PunktToken) -> int:
-        features = features_of(token)
+    def number(self, features: Hashable, token: str) -> int:
         number = self._numbers.get(features)
         if number is None:
             number = self._numbers[features] = len(self.examples)
-            self.examples.append(token.tok)
+            self.examples.append(token)
         return number
 
 

@@ -159,6 +159,7 @@ def test_equal_on_text_of_spaced_tokens(shared_data: Path) -> None:
 
 OURS = {language: load_splitter(language) for language in ("english", "german")}
 NLTK = {language: plain_nltk(language) for language in OURS}
+DECISIONS = {language: PunktDecisions(load_parameters(language)) for language in OURS}
 PIECES = st.sampled_from(
     [
         *".?!.?!,;:-\"')(]}“”’«»…",
@@ -231,6 +232,24 @@ def test_a_paragraph_too_long_for_nltks_clock() -> None:
     """Plain NLTK gives up after five seconds of it; here its length does not matter."""
     sentence = "Dr. Smith " + "went to Washington and " * 25 + "stayed there. "
     assert len(load_splitter("english").split((sentence * 50_000).strip())) == 50_000
+
+
+LETTERS = st.text(st.characters(categories=("L",)), min_size=1, max_size=8)
+
+
+@pytest.mark.parametrize("language", OURS)
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_words_of_letters_are_described_as_nltk_would(language: str, data: st.DataObject) -> None:
+    decisions = DECISIONS[language]
+    known = decisions._parameters
+    words = {*known.abbrev_types, *known.sent_starters, *known.ortho_context}
+    words |= {word for pair in known.collocations for word in pair}
+    letters = sorted(word for word in words if word.isalpha())
+    word = data.draw(LETTERS | st.sampled_from(letters) | st.sampled_from(letters).map(str.title))
+    (before,), (after,) = decisions._annotate(f"{word}."), decisions._annotate(word)
+    assert decisions._features_of_letters_before(word) == decisions._features_before(before)
+    assert decisions._features_of_letters_after(word) == decisions._features_after(after)
 
 
 def test_memory_of_words_is_bounded_and_forgetting_changes_nothing(
