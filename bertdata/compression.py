@@ -29,16 +29,20 @@ def is_compressed(path: Path) -> bool:
     return path.suffix.lower() in _MEMBER_TYPES
 
 
-def read_blocks(path: Path) -> Iterator[bytes]:
+def read_blocks(path: Path, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
     """The file's bytes, decompressed, as non-empty blocks of bounded size.
 
-    Raises InputError, after the last good block, when the file cannot be opened or read, is cut
-    short or damaged; the message names the compressed and the uncompressed byte reached.
+    `start`, `stop` (None: the end): the bytes of the file to read; of a compressed file they lie
+    between its streams or members. Raises InputError, after the last good block, when the file
+    cannot be opened or read, is cut short or damaged; the message names the compressed and the
+    uncompressed byte reached.
     """
     if is_compressed(path):
-        yield from _decompress(path, _MEMBER_TYPES[path.suffix.lower()])
+        member_type = _MEMBER_TYPES[path.suffix.lower()]
+        with _CompressedInput(path, start, stop) as source:
+            yield from _decompress(path, source, member_type)
     else:
-        yield from read_range(path, 0, None)
+        yield from read_range(path, start, stop)
 
 
 def read_range(path: Path, start: int, stop: int | None) -> Iterator[bytes]:
@@ -50,7 +54,7 @@ def read_range(path: Path, start: int, stop: int | None) -> Iterator[bytes]:
     try:
         with path.open("rb") as file:
             file.seek(start)
-            while block := file.read(_next_size(position, stop)):
+            while block := file.read(_next_size(position, stop, BLOCK_BYTES)):
                 position += len(block)
                 yield block
     except OSError as error:
@@ -129,20 +133,21 @@ _MEMBER_TYPES: dict[str, Callable[[], _Member]] = {
 }
 
 
-def _decompress(path: Path, member_type: Callable[[], _Member]) -> Iterator[bytes]:
+def _decompress(
+    path: Path, source: _CompressedInput, member_type: Callable[[], _Member]
+) -> Iterator[bytes]:
     uncompressed = 0
-    with _CompressedInput(path) as source:
-        try:
-            for block in _decompress_members(source, member_type):
-                uncompressed += len(block)
-                yield block
-        except _DECOMPRESSION_ERRORS as error:
-            reason = str(error).splitlines()[0]
-            message = (
-                f"{path} is damaged or cut short near compressed byte {source.position:,}, "
-                f"after {uncompressed:,} uncompressed bytes ({reason})"
-            )
-            raise InputError(message) from error
+    try:
+        for block in _decompress_members(source, member_type):
+            uncompressed += len(block)
+            yield block
+    except _DECOMPRESSION_ERRORS as error:
+        reason = str(error).splitlines()[0]
+        message = (
+            f"{path} is damaged or cut short near compressed byte {source.position:,}, "
+            f"after {uncompressed:,} uncompressed bytes ({reason})"
+        )
+        raise InputError(message) from error
 
 
 def _decompress_members(
@@ -167,14 +172,16 @@ def _decompress_member(source: _CompressedInput, member: _Member) -> Iterator[by
 class _CompressedInput:
     """The compressed bytes of a file, in blocks, with what a member left over given back."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, start: int, stop: int | None) -> None:
         self._path = path
+        self._stop = stop
         self._pending = b""
-        self.position = 0
+        self.position = start
 
     def __enter__(self) -> _CompressedInput:
         try:
             self._file: BinaryIO = self._path.open("rb")
+            self._file.seek(self.position)
         except OSError as error:
             raise unreadable(self._path, error) from error
         return self
@@ -201,7 +208,7 @@ class _CompressedInput:
 
     def _read(self) -> bytes:
         try:
-            return self._file.read(_COMPRESSED_BLOCK_BYTES)
+            return self._file.read(_next_size(self.position, self._stop, _COMPRESSED_BLOCK_BYTES))
         except OSError as error:
             raise unreadable(self._path, error, self.position) from error
 
@@ -209,5 +216,5 @@ class _CompressedInput:
 _DECOMPRESSION_ERRORS = (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 
 
-def _next_size(position: int, stop: int | None) -> int:
-    return BLOCK_BYTES if stop is None else min(BLOCK_BYTES, stop - position)
+def _next_size(position: int, stop: int | None, most: int) -> int:
+    return most if stop is None else min(most, stop - position)

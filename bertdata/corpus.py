@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,11 @@ from bertdata.demo import demo_files
 from bertdata.documents import printable_name
 from bertdata.errors import ConfigError, InputError
 
-FORMATS = ("text", "lines", "jsonl", "parquet", "arrow", "demo")
-PLANNED_FORMATS = ("wikipedia-xml", "wet", "warc")
+FORMATS = ("text", "lines", "jsonl", "parquet", "arrow", "wikipedia-xml", "demo")
+PLANNED_FORMATS = ("wet", "warc")
+
+# Lies beside a multistream dump; where streams begin is read from the dump itself.
+_DUMP_INDEX = re.compile(r"-multistream-index\d*\.txt")
 
 _FINGERPRINT_BLOCKS = 16
 _FINGERPRINT_BLOCK_BYTES = 1 << 16
@@ -164,14 +168,16 @@ def _literal_folder(pattern: Path, base: Path) -> str:
 def _match(corpus: CorpusConfig, pattern: Path, base: Path) -> Iterator[str]:
     anchored = Path(glob.escape(str(base.absolute()))) / pattern
     matches = glob.glob(str(anchored), recursive=True)  # noqa: PTH207 (Path.glob lacks absolutes)
-    files = [os.path.normpath(path) for path in matches if _is_wanted(path)]
+    files = [os.path.normpath(path) for path in matches if _is_wanted(path, corpus)]
     if not files:
         raise InputError(f"no file matches {pattern} (corpus {corpus.name!r})")
     yield from files
 
 
-def _is_wanted(path: str) -> bool:
+def _is_wanted(path: str, corpus: CorpusConfig) -> bool:
     """True of files, and of what cannot be looked at, such as broken links: that gets reported."""
+    if corpus.format == "wikipedia-xml" and _DUMP_INDEX.search(Path(path).name):
+        return False
     return os.path.isfile(path) or not os.path.exists(path)  # noqa: PTH110, PTH113 (never raise)
 
 

@@ -12,7 +12,20 @@ from typing import Literal, get_args
 from bertdata.randomness import stable_hash
 
 Reason = Literal[
-    "unreadable_file", "invalid_utf8", "invalid_json", "missing_field", "empty", "duplicate"
+    "unreadable_file",
+    "invalid_utf8",
+    "invalid_encoding",
+    "invalid_json",
+    "invalid_xml",
+    "invalid_http",
+    "http_error",
+    "missing_field",
+    "other_namespace",
+    "redirect",
+    "not_text",
+    "too_long",
+    "empty",
+    "duplicate",
 ]
 REASONS: tuple[str, ...] = get_args(Reason)
 

@@ -17,13 +17,18 @@ from bertdata.demo import ARTICLES_NAME, read_articles
 from bertdata.errors import InputError
 from bertdata.formats.jsonl import find_line
 from bertdata.formats.lines import find_document
+from bertdata.formats.mediawiki_pages import find_page, find_stream
 from bertdata.formats.tables import Block, arrow_blocks, parquet_blocks
 
 SizedPart = tuple[FilePart, int]
 
-_FIND_RECORD: dict[str, Callable[[Path, int], int | None]] = {
-    "jsonl": find_line,
-    "lines": find_document,
+_FindRecord = Callable[[Path, int], int | None]
+
+_FIND_RECORD: dict[tuple[str, str], _FindRecord] = {
+    ("jsonl", ""): find_line,
+    ("lines", ""): find_document,
+    ("wikipedia-xml", ""): find_page,
+    ("wikipedia-xml", ".bz2"): find_stream,
 }
 _READ_BLOCKS: dict[str, Callable[[Path, CorpusConfig], list[Block]]] = {
     "parquet": parquet_blocks,
@@ -36,7 +41,8 @@ def plan_units(
 ) -> tuple[InputUnit, ...]:
     """Cut and group the files of a corpus, in order, into units of about `unit_bytes`.
 
-    Text files, compressed files and single blocks of tables stay whole, however large. Raises
+    Text files, compressed files that are not cut into streams between records, and single blocks
+    of tables stay whole, however large. Raises
     InputError when a file cannot be looked into, unless on_bad_file = "skip": its reader says so.
     """
     check_range("unit_bytes", unit_bytes, 1, float("inf"))
@@ -58,10 +64,11 @@ def _split_readable(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> l
     if corpus.format in _READ_BLOCKS:
         blocks = _READ_BLOCKS[corpus.format](path, corpus)
         return list(_split_blocks(file, blocks, unit_bytes))
-    if file.bytes <= unit_bytes or is_compressed(path):
+    if file.bytes <= unit_bytes:
         return [_whole(file)]
-    if corpus.format in _FIND_RECORD:
-        return _split_bytes(file, _FIND_RECORD[corpus.format], unit_bytes)
+    compression = path.suffix.lower() if is_compressed(path) else ""
+    if find_record := _FIND_RECORD.get((corpus.format, compression)):
+        return _split_bytes(file, find_record, unit_bytes)
     if file.name == ARTICLES_NAME and corpus.format == "demo":
         return _split_articles(file, unit_bytes)
     return [_whole(file)]
@@ -71,9 +78,7 @@ def _whole(file: InputFile) -> SizedPart:
     return FilePart(path=file.path, name=file.name), file.bytes
 
 
-def _split_bytes(
-    file: InputFile, find_record: Callable[[Path, int], int | None], unit_bytes: int
-) -> list[SizedPart]:
+def _split_bytes(file: InputFile, find_record: _FindRecord, unit_bytes: int) -> list[SizedPart]:
     """Ranges of about equal size, each cut moved on to where the next record begins."""
     cuts = [0]
     for target in _even_cuts(file.bytes, unit_bytes):

@@ -12,6 +12,7 @@ from bertdata.formats.jsonl import read_jsonl
 from bertdata.formats.lines import read_lines
 from bertdata.formats.tables import read_arrow, read_parquet
 from bertdata.formats.text import read_text
+from bertdata.formats.wikipedia import read_wikipedia
 
 __all__ = ["read_unit"]
 
@@ -21,6 +22,7 @@ _READERS: dict[str, Callable[[FilePart, CorpusConfig], Iterator[Document | Rejec
     "jsonl": read_jsonl,
     "parquet": read_parquet,
     "arrow": read_arrow,
+    "wikipedia-xml": read_wikipedia,
     "demo": read_demo,
 }
 

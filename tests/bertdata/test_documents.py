@@ -58,8 +58,16 @@ def test_reasons_are_a_fixed_set_of_words() -> None:
     assert set(REASONS) == {
         "unreadable_file",
         "invalid_utf8",
+        "invalid_encoding",
         "invalid_json",
+        "invalid_xml",
+        "invalid_http",
+        "http_error",
         "missing_field",
+        "other_namespace",
+        "redirect",
+        "not_text",
+        "too_long",
         "empty",
         "duplicate",
     }
