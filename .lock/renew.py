@@ -17,7 +17,9 @@ def main() -> None:
     """Renew both files."""
     project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    run = installed_closure([*project["dependencies"], *extras["pipeline"], *extras["train"]])
+    run = installed_closure(
+        [*project["dependencies"], *extras["pipeline"], *extras["web"], *extras["train"]]
+    )
     test = installed_closure([*extras["test"], *extras["check"]])
     # The package itself is installed with what is there, so its build backend is pinned too.
     run["setuptools"] = importlib.metadata.version("setuptools")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bertdata.compression import unreadable
 from bertdata.config import check_choice
@@ -16,11 +19,24 @@ from bertdata.demo import demo_files
 from bertdata.documents import printable_name
 from bertdata.errors import ConfigError, InputError
 
-FORMATS = ("text", "lines", "jsonl", "parquet", "arrow", "wikipedia-xml", "demo")
-PLANNED_FORMATS = ("wet", "warc")
+FORMATS = (
+    "text",
+    "lines",
+    "jsonl",
+    "parquet",
+    "arrow",
+    "wikipedia-xml",
+    "wet",
+    "warc",
+    "demo",
+)
+ENCODED_FORMATS = ("text", "lines", "jsonl")
 
 # Lies beside a multistream dump; where streams begin is read from the dump itself.
 _DUMP_INDEX = re.compile(r"-multistream-index\d*\.txt")
+
+# Escapes of encodings that only look like ASCII stand in it too.
+_ASCII_PROBE = bytes(byte for byte in range(128) if byte != 0x1B) + rb"\u0041\n\x41+AGE-~{"
 
 _FINGERPRINT_BLOCKS = 16
 _FINGERPRINT_BLOCK_BYTES = 1 << 16
@@ -33,7 +49,8 @@ class CorpusConfig:
     `paths`: globs (`**` too), relative to the configuration file's folder; none for `demo`.
     `text_field`, `id_field`: keys or columns of jsonl, parquet and arrow.
     `on_bad_file`: an unreadable or damaged file ends the run ("stop") or is a rejection ("skip").
-    `encoding_errors`: what is not UTF-8 rejects its document ("strict") or becomes U+FFFD.
+    `encoding`: of text, lines and jsonl, by Python's name; a byte order mark overrules it.
+    `encoding_errors`: bytes that it cannot be reject their document ("strict") or become U+FFFD.
     """
 
     name: str
@@ -42,12 +59,14 @@ class CorpusConfig:
     text_field: str = "text"
     id_field: str = "id"
     on_bad_file: str = "stop"
+    encoding: str = "utf-8"
     encoding_errors: str = "strict"
 
     def __post_init__(self) -> None:
         if not self.name:
             raise ConfigError("a corpus needs a name that is not empty")
-        self._check_format()
+        check_choice("format", self.format, FORMATS)
+        self._check_encoding()
         check_choice("on_bad_file", self.on_bad_file, ("stop", "skip"))
         check_choice("encoding_errors", self.encoding_errors, ("strict", "replace"))
         if self.format == "demo" and self.paths:
@@ -58,11 +77,11 @@ class CorpusConfig:
             if "://" in pattern:
                 raise ConfigError(f"corpus {self.name!r}: {pattern} is not a path on this machine")
 
-    def _check_format(self) -> None:
-        if self.format in PLANNED_FORMATS:
-            known = ", ".join(FORMATS)
-            raise ConfigError(f"format {self.format!r} is not read yet; there are {known}")
-        check_choice("format", self.format, FORMATS)
+    def _check_encoding(self) -> None:
+        known = encoding_name(self.encoding)
+        if known != "utf-8" and self.format not in ENCODED_FORMATS:
+            formats = ", ".join(ENCODED_FORMATS)
+            raise ConfigError(f"encoding {self.encoding!r} is for the formats {formats}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,6 +125,22 @@ class InputUnit:
     bytes: int
 
 
+def encoding_name(encoding: str) -> str:
+    """Python's own name of an encoding, such as "iso8859-1" for "latin-1".
+
+    Raises ConfigError for what is no encoding of text, or one in which ASCII is something else.
+    """
+    try:
+        name = codecs.lookup(encoding).name
+        is_wide = name.startswith(("utf-16", "utf-32"))
+        keeps_ascii = is_wide or _ASCII_PROBE.decode(name) == _ASCII_PROBE.decode("ascii")
+    except (LookupError, UnicodeError, ValueError, AttributeError, TypeError) as error:
+        raise ConfigError(f"encoding {encoding!r} is none that Python knows for text") from error
+    if not keeps_ascii:
+        raise ConfigError(f"encoding {encoding!r} does not hold ASCII as it is; convert the files")
+    return "utf-8" if name == "utf-8-sig" else name
+
+
 def check_corpora(corpora: Iterable[CorpusConfig]) -> None:
     """Raise ConfigError when there is no corpus, or two have one name."""
     seen: set[str] = set()
@@ -127,6 +162,7 @@ def list_inputs(corpus: CorpusConfig, base: Path) -> tuple[InputFile, ...]:
     if corpus.format == "demo":
         return tuple(_describe(corpus, path, path.name) for path in demo_files())
     patterns = [Path(pattern).expanduser() for pattern in corpus.paths]
+    patterns = [path for pattern in patterns for path in _open_saved(corpus, pattern, base)]
     root = os.path.commonpath([_literal_folder(pattern, base) for pattern in patterns])
     paths = {path for pattern in patterns for path in _match(corpus, pattern, base)}
     named = sorted((Path(path).relative_to(root).as_posix(), path) for path in paths)
@@ -163,6 +199,42 @@ def _literal_folder(pattern: Path, base: Path) -> str:
             break
         folder /= part
     return os.path.normpath(folder)
+
+
+def _open_saved(corpus: CorpusConfig, pattern: Path, base: Path) -> Iterator[Path]:
+    """The pattern; of a folder that Hugging Face `datasets` saved, patterns of its Arrow files.
+
+    `state.json` names the files of a dataset, and `dataset_dict.json` the splits of several; other
+    Arrow files there are what `datasets` remembers of its own work.
+    """
+    folder = base.absolute() / pattern
+    if corpus.format != "arrow" or not folder.is_dir():
+        yield pattern
+        return
+    escaped = Path(glob.escape(str(pattern)))
+    if splits := _read_saved(folder / "dataset_dict.json", "splits"):
+        for split in splits:
+            yield from _open_saved(corpus, pattern / str(split), base)
+    elif files := _read_saved(folder / "state.json", "_data_files"):
+        yield from (escaped / glob.escape(Path(file["filename"]).name) for file in files)
+    else:
+        raise InputError(
+            f"{pattern} is a folder but no dataset that Hugging Face datasets saved "
+            f"(corpus {corpus.name!r}); give a pattern such as {pattern}/*.arrow"
+        )
+
+
+def _read_saved(path: Path, key: str) -> list[Any]:
+    """A list in one of the JSON files of a saved dataset; empty without that file."""
+    if not path.is_file():
+        return []
+    try:
+        found = json.loads(path.read_bytes())[key]
+        if not isinstance(found, list):
+            raise TypeError(f"{key} is no list")
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputError(f"{path} is no description of a saved dataset ({error})") from error
+    return found
 
 
 def _match(corpus: CorpusConfig, pattern: Path, base: Path) -> Iterator[str]:

@@ -12,13 +12,15 @@ from pathlib import Path
 
 from bertdata.compression import is_compressed
 from bertdata.config import check_range
-from bertdata.corpus import CorpusConfig, FilePart, InputFile, InputUnit, skippable
+from bertdata.corpus import ENCODED_FORMATS, CorpusConfig, FilePart, InputFile, InputUnit, skippable
 from bertdata.demo import ARTICLES_NAME, read_articles
 from bertdata.errors import InputError
+from bertdata.formats.decoding import is_wide
 from bertdata.formats.jsonl import find_line
 from bertdata.formats.lines import find_document
 from bertdata.formats.mediawiki_pages import find_page, find_stream
 from bertdata.formats.tables import Block, arrow_blocks, parquet_blocks
+from bertdata.formats.web import find_member
 
 SizedPart = tuple[FilePart, int]
 
@@ -29,6 +31,8 @@ _FIND_RECORD: dict[tuple[str, str], _FindRecord] = {
     ("lines", ""): find_document,
     ("wikipedia-xml", ""): find_page,
     ("wikipedia-xml", ".bz2"): find_stream,
+    ("wet", ".gz"): find_member,
+    ("warc", ".gz"): find_member,
 }
 _READ_BLOCKS: dict[str, Callable[[Path, CorpusConfig], list[Block]]] = {
     "parquet": parquet_blocks,
@@ -67,7 +71,8 @@ def _split_readable(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> l
     if file.bytes <= unit_bytes:
         return [_whole(file)]
     compression = path.suffix.lower() if is_compressed(path) else ""
-    if find_record := _FIND_RECORD.get((corpus.format, compression)):
+    find_record = _FIND_RECORD.get((corpus.format, compression))
+    if find_record and not (corpus.format in ENCODED_FORMATS and is_wide(path, corpus)):
         return _split_bytes(file, find_record, unit_bytes)
     if file.name == ARTICLES_NAME and corpus.format == "demo":
         return _split_articles(file, unit_bytes)

@@ -12,6 +12,7 @@ from bertdata.formats.jsonl import read_jsonl
 from bertdata.formats.lines import read_lines
 from bertdata.formats.tables import read_arrow, read_parquet
 from bertdata.formats.text import read_text
+from bertdata.formats.web import read_warc, read_wet
 from bertdata.formats.wikipedia import read_wikipedia
 
 __all__ = ["read_unit"]
@@ -23,6 +24,8 @@ _READERS: dict[str, Callable[[FilePart, CorpusConfig], Iterator[Document | Rejec
     "parquet": read_parquet,
     "arrow": read_arrow,
     "wikipedia-xml": read_wikipedia,
+    "wet": read_wet,
+    "warc": read_warc,
     "demo": read_demo,
 }
 

@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from bertdata.compression import read_blocks, read_range
-from bertdata.corpus import FilePart
+from bertdata.compression import read_blocks
+from bertdata.corpus import CorpusConfig, FilePart
+from bertdata.formats.decoding import find_encoding, to_utf8
 
 
-def read_part_lines(part: FilePart) -> Iterator[tuple[int, bytes]]:
-    """(offset, line) of the part's range of its file; a line has no `\\n` at its end.
+def read_part_lines(
+    part: FilePart, corpus: CorpusConfig
+) -> tuple[str, Iterator[tuple[int, bytes]]]:
+    """The encoding of the part's lines, and (offset, line) of each; a line has no `\\n` at its end.
 
-    Offsets and ranges count uncompressed bytes from the file's start. Raises InputError.
+    Offsets and ranges count uncompressed bytes from the file's start, as UTF-8 where the file is
+    in UTF-16 or UTF-32. Raises InputError.
     """
     path = Path(part.path)
-    whole = part.start == 0 and part.stop is None
-    blocks = read_blocks(path) if whole else read_range(path, part.start, part.stop)
-    return iter_lines(blocks, part.start)
+    beginning = next(iter(read_blocks(path)), b"")
+    encoding = find_encoding(beginning, corpus)
+    blocks = read_blocks(path, part.start, part.stop)
+    if encoding.startswith(("utf-16", "utf-32")):
+        encoding, blocks = "utf-8", to_utf8(blocks, encoding, corpus, part.path)
+    return encoding, iter_lines(blocks, part.start)
 
 
 def iter_lines(blocks: Iterable[bytes], offset: int) -> Iterator[tuple[int, bytes]]:

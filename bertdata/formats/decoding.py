@@ -1,27 +1,94 @@
-"""Bytes to text, under the corpus's rule for what is not UTF-8."""
+"""Bytes to text: byte order marks, the corpus's encoding, its rule for what cannot be decoded.
+
+UTF-16 and UTF-32 are read where a byte order mark or the configuration says so. Their lines cannot
+be told from bytes, so such files are decoded from their start and handed on as UTF-8.
+"""
 
 from __future__ import annotations
 
-from bertdata.corpus import CorpusConfig
+import codecs
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from bertdata.compression import read_blocks
+from bertdata.corpus import CorpusConfig, encoding_name
 from bertdata.documents import Rejection, find_surrogate, replace_surrogates
+from bertdata.errors import InputError
 
 BOM = b"\xef\xbb\xbf"
+# UTF-32's first: the little-endian one begins with UTF-16's.
+_WIDE_BOMS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 
-def decode(data: bytes, corpus: CorpusConfig, document: str, offset: int = 0) -> str | Rejection:
-    """The text of UTF-8 bytes that start at byte `offset` of their file; a BOM at 0 is dropped.
+def decode(
+    data: bytes, corpus: CorpusConfig, document: str, offset: int = 0, encoding: str = "utf-8"
+) -> str | Rejection:
+    """The text of bytes that start at byte `offset` of their file; a UTF-8 BOM at 0 is dropped.
 
-    What is not UTF-8 rejects the document, naming the byte, or becomes U+FFFD.
+    What cannot be decoded rejects the document, naming the byte, or becomes U+FFFD.
     """
     if offset == 0 and data.startswith(BOM):
-        data, offset = data[len(BOM) :], len(BOM)
+        data, offset, encoding = data[len(BOM) :], len(BOM), "utf-8"
     try:
-        return data.decode("utf-8")
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
         if corpus.encoding_errors == "replace":
-            return data.decode("utf-8", "replace")
-        detail = f"byte {offset + error.start:,} is not UTF-8 ({error.reason})"
-        return invalid_utf8(corpus, document, detail)
+            return data.decode(encoding, "replace")
+        name = "UTF-8" if encoding == "utf-8" else encoding
+        detail = f"byte {offset + error.start:,} is not {name} ({error.reason})"
+        return _invalid(corpus, document, detail, encoding)
+    if "\0" in text and _looks_wide(text):
+        detail = 'every other byte is 0: if it is UTF-16, say so with encoding = "utf-16-le"'
+        return Rejection(
+            source=corpus.name, document=document, reason="invalid_encoding", detail=detail
+        )
+    return text
+
+
+def decode_file(data: bytes, corpus: CorpusConfig, document: str) -> str | Rejection:
+    """The text of a whole file, whose byte order mark says more than the configuration."""
+    encoding = find_encoding(data, corpus)
+    text = decode(data, corpus, document, encoding=encoding)
+    if isinstance(text, Rejection) or not encoding.startswith("utf-"):
+        return text
+    return text.removeprefix("\ufeff") if encoding != "utf-8" else text
+
+
+def find_encoding(beginning: bytes, corpus: CorpusConfig) -> str:
+    """How a file that begins so is encoded: "utf-8", or Python's name of another encoding."""
+    for mark, encoding in _WIDE_BOMS.items():
+        if beginning.startswith(mark):
+            return encoding
+    if beginning.startswith(BOM):
+        return "utf-8"
+    encoding = encoding_name(corpus.encoding)
+    return f"{encoding}-le" if encoding in _WIDE_BOMS.values() else encoding
+
+
+def is_wide(path: Path, corpus: CorpusConfig) -> bool:
+    """Whether a file is in UTF-16 or UTF-32. Raises InputError when it cannot be read."""
+    beginning = next(iter(read_blocks(path)), b"")
+    return find_encoding(beginning, corpus).startswith(("utf-16", "utf-32"))
+
+
+def to_utf8(
+    blocks: Iterable[bytes], encoding: str, corpus: CorpusConfig, name: str
+) -> Iterator[bytes]:
+    """Blocks of a whole file in UTF-16 or UTF-32, as blocks of UTF-8 without a byte order mark.
+
+    Raises InputError where they are not, unless encoding_errors = "replace".
+    """
+    decoder = codecs.getincrementaldecoder(encoding)(corpus.encoding_errors)
+    read = 0
+    for block in blocks:
+        yield _decode_block(decoder, block, name, read)
+        read += len(block)
+    yield _decode_block(decoder, b"", name, read, final=True)
 
 
 def without_surrogates(text: str, corpus: CorpusConfig, document: str) -> str | Rejection:
@@ -31,9 +98,31 @@ def without_surrogates(text: str, corpus: CorpusConfig, document: str) -> str | 
         return text
     if corpus.encoding_errors == "replace":
         return replace_surrogates(text)
-    return invalid_utf8(corpus, document, f"character {index:,} is half a surrogate pair")
+    return _invalid(corpus, document, f"character {index:,} is half a surrogate pair", "utf-8")
 
 
-def invalid_utf8(corpus: CorpusConfig, document: str, detail: str) -> Rejection:
-    """The rejection of a document that is not UTF-8."""
-    return Rejection(source=corpus.name, document=document, reason="invalid_utf8", detail=detail)
+def _looks_wide(text: str) -> bool:
+    """Whether every other character of the beginning is 0, as in UTF-16 that nothing marks."""
+    even, odd = text[:64:2], text[1:64:2]
+    zeros = sorted((even.count("\0") / len(even), odd.count("\0") / max(1, len(odd))))
+    return len(text) >= 4 and zeros[0] < 0.2 and zeros[1] > 0.8
+
+
+def _decode_block(
+    decoder: codecs.IncrementalDecoder, block: bytes, name: str, read: int, final: bool = False
+) -> bytes:
+    try:
+        text = decoder.decode(block, final)
+    except UnicodeDecodeError as error:
+        message = f"{name}: {error.encoding} cannot be read near byte {read:,} ({error.reason})"
+        raise InputError(message) from error
+    return text.encode("utf-8")
+
+
+def _invalid(corpus: CorpusConfig, document: str, detail: str, encoding: str) -> Rejection:
+    return Rejection(
+        source=corpus.name,
+        document=document,
+        reason="invalid_utf8" if encoding == "utf-8" else "invalid_encoding",
+        detail=detail,
+    )

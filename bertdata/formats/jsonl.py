@@ -20,9 +20,12 @@ from bertdata.formats.decoding import decode, without_surrogates
 
 def read_jsonl(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
     """The documents of a range that starts and ends between lines. Raises InputError."""
-    for offset, line in read_part_lines(part):
+    encoding, lines = read_part_lines(part, corpus)
+    for offset, line in lines:
         if line.strip():
-            yield _read_line(line, offset, part.name, corpus)
+            fallback = f"{part.name}@{offset}"
+            text = decode(line, corpus, fallback, offset, encoding)
+            yield text if isinstance(text, Rejection) else _read_line(text, fallback, corpus)
 
 
 def find_line(path: Path, position: int) -> int | None:
@@ -40,15 +43,12 @@ def record_id(value: Any, fallback: str) -> str:
     return printable_name(value) if isinstance(value, str) and value else fallback
 
 
-def _read_line(line: bytes, offset: int, name: str, corpus: CorpusConfig) -> Document | Rejection:
-    fallback = f"{name}@{offset}"
-    decoded = decode(line, corpus, fallback, offset)
-    if isinstance(decoded, Rejection):
-        return decoded
+def _read_line(line: str, fallback: str, corpus: CorpusConfig) -> Document | Rejection:
     try:
-        record = json.loads(decoded)
+        record = json.loads(line)
     except (ValueError, RecursionError) as error:
-        detail = f"{name}, line at byte {offset:,}: {error}"
+        name, _, offset = fallback.rpartition("@")
+        detail = f"{name}, line at byte {int(offset):,}: {error}"
         return _reject(corpus, fallback, "invalid_json", detail)
     return _read_record(record, fallback, corpus)
 

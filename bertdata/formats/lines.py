@@ -49,8 +49,9 @@ def _read_blocks_of_lines(
 ) -> Iterator[tuple[str, list[str | Rejection]]]:
     """(document name, its sentences) of each block of lines that are not blank."""
     name, sentences = "", list[str | Rejection]()
-    for offset, line in read_part_lines(part):
-        text = decode(line, corpus, name or f"{part.name}@{offset}", offset)
+    encoding, lines = read_part_lines(part, corpus)
+    for offset, line in lines:
+        text = decode(line, corpus, name or f"{part.name}@{offset}", offset, encoding)
         sentence = " ".join(text.split()) if isinstance(text, str) else text
         if sentence:
             name = name or f"{part.name}@{offset}"

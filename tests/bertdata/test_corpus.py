@@ -33,7 +33,24 @@ def names(config: CorpusConfig, base: Path) -> list[str]:
     [
         ({"name": "", "format": "text", "paths": ["a"]}, "name that is not empty"),
         ({"name": "x", "format": "pdf", "paths": ["a"]}, "must be one of text, lines, jsonl"),
-        ({"name": "x", "format": "warc", "paths": ["a"]}, "'warc' is not read yet; there are text"),
+        (
+            {"name": "x", "format": "warc", "paths": ["a"], "encoding": "latin-1"},
+            "encoding 'latin-1' is for the formats text, lines, jsonl",
+        ),
+        *[
+            ({"name": "x", "format": "text", "paths": ["a"], "encoding": name}, message)
+            for name, message in [
+                ("latin1337", "'latin1337' is none that Python knows for text"),
+                ("rot13", "'rot13' is none that Python knows for text"),
+                ("base64", "'base64' is none that Python knows for text"),
+                ("", "'' is none that Python knows for text"),
+                ("utf-7", "is none that Python knows for text"),
+                ("cp037", "does not hold ASCII as it is"),
+                ("hz", "does not hold ASCII as it is|none that Python knows"),
+                ("raw_unicode_escape", "does not hold ASCII as it is"),
+                ("punycode", "does not hold ASCII as it is|none that Python knows"),
+            ]
+        ],
         ({"name": "x", "format": "text"}, "'x' needs paths"),
         ({"name": "x", "format": "demo", "paths": ["a"]}, "takes no paths"),
         ({"name": "x", "format": "text", "paths": ["s3://b/a"]}, "not a path on this machine"),

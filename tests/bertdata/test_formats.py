@@ -329,6 +329,30 @@ def test_what_datasets_saves(tmp_path: Path) -> None:
         ]
 
 
+def test_a_saved_dataset_is_its_folder(tmp_path: Path) -> None:
+    columns = {"text": ["a", "b", "c"], "id": ["x", "y", "z"]}
+    dataset = datasets.Dataset.from_dict(columns)
+    dataset.save_to_disk(str(tmp_path / "one [1]"), num_shards=2)
+    (tmp_path / "one [1]" / "cache-17.arrow").write_bytes(b"what datasets remembers")
+    both = datasets.DatasetDict({"train": dataset, "test": dataset.select([2, 0])})
+    both.save_to_disk(str(tmp_path / "both"))
+    assert texts(read(tmp_path, "arrow", "one [1]")) == ["a", "b", "c"]
+    assert texts(read(tmp_path, "arrow", "both")) == ["c", "a", "a", "b", "c"]
+    (tmp_path / "one [1]" / "data-00001-of-00002.arrow").unlink()
+    with pytest.raises(InputError, match=r"no file matches .*data-00001-of-00002\.arrow"):
+        read(tmp_path, "arrow", "one [1]")
+
+
+def test_a_folder_that_is_no_saved_dataset(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    with pytest.raises(InputError, match=r"d is a folder but no dataset .*d/\*\.arrow"):
+        read(tmp_path, "arrow", "d")
+    for name, content in [("state.json", "{"), ("dataset_dict.json", '{"splits": {}}')]:
+        (tmp_path / "d" / name).write_text(content)
+        with pytest.raises(InputError, match=f"{name} is no description of a saved dataset"):
+            read(tmp_path, "arrow", "d")
+
+
 # files that change, and the demo corpus
 
 

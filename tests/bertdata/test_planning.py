@@ -28,7 +28,7 @@ LINES = st.sampled_from(
         b"\xe3\x80\x80",
         b"A sentence.",
         b"  Another \xe2\x80\xa8 one.\r",
-        b"\xff\xfe",
+        b"\xff\xfd",
         b'{"text": "x", "id": 5}',
         b'{"text": "caf\xc3\xa9"}',
         b'{"text": 3}',
