@@ -1,4 +1,4 @@
-"""Text to sentences: paragraphs at blank lines, then NLTK's Punkt in each.
+"""Text to sentences: paragraphs at blank lines, then NLTK's Punkt, or a rule, in each.
 
 White space: two line ends with nothing but white space between them end a paragraph, and with it
 a sentence. Inside a paragraph every run of white space becomes one space, so that wrapped lines
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -38,6 +39,11 @@ LANGUAGES = (
     "turkish",
 )
 
+# Scripts without full stops or spaces; `bertdata.sentence_rules` says how.
+RULE_LANGUAGES = ("chinese", "japanese", "thai")
+# A Punkt model trained on the corpus itself.
+TRAIN = "train"
+
 # Possessive: the two halves of CR LF are never two line ends.
 _LINE_END = "(?:\\r\\n?+|[\\n\\x85\\u2028\\u2029])"
 _BLANK_LINES = re.compile(rf"{_LINE_END}(?:[^\S\r\n\x85\u2028\u2029]*+{_LINE_END})++")
@@ -45,14 +51,21 @@ _BLANK_LINES = re.compile(rf"{_LINE_END}(?:[^\S\r\n\x85\u2028\u2029]*+{_LINE_END
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SentencesConfig:
-    """The `[sentences]` table. `language`: whose Punkt parameters to use, one of LANGUAGES."""
+    """The `[sentences]` table.
+
+    `language`: one of LANGUAGES, whose Punkt models are published; one of RULE_LANGUAGES; or
+    "train", which trains a Punkt model on the corpora.
+    """
 
     language: str = "english"
 
     def __post_init__(self) -> None:
-        if self.language not in LANGUAGES:
-            known = ", ".join(LANGUAGES)
-            raise ConfigError(f"no Punkt model for language {self.language!r}; there are {known}")
+        if self.language not in (*LANGUAGES, *RULE_LANGUAGES, TRAIN):
+            known = ", ".join((*LANGUAGES, *RULE_LANGUAGES))
+            raise ConfigError(
+                f"no Punkt model for language {self.language!r}; there are {known}; "
+                f'language = "{TRAIN}" makes one from the corpora'
+            )
 
 
 class SentenceSplitter:
@@ -75,14 +88,25 @@ class SentenceSplitter:
         return sentences
 
 
-def load_splitter(language: str) -> SentenceSplitter:
-    """The splitter for one of LANGUAGES; takes up to 0.1 s. Raises ConfigError for any other."""
+def load_splitter(language: str, model: Path | None = None) -> SentenceSplitter:
+    """The splitter for a language; takes up to 0.1 s. Raises ConfigError for an unknown one.
+
+    `model`: of "train", the file that `bertdata.punkt_training` wrote.
+    """
+    config = SentencesConfig(language=language)
+    if config.language in RULE_LANGUAGES:
+        from bertdata.sentence_rules import RULES, RuleSplitter
+
+        return SentenceSplitter(RuleSplitter(RULES[config.language]).split)
     # NLTK takes half a second to import: only who splits sentences waits for it.
     from bertdata.compiled_sentences import PunktSplitter
     from bertdata.punkt import PunktDecisions, load_parameters
+    from bertdata.punkt_training import read_parameters
 
-    config = SentencesConfig(language=language)
-    return SentenceSplitter(PunktSplitter(PunktDecisions(load_parameters(config.language))).split)
+    if config.language == TRAIN and model is None:
+        raise ConfigError(f'language = "{TRAIN}" needs its model')
+    parameters = read_parameters(model) if model else load_parameters(config.language)
+    return SentenceSplitter(PunktSplitter(PunktDecisions(parameters)).split)
 
 
 def split_paragraphs(text: str) -> Iterator[str]:

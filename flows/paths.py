@@ -17,6 +17,10 @@ class RunPaths:
         return self.output / "sentences"
 
     @property
+    def punkt(self) -> Path:
+        return self.output / "punkt"
+
+    @property
     def vocab(self) -> Path:
         return self.output / "vocab"
 

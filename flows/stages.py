@@ -11,13 +11,14 @@ from typing import Any
 from bertdata.config import to_table
 from bertdata.errors import BertdataError, ConfigError, DataError
 from bertdata.manifest import is_complete, make_manifest, read_manifest, write_manifest
+from bertdata.sentences import TRAIN
 from bertdata.shards import describe_file
 from flows.children import crash, run_child
 from flows.job_host import run_job
 from flows.paths import RunPaths
 from flows.run_config import RunConfig
 from pipelines.options import RunnerConfig, beam_arguments
-from pipelines.plans import Corpora, plan_examples, plan_sentences, plan_vocabulary
+from pipelines.plans import Corpora, plan_examples, plan_punkt, plan_sentences, plan_vocabulary
 from pipelines.progress import StagePlan, error_named, is_done, write_plan
 from trainer.config import TrainConfig
 
@@ -43,9 +44,15 @@ class Run:
 
 
 def make_sentences(run: Run, say: Say) -> str:
-    """Split the corpora into sentences; returns the stage's content hash."""
-    corpora = Corpora(configs=run.config.corpus, base=str(run.base))
-    plan = plan_sentences(run.paths.sentences, corpora, run.config.sentences, run.config.seed)
+    """Split the corpora into sentences; returns the stage's content hash.
+
+    language = "train" makes the stage `punkt/` first.
+    """
+    config, paths = run.config, run.paths
+    corpora = Corpora(configs=config.corpus, base=str(run.base))
+    if config.sentences.language == TRAIN:
+        _make(plan_punkt(paths.punkt, corpora), "pipelines.jobs.punkt", config.runner, say)
+    plan = plan_sentences(paths.sentences, corpora, config.sentences, config.seed, paths.punkt)
     return _make(plan, "pipelines.jobs.sentences", run.config.runner, say)
 
 

@@ -64,6 +64,8 @@ def _verify_stage(folder: Path) -> Iterator[str]:
 
 def _verify_run(paths: RunPaths) -> Iterator[str]:
     yield from _missing_stages(paths)
+    punkt = _if_there(paths.punkt, _verify_punkt)
+    yield from punkt.findings
     sentences = _if_there(paths.sentences, verify_sentences)
     vocab = _if_there(paths.vocab, verify_vocabulary)
     examples = _if_there(
@@ -120,6 +122,10 @@ def _input(manifest: Manifest | None, keys: tuple[str, ...]) -> Any:
     for key in keys:
         table = table.get(key) if isinstance(table, Mapping) else None
     return table
+
+
+def _verify_punkt(folder: Path) -> Verified:
+    return verify_files(folder, "bertdata-punkt")
 
 
 def verify_model(folder: Path) -> Verified:

@@ -18,7 +18,7 @@ from bertdata.examples import ExamplesConfig
 from bertdata.manifest import Manifest, is_complete, read_manifest
 from bertdata.partitions import count_partitions, join_small_partitions, plan_shards
 from bertdata.planning import plan_units
-from bertdata.sentences import SentencesConfig
+from bertdata.sentences import TRAIN, SentencesConfig
 from bertdata.shards import sha256_of
 from bertdata.vocabulary import read_vocabulary
 from pipelines.progress import StagePlan
@@ -27,6 +27,8 @@ from vocab.config import VocabConfig
 SMALL_UNIT_BYTES = 1 << 20
 LARGE_UNIT_BYTES = 64 << 20
 NUM_UNITS = 64  # aimed at between the two: enough to keep many workers busy
+PUNKT_FILE = "punkt.json"
+SAMPLE_BYTES = 8 << 20  # of text to train Punkt on: NLTK's trainer takes two seconds a megabyte
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 COMPRESSION_RATIO = 4  # of text, roughly: only sizes of units and partitions depend on it
 
@@ -39,36 +41,60 @@ class Corpora:
     base: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Inputs:
+    """The files of all corpora, cut into units; `text_bytes`: about how much text they hold."""
+
+    config: list[dict[str, Any]]
+    files: dict[str, list[dict[str, Any]]]
+    units: tuple[dict[str, Any], ...]
+    text_bytes: int
+
+
+def plan_punkt(folder: Path, corpora: Corpora) -> StagePlan:
+    """Sample the paragraphs of all corpora, to train a Punkt model. Raises InputError."""
+    inputs = _list_units(corpora)
+    return StagePlan(
+        stage="punkt",
+        folder=str(folder),
+        config={"corpus": inputs.config},
+        inputs=inputs.files,
+        units=inputs.units,
+        spec={"rate": min(1.0, SAMPLE_BYTES / max(1, inputs.text_bytes))},
+        text_bytes=inputs.text_bytes,
+    )
+
+
 def plan_sentences(
-    folder: Path, corpora: Corpora, sentences: SentencesConfig, seed: int
+    folder: Path,
+    corpora: Corpora,
+    sentences: SentencesConfig,
+    seed: int,
+    punkt_folder: Path | None = None,
 ) -> StagePlan:
-    """Read the list of input files and cut it into units. Raises InputError as `list_inputs`."""
-    inputs = {corpus.name: list_inputs(corpus, Path(corpora.base)) for corpus in corpora.configs}
-    total = sum(text_bytes(file) for files in inputs.values() for file in files)
-    unit_bytes = min(LARGE_UNIT_BYTES, max(SMALL_UNIT_BYTES, total // NUM_UNITS))
-    units = [
-        unit
-        for corpus in corpora.configs
-        for unit in plan_units(corpus, inputs[corpus.name], unit_bytes)
-    ]
+    """Read the list of input files and cut it into units. Raises InputError as `list_inputs`.
+
+    `punkt_folder`: of language = "train", the finished stage that `plan_punkt` plans.
+    """
+    inputs = _list_units(corpora)
+    config = {"seed": seed, "corpus": inputs.config, "sentences": to_table(sentences)}
     spec = {
         "sentences": to_table(sentences),
         "seed": seed,
-        "num_partitions": count_partitions(total),
-        "num_units": len(units),
+        "num_partitions": count_partitions(inputs.text_bytes),
+        "num_units": len(inputs.units),
     }
+    if sentences.language == TRAIN and punkt_folder is not None:
+        config["punkt"] = {"content_sha256": _finished(punkt_folder, "punkt").content_sha256}
+        spec["punkt"] = str(punkt_folder / PUNKT_FILE)
     return StagePlan(
         stage="sentences",
         folder=str(folder),
-        config={
-            "seed": seed,
-            "corpus": [_content_config(corpus) for corpus in corpora.configs],
-            "sentences": to_table(sentences),
-        },
-        inputs={name: [_input_table(file) for file in files] for name, files in inputs.items()},
-        units=tuple(_unit_tables(units)),
+        config=config,
+        inputs=inputs.files,
+        units=inputs.units,
         spec=spec,
-        text_bytes=total,
+        text_bytes=inputs.text_bytes,
     )
 
 
@@ -138,6 +164,23 @@ def text_bytes(file: InputFile) -> int:
     """About how much text a file holds."""
     is_compressed = file.name.endswith(COMPRESSED_SUFFIXES)
     return file.bytes * (COMPRESSION_RATIO if is_compressed else 1)
+
+
+def _list_units(corpora: Corpora) -> _Inputs:
+    inputs = {corpus.name: list_inputs(corpus, Path(corpora.base)) for corpus in corpora.configs}
+    total = sum(text_bytes(file) for files in inputs.values() for file in files)
+    unit_bytes = min(LARGE_UNIT_BYTES, max(SMALL_UNIT_BYTES, total // NUM_UNITS))
+    units = [
+        unit
+        for corpus in corpora.configs
+        for unit in plan_units(corpus, inputs[corpus.name], unit_bytes)
+    ]
+    return _Inputs(
+        config=[_content_config(corpus) for corpus in corpora.configs],
+        files={name: [_input_table(file) for file in files] for name, files in inputs.items()},
+        units=tuple(_unit_tables(units)),
+        text_bytes=total,
+    )
 
 
 def _example_units(sentences: Manifest, examples: ExamplesConfig) -> list[dict[str, Any]]:

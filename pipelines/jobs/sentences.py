@@ -23,7 +23,8 @@ from pipelines.transforms import Unit, WorkOnUnit
 def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
     """Load the sentence splitter once; the function it returns does one unit of input."""
     config = read_table(SentencesConfig, spec["sentences"], "[sentences]")
-    splitter = load_splitter(config.language)
+    model = Path(spec["punkt"]) if "punkt" in spec else None
+    splitter = load_splitter(config.language, model)
 
     def split_unit(unit: Unit) -> UnitRecord:
         documents = read_unit(read_table(InputUnit, unit["input"], "unit"))

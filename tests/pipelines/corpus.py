@@ -8,7 +8,13 @@ from pathlib import Path
 from bertdata.corpus import CorpusConfig
 from bertdata.examples import ExamplesConfig
 from bertdata.sentences import SentencesConfig
-from pipelines.plans import Corpora, plan_examples, plan_sentences, plan_vocabulary
+from pipelines.plans import (
+    Corpora,
+    plan_examples,
+    plan_punkt,
+    plan_sentences,
+    plan_vocabulary,
+)
 from pipelines.progress import StagePlan
 from vocab.config import VocabConfig
 
@@ -41,10 +47,18 @@ class Stages:
         )
     )
 
-    def sentences(self) -> StagePlan:
+    @property
+    def corpora(self) -> Corpora:
         corpus = CorpusConfig(name="books", format="text", paths=("*.txt",))
-        corpora = Corpora(configs=(corpus,), base=str(self.corpus))
-        return plan_sentences(self.output / "sentences", corpora, SentencesConfig(), self.seed)
+        return Corpora(configs=(corpus,), base=str(self.corpus))
+
+    def punkt(self) -> StagePlan:
+        return plan_punkt(self.output / "punkt", self.corpora)
+
+    def sentences(self, language: str = "english") -> StagePlan:
+        config = SentencesConfig(language=language)
+        folder, punkt = self.output / "sentences", self.output / "punkt"
+        return plan_sentences(folder, self.corpora, config, self.seed, punkt)
 
     def vocabulary(self, config: VocabConfig | None = None) -> StagePlan:
         config = config or VocabConfig(size=60)

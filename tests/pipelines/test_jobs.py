@@ -15,10 +15,11 @@ import pytest
 
 from bertdata.errors import BertdataError, ConfigError, DataError, InputError
 from bertdata.manifest import Manifest, read_manifest
+from bertdata.punkt_training import read_parameters
 from bertdata.sentence_files import iterate_sentences
 from bertdata.sentences import load_splitter
 from bertdata.vocabulary import read_vocabulary
-from pipelines.jobs import command, examples, sentences, word_counts
+from pipelines.jobs import command, examples, punkt, sentences, word_counts
 from pipelines.options import RunnerConfig, beam_arguments
 from pipelines.progress import (
     StagePlan,
@@ -83,6 +84,31 @@ def test_sentences_are_punkts(finished: tuple[Stages, list[str]], books: Path) -
     ]
     assert sorted(found) == expected
     assert "Smith Mr. home" in " ".join(found)
+
+
+def test_a_punkt_model_of_the_corpus(books: Path, tmp_path: Path) -> None:
+    hashes = []
+    for workers in (1, 2):
+        stages = Stages(books, tmp_path / str(workers))
+        manifest = make(stages.punkt(), punkt, workers)
+        assert manifest.counts["paragraphs"] == 80
+        assert [path.name for path in sorted(stages.punkt().path.iterdir())] == [
+            "manifest.json",
+            "punkt.json",
+        ]
+        parameters = read_parameters(stages.punkt().path / "punkt.json")
+        assert parameters.ortho_context["river"]
+        sentence_manifest = make(stages.sentences("train"), sentences, workers)
+        assert sentence_manifest.config["punkt"]["content_sha256"] == manifest.content_sha256
+        hashes.append((manifest.content_sha256, sentence_manifest.content_sha256))
+    assert hashes[0] == hashes[1]
+
+
+def test_no_text_to_train_on(tmp_path: Path) -> None:
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "a.txt").write_text(" ")
+    with pytest.raises(InputError, match="no text to train a Punkt model on"):
+        make(Stages(tmp_path / "books", tmp_path / "out").punkt(), punkt)
 
 
 def test_the_folder_holds_what_the_manifest_says(finished: tuple[Stages, list[str]]) -> None:
