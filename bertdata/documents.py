@@ -6,7 +6,7 @@ Readers yield one or the other for every document they meet, so that read = writ
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from bertdata.randomness import stable_hash
@@ -24,8 +24,16 @@ Reason = Literal[
     "redirect",
     "not_text",
     "too_long",
+    "too_short",
+    "blocked",
+    "other_language",
+    "gopher_quality",
+    "gopher_repetition",
+    "c4",
+    "fineweb",
     "empty",
     "duplicate",
+    "near_duplicate",
 ]
 REASONS: tuple[str, ...] = get_args(Reason)
 
@@ -35,12 +43,14 @@ class Document:
     """One document: the corpus it is from, its id there, its text.
 
     `sentences`: set by formats that give sentences already; then nothing splits `text` again.
+    `place`: where it was read, for people, unless the id says that: "a.jsonl, line at byte 99".
     """
 
     source: str
     document: str
     text: str
     sentences: tuple[str, ...] | None = None
+    place: str = field(default="", compare=False)
 
     @property
     def document_id(self) -> int:

@@ -46,6 +46,25 @@ WORD_COUNTS = pa.schema(
 )
 
 
+def fingerprints_schema(num_bands: int, num_places: int) -> pa.Schema:
+    """What tells duplicates, a row a document, in the order of a file of sentences.
+
+    `number`: of the document in its unit. `hash_high`, `hash_low`: of its text. Where similar
+    texts are looked for, `band_00` … meet where they are similar, and `signature` compares them.
+    """
+    fields = [
+        pa.field("document_id", pa.uint64(), nullable=False),
+        pa.field("number", pa.uint32(), nullable=False),
+        pa.field("place", pa.string(), nullable=False),
+        pa.field("hash_high", pa.uint64(), nullable=False),
+        pa.field("hash_low", pa.uint64(), nullable=False),
+    ]
+    fields += [pa.field(f"band_{n:02d}", pa.uint64(), nullable=False) for n in range(num_bands)]
+    if num_bands:
+        fields.append(pa.field("signature", pa.list_(pa.uint32(), num_places), nullable=False))
+    return pa.schema(fields, metadata=_METADATA)
+
+
 def piece_dtype(vocabulary_size: int) -> type[np.unsignedinteger[Any]]:
     """uint16 where every id fits, uint32 for more than 65,536 pieces."""
     return np.uint32 if vocabulary_size > WIDE_VOCABULARY else np.uint16

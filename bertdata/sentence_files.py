@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bertdata.documents import Document, Rejection
 from bertdata.errors import DataError
+from bertdata.fingerprints import FingerprintWriter
 from bertdata.partitions import assign_partitions
 from bertdata.schema import REJECTED, SENTENCES, check_schema
 from bertdata.shards import Shard, open_arrow, write_arrow
@@ -70,25 +72,66 @@ def write_sentences(
     split_all: SplitAll,
     num_partitions: int,
     seed: int,
+    fingerprints: FingerprintWriter | None = None,
 ) -> tuple[list[Shard], dict[str, Any]]:
     """Split documents and write them to `path`; rejections, if any, to `rejected_path`.
 
     `documents`: of one format, that gives sentences or does not. `split_all`: texts to sentences.
+    `fingerprints`: takes what tells duplicates, row by row of the file, and writes its own file.
     Returns the files written and the counts.
     """
     counts = SentenceCounts(num_partitions=num_partitions)
     rejections: list[Rejection] = []
     kept = _keep_documents(documents, rejections, counts)
-    blocks = (_to_batch(block, split_all) for block in _gather_blocks(kept))
-    batches = (
+    blocks = (_to_batch(block, split_all, fingerprints) for block in _gather_blocks(kept))
+    empty = _EMPTY if fingerprints is None else fingerprints.extend(_EMPTY, [])
+    batches: Iterator[pa.RecordBatch] = (
         batch
         for blocks in _gather_rounds(blocks)
-        for batch in _partition(blocks, num_partitions, seed, counts)
+        for batch in _partition(blocks or [empty], num_partitions, seed, counts)
     )
+    if fingerprints is not None:
+        batches = fingerprints.split_off(batches)
     shards = [write_arrow(path, SENTENCES, batches)]
+    if fingerprints is not None:
+        shards.append(fingerprints.write())
     if rejections:
-        shards.append(write_arrow(rejected_path, REJECTED, _rejection_batches(rejections)))
+        shards.append(write_rejections(rejected_path, rejections))
     return shards, counts.to_table()
+
+
+def count_sentences(batch: pa.RecordBatch, partition: int, counts: SentenceCounts) -> None:
+    """Count the documents of a batch, which holds one partition."""
+    counts.documents_per_partition[partition] += batch.num_rows
+    _count_sources(batch, "written", counts)
+    texts = batch.column("sentences").flatten()
+    counts.sentences += len(texts)
+    counts.text_bytes += pc.sum(pc.binary_length(texts), min_count=0).as_py()
+
+
+def count_rejections(batch: pa.RecordBatch, counts: SentenceCounts) -> list[tuple[str, int]]:
+    """Count a batch of rejections; returns how many have each reason."""
+    _count_sources(batch, "rejected", counts)
+    reasons = list(_value_counts(batch.column("reason")))
+    for reason, count in reasons:
+        counts.rejected[reason] += count
+    return reasons
+
+
+def _count_sources(batch: pa.RecordBatch, outcome: str, counts: SentenceCounts) -> None:
+    for source, count in _value_counts(batch.column("source")):
+        counts.note(source, outcome)
+        counts.sources[source][outcome] += count - 1
+
+
+def _value_counts(column: pa.StringArray) -> Iterator[tuple[str, int]]:
+    counted = column.value_counts()
+    yield from zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist())
+
+
+def write_rejections(path: Path, rejections: Sequence[Rejection]) -> Shard:
+    """Write a file of rejections."""
+    return write_arrow(path, REJECTED, _rejection_batches(rejections))
 
 
 def read_pool(files: Sequence[Path], num_partitions: int, first: int, end: int) -> pa.Table:
@@ -149,7 +192,9 @@ def _gather_blocks(documents: Iterable[Document]) -> Iterator[list[Document]]:
         yield block
 
 
-def _to_batch(documents: list[Document], split_all: SplitAll) -> pa.RecordBatch:
+def _to_batch(
+    documents: list[Document], split_all: SplitAll, fingerprints: FingerprintWriter | None
+) -> pa.RecordBatch:
     if documents[0].sentences is None:
         sentences = split_all(pa.array([document.text for document in documents], pa.string()))
     else:
@@ -161,7 +206,8 @@ def _to_batch(documents: list[Document], split_all: SplitAll) -> pa.RecordBatch:
         pa.array([document.document for document in documents], pa.string()),
         sentences,
     ]
-    return pa.record_batch(columns, schema=SENTENCES)
+    batch = pa.record_batch(columns, schema=SENTENCES)
+    return batch if fingerprints is None else fingerprints.extend(batch, documents)
 
 
 def _gather_rounds(blocks: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
@@ -182,7 +228,7 @@ def _partition(
     blocks: list[pa.RecordBatch], num_partitions: int, seed: int, counts: SentenceCounts
 ) -> Iterator[pa.RecordBatch]:
     """One batch per partition, in order."""
-    round_ = pa.concat_batches(blocks) if blocks else _EMPTY
+    round_ = pa.concat_batches(blocks)
     ids = round_.column("document_id").to_numpy()
     partitions = assign_partitions(ids, num_partitions, seed)
     order = np.argsort(partitions, kind="stable")
@@ -204,7 +250,7 @@ def _text_bytes(sentences: pa.StringArray) -> int:
     return int(offsets[sentences.offset + len(sentences)] - offsets[sentences.offset])
 
 
-def _rejection_batches(rejections: list[Rejection]) -> Iterator[pa.RecordBatch]:
+def _rejection_batches(rejections: Sequence[Rejection]) -> Iterator[pa.RecordBatch]:
     for start in range(0, len(rejections), _REJECTED_ROWS):
         part = rejections[start : start + _REJECTED_ROWS]
         columns = [

@@ -35,7 +35,7 @@ from bertdata.manifest import FILE_NAME, Manifest, content_hash, find_damage, re
 from bertdata.masking import MaskingConfig
 from bertdata.randomness import UInt64Array
 from bertdata.schema import REJECTED, SENTENCES, WORD_COUNTS, check_schema, examples_schema
-from bertdata.sentence_files import SentenceCounts
+from bertdata.sentence_files import SentenceCounts, count_rejections, count_sentences
 from bertdata.shards import Shard, first_line, open_arrow
 from bertdata.statistics import NUM_LENGTHS, add_counts, count_examples, with_shares
 from bertdata.tokenization import TokenizationConfig, build_tokenizer
@@ -217,41 +217,20 @@ def _check_sentence_file(
             )
             faults += [replace(fault, row=first_row + fault.row) for fault in found]
             first_row += rows.num_rows
-            _count_sentences(rows, partition, counts)
+            count_sentences(rows, partition, counts)
             yield rows.column("document_id").to_numpy().copy()
     stage.add_faults(shard.path, faults)
-
-
-def _count_sentences(batch: pa.RecordBatch, partition: int, counts: SentenceCounts) -> None:
-    counts.documents_per_partition[partition] += batch.num_rows
-    _count_sources(batch, "written", counts)
-    texts = batch.column("sentences").flatten()
-    counts.sentences += len(texts)
-    counts.text_bytes += pc.sum(pc.binary_length(texts), min_count=0).as_py()
 
 
 def _check_rejected(stage: Verified, shard: Shard, counts: SentenceCounts) -> None:
     faults = []
     for _, batch in _read_batches(stage, shard, REJECTED):
-        _count_sources(batch, "rejected", counts)
-        for reason, count in _value_counts(batch.column("reason")):
-            counts.rejected[reason] += count
+        for reason, count in count_rejections(batch, counts):
             if reason not in REASONS:
                 row = batch.column("reason").index(reason).as_py()
                 fault = Fault(rule="has an unknown reason", row=row, value=repr(reason), rows=count)
                 faults.append(fault)
     stage.add_faults(shard.path, faults)
-
-
-def _count_sources(batch: pa.RecordBatch, outcome: str, counts: SentenceCounts) -> None:
-    for source, count in _value_counts(batch.column("source")):
-        counts.note(source, outcome)
-        counts.sources[source][outcome] += count - 1
-
-
-def _value_counts(column: pa.StringArray) -> Iterator[tuple[str, int]]:
-    counted = column.value_counts()
-    yield from zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist())
 
 
 def _check_vocabulary(stage: Verified, manifest: Manifest, intact: list[Shard]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from bertdata.cleaning import CleaningConfig
 from bertdata.config import read_table, to_table, unknown_key
 from bertdata.corpus import CorpusConfig, check_corpora
 from bertdata.errors import ConfigError
@@ -28,6 +29,7 @@ class RunConfig:
 
     seed: int = 12345
     corpus: tuple[CorpusConfig, ...] = ()
+    cleaning: CleaningConfig = field(default_factory=CleaningConfig)
     sentences: SentencesConfig = field(default_factory=SentencesConfig)
     vocab: VocabConfig = field(default_factory=VocabConfig)
     examples: ExamplesConfig = field(default_factory=ExamplesConfig)
@@ -127,7 +129,11 @@ def _anchor(config: RunConfig, base: Path) -> RunConfig:
     if config.vocab.file is None and config.train.init_from is None:
         return config
     table = to_table(config)
-    for name, key in (("vocab", "file"), ("train", "init_from")):
+    for name, key in (
+        ("cleaning", "block_list"),
+        ("vocab", "file"),
+        ("train", "init_from"),
+    ):
         if key in table[name]:
             table[name][key] = str(base.absolute() / Path(table[name][key]).expanduser())
     return _read_run(table)
@@ -148,6 +154,7 @@ def _toml(value: Any) -> str:
 
 
 _TABLES: Mapping[str, type] = {
+    "cleaning": CleaningConfig,
     "sentences": SentencesConfig,
     "vocab": VocabConfig,
     "examples": ExamplesConfig,

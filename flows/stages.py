@@ -52,7 +52,9 @@ def make_sentences(run: Run, say: Say) -> str:
     corpora = Corpora(configs=config.corpus, base=str(run.base))
     if config.sentences.language == TRAIN:
         _make(plan_punkt(paths.punkt, corpora), "pipelines.jobs.punkt", config.runner, say)
-    plan = plan_sentences(paths.sentences, corpora, config.sentences, config.seed, paths.punkt)
+    plan = plan_sentences(
+        paths.sentences, corpora, config.sentences, config.seed, paths.punkt, config.cleaning
+    )
     return _make(plan, "pipelines.jobs.sentences", run.config.runner, say)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bertdata.cleaning import CleaningConfig, describe_cleaning
 from bertdata.config import to_table
 from bertdata.corpus import CorpusConfig, InputFile, InputUnit, list_inputs
 from bertdata.errors import DataError
@@ -71,15 +72,23 @@ def plan_sentences(
     sentences: SentencesConfig,
     seed: int,
     punkt_folder: Path | None = None,
+    cleaning: CleaningConfig | None = None,
 ) -> StagePlan:
     """Read the list of input files and cut it into units. Raises InputError as `list_inputs`.
 
     `punkt_folder`: of language = "train", the finished stage that `plan_punkt` plans.
     """
     inputs = _list_units(corpora)
-    config = {"seed": seed, "corpus": inputs.config, "sentences": to_table(sentences)}
+    cleaning = cleaning or CleaningConfig()
+    config = {
+        "seed": seed,
+        "corpus": inputs.config,
+        "sentences": to_table(sentences),
+        "cleaning": describe_cleaning(cleaning),
+    }
     spec = {
         "sentences": to_table(sentences),
+        "cleaning": to_table(cleaning),
         "seed": seed,
         "num_partitions": count_partitions(inputs.text_bytes),
         "num_units": len(inputs.units),

@@ -47,9 +47,7 @@ def _read_line(line: str, fallback: str, corpus: CorpusConfig) -> Document | Rej
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
-        name, _, offset = fallback.rpartition("@")
-        detail = f"{name}, line at byte {int(offset):,}: {error}"
-        return _reject(corpus, fallback, "invalid_json", detail)
+        return _reject(corpus, fallback, "invalid_json", f"{_place(fallback)}: {error}")
     return _read_record(record, fallback, corpus)
 
 
@@ -64,7 +62,13 @@ def _read_record(record: Any, fallback: str, corpus: CorpusConfig) -> Document |
     text = without_surrogates(value, corpus, document)
     if isinstance(text, Rejection):
         return text
-    return Document(source=corpus.name, document=document, text=text)
+    place = "" if document == fallback else _place(fallback)
+    return Document(source=corpus.name, document=document, text=text, place=place)
+
+
+def _place(fallback: str) -> str:
+    name, _, offset = fallback.rpartition("@")
+    return f"{name}, line at byte {int(offset):,}"
 
 
 def _reject(corpus: CorpusConfig, document: str, reason: Reason, detail: str) -> Rejection:

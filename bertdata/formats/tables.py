@@ -121,7 +121,10 @@ def _read_batches(
     for batch in batches:
         for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
             for text, value in _pairs(batch.slice(start, _ROWS_AT_ONCE), corpus):
-                yield _read_row(text, record_id(value, f"{part.name}@{row}"), corpus)
+                fallback = f"{part.name}@{row}"
+                document = record_id(value, fallback)
+                place = "" if document == fallback else f"{part.name}, row {row:,}"
+                yield _read_row(text, document, place, corpus)
                 row += 1
 
 
@@ -135,7 +138,9 @@ def _pairs(batch: pa.RecordBatch, corpus: CorpusConfig) -> Iterator[tuple[bytes 
     yield from zip(texts.cast(pa.large_binary()).to_pylist(), ids)
 
 
-def _read_row(data: bytes | None, document: str, corpus: CorpusConfig) -> Document | Rejection:
+def _read_row(
+    data: bytes | None, document: str, place: str, corpus: CorpusConfig
+) -> Document | Rejection:
     if data is None:
         detail = f"{corpus.text_field!r} is null"
         return Rejection(
@@ -144,4 +149,4 @@ def _read_row(data: bytes | None, document: str, corpus: CorpusConfig) -> Docume
     text = decode(data, corpus, document)
     if isinstance(text, Rejection):
         return text
-    return Document(source=corpus.name, document=document, text=text)
+    return Document(source=corpus.name, document=document, text=text, place=place)

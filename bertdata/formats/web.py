@@ -120,7 +120,8 @@ def _read_records(
             detail = f"{name}, record at byte {record.offset:,}: {why.detail}"
             yield Rejection(source=corpus.name, document=document, reason=why.reason, detail=detail)
         else:
-            yield Document(source=corpus.name, document=document, text=text)
+            place = f"{name}, record at byte {record.offset:,}"
+            yield Document(source=corpus.name, document=document, text=text, place=place)
 
 
 def _read_conversion(record: Record, corpus: CorpusConfig, document: str) -> str:

@@ -80,7 +80,7 @@ def _read_element(
     prose = clean_wikitext(wikitext, namespaces)
     if not prose:
         return _reject(corpus, name, "empty", f"{place}: no prose")
-    return Document(source=corpus.name, document=name, text=prose)
+    return Document(source=corpus.name, document=name, text=prose, place=place)
 
 
 def _reject(corpus: CorpusConfig, document: str, reason: Reason, detail: str) -> Rejection:

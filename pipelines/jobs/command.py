@@ -33,9 +33,16 @@ from pipelines.transforms import OpenWorker
 REPORT_SECONDS = 2.0
 
 Finish = Callable[[StagePlan, Mapping[int, UnitRecord]], Manifest]
+# A second round of work on what all units made, with Beam's options.
+SecondRound = Callable[[StagePlan, Sequence[str]], None]
 
 
-def main(open_worker: OpenWorker, finish: Finish, arguments: Sequence[str] | None = None) -> int:
+def main(
+    open_worker: OpenWorker,
+    finish: Finish,
+    arguments: Sequence[str] | None = None,
+    second_round: SecondRound | None = None,
+) -> int:
     """Run one job; 0 done, 1 failed with the reason in the report and on stderr."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--plan", type=Path, required=True, help="plan.json of the stage")
@@ -43,7 +50,8 @@ def main(open_worker: OpenWorker, finish: Finish, arguments: Sequence[str] | Non
     known, beam_options = parser.parse_known_args(arguments)
     logging.getLogger().setLevel(logging.WARNING)
     try:
-        manifest = run(read_plan(known.plan), open_worker, finish, beam_options)
+        plan = read_plan(known.plan)
+        manifest = run(plan, open_worker, finish, beam_options, second_round)
     except BertdataError as error:
         failure = {"type": type(error).__name__, "message": str(error)}
         write_json(known.report, {"error": failure})
@@ -53,30 +61,50 @@ def main(open_worker: OpenWorker, finish: Finish, arguments: Sequence[str] | Non
     return 0
 
 
-def run_process(open_worker: OpenWorker, finish: Finish, arguments: Sequence[str]) -> int:
+def run_process(
+    open_worker: OpenWorker,
+    finish: Finish,
+    arguments: Sequence[str],
+    second_round: SecondRound | None = None,
+) -> int:
     """`main` as all that a process does: its worker processes are forks of it."""
     from apache_beam.options.pipeline_options import PipelineOptions
 
     from pipelines.workers import forked_workers
 
-    with forked_workers(num_processes(PipelineOptions(list(arguments)))):
-        return main(open_worker, finish, arguments)
+    # Each round has workers of its own.
+    rounds = 1 if second_round is None else 2
+    with forked_workers(rounds * num_processes(PipelineOptions(list(arguments)))):
+        return main(open_worker, finish, arguments, second_round)
 
 
 def run(
-    plan: StagePlan, open_worker: OpenWorker, finish: Finish, beam_options: Sequence[str]
+    plan: StagePlan,
+    open_worker: OpenWorker,
+    finish: Finish,
+    beam_options: Sequence[str],
+    second_round: SecondRound | None = None,
 ) -> Manifest:
     """Run the units that have no record yet, then finish the stage: its manifest comes last."""
+    run_missing_units(plan, open_worker, beam_options)
+    if second_round is not None:
+        second_round(plan, beam_options)
+    manifest = finish(plan, read_records(plan.path))
+    write_manifest(plan.path, manifest)
+    clear_progress(plan.path)
+    return manifest
+
+
+def run_missing_units(
+    plan: StagePlan, open_worker: OpenWorker, beam_options: Sequence[str]
+) -> None:
+    """Run the units that have no record yet. Raises the error of one that failed."""
     clear_failures(plan.path)
     done = read_records(plan.path)
     left = [unit for unit in plan.units if unit["unit"] not in done]
     if left:
         run_units(plan, left, open_worker, beam_options)
     raise_failure(plan.path)
-    manifest = finish(plan, read_records(plan.path))
-    write_manifest(plan.path, manifest)
-    clear_progress(plan.path)
-    return manifest
 
 
 def run_units(

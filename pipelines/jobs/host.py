@@ -66,7 +66,8 @@ def _run_in_fork(request: dict[str, Any]) -> int:
         os.dup2(log.fileno(), sys.stderr.fileno())
     try:
         job = importlib.import_module(request["module"])
-        return run_process(job.open_worker, job.finish, request["arguments"])
+        second_round = getattr(job, "second_round", None)
+        return run_process(job.open_worker, job.finish, request["arguments"], second_round)
     except BaseException:
         traceback.print_exc()
         return 1

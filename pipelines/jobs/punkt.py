@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from bertdata.manifest import Manifest, make_manifest
 from bertdata.punkt_training import sample_paragraphs, train_parameters, write_parameters
 from bertdata.shards import Shard, describe_file, open_arrow, write_arrow
 from bertdata.statistics import add_counts
-from pipelines.jobs.command import main
+from pipelines.jobs.command import run_process
 from pipelines.plans import PUNKT_FILE
 from pipelines.progress import FOLDER, StagePlan, UnitRecord
 from pipelines.transforms import Unit, WorkOnUnit
@@ -91,4 +92,4 @@ if __name__ == "__main__":
     # Workers import this module by its name; nothing that they need may live in __main__.
     from pipelines.jobs import punkt
 
-    raise SystemExit(main(punkt.open_worker, punkt.finish))
+    raise SystemExit(run_process(punkt.open_worker, punkt.finish, sys.argv[1:]))

@@ -1,50 +1,123 @@
-"""The job that reads corpora and writes their sentences, gathered by partition."""
+"""The job that reads corpora, cleans documents and writes their sentences, gathered by partition.
+
+Units write drafts; when all are there, duplicates among all documents are known, and drafts become
+the stage's files, without them. With near duplicates a second round of Beam, a unit a band, finds
+which documents are similar.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
+from bertdata.cleaning import CleaningConfig, make_cleaner
 from bertdata.config import read_table
 from bertdata.corpus import InputUnit
-from bertdata.errors import InputError
+from bertdata.documents import Rejection
+from bertdata.duplicates import (
+    Duplicates,
+    Int64Array,
+    find_duplicates,
+    find_similar,
+    merge_rejections,
+    write_kept,
+)
+from bertdata.errors import DataError, InputError
+from bertdata.fingerprints import FingerprintWriter
 from bertdata.formats import read_unit
 from bertdata.manifest import Manifest, make_manifest
-from bertdata.sentence_files import write_sentences
+from bertdata.minhash import NUM_BANDS
+from bertdata.sentence_files import (
+    SentenceCounts,
+    count_rejections,
+    count_sentences,
+    write_sentences,
+)
 from bertdata.sentences import SentencesConfig, load_splitter
+from bertdata.shards import Shard, atomic_file, open_arrow, write_arrow
 from bertdata.statistics import add_counts
-from pipelines.jobs.command import run_process
-from pipelines.progress import StagePlan, UnitRecord
+from pipelines.jobs.command import run_missing_units, run_process
+from pipelines.progress import FOLDER, StagePlan, UnitRecord, read_records
 from pipelines.transforms import Unit, WorkOnUnit
+
+_SIMILAR = "similar"  # the folder, in that of the progress, of the second round
+_PAIRS = pa.schema([pa.field("earlier", pa.int64()), pa.field("later", pa.int64())])
 
 
 def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
-    """Load the sentence splitter once; the function it returns does one unit of input."""
+    """Load cleaner and splitter once; the function it returns does one unit of input."""
     config = read_table(SentencesConfig, spec["sentences"], "[sentences]")
+    cleaning = read_table(CleaningConfig, spec["cleaning"], "[cleaning]")
     model = Path(spec["punkt"]) if "punkt" in spec else None
     splitter = load_splitter(config.language, model)
+    clean = make_cleaner(cleaning)
+    drafts = folder / FOLDER
 
     def split_unit(unit: Unit) -> UnitRecord:
-        documents = read_unit(read_table(InputUnit, unit["input"], "unit"))
+        documents = clean(read_unit(read_table(InputUnit, unit["input"], "unit")))
         name = f"{unit['unit']:05d}-of-{spec['num_units']:05d}.arrow"
+        fingerprints = None
+        if _looks_for_duplicates(cleaning):
+            is_similar = cleaning.near_duplicates == "drop"
+            fingerprints = FingerprintWriter(drafts / f"fingerprints-{name}", is_similar)
         shards, counts = write_sentences(
-            folder / f"sentences-{name}",
-            folder / f"rejected-{name}",
+            drafts / f"sentences-{name}",
+            drafts / f"rejected-{name}",
             documents,
             splitter.split_all,
             spec["num_partitions"],
             spec["seed"],
+            fingerprints,
         )
+        shards = [dataclasses.replace(shard, path=f"{FOLDER}/{shard.path}") for shard in shards]
         return UnitRecord(unit=unit["unit"], shards=tuple(shards), counts=counts)
 
     return split_unit
 
 
+def second_round(plan: StagePlan, beam_options: Sequence[str]) -> None:
+    """The second round: a unit of work for each band of the signatures."""
+    if _cleaning(plan).near_duplicates == "drop":
+        run_missing_units(_plan_bands(plan), open_band_worker, beam_options)
+
+
+def open_band_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+    """The function that finds the similar documents of one band."""
+    fingerprints = [Path(path) for path in spec["fingerprints"]]
+
+    def find_in_band(unit: Unit) -> UnitRecord:
+        pairs = find_similar(fingerprints, unit["unit"], spec["similarity"])
+        columns = [pa.array(np.ascontiguousarray(pairs[:, side])) for side in (0, 1)]
+        batch = pa.record_batch(columns, schema=_PAIRS)
+        shard = write_arrow(folder / f"pairs-{unit['unit']:02d}.arrow", _PAIRS, [batch])
+        return UnitRecord(unit=unit["unit"], shards=(shard,), counts={"pairs": len(pairs)})
+
+    return find_in_band
+
+
 def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
-    """Add up the counts. Raises InputError when no document is left."""
-    counts = add_counts(record.counts for _, record in sorted(records.items()))
+    """Make drafts the stage's files and add up. Raises InputError when no document is left."""
+    if len(records) < len(plan.units):
+        raise DataError(f"{plan.folder} lost files while they were made; run again")
+    duplicates = _find_duplicates(plan)
+    shards: list[Shard] = []
+    tables: list[Mapping[str, Any]] = []
+    for unit, record in sorted(records.items()):
+        if duplicates is not None and duplicates.any_in_unit(unit):
+            written, counts = _write_without(plan, unit, duplicates)
+        else:
+            written, counts = _take_over(plan.path, record), record.counts
+        shards += written
+        tables.append(counts)
+    counts = add_counts(tables)
     if not counts.get("documents_written"):
         rejected = counts.get("rejected", {})
         reasons = ", ".join(f"{number:,} {reason}" for reason, number in rejected.items())
@@ -52,14 +125,117 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
             f"the corpus has no document to use (rejected: {reasons or 'none'}); "
             "check [[corpus]] paths, format and text_field"
         )
-    shards = [shard for record in records.values() for shard in record.shards]
     return make_manifest(
         plan.stage, config=plan.config, inputs=plan.inputs, counts=counts, shards=shards
     )
 
 
+def _cleaning(plan: StagePlan) -> CleaningConfig:
+    return read_table(CleaningConfig, plan.spec["cleaning"], "[cleaning]")
+
+
+def _looks_for_duplicates(cleaning: CleaningConfig) -> bool:
+    return "drop" in (cleaning.exact_duplicates, cleaning.near_duplicates)
+
+
+def _find_duplicates(plan: StagePlan) -> Duplicates | None:
+    cleaning = _cleaning(plan)
+    if not _looks_for_duplicates(cleaning):
+        return None
+    is_exact = cleaning.exact_duplicates == "drop"
+    return find_duplicates(_fingerprints(plan), exact=is_exact, pairs=_read_pairs(plan))
+
+
+def _fingerprints(plan: StagePlan) -> list[Path]:
+    return [_draft(plan, "fingerprints", unit) for unit in range(len(plan.units))]
+
+
+def _draft(plan: StagePlan, kind: str, unit: int) -> Path:
+    return plan.path / FOLDER / f"{kind}-{unit:05d}-of-{plan.spec['num_units']:05d}.arrow"
+
+
+def _plan_bands(plan: StagePlan) -> StagePlan:
+    return StagePlan(
+        stage="similar documents",
+        folder=str(plan.path / FOLDER / _SIMILAR),
+        config={},
+        inputs={},
+        units=tuple({"unit": band} for band in range(NUM_BANDS)),
+        spec={
+            "fingerprints": [str(path) for path in _fingerprints(plan)],
+            "similarity": _cleaning(plan).near_duplicate_similarity,
+        },
+        text_bytes=plan.text_bytes,
+    )
+
+
+def _read_pairs(plan: StagePlan) -> Iterator[Int64Array]:
+    """Pairs of similar documents; none when they stay."""
+    if _cleaning(plan).near_duplicates == "keep":
+        return
+    bands = _plan_bands(plan)
+    records = read_records(bands.path)
+    if len(records) < NUM_BANDS:
+        raise DataError(f"{plan.folder} lost files while they were made; run again")
+    for _, record in sorted(records.items()):
+        for shard in record.shards:
+            with open_arrow(bands.path / shard.path) as reader:
+                columns = reader.read_all().to_pydict()
+                yield np.stack([np.array(columns[name], np.int64) for name in _PAIRS.names], 1)
+
+
+def _take_over(folder: Path, record: UnitRecord) -> list[Shard]:
+    """The drafts of a unit as they are, under their final names."""
+    shards = []
+    for draft in record.shards:
+        name = draft.path.removeprefix(f"{FOLDER}/")
+        if not name.startswith("fingerprints-"):
+            _link(folder / draft.path, folder / name)
+            shards.append(dataclasses.replace(draft, path=name))
+    return shards
+
+
+def _link(source: Path, target: Path) -> None:
+    """A second name for a file, or a copy of it where a file has only one name."""
+    with atomic_file(target) as temporary:
+        temporary.unlink()
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+
+
+def _write_without(
+    plan: StagePlan, unit: int, duplicates: Duplicates
+) -> tuple[list[Shard], Mapping[str, Any]]:
+    """A unit's files without the documents that go, and what is in them."""
+    sentences, rejected, fingerprints = (
+        _draft(plan, kind, unit) for kind in ("sentences", "rejected", "fingerprints")
+    )
+    shard, gone = write_kept(sentences, plan.path / sentences.name, unit, duplicates, fingerprints)
+    shards = [shard, *_write_rejected(plan.path / rejected.name, rejected, gone)]
+    counts = SentenceCounts(num_partitions=plan.spec["num_partitions"])
+    for index, batch in _batches(plan.path / shards[0].path):
+        count_sentences(batch, index % counts.num_partitions, counts)
+    for _, batch in _batches(plan.path / shards[1].path):
+        count_rejections(batch, counts)
+    return shards, counts.to_table()
+
+
+def _write_rejected(path: Path, draft: Path, gone: Sequence[Rejection]) -> list[Shard]:
+    return [merge_rejections(path, [draft] if draft.exists() else [], gone)]
+
+
+def _batches(path: Path) -> Iterator[tuple[int, pa.RecordBatch]]:
+    with open_arrow(path) as reader:
+        for index in range(reader.num_record_batches):
+            yield index, reader.get_batch(index)
+
+
 if __name__ == "__main__":
     # Workers import this module by its name; nothing that they need may live in __main__.
-    from pipelines.jobs import sentences
+    from pipelines.jobs import sentences as job
 
-    raise SystemExit(run_process(sentences.open_worker, sentences.finish, sys.argv[1:]))
+    raise SystemExit(
+        run_process(job.open_worker, job.finish, sys.argv[1:], second_round=job.second_round)
+    )

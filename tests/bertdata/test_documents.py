@@ -68,8 +68,16 @@ def test_reasons_are_a_fixed_set_of_words() -> None:
         "redirect",
         "not_text",
         "too_long",
+        "too_short",
+        "blocked",
+        "other_language",
+        "gopher_quality",
+        "gopher_repetition",
+        "c4",
+        "fineweb",
         "empty",
         "duplicate",
+        "near_duplicate",
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bertdata.cleaning import CleaningConfig
 from bertdata.corpus import CorpusConfig
 from bertdata.examples import ExamplesConfig
 from bertdata.sentences import SentencesConfig
@@ -58,7 +59,9 @@ class Stages:
     def sentences(self, language: str = "english") -> StagePlan:
         config = SentencesConfig(language=language)
         folder, punkt = self.output / "sentences", self.output / "punkt"
-        return plan_sentences(folder, self.corpora, config, self.seed, punkt)
+        # The books are few enough that some are equal.
+        cleaning = CleaningConfig(exact_duplicates="keep")
+        return plan_sentences(folder, self.corpora, config, self.seed, punkt, cleaning)
 
     def vocabulary(self, config: VocabConfig | None = None) -> StagePlan:
         config = config or VocabConfig(size=60)

@@ -1,0 +1,84 @@
+"""What tells duplicates among documents, kept beside each file of sentences while they are made.
+
+Equal documents have the same characters in their sentences; white space between sentences, and how
+much of it stands between words, makes no difference.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from bertdata.documents import Document
+from bertdata.minhash import NUM_BANDS, NUM_PLACES, UInt32Array, make_band_keys, make_signature
+from bertdata.schema import SENTENCES, fingerprints_schema
+from bertdata.shards import Shard, write_arrow
+
+
+class FingerprintWriter:
+    """Makes the fingerprints of one unit's documents and writes them in the order of its file.
+
+    `similar`: also what tells similar documents, at a tenth of a second a megabyte.
+    """
+
+    def __init__(self, path: Path, similar: bool) -> None:
+        self._path = path
+        self._similar = similar
+        self._schema = fingerprints_schema(NUM_BANDS if similar else 0, NUM_PLACES)
+        self._both = pa.schema([*SENTENCES, *self._schema.remove(0)])
+        self._batches: list[pa.RecordBatch] = []
+        self._count = 0
+
+    def extend(self, batch: pa.RecordBatch, documents: Sequence[Document]) -> pa.RecordBatch:
+        """A batch of documents with their fingerprints as further columns."""
+        numbers = np.arange(self._count, self._count + len(documents), dtype=np.uint32)
+        self._count += len(documents)
+        hashes = np.frombuffer(b"".join(_hash_rows(batch)), dtype="<u8").reshape(-1, 2)
+        columns = [
+            pa.array(numbers),
+            pa.array([document.place for document in documents], pa.string()),
+            pa.array(np.ascontiguousarray(hashes[:, 0])),
+            pa.array(np.ascontiguousarray(hashes[:, 1])),
+        ]
+        if self._similar:
+            columns += _similarity_columns(documents)
+        return pa.RecordBatch.from_arrays([*batch.columns, *columns], schema=self._both)
+
+    def split_off(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The batches as they were before `extend`; the further columns are kept for `write`."""
+        num_columns = len(SENTENCES)
+        for batch in batches:
+            columns = [batch.column(0), *batch.columns[num_columns:]]
+            self._batches.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+            yield pa.RecordBatch.from_arrays(batch.columns[:num_columns], schema=SENTENCES)
+
+    def write(self) -> Shard:
+        """Write what was split off."""
+        return write_arrow(self._path, self._schema, self._batches)
+
+
+def _hash_rows(batch: pa.RecordBatch) -> Iterator[bytes]:
+    """16 bytes of BLAKE2b over the characters of each document's sentences."""
+    lists = batch.column("sentences")
+    texts = lists.values
+    if not len(lists):
+        return
+    ends = np.frombuffer(texts.buffers()[1], dtype=np.int32)[texts.offset :]
+    bounds = ends[np.asarray(lists.offsets)]
+    data = memoryview(texts.buffers()[2] or b"")
+    for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist()):
+        yield hashlib.blake2b(data[start:stop], digest_size=16).digest()
+
+
+def _similarity_columns(documents: Sequence[Document]) -> list[pa.Array]:
+    signatures: UInt32Array = np.zeros((len(documents), NUM_PLACES), dtype=np.uint32)
+    for row, document in enumerate(documents):
+        signatures[row] = make_signature(document.text)
+    keys = make_band_keys(signatures)
+    bands = [pa.array(np.ascontiguousarray(keys[:, band])) for band in range(NUM_BANDS)]
+    flat = pa.array(signatures.reshape(-1))
+    return [*bands, pa.FixedSizeListArray.from_arrays(flat, NUM_PLACES)]

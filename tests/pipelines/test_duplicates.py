@@ -1,0 +1,182 @@
+"""Duplicates among all documents of a run, whoever reads them; the counts close."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bertdata.cleaning import CleaningConfig
+from bertdata.corpus import CorpusConfig
+from bertdata.errors import InputError
+from bertdata.manifest import Manifest, find_damage
+from bertdata.sentences import SentencesConfig
+from bertdata.shards import open_arrow
+from bertdata.verification import verify_sentences
+from pipelines import plans
+from pipelines.jobs import command, sentences
+from pipelines.options import RunnerConfig, beam_arguments
+from pipelines.plans import Corpora, plan_sentences
+from pipelines.progress import StagePlan, write_plan
+
+TOPICS = ("river", "mill", "church", "bridge", "meadow", "harbour", "market", "castle")
+
+
+def prose(seed: int, words: int = 120) -> str:
+    """Words that no other seed has in this order."""
+    chance = random.Random(seed)
+    return " ".join(f"{chance.choice(TOPICS)}{chance.randrange(50)}" for _ in range(words)) + "."
+
+
+def with_changes(text: str, count: int, seed: int) -> str:
+    words, chance = text.split(), random.Random(seed)
+    for place in chance.sample(range(len(words)), count):
+        words[place] = f"changed{place}"
+    return " ".join(words)
+
+
+def write_jsonl(path: Path, rows: list[tuple[str, str]]) -> None:
+    lines = [json.dumps({"id": name, "text": text}) for name, text in rows]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def make_plan(folder: Path, output: Path, **cleaning: Any) -> StagePlan:
+    configs = tuple(
+        CorpusConfig(name=name, format="jsonl", paths=(f"{name}-*.jsonl",))
+        for name in ("one", "two")
+        if list(folder.glob(f"{name}-*"))
+    )
+    corpora = Corpora(configs=configs, base=str(folder))
+    config = CleaningConfig(**cleaning)
+    return plan_sentences(output / "sentences", corpora, SentencesConfig(), 1, None, config)
+
+
+def run(plan: StagePlan, workers: int = 1) -> Manifest:
+    write_plan(plan)
+    options = beam_arguments(RunnerConfig(workers=workers))
+    return command.run(
+        plan, sentences.open_worker, sentences.finish, options, sentences.second_round
+    )
+
+
+def rows(folder: Path, pattern: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for path in sorted(folder.glob(pattern)):
+        with open_arrow(path) as reader:
+            found += reader.read_all().to_pylist()
+    return found
+
+
+def check(plan: StagePlan, manifest: Manifest) -> None:
+    """The counts close, by corpus too, and the files are what the manifest says."""
+    assert find_damage(plan.path, manifest) == []
+    assert verify_sentences(plan.path).findings == []
+    assert not (plan.path / ".progress").exists()
+    counts = manifest.counts
+    assert counts["documents_read"] == counts["documents_written"] + counts["documents_rejected"]
+    written = Counter(row["source"] for row in rows(plan.path, "sentences-*"))
+    rejected = Counter(row["source"] for row in rows(plan.path, "rejected-*"))
+    for source, outcomes in counts["sources"].items():
+        assert outcomes.get("written", 0) == written[source]
+        assert outcomes.get("rejected", 0) == rejected[source]
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two corpora of several units, with equal documents in and between them."""
+    monkeypatch.setattr(plans, "SMALL_UNIT_BYTES", 4000)
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    write_jsonl(folder / "one-a.jsonl", [(f"a{i}", prose(i)) for i in range(20)])
+    spaced = prose(3).replace(" ", "\n", 5)
+    write_jsonl(
+        folder / "one-b.jsonl",
+        [("b0", prose(30)), ("b1", prose(5)), ("b2", spaced), ("b3", ""), ("b4", prose(30))],
+    )
+    write_jsonl(folder / "two-c.jsonl", [(f"c{i}", prose(i)) for i in (7, 40, 30, 41)])
+    return folder
+
+
+def test_exact_duplicates_go_by_default_and_the_first_stays(corpus: Path, tmp_path: Path) -> None:
+    hashes = []
+    for workers in (1, 2):
+        plan = make_plan(corpus, tmp_path / str(workers))
+        assert len(plan.units) > 4
+        manifest = run(plan, workers)
+        check(plan, manifest)
+        assert manifest.counts["rejected"] == {"duplicate": 5, "empty": 1}
+        gone = {row["document"]: row for row in rows(plan.path, "rejected-*")}
+        assert gone.keys() == {"b1", "b2", "b3", "b4", "c7", "c30"}
+        ids = {row["document"]: row["document_id"] for row in rows(plan.path, "sentences-*")}
+        assert gone["b2"]["detail"].startswith("one-b.jsonl, line at byte ")
+        assert gone["b2"]["detail"].endswith(f": the same text as document_id {ids['a3']}")
+        hashes.append(manifest.content_sha256)
+    assert hashes[0] == hashes[1]
+
+
+def test_duplicates_can_stay(corpus: Path, tmp_path: Path) -> None:
+    plan = make_plan(corpus, tmp_path, exact_duplicates="keep")
+    manifest = run(plan)
+    check(plan, manifest)
+    assert manifest.counts["rejected"] == {"empty": 1}
+
+
+def test_filters_are_counted_with_the_rest(corpus: Path, tmp_path: Path) -> None:
+    plan = make_plan(corpus, tmp_path, blocked=("a3", "[two]"), rules=("c4",))
+    with pytest.raises(InputError, match=r"no document to use \(rejected: 5 blocked"):
+        run(plan)
+    plan = make_plan(corpus, tmp_path / "other", blocked=("a3", "[two]"))
+    manifest = run(plan)
+    check(plan, manifest)
+    assert manifest.counts["rejected"] == {"blocked": 5, "duplicate": 2, "empty": 1}
+
+
+def test_a_unit_that_loses_all_its_documents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans, "SMALL_UNIT_BYTES", 1000)
+    for name in ("one-a", "one-b"):
+        write_jsonl(tmp_path / f"{name}.jsonl", [(f"{name}{i}", prose(i)) for i in range(3)])
+    plan = make_plan(tmp_path, tmp_path)
+    manifest = run(plan)
+    check(plan, manifest)
+    assert manifest.counts["documents_written"] == 3
+
+
+def test_planted_near_duplicates_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 60 copies with few changes nearly all go; of 60 with many changes, and of others, none."""
+    monkeypatch.setattr(plans, "SMALL_UNIT_BYTES", 20_000)
+    first = [(f"a{i}", prose(i, 300)) for i in range(150)]
+    near = [(f"near{i}", with_changes(prose(i, 300), 3, i)) for i in range(60)]
+    far = [(f"far{i}", with_changes(prose(i, 300), 60, i)) for i in range(60)]
+    write_jsonl(tmp_path / "one-a.jsonl", first)
+    write_jsonl(tmp_path / "two-b.jsonl", [*near, *far, ("equal", prose(9, 300))])
+    hashes = []
+    for workers in (1, 2):
+        plan = make_plan(tmp_path, tmp_path / str(workers), near_duplicates="drop")
+        manifest = run(plan, workers)
+        check(plan, manifest)
+        gone = {row["document"]: row["reason"] for row in rows(plan.path, "rejected-*")}
+        assert gone.pop("equal") == "duplicate"
+        assert set(gone.values()) == {"near_duplicate"}
+        recall = sum(name.startswith("near") for name in gone) / len(near)
+        precision = sum(name.startswith("near") for name in gone) / len(gone)
+        assert recall >= 0.98
+        assert precision == 1
+        hashes.append(manifest.content_sha256)
+    assert hashes[0] == hashes[1]
+
+
+def test_similar_documents_form_groups_of_which_the_first_stays(tmp_path: Path) -> None:
+    text = prose(1, 400)
+    chain = [text]
+    for step in range(6):
+        chain.append(with_changes(chain[-1], 6, step))
+    write_jsonl(tmp_path / "one-a.jsonl", [(f"s{i}", part) for i, part in enumerate(chain)])
+    plan = make_plan(tmp_path, tmp_path, near_duplicates="drop", near_duplicate_similarity=0.7)
+    check(plan, run(plan))
+    assert [row["document"] for row in rows(plan.path, "sentences-*")] == ["s0"]
