@@ -16,7 +16,7 @@ from typing import Any
 from bertdata.compression import unreadable
 from bertdata.config import check_choice
 from bertdata.demo import demo_files
-from bertdata.documents import printable_name
+from bertdata.documents import Rejection, printable_name
 from bertdata.errors import ConfigError, InputError
 
 FORMATS = (
@@ -46,7 +46,8 @@ _FINGERPRINT_BLOCK_BYTES = 1 << 16
 class CorpusConfig:
     """One `[[corpus]]` table.
 
-    `paths`: globs (`**` too), relative to the configuration file's folder; none for `demo`.
+    `paths`: globs (`**` too), relative to the configuration file's folder; none for `demo`. Or
+    addresses, such as "gs://bucket/*.jsonl.gz", of storage that Beam's file systems reach.
     `text_field`, `id_field`: keys or columns of jsonl, parquet and arrow.
     `on_bad_file`: an unreadable or damaged file ends the run ("stop") or is a rejection ("skip").
     `encoding`: of text, lines and jsonl, by Python's name; a byte order mark overrules it.
@@ -73,9 +74,8 @@ class CorpusConfig:
             raise ConfigError(f"corpus {self.name!r}: format 'demo' takes no paths")
         if self.format != "demo" and not self.paths:
             raise ConfigError(f"corpus {self.name!r} needs paths")
-        for pattern in self.paths:
-            if "://" in pattern:
-                raise ConfigError(f"corpus {self.name!r}: {pattern} is not a path on this machine")
+        if len({is_remote(pattern) for pattern in self.paths}) > 1:
+            raise ConfigError(f"corpus {self.name!r} mixes paths and addresses; make it two")
 
     def _check_encoding(self) -> None:
         known = encoding_name(self.encoding)
@@ -123,6 +123,11 @@ class InputUnit:
     corpus: CorpusConfig
     parts: tuple[FilePart, ...]
     bytes: int
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path is an address on other storage."""
+    return "://" in path
 
 
 def encoding_name(encoding: str) -> str:
@@ -214,14 +219,24 @@ def _open_saved(corpus: CorpusConfig, pattern: Path, base: Path) -> Iterator[Pat
     escaped = Path(glob.escape(str(pattern)))
     if splits := _read_saved(folder / "dataset_dict.json", "splits"):
         for split in splits:
-            yield from _open_saved(corpus, pattern / str(split), base)
+            if not isinstance(split, str) or Path(split).name != split or split == "..":
+                raise InputError(f"{folder / 'dataset_dict.json'} names {split!r}, no folder in it")
+            yield from _open_saved(corpus, pattern / split, base)
     elif files := _read_saved(folder / "state.json", "_data_files"):
-        yield from (escaped / glob.escape(Path(file["filename"]).name) for file in files)
+        yield from (escaped / glob.escape(name) for name in _file_names(folder, files))
     else:
         raise InputError(
             f"{pattern} is a folder but no dataset that Hugging Face datasets saved "
             f"(corpus {corpus.name!r}); give a pattern such as {pattern}/*.arrow"
         )
+
+
+def _file_names(folder: Path, files: list[Any]) -> Iterator[str]:
+    for file in files:
+        if not isinstance(file, dict) or not isinstance(file.get("filename"), str):
+            raise InputError(f"{folder / 'state.json'} is no description of a saved dataset")
+        # What it names lies beside it, whatever path stands there.
+        yield Path(file["filename"]).name
 
 
 def _read_saved(path: Path, key: str) -> list[Any]:
@@ -248,7 +263,7 @@ def _match(corpus: CorpusConfig, pattern: Path, base: Path) -> Iterator[str]:
 
 def _is_wanted(path: str, corpus: CorpusConfig) -> bool:
     """True of files, and of what cannot be looked at, such as broken links: that gets reported."""
-    if corpus.format == "wikipedia-xml" and _DUMP_INDEX.search(Path(path).name):
+    if is_dump_index(corpus, Path(path).name):
         return False
     return os.path.isfile(path) or not os.path.exists(path)  # noqa: PTH110, PTH113 (never raise)
 
@@ -261,6 +276,18 @@ def _describe(corpus: CorpusConfig, path: Path, name: str) -> InputFile:
             raise skippable(unreadable(path, error)) from error
         size, sample = 0, ""
     return InputFile(path=str(path), name=printable_name(name), bytes=size, fingerprint=sample)
+
+
+def unreadable_file(corpus: CorpusConfig, part: FilePart, error: InputError) -> Rejection:
+    """The rejection that stands for a file, or the rest of one, that cannot be read."""
+    return Rejection(
+        source=corpus.name, document=part.name, reason="unreadable_file", detail=str(error)
+    )
+
+
+def is_dump_index(corpus: CorpusConfig, name: str) -> bool:
+    """Whether a file is the index of a multistream dump, which holds no page."""
+    return corpus.format == "wikipedia-xml" and _DUMP_INDEX.search(name) is not None
 
 
 def skippable(error: InputError) -> InputError:

@@ -12,7 +12,15 @@ from pathlib import Path
 
 from bertdata.compression import is_compressed
 from bertdata.config import check_range
-from bertdata.corpus import ENCODED_FORMATS, CorpusConfig, FilePart, InputFile, InputUnit, skippable
+from bertdata.corpus import (
+    ENCODED_FORMATS,
+    CorpusConfig,
+    FilePart,
+    InputFile,
+    InputUnit,
+    is_remote,
+    skippable,
+)
 from bertdata.demo import ARTICLES_NAME, read_articles
 from bertdata.errors import InputError
 from bertdata.formats.decoding import is_wide
@@ -65,6 +73,8 @@ def _split(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> list[Sized
 
 def _split_readable(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> list[SizedPart]:
     path = Path(file.path)
+    if is_remote(file.path):
+        return [_whole(file)]  # it would have to be fetched to be looked into
     if corpus.format in _READ_BLOCKS:
         blocks = _READ_BLOCKS[corpus.format](path, corpus)
         return list(_split_blocks(file, blocks, unit_bytes))

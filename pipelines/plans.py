@@ -13,7 +13,7 @@ from typing import Any
 
 from bertdata.cleaning import CleaningConfig, describe_cleaning
 from bertdata.config import to_table
-from bertdata.corpus import CorpusConfig, InputFile, InputUnit, list_inputs
+from bertdata.corpus import CorpusConfig, InputFile, InputUnit, is_remote, list_inputs
 from bertdata.errors import DataError
 from bertdata.examples import ExamplesConfig
 from bertdata.manifest import Manifest, is_complete, read_manifest
@@ -176,7 +176,7 @@ def text_bytes(file: InputFile) -> int:
 
 
 def _list_units(corpora: Corpora) -> _Inputs:
-    inputs = {corpus.name: list_inputs(corpus, Path(corpora.base)) for corpus in corpora.configs}
+    inputs = {corpus.name: _list_inputs(corpus, corpora.base) for corpus in corpora.configs}
     total = sum(text_bytes(file) for files in inputs.values() for file in files)
     unit_bytes = min(LARGE_UNIT_BYTES, max(SMALL_UNIT_BYTES, total // NUM_UNITS))
     units = [
@@ -190,6 +190,15 @@ def _list_units(corpora: Corpora) -> _Inputs:
         units=tuple(_unit_tables(units)),
         text_bytes=total,
     )
+
+
+def _list_inputs(corpus: CorpusConfig, base: str) -> tuple[InputFile, ...]:
+    if any(map(is_remote, corpus.paths)):
+        # Beam takes half a second to import: only who reads from elsewhere waits for it.
+        from pipelines.remote_files import list_remote_inputs
+
+        return list_remote_inputs(corpus)
+    return list_inputs(corpus, Path(base))
 
 
 def _example_units(sentences: Manifest, examples: ExamplesConfig) -> list[dict[str, Any]]:

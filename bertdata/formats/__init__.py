@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from bertdata.corpus import CorpusConfig, FilePart, InputUnit, skippable
+from bertdata.corpus import CorpusConfig, FilePart, InputUnit, skippable, unreadable_file
 from bertdata.documents import Document, Rejection, unless_empty
 from bertdata.errors import InputError
 from bertdata.formats.demo import read_demo
@@ -48,6 +48,4 @@ def _read_part(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Reje
     except InputError as error:
         if corpus.on_bad_file == "stop":
             raise skippable(error) from error
-        yield Rejection(
-            source=corpus.name, document=part.name, reason="unreadable_file", detail=str(error)
-        )
+        yield unreadable_file(corpus, part, error)

@@ -67,7 +67,8 @@ _EXTERNAL = re.compile(r"\[(?:[a-zA-Z]{3,9}:)?//[^\s\[\]]*+[ \t]*+([^\[\]\n]*+)\
 _VARIANT = re.compile(r"-\{([^{}]*+)\}-")
 _QUOTES = re.compile(r"'''''|'''|''")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
-_MAGIC_WORD = re.compile(r"__[^\W_]{3,24}__")
+# __NOTOC__ and its like in any language; __init__ stays.
+_MAGIC_WORD = re.compile(r"__(?:(?!__)[^\W\da-z]){2,40}__")
 
 _HEADING = re.compile(r"(={1,6})([^\n]*?[^=\s][^\n]*?)\1")
 _LIST_MARK = re.compile(r"[*#:;]++[ \t]*+")

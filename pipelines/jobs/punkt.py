@@ -13,7 +13,6 @@ from bertdata.config import read_table
 from bertdata.corpus import InputUnit
 from bertdata.documents import Document
 from bertdata.errors import DataError, InputError
-from bertdata.formats import read_unit
 from bertdata.manifest import Manifest, make_manifest
 from bertdata.punkt_training import sample_paragraphs, train_parameters, write_parameters
 from bertdata.shards import Shard, describe_file, open_arrow, write_arrow
@@ -21,6 +20,7 @@ from bertdata.statistics import add_counts
 from pipelines.jobs.command import run_process
 from pipelines.plans import PUNKT_FILE
 from pipelines.progress import FOLDER, StagePlan, UnitRecord
+from pipelines.remote_files import read_anywhere
 from pipelines.transforms import Unit, WorkOnUnit
 
 _SAMPLE = pa.schema([pa.field("paragraph", pa.string())])
@@ -64,7 +64,7 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
 
 
 def _sample(unit: InputUnit, rate: float) -> Iterator[str]:
-    for item in read_unit(unit):
+    for item in read_anywhere(unit):
         if isinstance(item, Document):
             yield from sample_paragraphs(item.text, item.source, item.document, rate)
 

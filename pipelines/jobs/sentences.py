@@ -32,7 +32,6 @@ from bertdata.duplicates import (
 )
 from bertdata.errors import DataError, InputError
 from bertdata.fingerprints import FingerprintWriter
-from bertdata.formats import read_unit
 from bertdata.manifest import Manifest, make_manifest
 from bertdata.minhash import NUM_BANDS
 from bertdata.sentence_files import (
@@ -46,6 +45,7 @@ from bertdata.shards import Shard, atomic_file, open_arrow, write_arrow
 from bertdata.statistics import add_counts
 from pipelines.jobs.command import run_missing_units, run_process
 from pipelines.progress import FOLDER, StagePlan, UnitRecord, read_records
+from pipelines.remote_files import read_anywhere
 from pipelines.transforms import Unit, WorkOnUnit
 
 _SIMILAR = "similar"  # the folder, in that of the progress, of the second round
@@ -62,7 +62,7 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
     drafts = folder / FOLDER
 
     def split_unit(unit: Unit) -> UnitRecord:
-        documents = clean(read_unit(read_table(InputUnit, unit["input"], "unit")))
+        documents = clean(read_anywhere(read_table(InputUnit, unit["input"], "unit")))
         name = f"{unit['unit']:05d}-of-{spec['num_units']:05d}.arrow"
         fingerprints = None
         if _looks_for_duplicates(cleaning):

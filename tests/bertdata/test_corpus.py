@@ -53,7 +53,7 @@ def names(config: CorpusConfig, base: Path) -> list[str]:
         ],
         ({"name": "x", "format": "text"}, "'x' needs paths"),
         ({"name": "x", "format": "demo", "paths": ["a"]}, "takes no paths"),
-        ({"name": "x", "format": "text", "paths": ["s3://b/a"]}, "not a path on this machine"),
+        ({"name": "x", "format": "text", "paths": ["s3://b/a", "c"]}, "mixes paths and addresses"),
         ({"name": "x", "format": "text", "paths": ["a"], "on_bad_file": "no"}, "stop, skip"),
         (
             {"name": "x", "format": "text", "paths": ["a"], "encoding_errors": "no"},

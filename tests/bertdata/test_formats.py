@@ -347,9 +347,17 @@ def test_a_folder_that_is_no_saved_dataset(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     with pytest.raises(InputError, match=r"d is a folder but no dataset .*d/\*\.arrow"):
         read(tmp_path, "arrow", "d")
-    for name, content in [("state.json", "{"), ("dataset_dict.json", '{"splits": {}}')]:
+    for name, content in [
+        ("state.json", "{"),
+        ("state.json", '{"_data_files": [3]}'),
+        ("dataset_dict.json", '{"splits": {}}'),
+    ]:
         (tmp_path / "d" / name).write_text(content)
         with pytest.raises(InputError, match=f"{name} is no description of a saved dataset"):
+            read(tmp_path, "arrow", "d")
+    for split in ("", ".", "..", "../other", "/"):
+        (tmp_path / "d" / "dataset_dict.json").write_text(json.dumps({"splits": [split]}))
+        with pytest.raises(InputError, match=r"dataset_dict\.json names .*, no folder in it"):
             read(tmp_path, "arrow", "d")
 
 

@@ -33,6 +33,7 @@ GERMAN = make_namespaces([(6, "Datei"), (14, "Kategorie"), (-2, "Medium"), (0, "
         ("<table><tr><td>a<table><td>b</table>c</table>d", "d"),
         ("* one\n** two\n# three\n; term\n: text", "one\n\ntwo\n\nthree\n\nterm\n\ntext"),
         ("one\ntwo\n\nthree\n----\n__NOTOC__\nfour", "one\ntwo\n\nthree\n\nfour"),
+        ("a __INHALT_ERZWINGEN__ __ÍNDICE__ __目次__ __init__ b", "a __init__ b"),
         ("&lt;b&gt;&nbsp;x&#91;&amp;amp; AT&T &bogus;", "<b> x[&amp; AT&T &bogus;"),
         ("<nowiki>[[x]] ''y'' {{z}}</nowiki> ''a''", "[[x]] ''y'' {{z}} a"),
         ("-{zh-hans:计算机;zh-hant:電腦}- -{R|字}-", "计算机 字"),
