@@ -219,7 +219,7 @@ def _open_saved(corpus: CorpusConfig, pattern: Path, base: Path) -> Iterator[Pat
     escaped = Path(glob.escape(str(pattern)))
     if splits := _read_saved(folder / "dataset_dict.json", "splits"):
         for split in splits:
-            if not isinstance(split, str) or Path(split).name != split or split == "..":
+            if not _is_plain_name(split):
                 raise InputError(f"{folder / 'dataset_dict.json'} names {split!r}, no folder in it")
             yield from _open_saved(corpus, pattern / split, base)
     elif files := _read_saved(folder / "state.json", "_data_files"):
@@ -237,6 +237,10 @@ def _file_names(folder: Path, files: list[Any]) -> Iterator[str]:
             raise InputError(f"{folder / 'state.json'} is no description of a saved dataset")
         # What it names lies beside it, whatever path stands there.
         yield Path(file["filename"]).name
+
+
+def _is_plain_name(name: Any) -> bool:
+    return isinstance(name, str) and name not in ("", "..") and Path(name).name == name
 
 
 def _read_saved(path: Path, key: str) -> list[Any]:

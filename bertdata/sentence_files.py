@@ -81,7 +81,7 @@ def write_sentences(
     Returns the files written and the counts.
     """
     counts = SentenceCounts(num_partitions=num_partitions)
-    rejections: list[Rejection] = []
+    rejections = _Rejections()
     kept = _keep_documents(documents, rejections, counts)
     blocks = (_to_batch(block, split_all, fingerprints) for block in _gather_blocks(kept))
     empty = _EMPTY if fingerprints is None else fingerprints.extend(_EMPTY, [])
@@ -95,8 +95,8 @@ def write_sentences(
     shards = [write_arrow(path, SENTENCES, batches)]
     if fingerprints is not None:
         shards.append(fingerprints.write())
-    if rejections:
-        shards.append(write_rejections(rejected_path, rejections))
+    if batches_of_rejections := rejections.batches():
+        shards.append(write_arrow(rejected_path, REJECTED, batches_of_rejections))
     return shards, counts.to_table()
 
 
@@ -166,7 +166,7 @@ def iterate_sentences(path: Path) -> Iterator[pa.StringArray]:
 
 
 def _keep_documents(
-    documents: Iterable[Document | Rejection], rejections: list[Rejection], counts: SentenceCounts
+    documents: Iterable[Document | Rejection], rejections: _Rejections, counts: SentenceCounts
 ) -> Iterator[Document]:
     for document in documents:
         if isinstance(document, Document):
@@ -175,7 +175,7 @@ def _keep_documents(
         else:
             counts.note(document.source, "rejected")
             counts.rejected[document.reason] += 1
-            rejections.append(document)
+            rejections.add(document)
 
 
 def _gather_blocks(documents: Iterable[Document]) -> Iterator[list[Document]]:
@@ -248,6 +248,25 @@ def _text_bytes(sentences: pa.StringArray) -> int:
         return 0
     offsets = np.frombuffer(sentences.buffers()[1], dtype=np.int32)
     return int(offsets[sentences.offset + len(sentences)] - offsets[sentences.offset])
+
+
+class _Rejections:
+    """Rejections as they come, packed: there may be a million."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Rejection] = []
+        self._batches: list[pa.RecordBatch] = []
+
+    def add(self, rejection: Rejection) -> None:
+        self._waiting.append(rejection)
+        if len(self._waiting) == _REJECTED_ROWS:
+            self.batches()
+
+    def batches(self) -> list[pa.RecordBatch]:
+        """All so far, in order."""
+        self._batches += _rejection_batches(self._waiting)
+        self._waiting = []
+        return self._batches
 
 
 def _rejection_batches(rejections: Sequence[Rejection]) -> Iterator[pa.RecordBatch]:
