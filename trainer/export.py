@@ -31,14 +31,19 @@ def export_model(model: Bert, folder: Path, *, vocab: Path) -> None:
     `vocab`: the folder whose vocab.txt and tokenizer files go with it. The weights are written
     last, and each file is whole or not there.
     """
-    for name in _TOKENIZER_FILES:
-        if (vocab / name).exists():
-            with atomic_file(folder / name) as temporary:
-                shutil.copyfile(vocab / name, temporary)
+    copy_tokenizer(vocab, folder)
     write_json(folder / CONFIG_NAME, to_hf_config(model.config))
     parameters = to_hf_parameters(model.state_dict())
     with atomic_file(folder / WEIGHTS_NAME) as temporary:
         save_file(parameters, temporary, metadata={"format": "pt"})
+
+
+def copy_tokenizer(source: Path, folder: Path) -> None:
+    """Copy vocab.txt and, where they are there, the tokenizer files."""
+    for name in _TOKENIZER_FILES:
+        if (source / name).exists():
+            with atomic_file(folder / name) as temporary:
+                shutil.copyfile(source / name, temporary)
 
 
 def load_model(folder: Path) -> Bert:
