@@ -1,6 +1,6 @@
 """Features: what a model makes of texts, as vectors in an Arrow file.
 
-    python -m trainer.features MODEL_DIR --input PATH… --output FILE.arrow --pooling mean
+    python -m trainer.features MODEL_DIR --input PATH… --output PATH --pooling mean
 
 A row a text, in the order of the input: `document_id`, `source`, `document`, `sentence`,
 `num_pieces` (after cutting), `num_cut` (pieces left out), then a column for each layer asked for,
@@ -36,6 +36,7 @@ from trainer.model import Bert
 from trainer.text_input import EncodedText, TextBatch, TextEncoder, lengths_of, pad
 from trainer.text_sources import SourceText, read_texts
 
+FILE_NAME = "features.arrow"
 _TEXTS_AT_ONCE = 512  # tokenized together
 _CHUNK_PIECES = 1 << 16  # of a record batch: texts of like length are computed together within it
 _SAY_SECONDS = 10.0
@@ -58,7 +59,7 @@ def extract_features(
 ) -> FeatureCounts:
     """Write the features of all texts, in order, as one Arrow file.
 
-    Raises InputError when there is no text.
+    `output`: ends in .arrow. Raises InputError when there is no text.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -234,6 +235,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = vars(parser.parse_args(arguments))
     values = {field.name: given.pop(field.name) for field in fields(FeaturesConfig)}
     given["inputs"] = given.pop("input")
+    if given["output"].suffix != ".arrow":
+        given["output"] /= FILE_NAME
     try:
         counts = extract_features(config=FeaturesConfig(**values), **given)
     except BertdataError as error:

@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--pooling", choices=POOLINGS, default=default.pooling, help=f"({default.pooling})")
     layers = "0 the embeddings, 1 the first layer, -1 the last (-1); write --layers=-1,-2"
-    add("--layers", type=_numbers, default=default.layers, metavar="N,…", help=layers)
+    add("--layers", type=_whole_numbers, default=default.layers, metavar="N,…", help=layers)
     add("--dtype", choices=DTYPES, default=default.dtype, help=f"({default.dtype})")
     unit = f"what of a sentences/ folder gets a row ({default.unit})"
     add("--by", dest="unit", choices=UNITS, default=default.unit, help=unit)
@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", default="", help="such as cpu or cuda:1 (a GPU where there is one)")
 
 
-def _numbers(text: str) -> tuple[int, ...]:
+def _whole_numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
 
 

@@ -51,11 +51,15 @@ _KIND = "bertdata-finetuned"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Splits:
-    """Rows to train on, to choose by, and to score or only to predict at the end."""
+    """Rows to train on, to choose by, and to score or only to predict at the end.
+
+    `labels`: the names in use in the training file; none for regression.
+    """
 
     train: list[TaskRow]
     validation: list[TaskRow]
     test: list[TaskRow] | None
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,7 +109,7 @@ class _Job:
         self._shape = load_shape(folder, dropout=config.dropout)
         length = min(config.max_seq_length, self._shape.max_positions)
         encoder = TextEncoder(folder, length)
-        self._labels = _labels(splits, config)
+        self._labels = splits.labels
         self._train = TaskData(splits.train, encoder, self._labels)
         self._validation = TaskData(splits.validation, encoder, self._labels)
         self._test = TaskData(splits.test, encoder, self._labels) if splits.test else None
@@ -181,25 +185,18 @@ class _Job:
 def _read_splits(
     train: Path, validation: Path | None, test: Path | None, config: FinetuneConfig
 ) -> Splits:
-    train_rows = read_task(train, config)
+    rows = read_task(train, config)
+    labels = () if config.task == "regression" else label_names(rows, str(train))
     if validation is not None:
-        validation_rows = read_task(validation, config)
-    elif len(train_rows) < 2:
+        kept, chosen = rows, read_task(validation, config)
+    elif len(rows) < 2:
         raise ConfigError(f"{train} has one row, too few to hold some out; give --validation")
     else:
-        train_rows, validation_rows = hold_out(train_rows, _HELD_OUT)
+        kept, chosen = hold_out(rows, _HELD_OUT)
     test_rows = read_task(test, config, labelled=False) if test is not None else None
-    return Splits(train=train_rows, validation=validation_rows, test=test_rows)
-
-
-def _labels(splits: Splits, config: FinetuneConfig) -> tuple[str, ...]:
-    """The names that training knows; the other rows may use no other. None for regression."""
-    if config.task == "regression":
-        return ()
-    names = label_names(splits.train, "the training file")
-    check_labels(splits.validation, names)
-    check_labels(splits.test or [], names)
-    return names
+    if labels:
+        check_labels([*chosen, *(test_rows or [])], labels)
+    return Splits(train=kept, validation=chosen, test=test_rows, labels=labels)
 
 
 def _check_output(output: Path, model: Path) -> None:

@@ -97,13 +97,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add(flag, type=type(value), default=value, metavar="N", help=f"{text} ({value:g})")
     choices = sorted({name for names in SELECTABLE.values() for name in names})
     add("--select-by", choices=choices, default="", help="what the best epoch is best in")
-    add("--seeds", type=_seeds, default=default.seeds, metavar="N,…", help="one run each (1)")
+    add(
+        "--seeds",
+        type=_whole_numbers,
+        default=default.seeds,
+        metavar="N,…",
+        help="one run each (1)",
+    )
     add("--from-scratch", action="store_true", help="random parameters, to compare with")
     add("--precision", choices=("fp32", "bf16", "auto"), default=default.precision)
     add("--device", default="", help="such as cpu or cuda:1 (a GPU where there is one)")
 
 
-def _seeds(text: str) -> tuple[int, ...]:
+def _whole_numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
 
 

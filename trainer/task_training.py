@@ -89,7 +89,7 @@ class TaskTrainer:
     @torch.no_grad()
     def predict(self, model: TaskModel, data: TaskData) -> Tensor:
         """The outputs N C on the CPU, row by row of the file."""
-        model.eval()
+        model.to(self._device).eval()
         parts: list[Tensor] = [torch.empty(0)] * len(data)
         for rows in data.by_length(_EVALUATION_ROWS):
             batch = data.batch(rows, self._device)

@@ -43,6 +43,9 @@ def read_task(path: Path, config: FinetuneConfig, *, labelled: bool = True) -> l
         rows = [_to_row(row, config, labelled) for row in read_rows(path, header=config.header)]
     if not rows:
         raise InputError(f"{path} has no rows; give it some")
+    for row in rows:
+        if (row.label is None) != (rows[0].label is None):
+            raise InputError(f"{row.where}: {config.label!r} must be in all rows or in none")
     return rows
 
 

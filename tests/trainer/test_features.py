@@ -94,6 +94,12 @@ def test_float16_is_float32_rounded(model: Path, rows: Path) -> None:
     assert np.array_equal(single.astype(np.float16), half)
 
 
+def test_the_output_may_be_a_folder(model: Path, rows: Path, tmp_path: Path) -> None:
+    single = run(model, rows)
+    assert main([str(model), f"--input={rows}", f"--output={tmp_path / 'x'}", "--threads=1"]) == 0
+    assert read(tmp_path / "x" / "features.arrow").equals(single)
+
+
 def test_the_batches_change_nothing(model: Path, rows: Path) -> None:
     one_by_one = to_numpy(run(model, rows, "--batch-pieces=1")["layer_2"])
     together = to_numpy(run(model, rows)["layer_2"])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from bertdata.errors import ConfigError, DataError
+from bertdata.errors import BertdataError, ConfigError, DataError, InputError
 from bertdata.shards import sha256_of
 from tests.trainer.task_files import (
     make_tagged,
@@ -239,7 +239,7 @@ def test_the_rate_rises_and_falls() -> None:
         ("text\tlabel\na\t1\nb\t1\n", (), 1, "has only one label, '1'; there is nothing to learn"),
         ("text\tlabel\na\tx\n", ("--task=regression",), 1, "'label' is 'x', not a number"),
         ("text\tlabel\n" + "a\t1\nb\t0\n" * 9, ("--device=none",), 2, "there is no device 'none'"),
-        ("text\tlabel\na\t1\n", (), 2, "has one row, too few to hold some out"),
+        ("text\tlabel\na\t1\n", ("--task=regression",), 2, "has one row, too few to hold"),
         ("text\tlabel\na b\tX\n", ("--task=tagging",), 1, "line 2 has 2 words but 1 tags"),
         ("text\tlabel\na\tX\n", ("--task=tagging", "--text-pair=b"), 2, "tagging takes one text"),
         ("text\tlabel\na\t1\n", ("--select-by=pearson",), 2, "select_by must be one of accuracy"),
@@ -277,11 +277,27 @@ def test_labels_that_training_has_not_seen_are_named(
     )
 
 
+def test_a_label_may_be_held_out_whole(model: Path, tmp_path: Path) -> None:
+    rows = [*make_texts(20), ("a film", "rare")]
+    train = write_tsv(tmp_path / "train.tsv", rows)
+    config = FinetuneConfig(epochs=1, threads=1)
+    results = finetune(model=model, train=train, output=tmp_path / "out", config=config)
+    assert results["labels"] == ["neg", "pos", "rare"]
+
+
+def test_labels_are_in_all_test_rows_or_in_none(model: Path, tmp_path: Path) -> None:
+    train = write_tsv(tmp_path / "train.tsv", make_texts(8))
+    test = write_jsonl(tmp_path / "test.jsonl", [{"text": "good", "label": "pos"}, {"text": "bad"}])
+    config = FinetuneConfig(epochs=1, threads=1)
+    with pytest.raises(InputError, match=r"test.jsonl line 2: 'label' must be in all rows or"):
+        finetune(model=model, train=train, test=test, output=tmp_path / "out", config=config)
+
+
 def test_a_loss_that_is_not_finite_stops(model: Path, tmp_path: Path) -> None:
     rows = [(text, 1e38 if label == "pos" else -1e38) for text, label in make_texts(16)]
     train = write_tsv(tmp_path / "train.tsv", rows)
     config = FinetuneConfig(task="regression", threads=1)
-    with pytest.raises(Exception, match="the loss is inf at step 0; lower --learning-rate"):
+    with pytest.raises(BertdataError, match="the loss is inf at step 0; lower --learning-rate"):
         finetune(model=model, train=train, output=tmp_path / "out", config=config)
 
 
