@@ -107,7 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     note = "Mean over seeds and standard deviation of a sample; rates chosen on validation."
     table = Table(title="Test accuracy, %", rows=tuple(rows), note=note)
     print(to_text(table))
-    minutes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime / 60
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    minutes = (usage.ru_utime + usage.ru_stime) / 60
     write_results(work, [table], {"CPU minutes": minutes})
     print(f"\n{minutes:.1f} CPU minutes; written to {work}")
     return 0
