@@ -25,6 +25,14 @@ CONFIG_NAME = "config.json"
 _TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
 
 
+def copy_tokenizer(source: Path, folder: Path) -> None:
+    """Copy vocab.txt and, where they are there, the tokenizer files."""
+    for name in _TOKENIZER_FILES:
+        if (source / name).exists():
+            with atomic_file(folder / name) as temporary:
+                shutil.copyfile(source / name, temporary)
+
+
 def export_model(model: Bert, folder: Path, *, vocab: Path) -> None:
     """Write a folder that `transformers.BertForPreTraining.from_pretrained` loads.
 
@@ -36,14 +44,6 @@ def export_model(model: Bert, folder: Path, *, vocab: Path) -> None:
     parameters = to_hf_parameters(model.state_dict())
     with atomic_file(folder / WEIGHTS_NAME) as temporary:
         save_file(parameters, temporary, metadata={"format": "pt"})
-
-
-def copy_tokenizer(source: Path, folder: Path) -> None:
-    """Copy vocab.txt and, where they are there, the tokenizer files."""
-    for name in _TOKENIZER_FILES:
-        if (source / name).exists():
-            with atomic_file(folder / name) as temporary:
-                shutil.copyfile(source / name, temporary)
 
 
 def load_model(folder: Path) -> Bert:
