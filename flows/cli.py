@@ -173,7 +173,7 @@ def run_trainer(options: argparse.Namespace) -> int:
             return process.wait()
         except KeyboardInterrupt:
             process.terminate()
-            print("bertdata: stopped; nothing is kept", file=sys.stderr)
+            print("bertdata: stopped", file=sys.stderr)
             return 130
 
 

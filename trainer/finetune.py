@@ -81,23 +81,23 @@ def finetune(
 ) -> dict[str, Any]:
     """Train all seeds, write the best model, its predictions and results.json; gives its contents.
 
-    `validation`: None holds a tenth of the training rows out, always the same ones. `test`: rows
-    without labels are only predicted. Raises ConfigError when `output` holds another model.
+    They are written after each seed, so what is there is the best so far. `validation`: None holds
+    a tenth of the training rows out, always the same ones. `test`: rows without labels are only
+    predicted. Raises ConfigError when `output` holds another model.
     """
     _check_output(output, model)
     if config.threads:
         torch.set_num_threads(config.threads)
     job = _Job(model, _read_splits(train, validation, test, config), config)
-    results = [job.run(seed) for seed in config.seeds]
-    best = results[0]
-    for result in results[1:]:
-        if is_better(
-            result.trained.best.validation, best.trained.best.validation, config.selection
-        ):
-            best = result
-    summary = job.summarize(results, best)
-    job.write(output, best)
-    write_json(output / RESULTS_NAME, summary)
+    results: list[SeedResult] = []
+    for seed in config.seeds:
+        result, tuned = job.run(seed)
+        results.append(result)
+        best = _best_of(results, config.selection)
+        summary = job.summarize(results, best)
+        write_json(output / RESULTS_NAME, summary)
+        if best is result:
+            job.write(output, tuned)
     return summary
 
 
@@ -105,7 +105,7 @@ class _Job:
     """The task, its data encoded, and where models start."""
 
     def __init__(self, folder: Path, splits: Splits, config: FinetuneConfig) -> None:
-        self._folder, self._config, self._splits = folder, config, splits
+        self._folder, self._config = folder, config
         self._shape = load_shape(folder, dropout=config.dropout)
         length = min(config.max_seq_length, self._shape.max_positions)
         encoder = TextEncoder(folder, length)
@@ -116,15 +116,15 @@ class _Job:
         self._trainer = TaskTrainer(config, self._labels, find_device(config.device), say)
         self._say_what_there_is(length)
 
-    def run(self, seed: int) -> SeedResult:
-        """Train and score one seed."""
+    def run(self, seed: int) -> tuple[SeedResult, TaskModel]:
+        """Train and score one seed; the model is that of its best epoch."""
         model = self._new_model(seed)
         trained = self._trainer.train(model, self._train, self._validation, seed=seed)
         scores = None
         if self._test is not None and self._test.is_labelled:
             scores = self._trainer.evaluate(model, self._test)
             say({"seed": seed, "best_epoch": trained.best.epoch, **_prefixed("test", scores)})
-        return SeedResult(trained=trained, test=scores)
+        return SeedResult(trained=trained, test=scores), model
 
     def summarize(self, results: Sequence[SeedResult], best: SeedResult) -> dict[str, Any]:
         """The contents of results.json."""
@@ -142,12 +142,11 @@ class _Job:
         tests = [result.test for result in results if result.test is not None]
         return {**table, "test": _spread(tests)} if tests else table
 
-    def write(self, output: Path, best: SeedResult) -> None:
-        """The model of a seed and what it predicts."""
-        model = self._new_model(best.trained.seed)
-        model.load_state_dict(best.trained.parameters, strict=False)
+    def write(self, output: Path, model: TaskModel) -> None:
+        """A model and what it predicts."""
         config = task_config(model, self._labels)
-        export_task_model(best.trained.parameters, config, output, tokenizer=self._folder)
+        export_task_model(model, config, output, tokenizer=self._folder)
+        (output / PREDICTIONS_NAME.format("test")).unlink(missing_ok=True)
         for name, data in self._all_data():
             if name != "train":
                 logits_NC = self._trainer.predict(model, data)
@@ -197,6 +196,15 @@ def _read_splits(
     if labels:
         check_labels([*chosen, *(test_rows or [])], labels)
     return Splits(train=kept, validation=chosen, test=test_rows, labels=labels)
+
+
+def _best_of(results: Sequence[SeedResult], name: str) -> SeedResult:
+    """The first of the seeds that score best."""
+    best = results[0]
+    for result in results[1:]:
+        if is_better(result.trained.best.validation, best.trained.best.validation, name):
+            best = result
+    return best
 
 
 def _check_output(output: Path, model: Path) -> None:

@@ -119,15 +119,16 @@ def find_device(name: str) -> torch.device:
 
 
 def export_task_model(
-    parameters: Mapping[str, Tensor], config: dict[str, Any], folder: Path, *, tokenizer: Path
+    model: TaskModel, config: dict[str, Any], folder: Path, *, tokenizer: Path
 ) -> None:
     """Write a folder that `transformers.AutoModelFor…Classification.from_pretrained` loads.
 
-    `parameters`: of a TaskModel, those in use. `tokenizer`: the folder whose tokenizer goes along.
+    `config`: the contents of config.json. `tokenizer`: the folder whose tokenizer goes along.
     """
     copy_tokenizer(tokenizer, folder)
     write_json(folder / CONFIG_NAME, config)
-    named = {_to_hf_name(name): value.contiguous() for name, value in parameters.items()}
+    used = model.used_parameters()
+    named = {_to_hf_name(name): value.detach().cpu().contiguous() for name, value in used.items()}
     with atomic_file(folder / WEIGHTS_NAME) as temporary:
         save_file(named, temporary, metadata={"format": "pt"})
 

@@ -43,12 +43,11 @@ class Epoch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trained:
-    """A seed's epochs, the best of them, and the parameters in use after it."""
+    """A seed's epochs, and the best of them."""
 
     seed: int
     epochs: list[Epoch]
     best: Epoch
-    parameters: dict[str, Tensor]
 
 
 class TaskTrainer:
@@ -77,7 +76,7 @@ class TaskTrainer:
             if number == 1 or is_better(scores, best_scores, self._config.selection):
                 best, kept = number - 1, _copy(model)
         model.load_state_dict(kept, strict=False)
-        return Trained(seed=seed, epochs=epochs, best=epochs[best], parameters=kept)
+        return Trained(seed=seed, epochs=epochs, best=epochs[best])
 
     def evaluate(self, model: TaskModel, data: TaskData) -> Scores:
         """Mean loss and scores over labelled rows."""

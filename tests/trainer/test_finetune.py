@@ -152,7 +152,9 @@ def test_the_same_seeds_give_the_same_bytes(model: Path, tmp_path: Path) -> None
     for name in ("model.safetensors", "results.json", "predictions-validation.jsonl"):
         assert sha256_of(tmp_path / "a" / name) == sha256_of(tmp_path / "b" / name)
     # Once more over an earlier result is no mistake.
-    assert run(model, "--train", train, "--output", tmp_path / "a") == 0
+    (tmp_path / "a" / "predictions-test.jsonl").touch()
+    assert run(model, "--train", train, "--output", tmp_path / "a", "--epochs=1") == 0
+    assert not (tmp_path / "a" / "predictions-test.jsonl").exists()
 
 
 def test_the_best_epoch_of_the_best_seed_is_kept(model: Path, tmp_path: Path) -> None:
