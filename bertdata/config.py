@@ -42,12 +42,14 @@ def to_table(config: Any) -> dict[str, Any]:
     }
 
 
-def unknown_key(key: str, known: typing.Iterable[str], where: str) -> ConfigError:
+def unknown_key(
+    key: str, known: typing.Iterable[str], where: str, *, kind: str = "key"
+) -> ConfigError:
     """The error for a key nobody knows, with the nearest known one as the way out."""
     names = sorted(known)
     nearest = difflib.get_close_matches(key, names, n=1)
     way_out = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(names)}"
-    return ConfigError(f"{where} has no key {key!r}; {way_out}")
+    return ConfigError(f"{where} has no {kind} {key!r}; {way_out}")
 
 
 def check_choice(name: str, value: str, choices: typing.Iterable[str]) -> None:

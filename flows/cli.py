@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from bertdata.errors import BertdataError, ConfigError
+from trainer import features_config, finetune_config
 
 STAGES = {
     "sentences": "split the corpora into sentences",
@@ -23,7 +24,8 @@ STAGES = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 done, 1 the work failed or a check found something, 2 wrong usage."""
-    options = make_parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = make_parser().parse_args(given, argparse.Namespace(arguments=given[1:]))
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         return int(options.command(options))
@@ -80,6 +82,12 @@ def make_parser() -> argparse.ArgumentParser:
     fill.add_argument("text", help='such as "The capital of France is [MASK]."')
     fill.add_argument("--model", type=Path, help="model folder (the newest below runs/)")
     fill.add_argument("--top", type=int, default=5, help="how many pieces (5)")
+    tune = add("finetune", run_trainer, finetune_config.DESCRIPTION)
+    tune.set_defaults(module="trainer.finetune")
+    finetune_config.add_arguments(tune)
+    features = add("features", run_trainer, features_config.DESCRIPTION)
+    features.set_defaults(module="trainer.features")
+    features_config.add_arguments(features)
     config = add("config", show_config, "the complete configuration with every default")
     config.add_argument("config", type=Path, nargs="?", metavar="CONFIG.toml")
     _add_set(config)
@@ -153,6 +161,20 @@ def fill_mask(options: argparse.Namespace) -> int:
     folder = options.model or _newest_model(Path("runs"))
     arguments = [f"--model={folder}", f"--top={options.top}", options.text]
     return subprocess.call([sys.executable, "-m", "trainer.fill_mask", *arguments])
+
+
+def run_trainer(options: argparse.Namespace) -> int:
+    """`bertdata finetune|features`: the same arguments to a module that needs torch."""
+    import subprocess
+
+    arguments = [argument for argument in options.arguments if argument != "--debug"]
+    with subprocess.Popen([sys.executable, "-m", options.module, *arguments]) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            print("bertdata: stopped", file=sys.stderr)
+            return 130
 
 
 def show_config(options: argparse.Namespace) -> int:

@@ -54,6 +54,10 @@ def folder(
     plain.write_text("\n".join(lines))
     subprocess.run(["gzip", str(plain)], check=True)
     (folder / "text.txt").write_text("a b.\na.\n\nb a.\n")
+    rows = "".join(f"a b{'.' * i}\t{i % 2}\n" for i in range(20))
+    (folder / "train.tsv").write_text(f"sentence\tlabel\n{rows}")
+    vectors = ["--input", str(folder / "runs/demo/sentences"), f"--output={folder}/vectors.arrow"]
+    assert main(["features", str(folder / "runs/demo/model"), *vectors]) == 0
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "."]
     (folder / "vocab.txt").write_text("\n".join(pieces))
     return folder
@@ -79,7 +83,7 @@ def test_python_commands(command: list[str], folder: Path) -> None:
     subprocess.run(arguments, cwd=folder, check=True, env=_environment())
 
 
-@pytest.mark.parametrize("program", blocks("python"), ids=["reader", "transformers"])
+@pytest.mark.parametrize("program", blocks("python"), ids=["reader", "transformers", "features"])
 def test_python_programs(program: str, folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program],

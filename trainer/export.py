@@ -25,16 +25,21 @@ CONFIG_NAME = "config.json"
 _TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
 
 
+def copy_tokenizer(source: Path, folder: Path) -> None:
+    """Copy vocab.txt and, where they are there, the tokenizer files."""
+    for name in _TOKENIZER_FILES:
+        if (source / name).exists():
+            with atomic_file(folder / name) as temporary:
+                shutil.copyfile(source / name, temporary)
+
+
 def export_model(model: Bert, folder: Path, *, vocab: Path) -> None:
     """Write a folder that `transformers.BertForPreTraining.from_pretrained` loads.
 
     `vocab`: the folder whose vocab.txt and tokenizer files go with it. The weights are written
     last, and each file is whole or not there.
     """
-    for name in _TOKENIZER_FILES:
-        if (vocab / name).exists():
-            with atomic_file(folder / name) as temporary:
-                shutil.copyfile(vocab / name, temporary)
+    copy_tokenizer(vocab, folder)
     write_json(folder / CONFIG_NAME, to_hf_config(model.config))
     parameters = to_hf_parameters(model.state_dict())
     with atomic_file(folder / WEIGHTS_NAME) as temporary:

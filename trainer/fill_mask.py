@@ -6,19 +6,18 @@ python -m trainer.fill_mask --model DIR "The capital of France is [MASK]."
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from tokenizers import BertWordPieceTokenizer, Tokenizer
 
 from bertdata.errors import BertdataError, ConfigError
 from bertdata.vocabulary import MASK, Vocabulary, read_vocabulary
 from trainer.export import load_model
 from trainer.model import Bert
+from trainer.text_input import read_tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class MaskFiller:
     def __init__(self, folder: Path) -> None:
         self._model: Bert = load_model(folder).eval()
         self._vocabulary: Vocabulary = read_vocabulary(folder / "vocab.txt")
-        self._tokenizer = _read_tokenizer(folder)
+        self._tokenizer = read_tokenizer(folder)
 
     def fill(self, text: str, *, top: int = 5) -> list[list[Guess]]:
         """The `top` likeliest pieces for each [MASK] of the text, in order."""
@@ -66,16 +65,6 @@ class MaskFiller:
         if len(ids) > (most := self._model.config.max_positions):
             raise ConfigError(f"the text has {len(ids)} pieces, the model reads at most {most}")
         return ids
-
-
-def _read_tokenizer(folder: Path) -> Tokenizer | BertWordPieceTokenizer:
-    """tokenizer.json; where a folder lacks it, the original's rules over vocab.txt."""
-    if (folder / "tokenizer.json").exists():
-        return Tokenizer.from_file(str(folder / "tokenizer.json"))
-    options = folder / "tokenizer_config.json"
-    table = json.loads(options.read_bytes()) if options.exists() else {}
-    lowercase = table.get("do_lower_case", True)
-    return BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=lowercase)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

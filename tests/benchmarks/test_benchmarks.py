@@ -15,7 +15,7 @@ from bertdata.errors import InputError
 from bertdata.vocabulary import read_vocabulary
 from flows.paths import RunPaths
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import corpus, fixed, kernels, scaling
+from tests.benchmarks import corpus, fixed, kernels, scaling, transfer
 from tests.benchmarks.baseline import baseline_table, ratio_table, run_baseline
 from tests.benchmarks.corpus import CorpusFile, count_repetition, take_files, write_corpus
 from tests.benchmarks.fixed import run_fixed
@@ -202,3 +202,22 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_flat_sentences() -> None:
     assert flatten(split_all(["One. Two.", "Three."])).to_pylist() == ["One.", "Two.", "Three."]
+
+
+def test_transfer_holds_its_test_sentences_out(shared_data: Path, tmp_path: Path) -> None:
+    options = transfer.make_parser().parse_args([f"--data={shared_data / 'classification'}"])
+    splits = {
+        task: transfer.split(transfer.read_task(options.data, task)) for task in transfer.TASKS
+    }
+    transfer.write_material(tmp_path, options, splits)
+    lines = {
+        line
+        for name in ("sentences.txt", "reviews.txt")
+        for line in (tmp_path / name).read_text(encoding="utf-8").splitlines()
+    }
+    assert len(lines) > 50_000
+    for parts in splits.values():
+        assert len(parts["test"]) == len(parts["validation"]) >= 1000
+        held_out = {row.sentence for name in ("test", "validation") for row in parts[name]}
+        assert not held_out & lines
+        assert not held_out & {row.sentence for row in parts["train"]}

@@ -18,6 +18,7 @@ import pytest
 
 from bertdata.manifest import read_manifest
 from flows.cli import main
+from tests.trainer.task_files import make_texts, write_model, write_tsv
 
 STAGES = ("sentences", "vocab", "examples", "model")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
@@ -257,9 +258,10 @@ def test_unknown_commands_are_wrong_usage() -> None:
         assert caught.value.code == 2
 
 
-def test_help_imports_nothing_heavy() -> None:
+def help_without_heavy_imports(*arguments: str) -> str:
+    """What `--help` prints; fails where it needs a heavy library."""
     code = (
-        "import sys, json; sys.argv[1:] = ['--help']\n"
+        f"import sys, json; sys.argv[1:] = {[*arguments, '--help']!r}\n"
         "from flows.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
@@ -268,4 +270,32 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.splitlines()[-1]) == []
-    assert "sentences" in done.stdout
+    return done.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    assert "sentences" in help_without_heavy_imports()
+
+
+def test_finetune_and_features_run_in_processes_of_their_own(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = write_model(tmp_path)
+    train = write_tsv(tmp_path / "train.tsv", make_texts(20))
+    common = ["--train", str(train), "--output", str(tmp_path / "tuned"), "--epochs=1"]
+    assert main(["finetune", str(model), *common]) == 0
+    assert "rows: 18 train, 2 validation" in capfd.readouterr().out
+    assert main(["finetune", str(model), *common, "--text=txet"]) == 2
+    assert "did you mean 'text'?" in capfd.readouterr().err
+    vectors = tmp_path / "vectors.arrow"
+    arguments = ["--input", str(train), "--output", str(vectors)]
+    assert main(["features", str(tmp_path / "tuned"), *arguments]) == 0
+    assert f"20 texts, 105 pieces, 0 of them cut: {vectors}" in capfd.readouterr().out
+    assert main(["features", str(tmp_path / "none"), *arguments]) == 1
+
+
+@pytest.mark.parametrize("command", ["finetune", "features"])
+def test_help_of_transfer_learning_imports_nothing_heavy(command: str) -> None:
+    shown = help_without_heavy_imports(command)
+    assert "MODEL_DIR" in shown
+    assert "--output" in shown

@@ -1,0 +1,217 @@
+"""Rows of a user's table, one at a time, whatever the file: TSV, CSV, JSON lines, Parquet, Arrow.
+
+The suffix says which: `.tsv` and `.txt` are tab-separated as in GLUE, where a quotation mark is a
+character like any other; `.csv` is quoted as spreadsheets write it; `.jsonl` and `.json` hold an
+object a line; `.parquet`; `.arrow`. Text files may be compressed (`.gz .bz2 .xz` after it), start
+with a byte order mark and end lines the Windows way; they are UTF-8.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import csv
+import gzip
+import itertools
+import json
+import lzma
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bertdata.config import unknown_key
+from bertdata.errors import ConfigError, InputError
+from bertdata.shards import first_line
+
+_ROWS_AT_ONCE = 1024
+_LONGEST_CELL = 1 << 30  # csv's own limit is shorter than a long article
+_OPENERS: Mapping[str, Callable[..., Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row's values by column. `where` names its place in messages: "dev.tsv line 12"."""
+
+    where: str
+    values: Mapping[str, Any]
+
+    def cell(self, column: str) -> Any:
+        """The value in a column. Raises ConfigError, with the nearest name, when there is none."""
+        if column in self.values:
+            return self.values[column]
+        error = unknown_key(column, self.values, self.where, kind="column")
+        if column.isdecimal():
+            raise ConfigError(f"{error}; for a file without a header add --no-header")
+        raise error
+
+
+def read_rows(path: Path, *, header: bool = True) -> Iterator[Row]:
+    """Every row of a file, in order.
+
+    `header`: whether the first line of TSV and CSV names the columns; without it they are "1",
+    "2", … Blank lines of text files are passed over. Raises ConfigError for an unknown suffix,
+    InputError when the file cannot be read, is damaged, not UTF-8, or a line does not fit.
+    """
+    return (row for row in _rows_and_blanks(path, header) if row is not None)
+
+
+def read_groups(path: Path, *, header: bool = True) -> Iterator[list[Row]]:
+    """The same rows, in lists that end where a text file has blank lines; none is empty."""
+    rows = _rows_and_blanks(path, header)
+    for is_row, group in itertools.groupby(rows, key=lambda row: row is not None):
+        if is_row:
+            yield [row for row in group if row is not None]
+
+
+def _rows_and_blanks(path: Path, header: bool) -> Iterator[Row | None]:
+    """The rows, and None for each blank line between them."""
+    kind = table_kind(path)
+    with _readable(path, kind):
+        yield from _READERS[kind](path, header)
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    r"""(number from 1, line with its end) for each line of a UTF-8 file; only `\n` ends a line.
+
+    Raises InputError when the file cannot be read, is damaged or not UTF-8.
+    """
+    with _readable(path, "text"):
+        yield from _text_lines(path)
+
+
+@contextlib.contextmanager
+def _readable(path: Path, kind: str) -> Iterator[None]:
+    """Turn what readers raise over a bad file into InputError."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise InputError(f"cannot read {path}: {reason}") from error
+    except (csv.Error, pa.ArrowException) as error:
+        raise InputError(f"{path} is no whole {kind} file: {first_line(error)}") from error
+
+
+def table_kind(path: Path) -> str:
+    """tsv, csv, jsonl, parquet or arrow. Raises ConfigError for any other suffix."""
+    kind = _KINDS.get(plain_suffix(path))
+    if kind is None:
+        raise ConfigError(f"cannot tell what {path} is; name it {', '.join(_KINDS)}")
+    return kind
+
+
+def plain_suffix(path: Path) -> str:
+    """The suffix without that of a compression: ".tsv" of "train.TSV.gz"."""
+    plain = path.with_suffix("") if path.suffix.lower() in _OPENERS else path
+    return plain.suffix.lower()
+
+
+def _text_lines(path: Path) -> Iterator[tuple[int, str]]:
+    opener = _OPENERS.get(path.suffix.lower(), open)
+    with opener(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                message = f"{path.name} line {number} is not UTF-8 at its byte {error.start + 1}"
+                raise InputError(f"{message}; save the file as UTF-8") from error
+
+
+def _read_tsv(path: Path, header: bool) -> Iterator[Row | None]:
+    lines = (
+        (number, line.removesuffix("\n").removesuffix("\r")) for number, line in _text_lines(path)
+    )
+    cells = ((number, line.split("\t") if line.strip(" ") else []) for number, line in lines)
+    return _name_columns(path, cells, header)
+
+
+def _read_csv(path: Path, header: bool) -> Iterator[Row | None]:
+    csv.field_size_limit(_LONGEST_CELL)
+    reader = csv.reader((line for _, line in _text_lines(path)), strict=True)
+    return _name_columns(path, ((reader.line_num, cells) for cells in reader), header)
+
+
+def _name_columns(
+    path: Path, numbered: Iterable[tuple[int, Sequence[str]]], header: bool
+) -> Iterator[Row | None]:
+    names: list[str] = []
+    for number, cells in numbered:
+        where = f"{path.name} line {number}"
+        if not cells:
+            yield None
+        elif not names and header:
+            names = _check_names([cell.strip() for cell in cells], where)
+        else:
+            names = names or [str(place) for place in range(1, len(cells) + 1)]
+            if len(cells) != len(names):
+                raise InputError(f"{where} has {len(cells)} columns, the first line {len(names)}")
+            yield Row(where, dict(zip(names, cells)))
+
+
+def _check_names(names: list[str], where: str) -> list[str]:
+    for name in names:
+        if names.count(name) > 1:
+            message = f"{where} names two columns {name!r}"
+            raise InputError(f"{message}; for a file without a header add --no-header")
+    return names
+
+
+def _read_jsonl(path: Path, _header: bool) -> Iterator[Row]:
+    for number, line in _text_lines(path):
+        if line.strip():
+            yield Row(f"{path.name} line {number}", _to_object(line, f"{path.name} line {number}"))
+
+
+def _to_object(line: str, where: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where} is no JSON ({error}); an object a line is wanted") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{where} is a JSON {type(value).__name__}; an object a line is wanted")
+    return value
+
+
+def _read_parquet(path: Path, _header: bool) -> Iterator[Row]:
+    with pq.ParquetFile(path) as file:
+        yield from _batch_rows(path, file.iter_batches(batch_size=_ROWS_AT_ONCE))
+
+
+def _read_arrow(path: Path, _header: bool) -> Iterator[Row]:
+    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+        yield from _batch_rows(path, map(file.get_batch, range(file.num_record_batches)))
+
+
+def _batch_rows(path: Path, batches: Iterable[pa.RecordBatch]) -> Iterator[Row]:
+    number = 0
+    for batch in batches:
+        for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
+            for values in batch.slice(start, _ROWS_AT_ONCE).to_pylist():
+                number += 1
+                yield Row(f"{path.name} row {number}", values)
+
+
+_READERS: Mapping[str, Callable[[Path, bool], Iterator[Row | None]]] = {
+    "tsv": _read_tsv,
+    "csv": _read_csv,
+    "jsonl": _read_jsonl,
+    "parquet": _read_parquet,
+    "arrow": _read_arrow,
+}
+_KINDS = {
+    ".tsv": "tsv",
+    ".txt": "tsv",
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+}
