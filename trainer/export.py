@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from bertdata.errors import DataError
 from bertdata.shards import atomic_file, first_line, write_json
@@ -18,7 +19,7 @@ from trainer.hf_names import (
     to_hf_config,
     to_hf_parameters,
 )
-from trainer.model import Bert
+from trainer.model import Bert, strip_vocabulary
 
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
@@ -36,9 +37,13 @@ def export_model(model: Bert, folder: Path, *, vocab: Path) -> None:
             with atomic_file(folder / name) as temporary:
                 shutil.copyfile(vocab / name, temporary)
     write_json(folder / CONFIG_NAME, to_hf_config(model.config))
-    parameters = to_hf_parameters(model.state_dict())
+    parameters = to_hf_parameters(_to_host(strip_vocabulary(model)))
     with atomic_file(folder / WEIGHTS_NAME) as temporary:
         save_file(parameters, temporary, metadata={"format": "pt"})
+
+
+def _to_host(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.cpu() for name, value in parameters.items()}
 
 
 def load_model(folder: Path) -> Bert:

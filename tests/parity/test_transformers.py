@@ -71,8 +71,10 @@ def test_same_loss_and_gradients(exported: tuple[Bert, Path], folders: Folders) 
     theirs = load_theirs(folder)
     batch = read_batch(folders)
     padded = {k: torch.from_numpy(v) for k, v in to_padded(batch, pad_id=0).items()}
-    sums = pretraining_losses(ours, to_tensors(batch, pad_id=0), DecoderLoss())
-    loss = sums.total(next_sentence=True)
+    tensors = to_tensors(batch, pad_id=0)
+    loss = pretraining_losses(ours, tensors, DecoderLoss()).total(
+        tensors.counts, next_sentence=True
+    )
     loss.backward()
     output = theirs(**padded)
     output.loss.backward()
