@@ -64,14 +64,14 @@ class CheckpointWriter:
         self._copied.set()
         self._host: dict[str, Tensor] = {}
 
+    def make_room(self) -> None:
+        """Take the host memory that copies go to, which is slow, before it is needed in a hurry."""
+        self._to_host("", self._state(Progress()))
+
     def start(self, progress: Progress) -> None:
         """Begin to write `folder`/step-NNNNNNNN.pt; waits for the one before to be whole."""
         self.finish()
-        state = {
-            "progress": asdict(progress),
-            "model": self._model.state_dict(),
-            "optimizers": self._optimizers.state_dict(),
-        }
+        state = self._state(progress)
         ready = _record_event(self._model)
         path = self._folder / f"step-{progress.steps:08d}.pt"
         self._copied.clear()
@@ -90,6 +90,13 @@ class CheckpointWriter:
         if self._error is not None:
             error, self._error = self._error, None
             raise error
+
+    def _state(self, progress: Progress) -> dict[str, Any]:
+        return {
+            "progress": asdict(progress),
+            "model": self._model.state_dict(),
+            "optimizers": self._optimizers.state_dict(),
+        }
 
     def _write(self, path: Path, state: Any, ready: torch.cuda.Event | None) -> None:
         try:

@@ -130,9 +130,12 @@ class Run:
         Gives whether the run is done.
         """
         steps = _Steps(self, self._log())
+        first = self.progress.steps
         try:
             while not (is_done := self._is_done()) and not self._is_asked_to_stop(should_stop):
                 steps.do_next()
+                if self.progress.steps == first + 1 and self._will_save():
+                    self._writer.make_room()
                 if _is_due(self.progress.steps, self.config.checkpoint_every):
                     self.save()
             steps.end(is_done=is_done)
@@ -163,6 +166,9 @@ class Run:
         """Begin to write a checkpoint of what is done so far."""
         if self.ranks.is_first:
             self._writer.start(self.progress)
+
+    def _will_save(self) -> bool:
+        return self.ranks.is_first and self.config.checkpoint_every > 0
 
     def wait_until_copied(self) -> None:
         """Wait until a checkpoint under way no longer needs the parameters."""
