@@ -19,6 +19,7 @@ from trainer.model import Bert
 from trainer.optim import Optimizers, clip_gradients
 from trainer.ranks import Ranks
 
+_CPU = torch.device("cpu")
 _EVALUATION_CHUNK = 256  # predicted pieces scored at once
 
 
@@ -171,7 +172,7 @@ def evaluate(
     )
 
 
-def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
+def compute_dtype(precision: str, device: torch.device = _CPU) -> torch.dtype:
     """The type that matrices are multiplied in; parameters stay in single precision."""
     if precision == "bf16" or (precision == "auto" and _has_native_bf16(device)):
         return torch.bfloat16

@@ -79,6 +79,12 @@ def peak_memory_bytes(device: torch.device) -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def say(values: dict[str, Any]) -> None:
+    """Print one line: step 100  loss 6.912  …"""
+    parts = [f"{name.replace('_', ' ')} {_short(value)}" for name, value in values.items()]
+    print("  ".join(parts), flush=True)
+
+
 def say_step(values: dict[str, Any]) -> None:
     """Print the numbers of a step as one line."""
     parts = [
@@ -171,6 +177,12 @@ def _to_line(values: dict[str, Any]) -> str:
 
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _number(value: float | None, form: str) -> str:

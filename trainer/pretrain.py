@@ -27,6 +27,7 @@ import torch
 from bertdata.errors import BertdataError, ConfigError
 from bertdata.shards import write_json
 from trainer.config import TrainConfig
+from trainer.metrics import say
 from trainer.ranks import join_ranks, started_by_torchrun
 from trainer.run import Results, Run
 
@@ -73,15 +74,7 @@ def pretrain(
 def _write(output: Path, results: Results, seconds: dict[str, float]) -> None:
     write_json(output / RESULTS_NAME, asdict(results))
     write_json(output / TIMING_NAME, seconds)
-    shown = {**asdict(results), "seconds": sum(seconds.values())}
-    parts = [f"{name.replace('_', ' ')} {_short(value)}" for name, value in shown.items()]
-    print("done  " + "  ".join(parts), flush=True)
-
-
-def _short(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}"
+    say({**asdict(results), "seconds": sum(seconds.values())})
 
 
 def make_parser() -> argparse.ArgumentParser:
