@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import torch
@@ -23,6 +24,7 @@ from trainer.model import Bert, strip_vocabulary
 
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
+HEADS = ("pooler.", "transform.", "transform_norm.", "output_bias", "next_sentence.")
 _TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
 
 
@@ -46,8 +48,20 @@ def _to_host(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.cpu() for name, value in parameters.items()}
 
 
-def load_model(folder: Path) -> Bert:
-    """The model of a Hugging Face BERT folder that has both pre-training heads."""
+def _missing_heads(model: Bert, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What the heads start with where the parameters lack them; says so."""
+    heads = {n: p for n, p in model.state_dict().items() if n.startswith(HEADS)}
+    if missing := sorted(heads.keys() - parameters.keys()):
+        print(f"not in the weights, so at a random start: {', '.join(missing)}", file=sys.stderr)
+    return heads
+
+
+def load_model(folder: Path, *, needs_heads: bool = True) -> Bert:
+    """The model of a Hugging Face BERT folder.
+
+    Raises DataError when a parameter is missing; without `needs_heads`, those of the pre-training
+    heads may be, and have a random start.
+    """
     try:
         config = from_hf_config(json.loads((folder / CONFIG_NAME).read_bytes()))
         parameters = from_hf_parameters(load_file(folder / WEIGHTS_NAME))
@@ -57,6 +71,8 @@ def load_model(folder: Path) -> Bert:
         raise DataError(f"{folder} holds no whole model: {first_line(error)}") from error
     with torch.random.fork_rng(devices=[]):
         model = Bert(config)
+    if not needs_heads:
+        parameters = {**_missing_heads(model, parameters), **parameters}
     try:
         model.load_state_dict(parameters)
     except RuntimeError as error:

@@ -84,7 +84,9 @@ def to_hf_parameters(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def from_hf_parameters(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The way back."""
+    """The way back; also from a plain BertModel, whose names have no "bert." before them."""
+    if not any(name.startswith(("bert.", "cls.")) for name in parameters):
+        parameters = {f"bert.{name}": value for name, value in parameters.items()}
     named = {from_hf_name(name): value for name, value in parameters.items()}
     return {name: value for name, value in named.items() if name is not None}
 

@@ -19,10 +19,13 @@ from trainer.model import Bert, add_to_tokens, set_sinusoidal_positions, set_uni
 def new_model(config: TrainConfig, seed: int, reader: ExampleReader) -> Bert:
     """A model as `config` asks for: from `init_from`, or random with the named starts.
 
+    Heads of pre-training that `init_from` lacks, as a BertModel does, have a random start.
+
     Raises ConfigError when it does not fit the vocabulary or the longest row of the examples.
     """
     if config.init_from is not None:
-        model = load_model(Path(config.init_from))
+        torch.manual_seed(derive_key(seed, "initial parameters") >> 1)
+        model = load_model(Path(config.init_from), needs_heads=False)
         _check_vocabulary(model, reader)
     else:
         model = _random_model(config, seed, reader)

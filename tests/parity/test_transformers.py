@@ -11,6 +11,7 @@ import torch
 from safetensors import safe_open
 
 from bertdata.collation import ExampleCollator
+from bertdata.errors import DataError
 from bertdata.reader import ExampleReader, to_padded
 from tests.example_folder import Folders, write_folders
 from tests.trainer.test_model import make_model
@@ -197,6 +198,27 @@ def test_a_folder_of_theirs_is_continued_and_exported(folders: Folders, tmp_path
     assert not any("decoder" in name for name in names)
     for name, value in theirs.state_dict().items():
         torch.testing.assert_close(back.state_dict()[name], value, rtol=0, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize("kind", ["BertModel", "BertForMaskedLM"])
+def test_folders_without_all_heads_can_be_continued(
+    folders: Folders, tmp_path: Path, kind: str
+) -> None:
+    config = transformers.BertConfig(
+        vocab_size=folders.vocabulary.size,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+    )
+    theirs = getattr(transformers, kind)(config)
+    theirs.save_pretrained(tmp_path)
+    with pytest.raises(DataError, match="does not fit"):
+        load_model(tmp_path)
+    ours = load_model(tmp_path, needs_heads=False)
+    weight = theirs.get_input_embeddings().weight
+    assert torch.equal(ours.embeddings.token.weight, weight)
+    assert ours.next_sentence.weight.std() > 0.01
 
 
 @pytest.mark.parametrize("name", MODEL_SIZES)
