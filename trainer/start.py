@@ -21,16 +21,14 @@ def new_model(config: TrainConfig, seed: int, reader: ExampleReader) -> Bert:
 
     Heads of pre-training that `init_from` lacks, as a BertModel does, have a random start.
 
-    Raises ConfigError when it does not fit the vocabulary or the longest row of the examples.
+    Raises ConfigError when it does not fit the vocabulary.
     """
     if config.init_from is not None:
         torch.manual_seed(derive_key(seed, "initial parameters") >> 1)
         model = load_model(Path(config.init_from), needs_heads=False)
         _check_vocabulary(model, reader)
-    else:
-        model = _random_model(config, seed, reader)
-    check_lengths(model, reader)
-    return model
+        return model
+    return _random_model(config, seed, reader)
 
 
 def check_lengths(model: Bert, reader: ExampleReader) -> None:
