@@ -136,6 +136,12 @@ class CheckpointWriter:
         return value
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove the halves of checkpoints that killed runs were writing."""
+    for leftover in folder.glob(".step-*.tmp"):
+        leftover.unlink(missing_ok=True)
+
+
 def newest_checkpoint(folder: Path) -> Path | None:
     """The checkpoint with the most steps, if there is any."""
     return next(reversed(_all_checkpoints(folder)), None)

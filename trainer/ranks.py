@@ -61,9 +61,12 @@ def started_by_torchrun() -> bool:
 
 @contextlib.contextmanager
 def join_ranks(device: str, processes: int) -> Iterator[Ranks]:
-    """The ranks of this training, `processes` of them. `device`: "cpu", "cuda" or "auto"."""
+    """The ranks of this training: as many as torchrun started, which `processes` may leave at 1.
+
+    `device`: "cpu", "cuda" or "auto".
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size != processes:
+    if processes not in (1, size):
         raise ConfigError(
             f"processes is {processes}, but {size} run; start {processes} with torchrun "
             f"--nproc-per-node={processes}, or set processes = {size}"

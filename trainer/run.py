@@ -103,6 +103,7 @@ class Run:
                 shutil.rmtree(self.checkpoints, ignore_errors=True)
                 for name in (RUN_NAME, ATTENTION_NAME):
                     (self.output / name).unlink(missing_ok=True)
+            checkpoint.remove_leftovers(self.checkpoints)
             description = self._describe()
             _check_same_run(self.output / RUN_NAME, description)
             write_json(self.output / RUN_NAME, description)

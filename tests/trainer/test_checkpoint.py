@@ -9,7 +9,13 @@ import torch
 
 from bertdata.errors import BertdataError
 from tests.trainer.test_model import make_model
-from trainer.checkpoint import CheckpointWriter, Progress, load_checkpoint, newest_checkpoint
+from trainer.checkpoint import (
+    CheckpointWriter,
+    Progress,
+    load_checkpoint,
+    newest_checkpoint,
+    remove_leftovers,
+)
 from trainer.config import TrainConfig
 from trainer.model import Bert
 from trainer.optim import Optimizers
@@ -59,6 +65,13 @@ def test_later_checkpoints_reuse_memory_and_older_ones_go_after_success(tmp_path
     load_checkpoint(tmp_path / names[-1], fresh, Optimizers(fresh, TrainConfig()))
     for name, value in fresh.state_dict().items():
         assert torch.equal(value, model.state_dict()[name]), name
+
+
+def test_halves_of_checkpoints_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".step-00000002.pt.abc.tmp", "step-00000001.pt", "notes.tmp"):
+        (tmp_path / name).write_bytes(b"half")
+    remove_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.tmp", "step-00000001.pt"]
 
 
 def test_what_cannot_be_written_is_said_and_removes_nothing(tmp_path: Path) -> None:

@@ -58,11 +58,11 @@ def make_step(model: Bert, config: TrainConfig, plan: StepPlan) -> TrainStep:
 
 
 def one_step(
-    accumulate: int, *, packed: bool = False, dropout: float = 0.0
+    accumulate: int, *, packed: bool = False, dropout: float = 0.0, precision: str = "fp32"
 ) -> tuple[StepResult, Gradients]:
     """A step over the uneven rows, cut into `accumulate` micro-batches, and its gradients."""
     model = make_model(dropout=dropout)
-    config = TrainConfig(accumulate=accumulate, max_grad_norm=1e9)
+    config = TrainConfig(accumulate=accumulate, max_grad_norm=1e9, precision=precision)
     decoder_loss = whole_decoder_loss if packed else DecoderLoss()
     step = make_step(model, config, StepPlan(decoder_loss=decoder_loss))
     rows, size = uneven_rows(), 32 // accumulate
@@ -133,6 +133,17 @@ def test_a_step_that_is_not_finite_changes_nothing() -> None:
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name]), name
     assert step(2, [(0, good)], good.counts, 1.0).is_finite
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_products_in_bfloat16_leave_parameters_and_gradients_in_single_precision(
+    packed: bool,
+) -> None:
+    rough, gradients = one_step(2, packed=packed, precision="bf16")
+    exact, _ = one_step(2, packed=packed)
+    assert rough.loss != exact.loss
+    assert rough.loss == pytest.approx(exact.loss, rel=0.01)
+    assert {gradient.dtype for gradient in gradients.values()} == {torch.float32}
 
 
 def test_a_batch_has_the_counts_of_its_rows() -> None:

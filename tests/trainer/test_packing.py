@@ -19,11 +19,14 @@ from trainer.data import (
     PackedBatches,
     PackShape,
     pack_shape,
+    to_device,
     to_packed,
     to_tensors,
 )
 from trainer.losses import DecoderLoss, LossSums, pretraining_losses, whole_decoder_loss
 from trainer.model import Bert, pad_vocabulary, strip_vocabulary
+
+SHAPE = PackShape(tokens=300, sequences=14, predictions=64, length=24)
 
 
 @pytest.fixture(scope="module", params=["static", "dynamic"])
@@ -56,9 +59,6 @@ def test_packed_equals_padded(reader: ExampleReader, kernel: str) -> None:
         torch.testing.assert_close(ours.float(), theirs.float(), rtol=1e-5, atol=1e-5)
     assert packed.counts.tokens == padded.counts.tokens
     assert packed.counts.squared_lengths == np.square(compact.lengths).sum()
-
-
-SHAPE = PackShape(tokens=300, sequences=14, predictions=64, length=24)
 
 
 def test_each_example_alone_gives_the_same_as_in_its_pack(reader: ExampleReader) -> None:
@@ -130,6 +130,19 @@ def test_offsets_cover_all_tokens_in_slots_no_longer_than_a_sequence(
 def test_a_budget_below_the_longest_row_is_refused(reader: ExampleReader) -> None:
     with pytest.raises(ConfigError, match="do not hold the longest row, 24"):
         PackedBatches(reader, batch_tokens=48, seed=0, parts=2)
+
+
+@pytest.mark.parametrize("kernel", ["plain", "math"])
+def test_all_work_is_done_where_the_batch_is(reader: ExampleReader, kernel: str) -> None:
+    """On a device that computes nothing but shapes, and refuses what is elsewhere."""
+    device = torch.device("meta")
+    compact = reader.batch_at(seed=3, position=5, batch_size=11)
+    batch = to_device(to_packed(compact, SHAPE, pad_id=0), device)
+    model = make_model().to(device)
+    sums = pretraining_losses(model, batch, whole_decoder_loss, kernel)
+    sums.total(batch.counts, next_sentence=True).backward()
+    assert sums.stacked().device == device
+    assert all(p.grad is not None and p.grad.device == device for p in model.parameters())
 
 
 def test_one_graph_is_compiled_for_all_batches(tmp_path: Path) -> None:
