@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from bertdata.errors import ConfigError, DataError
 from bertdata.manifest import Manifest, find_damage, read_manifest
-from bertdata.masking import MaskingConfig, MaskingVocabulary, mask_batch
+from bertdata.masking import MaskingConfig, MaskingVocabulary, mask_batch, prediction_limits
 from bertdata.randomness import UInt64Array, derive_key, derive_keys, mix_array
 from bertdata.schema import check_schema, examples_schema
 from bertdata.shards import Shard, open_arrow
@@ -80,8 +80,10 @@ class ExampleReader:
         self.manifest = read_manifest(folder)
         self.vocabulary = vocabulary
         self.split = split
+        self._folder = folder
         _check_vocabulary(folder, self.manifest, vocabulary)
         shards = tuple(s for s in self.manifest.shards if s.path.startswith(f"{split}-"))
+        self._shards = shards
         _check_shards(folder, self.manifest, shards, verify_checksums)
         self._blocks = [b for shard in shards for b in _read_blocks(folder, shard, vocabulary.size)]
         if verify_checksums:
@@ -94,6 +96,10 @@ class ExampleReader:
     def next_sentence(self) -> bool:
         """Whether the examples are pairs with a label to predict."""
         return bool(self.manifest.config["examples"]["next_sentence"])
+
+    def longest_row(self) -> int:
+        """Pieces of the longest row of the split."""
+        return max((block.input_ids.longest() for block in self._blocks), default=0)
 
     def rows_at(
         self, seed: int, position: int, count: int, *, rank: int = 0, num_ranks: int = 1
@@ -117,6 +123,24 @@ class ExampleReader:
         for block, chosen, local in self._by_block(rows):
             lengths[chosen] = block.input_ids.lengths_of(local)
         return lengths
+
+    def predictions_of(self, rows: IntArray) -> IntArray:
+        """Pieces to predict in each row, without reading it; where masking is dynamic, at most."""
+        if self._masking is not None:
+            return prediction_limits(self.lengths_of(rows), self._masking[0])
+        counts = np.empty(len(rows), dtype=np.int64)
+        for block, chosen, local in self._by_block(rows):
+            counts[chosen] = block.masked_positions.lengths_of(local)
+        return counts
+
+    def document_ids_of(self, rows: IntArray) -> list[int]:
+        """Where each row's A is from; opens the shards anew, so meant for a look at a few rows."""
+        columns = []
+        for shard in self._shards:
+            with open_arrow(self._folder / shard.path) as reader:
+                columns.append(reader.read_all().column("document_id").to_numpy())
+        ids: list[int] = np.concatenate(columns)[rows].tolist()
+        return ids
 
     def read(
         self, rows: IntArray, *, seed: int = 0, epochs: IntArray | None = None
@@ -253,6 +277,9 @@ class _Ragged:
     def lengths_of(self, rows: IntArray) -> IntArray:
         lengths: IntArray = (self.offsets[rows + 1] - self.offsets[rows]).astype(np.int64)
         return lengths
+
+    def longest(self) -> int:
+        return int(np.diff(self.offsets).max(initial=0))
 
     def take(self, rows: IntArray) -> _Ragged:
         lengths = self.lengths_of(rows)

@@ -126,13 +126,12 @@ def _parse_value(text: str) -> Any:
 
 def _anchor(config: RunConfig, base: Path) -> RunConfig:
     """Make file names in the configuration start from its folder."""
-    if config.vocab.file is None and config.train.init_from is None:
-        return config
     table = to_table(config)
     for name, key in (
         ("cleaning", "block_list"),
         ("vocab", "file"),
         ("train", "init_from"),
+        ("train", "phase2_examples"),
     ):
         if key in table[name]:
             table[name][key] = str(base.absolute() / Path(table[name][key]).expanduser())

@@ -152,13 +152,14 @@ def _remove(*leftovers: Path) -> None:
 
 
 def _training_error(status: int, log: Path) -> Exception:
-    """The trainer's own last line, or that it died without one."""
-    last = (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [""])[-1]
-    if not last.startswith("error: "):
+    """The trainer's own last words, or that it died without any; torchrun may add its own."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
+    if not errors:
         return crash("training", status, log)
     _remove(log)
     kind = ConfigError if status == 2 else BertdataError
-    return kind(last.removeprefix("error: "))
+    return kind(errors[-1].removeprefix("error: "))
 
 
 def _reason(report: Path, what: str, status: int, log: Path) -> Exception:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from bertdata.errors import DataError
 from bertdata.shards import atomic_file, first_line, write_json
@@ -18,10 +20,11 @@ from trainer.hf_names import (
     to_hf_config,
     to_hf_parameters,
 )
-from trainer.model import Bert
+from trainer.model import Bert, strip_vocabulary
 
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
+HEADS = ("pooler.", "transform.", "transform_norm.", "output_bias", "next_sentence.")
 _TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
 
 
@@ -41,13 +44,29 @@ def export_model(model: Bert, folder: Path, *, vocab: Path) -> None:
     """
     copy_tokenizer(vocab, folder)
     write_json(folder / CONFIG_NAME, to_hf_config(model.config))
-    parameters = to_hf_parameters(model.state_dict())
+    parameters = to_hf_parameters(_to_host(strip_vocabulary(model)))
     with atomic_file(folder / WEIGHTS_NAME) as temporary:
         save_file(parameters, temporary, metadata={"format": "pt"})
 
 
-def load_model(folder: Path) -> Bert:
-    """The model of a Hugging Face BERT folder that has both pre-training heads."""
+def _to_host(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.cpu() for name, value in parameters.items()}
+
+
+def _missing_heads(model: Bert, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What the heads start with where the parameters lack them; says so."""
+    heads = {n: p for n, p in model.state_dict().items() if n.startswith(HEADS)}
+    if missing := sorted(heads.keys() - parameters.keys()):
+        print(f"not in the weights, so at a random start: {', '.join(missing)}", file=sys.stderr)
+    return heads
+
+
+def load_model(folder: Path, *, needs_heads: bool = True) -> Bert:
+    """The model of a Hugging Face BERT folder.
+
+    Raises DataError when a parameter is missing; without `needs_heads`, those of the pre-training
+    heads may be, and have a random start.
+    """
     try:
         config = from_hf_config(json.loads((folder / CONFIG_NAME).read_bytes()))
         parameters = from_hf_parameters(load_file(folder / WEIGHTS_NAME))
@@ -57,6 +76,8 @@ def load_model(folder: Path) -> Bert:
         raise DataError(f"{folder} holds no whole model: {first_line(error)}") from error
     with torch.random.fork_rng(devices=[]):
         model = Bert(config)
+    if not needs_heads:
+        parameters = {**_missing_heads(model, parameters), **parameters}
     try:
         model.load_state_dict(parameters)
     except RuntimeError as error:

@@ -46,6 +46,8 @@ _CONFIG = {
     "layer_norm_eps": "layer_norm_eps",
     "pad_id": "pad_token_id",
 }
+# What older files leave out, because it never differs there.
+_DEFAULTS = {"type_vocab_size": 2, "layer_norm_eps": 1e-12, "pad_token_id": 0}
 _FROM_MODULES = {theirs: ours for ours, theirs in _MODULES.items()}
 _FROM_LAYER_MODULES = {theirs: ours for ours, theirs in _LAYER_MODULES.items()}
 # Copies of tied parameters and fixed tables that some files carry beside the parameters.
@@ -82,7 +84,9 @@ def to_hf_parameters(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def from_hf_parameters(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The way back."""
+    """The way back; also from a plain BertModel, whose names have no "bert." before them."""
+    if not any(name.startswith(("bert.", "cls.")) for name in parameters):
+        parameters = {f"bert.{name}": value for name, value in parameters.items()}
     named = {from_hf_name(name): value for name, value in parameters.items()}
     return {name: value for name, value in named.items() if name is not None}
 
@@ -93,7 +97,7 @@ def to_hf_config(config: ModelConfig) -> dict[str, Any]:
         "architectures": ["BertForPreTraining"],
         "model_type": "bert",
         **{theirs: getattr(config, ours) for ours, theirs in _CONFIG.items()},
-        "attention_probs_dropout_prob": config.dropout,
+        "attention_probs_dropout_prob": config.attention_dropout_or_dropout,
         "initializer_range": 0.02,
         "tie_word_embeddings": True,
     }
@@ -105,7 +109,12 @@ def from_hf_config(table: Mapping[str, Any]) -> ModelConfig:
         raise ConfigError(f"model_type must be 'bert', got {table.get('model_type')!r}")
     if table.get("position_embedding_type", "absolute") != "absolute":
         raise ConfigError(f"cannot use {table['position_embedding_type']!r} position embeddings")
+    table = {**_DEFAULTS, **table}
     missing = [theirs for theirs in _CONFIG.values() if theirs not in table]
     if missing:
         raise ConfigError(f"config.json lacks {missing[0]!r}")
-    return ModelConfig(**{ours: table[theirs] for ours, theirs in _CONFIG.items()})
+    values = {ours: table[theirs] for ours, theirs in _CONFIG.items()}
+    attention_dropout = table.get("attention_probs_dropout_prob", values["dropout"])
+    if attention_dropout != values["dropout"]:
+        values["attention_dropout"] = attention_dropout
+    return ModelConfig(**values)

@@ -4,33 +4,42 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bertdata.errors import BertdataError
 from bertdata.randomness import derive_key
 from trainer.config import TrainConfig
-from trainer.data import TrainBatch
-from trainer.losses import DecoderLoss, pretraining_losses, wanted_states
+from trainer.data import Batch, Counts, PaddedBatch, to_device
+from trainer.losses import Decoder, LossSums, pretraining_losses, wanted_states
 from trainer.model import Bert
 from trainer.optim import Optimizers, clip_gradients
+from trainer.ranks import Ranks
 
+_CPU = torch.device("cpu")
 _EVALUATION_CHUNK = 256  # predicted pieces scored at once
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepResult:
-    """What a training step saw. Losses are means in nats; the norm is that before clipping."""
+    """What a training step saw, over all its micro-batches and ranks.
 
+    Losses and accuracies are means, in nats and shares; the norm is that before clipping. Where
+    `is_finite` is False, nothing was updated.
+    """
+
+    loss: float
     mlm_loss: float
     nsp_loss: float
-    learning_rate: float
+    mlm_accuracy: float
+    nsp_accuracy: float
     gradient_norm: float
-    num_tokens: int
+    learning_rate: float
+    is_finite: bool
+    counts: Counts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,8 +54,17 @@ class Evaluation:
     num_sequences: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepPlan:
+    """How the losses of a batch are computed: by which decoder and attention, compiled or not."""
+
+    decoder_loss: Decoder
+    kernel: str = "plain"
+    is_compiled: bool = False
+
+
 class TrainStep:
-    """Trains a model by one batch at a time."""
+    """Trains a model by one step's micro-batches at a time."""
 
     def __init__(
         self,
@@ -56,79 +74,146 @@ class TrainStep:
         *,
         seed: int,
         next_sentence: bool,
-        decoder_loss: DecoderLoss,
+        plan: StepPlan,
+        ranks: Ranks,
     ) -> None:
         self._model = model
         self._optimizers = optimizers
         self._config = config
         self._seed = seed
         self._next_sentence = next_sentence
-        self._decoder_loss = decoder_loss
-        self._dtype = compute_dtype(config.precision)
+        self._plan = plan
+        self._ranks = ranks
+        self._num_parts = config.accumulate * ranks.size
+        self._dtype = compute_dtype(config.precision, ranks.device)
+        self._losses = _compiled_losses() if plan.is_compiled else _losses
 
-    def __call__(self, step: int, batch: TrainBatch) -> StepResult:
-        """Do step `step` (from 0). Its random numbers (dropout) follow from (seed, step)."""
-        torch.manual_seed(derive_key(self._seed, "training step", step) >> 1)
+    def __call__(
+        self,
+        step: int,
+        batches: Sequence[tuple[int, Batch]],
+        counts: Counts,
+        factor: float,
+        before_update: Callable[[], None] = lambda: None,
+    ) -> StepResult:
+        """Do step `step` (from 0) at `factor` of the peak learning rate.
+
+        `batches`: this rank's parts of the step, each with its number among all. `counts`: of the
+        whole step. The random numbers (dropout) of a part follow from (seed, step, part).
+        `before_update` is called when the gradients are there and parameters are about to change.
+        """
         self._model.train()
-        with _autocast(self._dtype):
-            sums = pretraining_losses(self._model, batch, self._decoder_loss)
-            loss = sums.total(next_sentence=self._next_sentence)
-        if not math.isfinite(loss.item()):
-            raise BertdataError(f"the loss is {loss.item()} at step {step}; lower learning_rate")
-        loss.backward()
+        sums = torch.zeros(4, device=self._ranks.device)
+        for part, batch in batches:
+            key = derive_key(self._seed, "training step", step * self._num_parts + part)
+            torch.manual_seed(key >> 1)
+            sums += self._add_gradients(to_device(batch, self._ranks.device), counts)
+        self._ranks.sum_gradients(self._model)
         norm = clip_gradients(self._model, self._config.max_grad_norm)
-        rate = self._optimizers.step(step)
+        *own, gradient_norm = torch.cat([sums, norm[None]]).tolist()
+        totals = self._ranks.sum(own)
+        is_finite = all(math.isfinite(value) for value in (*totals, gradient_norm))
+        before_update()
+        rate = self._config.learning_rate * factor
+        if is_finite:
+            self._optimizers.step(factor)
+        else:
+            self._optimizers.forget_gradients()
+        return self._result(totals, counts, gradient_norm, rate, is_finite)
+
+    def _add_gradients(self, batch: Batch, counts: Counts) -> Tensor:
+        """Those of one micro-batch; gives its four sums."""
+        with _autocast(self._ranks.device, self._dtype):
+            mlm, nsp, mlm_right, nsp_right = self._losses(
+                self._model, batch, self._plan.decoder_loss, self._plan.kernel
+            )
+        sums = LossSums(mlm=mlm, nsp=nsp, mlm_right=mlm_right, nsp_right=nsp_right)
+        sums.total(counts, next_sentence=self._next_sentence).backward()
+        return sums.stacked()
+
+    def _result(
+        self, totals: Sequence[float], counts: Counts, norm: float, rate: float, is_finite: bool
+    ) -> StepResult:
+        mlm, nsp, mlm_right, nsp_right = totals
+        masked, sequences = max(1, counts.masked), max(1, counts.sequences)
+        mlm_loss, nsp_loss = mlm / masked, nsp / sequences
         return StepResult(
-            mlm_loss=sums.mlm.item() / max(1, sums.num_masked),
-            nsp_loss=sums.nsp.item() / sums.num_sequences,
+            loss=mlm_loss + nsp_loss if self._next_sentence else mlm_loss,
+            mlm_loss=mlm_loss,
+            nsp_loss=nsp_loss,
+            mlm_accuracy=mlm_right / masked,
+            nsp_accuracy=nsp_right / sequences,
+            gradient_norm=norm,
             learning_rate=rate,
-            gradient_norm=norm.item(),
-            num_tokens=batch.num_tokens,
+            is_finite=is_finite,
+            counts=counts,
         )
 
 
 @torch.no_grad()
-def evaluate(model: Bert, batches: Iterable[TrainBatch], *, next_sentence: bool) -> Evaluation:
-    """Losses and accuracies over `batches`, in single precision, without dropout."""
+def evaluate(
+    model: Bert, batches: Iterable[PaddedBatch], *, next_sentence: bool, ranks: Ranks
+) -> Evaluation:
+    """Losses and accuracies over the batches of all ranks, in single precision, without dropout."""
     model.eval()
-    mlm_loss, nsp_loss, mlm_right, nsp_right, num_masked, num_sequences = 0.0, 0.0, 0, 0, 0, 0
+    sums = [0.0] * 6
     for batch in batches:
-        hidden_ND, first_BD = wanted_states(model, batch)
-        for hidden_CD, ids_C in zip(
-            hidden_ND.split(_EVALUATION_CHUNK), batch.masked_ids_N.split(_EVALUATION_CHUNK)
-        ):
-            loss, right = _score(model.mlm_logits(hidden_CD), ids_C)
-            mlm_loss, mlm_right = mlm_loss + loss, mlm_right + right
-        loss, right = _score(model.nsp_logits(first_BD), batch.next_sentence_labels_B)
-        nsp_loss, nsp_right = nsp_loss + loss, nsp_right + right
-        num_masked += len(batch.masked_ids_N)
-        num_sequences += len(batch.next_sentence_labels_B)
+        found = _evaluate_batch(model, to_device(batch, ranks.device))
+        sums = [total + value for total, value in zip(sums, found, strict=True)]
+    mlm_loss, mlm_right, nsp_loss, nsp_right, num_masked, num_sequences = ranks.sum(sums)
     num_pairs = num_sequences if next_sentence else 0
     return Evaluation(
         mlm_loss=mlm_loss / num_masked if num_masked else None,
         mlm_accuracy=mlm_right / num_masked if num_masked else None,
         nsp_loss=nsp_loss / num_sequences if num_pairs else None,
         nsp_accuracy=nsp_right / num_sequences if num_pairs else None,
-        num_masked=num_masked,
-        num_sequences=num_sequences,
+        num_masked=int(num_masked),
+        num_sequences=int(num_sequences),
     )
 
 
-def compute_dtype(precision: str) -> torch.dtype:
-    """The type that matrices are multiplied in."""
-    if precision == "bf16" or (precision == "auto" and _has_native_bf16()):
+def compute_dtype(precision: str, device: torch.device = _CPU) -> torch.dtype:
+    """The type that matrices are multiplied in; parameters stay in single precision."""
+    if precision == "bf16" or (precision == "auto" and _has_native_bf16(device)):
         return torch.bfloat16
     return torch.float32
 
 
-def _has_native_bf16() -> bool:
+def _evaluate_batch(model: Bert, batch: PaddedBatch) -> tuple[float, ...]:
+    """Loss and right answers of pieces, then of pairs, then the numbers of either."""
+    hidden_ND, first_BD = wanted_states(model, batch)
+    mlm_loss, mlm_right = 0.0, 0
+    for hidden_CD, ids_C in zip(
+        hidden_ND.split(_EVALUATION_CHUNK), batch.masked_ids_N.split(_EVALUATION_CHUNK)
+    ):
+        loss, right = _score(model.mlm_logits(hidden_CD), ids_C)
+        mlm_loss, mlm_right = mlm_loss + loss, mlm_right + right
+    nsp_loss, nsp_right = _score(model.nsp_logits(first_BD), batch.next_sentence_labels_B)
+    return mlm_loss, mlm_right, nsp_loss, nsp_right, batch.counts.masked, batch.counts.sequences
+
+
+def _losses(
+    model: Bert, batch: Batch, decoder_loss: Decoder, kernel: str
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    sums = pretraining_losses(model, batch, decoder_loss, kernel)
+    return sums.mlm, sums.nsp, sums.mlm_right, sums.nsp_right
+
+
+def _compiled_losses() -> Callable[..., tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """One graph for all batches, since their shapes are fixed."""
+    return torch.compile(_losses, fullgraph=True, dynamic=False)
+
+
+def _has_native_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported())  # the public way is newer than torch 2.11
 
 
-def _autocast(dtype: torch.dtype) -> contextlib.AbstractContextManager[None]:
+def _autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractContextManager[None]:
     if dtype is torch.float32:
         return contextlib.nullcontext()
-    return torch.autocast("cpu", dtype)
+    return torch.autocast(device.type, dtype)
 
 
 def _score(logits: Tensor, labels: Tensor) -> tuple[float, int]:

@@ -1,14 +1,17 @@
 """The two losses of pre-training.
 
 The masked-language-model loss is summed over predicted pieces, to be divided by their number; the
-next-sentence loss is summed over sequences, to be divided by theirs.
+next-sentence loss is summed over sequences, to be divided by theirs. The numbers are those of the
+whole step, over all its micro-batches and ranks: a mean of means would weigh pieces unequally.
 
-Shapes: B batch, N predicted pieces, C a chunk of them or the candidates, D width, V vocabulary.
+Shapes: B batch, G most sequences of a pack, N predicted pieces, C a chunk of them or the
+candidates, D width, V vocabulary.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,25 +19,37 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainer.data import TrainBatch
+from trainer.attention import PackedAttention
+from trainer.data import IGNORED, Batch, Counts, PackedBatch, PaddedBatch
 from trainer.model import Bert
 
 _CHUNK = 256  # predictions scored at once: their scores stay in the processor's cache
 
+# Summed loss and number of right answers, from features N D, weights V D, bias V and labels N.
+Decoder = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LossSums:
-    """Losses summed over a batch, and how many terms each sum has."""
+    """Losses and right answers, summed over a batch."""
 
     mlm: Tensor
     nsp: Tensor
-    num_masked: int
-    num_sequences: int
+    mlm_right: Tensor
+    nsp_right: Tensor
 
-    def total(self, *, next_sentence: bool) -> Tensor:
-        """Mean masked-language-model loss, plus the mean next-sentence loss where it is trained."""
-        mlm = self.mlm / max(1, self.num_masked)
-        return mlm + self.nsp / self.num_sequences if next_sentence else mlm
+    def total(self, counts: Counts, *, next_sentence: bool) -> Tensor:
+        """This batch's share of the step's loss; `counts`: of the whole step.
+
+        The mean masked-language-model loss, plus the mean next-sentence loss where it is trained.
+        """
+        mlm = self.mlm / max(1, counts.masked)
+        return mlm + self.nsp / max(1, counts.sequences) if next_sentence else mlm
+
+    def stacked(self) -> Tensor:
+        """The four numbers, in single precision and without history."""
+        sums = (self.mlm, self.nsp, self.mlm_right, self.nsp_right)
+        return torch.stack([value.detach().float() for value in sums])
 
 
 class Candidates:
@@ -56,26 +71,28 @@ class Candidates:
 
     def choose(self, labels_N: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Ids of the candidates, what to add to their scores, and each label's place among them."""
+        self._is_frequent_V = self._is_frequent_V.to(labels_N.device)
         is_certain_V = self._is_frequent_V.clone()
         is_certain_V[labels_N] = True
         certain, others = is_certain_V.nonzero()[:, 0], (~is_certain_V).nonzero()[:, 0]
-        sampled = others[torch.randperm(len(others))[: self._num_sampled]]
+        order = torch.randperm(len(others), device=labels_N.device)
+        sampled = others[order[: self._num_sampled]]
         ids_C = torch.cat([certain, sampled])
-        log_weights_C = torch.zeros(len(ids_C))
+        log_weights_C = torch.zeros(len(ids_C), device=labels_N.device)
         if len(sampled):
             log_weights_C[len(certain) :] = math.log(len(others) / len(sampled))
         places_V = torch.empty_like(self._is_frequent_V, dtype=torch.int64)
-        places_V[ids_C] = torch.arange(len(ids_C))
+        places_V[ids_C] = torch.arange(len(ids_C), device=labels_N.device)
         return ids_C, log_weights_C, places_V[labels_N]
 
 
 class DecoderLoss:
     """Summed cross-entropy of the scores features @ weight.T + bias against the labels.
 
-    Works in autocast's type where autocast is on. Scores are made, turned into gradients and left
-    behind chunk by chunk within the forward pass, in memory kept from step to step: on a CPU this
-    takes a third of the time of plain layers, which pass single-precision scores through fresh
-    memory several times.
+    Right answers are counted among the pieces that are scored. Works in autocast's type where
+    autocast is on. Scores are made, turned into gradients and left behind chunk by chunk within the
+    forward pass, in memory kept from step to step: on a CPU this takes a third of the time of plain
+    layers, which pass single-precision scores through fresh memory several times.
     """
 
     def __init__(self, candidates: Candidates | None = None) -> None:
@@ -84,16 +101,16 @@ class DecoderLoss:
 
     def __call__(
         self, features_ND: Tensor, weight_VD: Tensor, bias_V: Tensor, labels_N: Tensor
-    ) -> Tensor:
-        """The loss, a scalar. `features_ND`, `weight_VD`, `bias_V` get gradients."""
+    ) -> tuple[Tensor, Tensor]:
+        """The loss, for which `features_ND`, `weight_VD`, `bias_V` get gradients; right answers."""
         if self._candidates is not None:
             ids_C, log_weights_C, labels_N = self._candidates.choose(labels_N)
             weight_VD = weight_VD.index_select(0, ids_C)
             bias_V = bias_V.index_select(0, ids_C) + log_weights_C
         dtype = _compute_dtype(features_ND)
         slopes_NV = self._room_for(len(labels_N), len(bias_V), features_ND.device, dtype)
-        loss: Tensor = _DecoderLoss.apply(features_ND, weight_VD, bias_V, labels_N, slopes_NV)
-        return loss
+        loss, right = _DecoderLoss.apply(features_ND, weight_VD, bias_V, labels_N, slopes_NV)
+        return loss, right
 
     def _room_for(self, n: int, v: int, device: torch.device, dtype: torch.dtype) -> Tensor:
         old = self._slopes
@@ -102,28 +119,56 @@ class DecoderLoss:
         return self._slopes[: n * v].view(n, v)
 
 
-def pretraining_losses(model: Bert, batch: TrainBatch, decoder_loss: DecoderLoss) -> LossSums:
-    """Both losses of a batch."""
-    hidden_ND, first_BD = wanted_states(model, batch)
-    mlm = decoder_loss(
+def whole_decoder_loss(
+    features_ND: Tensor, weight_VD: Tensor, bias_V: Tensor, labels_N: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The same in plain operations, for the compiler of a GPU; labels may be IGNORED."""
+    scores_NV = functional.linear(features_ND, weight_VD, bias_V).float()
+    loss = functional.cross_entropy(scores_NV, labels_N, reduction="sum", ignore_index=IGNORED)
+    return loss, (scores_NV.argmax(dim=1) == labels_N).sum()
+
+
+def pretraining_losses(
+    model: Bert, batch: Batch, decoder_loss: Decoder, kernel: str = "plain"
+) -> LossSums:
+    """Both losses of a batch; `kernel`: the attention of packed ones."""
+    if isinstance(batch, PaddedBatch):
+        hidden_ND, first_BD = wanted_states(model, batch)
+        labels_B = batch.next_sentence_labels_B
+    else:
+        hidden_ND, first_BD = packed_states(model, batch, kernel)
+        labels_B = batch.next_sentence_labels_G
+    mlm, mlm_right = decoder_loss(
         model.mlm_features(hidden_ND),
         model.embeddings.token.weight,
         model.output_bias,
         batch.masked_ids_N,
     )
-    labels_B = batch.next_sentence_labels_B
-    nsp = functional.cross_entropy(model.nsp_logits(first_BD).float(), labels_B, reduction="sum")
-    return LossSums(
-        mlm=mlm, nsp=nsp, num_masked=len(batch.masked_ids_N), num_sequences=len(labels_B)
-    )
+    scores_B2 = model.nsp_logits(first_BD).float()
+    nsp = functional.cross_entropy(scores_B2, labels_B, reduction="sum", ignore_index=IGNORED)
+    nsp_right = (scores_B2.argmax(dim=1) == labels_B).sum()
+    return LossSums(mlm=mlm, nsp=nsp, mlm_right=mlm_right, nsp_right=nsp_right)
 
 
-def wanted_states(model: Bert, batch: TrainBatch) -> tuple[Tensor, Tensor]:
+def wanted_states(model: Bert, batch: PaddedBatch) -> tuple[Tensor, Tensor]:
     """The last layer's states at the places to predict, N D, and at [CLS], B D."""
     hidden_BQD = model.encode(
         batch.input_ids_BL, batch.token_type_ids_BL, batch.real_BL, batch.wanted_BQ
     )
     return hidden_BQD.flatten(0, 1).index_select(0, batch.masked_places_N), hidden_BQD[:, 0]
+
+
+def packed_states(model: Bert, batch: PackedBatch, kernel: str) -> tuple[Tensor, Tensor]:
+    """The same for a packed batch: N D and G D."""
+    hidden_QD = model.encode_packed(
+        batch.input_ids_T,
+        batch.token_type_ids_T,
+        batch.positions_T,
+        PackedAttention(batch.sequences, kernel),
+        batch.wanted_Q,
+    )
+    num_sequences = len(batch.next_sentence_labels_G)
+    return hidden_QD[num_sequences:], hidden_QD[:num_sequences]
 
 
 class _DecoderLoss(torch.autograd.Function):
@@ -137,25 +182,30 @@ class _DecoderLoss(torch.autograd.Function):
         bias_V: Tensor,
         labels_N: Tensor,
         slopes_NV: Tensor,
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         dtype = slopes_NV.dtype
         features, weight, bias = features_ND.to(dtype), weight_VD.to(dtype), bias_V.to(dtype)
         d_features = torch.empty_like(features)
         loss = torch.zeros((), device=features.device)
+        right = torch.zeros_like(loss)
         for start in range(0, len(labels_N), _CHUNK):
             chunk = slice(start, start + _CHUNK)
             slopes_CV = torch.addmm(bias, features[chunk], weight.t(), out=slopes_NV[chunk])
-            loss += _to_slopes(slopes_CV, labels_N[chunk])
+            chunk_loss, chunk_right = _to_slopes(slopes_CV, labels_N[chunk])
+            loss, right = loss + chunk_loss, right + chunk_right
             torch.mm(slopes_CV, weight, out=d_features[chunk])
         d_weight = slopes_NV.t() @ features
         d_bias = slopes_NV.t() @ torch.ones_like(features[:, 0])
         context.save_for_backward(
             d_features.to(features_ND.dtype), d_weight.to(weight_VD.dtype), d_bias.to(bias_V.dtype)
         )
-        return loss
+        context.mark_non_differentiable(right)
+        return loss, right
 
     @staticmethod
-    def backward(context: Any, d_loss: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+    def backward(
+        context: Any, d_loss: Tensor, _: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, None, None]:
         d_features, d_weight, d_bias = context.saved_tensors
         return (
             d_features * d_loss.to(d_features.dtype),
@@ -166,14 +216,18 @@ class _DecoderLoss(torch.autograd.Function):
         )
 
 
-def _to_slopes(scores_CV: Tensor, labels_C: Tensor) -> Tensor:
-    """Turn scores, in place, into the slope of the loss by each score; gives the summed loss."""
+def _to_slopes(scores_CV: Tensor, labels_C: Tensor) -> tuple[Tensor, Tensor]:
+    """Turn scores, in place, into the slope of the loss by each score.
+
+    Gives the summed loss and how often no piece is likelier than the label.
+    """
     torch.softmax(scores_CV, dim=1, out=scores_CV)
     places_C1 = labels_C[:, None]
     likelihoods_C1 = scores_CV.gather(1, places_C1)
+    num_right = (likelihoods_C1 >= scores_CV.amax(dim=1, keepdim=True)).sum()
     scores_CV.scatter_(1, places_C1, likelihoods_C1 - 1)
     tiny = torch.finfo(torch.float32).tiny
-    return -likelihoods_C1.float().clamp_min(tiny).log().sum()
+    return -likelihoods_C1.float().clamp_min(tiny).log().sum(), num_right
 
 
 def _compute_dtype(values: Tensor) -> torch.dtype:

@@ -3,9 +3,8 @@
 (Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers", 2019; layer norm after each
 block.) The masked-language-model head is computed only where a piece is predicted.
 
-Shapes: B batch, L length, D width, H heads, K width of one head, F feed-forward width, N predicted
-pieces of the batch, Q positions whose states are wanted (all L before the last layer), V
-vocabulary.
+Shapes: B batch, L length, D width, F feed-forward width, N predicted pieces of the batch, Q
+positions whose states are wanted (all L before the last layer), T packed tokens, V vocabulary.
 """
 
 from __future__ import annotations
@@ -16,10 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from trainer.attention import Attention, PaddedAttention
 from trainer.config import ModelConfig
 
 _INITIAL_SCALE = 0.02
 _GIVEN_SCALE = 0.05
+_NO_PIECE = -1e4  # the output bias of rows that only fill the vocabulary: no probability at all
 
 
 class Bert(nn.Module):
@@ -50,13 +51,33 @@ class Bert(nn.Module):
         whose states are wanted, to get B Q D; the last layer then works for these alone, which
         gives the same states for less.
         """
+        attention = PaddedAttention(None if real_BL is None else _attention_bias(real_BL))
         hidden_BLD: Tensor = self.embeddings(input_ids_BL, token_type_ids_BL)
-        bias_B11L = None if real_BL is None else _attention_bias(real_BL)
         for layer in self.layers[:-1]:
-            hidden_BLD = layer(hidden_BLD, hidden_BLD, bias_B11L)
+            hidden_BLD = layer(hidden_BLD, hidden_BLD, attention)
         wanted_BQD = hidden_BLD if wanted_BQ is None else _pick(hidden_BLD, wanted_BQ)
-        last_BQD: Tensor = self.layers[-1](wanted_BQD, hidden_BLD, bias_B11L)
+        last_BQD: Tensor = self.layers[-1](wanted_BQD, hidden_BLD, attention)
         return last_BQD
+
+    def encode_packed(
+        self,
+        input_ids_T: Tensor,
+        token_type_ids_T: Tensor,
+        positions_T: Tensor,
+        attention: Attention,
+        wanted_Q: Tensor,
+    ) -> Tensor:
+        """The last layer's states at the places `wanted_Q` of packed sequences, Q D.
+
+        `positions_T`: of each token within its own sequence. The last layer attends for all tokens,
+        so that one kernel serves all layers, and does the rest for the wanted ones alone.
+        """
+        hidden_TD: Tensor = self.embeddings(input_ids_T, token_type_ids_T, positions_T)
+        for layer in self.layers[:-1]:
+            hidden_TD = layer(hidden_TD, hidden_TD, attention)
+        last: Layer = self.layers[-1]  # type: ignore[assignment]
+        mixed_TD = last.attend(hidden_TD, hidden_TD, attention)
+        return last.finish(hidden_TD.index_select(0, wanted_Q), mixed_TD.index_select(0, wanted_Q))
 
     def mlm_features(self, hidden_ND: Tensor) -> Tensor:
         """What the decoder multiplies with the embeddings, at the predicted places, N D."""
@@ -89,8 +110,14 @@ class Embeddings(nn.Module):
         self.norm = _layer_norm(config)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, input_ids_BL: Tensor, token_type_ids_BL: Tensor) -> Tensor:
-        position_LD = self.position.weight[: input_ids_BL.shape[1]]
+    def forward(
+        self, input_ids_BL: Tensor, token_type_ids_BL: Tensor, positions: Tensor | None = None
+    ) -> Tensor:
+        """`positions`: of each piece in its sequence; None where every row is one sequence."""
+        if positions is None:
+            position_LD = self.position.weight[: input_ids_BL.shape[1]]
+        else:
+            position_LD = self.position(positions)
         summed_BLD = self.token(input_ids_BL) + self.segment(token_type_ids_BL) + position_LD
         hidden_BLD: Tensor = self.dropout(self.norm(summed_BLD))
         return hidden_BLD
@@ -104,8 +131,7 @@ class Layer(nn.Module):
         width = config.hidden_size
         self.num_heads = config.num_heads
         self.hidden_act = config.hidden_act
-        self.scale = (width // config.num_heads) ** -0.5
-        self.attention_dropout = nn.Dropout(config.dropout)
+        self.attention_dropout = config.attention_dropout_or_dropout
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
@@ -116,30 +142,28 @@ class Layer(nn.Module):
         self.output_norm = _layer_norm(config)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, wanted_BQD: Tensor, hidden_BLD: Tensor, bias_B11L: Tensor | None) -> Tensor:
+    def forward(self, wanted_BQD: Tensor, hidden_BLD: Tensor, attention: Attention) -> Tensor:
         """New states for `wanted_BQD`, which attend to all of `hidden_BLD`."""
-        attended_BQD = self.attention_output(self._attend(wanted_BQD, hidden_BLD, bias_B11L))
+        return self.finish(wanted_BQD, self.attend(wanted_BQD, hidden_BLD, attention))
+
+    def attend(self, wanted_BQD: Tensor, hidden_BLD: Tensor, attention: Attention) -> Tensor:
+        """What the heads find for `wanted_BQD`, side by side."""
+        return attention(
+            self.query(wanted_BQD),
+            self.key(hidden_BLD),
+            self.value(hidden_BLD),
+            num_heads=self.num_heads,
+            dropout=self.attention_dropout if self.training else 0.0,
+        )
+
+    def finish(self, wanted_BQD: Tensor, mixed_BQD: Tensor) -> Tensor:
+        """All that follows attention, each position for itself."""
+        attended_BQD = self.attention_output(mixed_BQD)
         wanted_BQD = self.attention_norm(wanted_BQD + self.dropout(attended_BQD))
         expanded_BQF = activate(self.expand(wanted_BQD), self.hidden_act)
         contracted_BQD = self.dropout(self.contract(expanded_BQF))
         output_BQD: Tensor = self.output_norm(wanted_BQD + contracted_BQD)
         return output_BQD
-
-    def _attend(self, wanted_BQD: Tensor, hidden_BLD: Tensor, bias_B11L: Tensor | None) -> Tensor:
-        """Plain products: on a CPU in bf16 five times as fast as torch's fused attention."""
-        query_BHQK = self._split_heads(self.query(wanted_BQD)) * self.scale
-        key_BHLK = self._split_heads(self.key(hidden_BLD))
-        value_BHLK = self._split_heads(self.value(hidden_BLD))
-        scores_BHQL = query_BHQK @ key_BHLK.transpose(-2, -1)
-        if bias_B11L is not None:
-            scores_BHQL = scores_BHQL + bias_B11L.to(scores_BHQL.dtype)
-        shares_BHQL = self.attention_dropout(scores_BHQL.softmax(dim=-1))
-        mixed_BQD: Tensor = (shares_BHQL @ value_BHLK).transpose(1, 2).flatten(2)
-        return mixed_BQD
-
-    def _split_heads(self, values_BLD: Tensor) -> Tensor:
-        split_BHLK: Tensor = values_BLD.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-        return split_BHLK
 
 
 def activate(values: Tensor, hidden_act: str) -> Tensor:
@@ -188,8 +212,42 @@ def set_unigram_bias(model: Bert, counts_V: Tensor) -> None:
         model.output_bias.copy_(shares_V.log())
 
 
-def _layer_norm(config: ModelConfig) -> nn.LayerNorm:
-    return nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+def pad_vocabulary(model: Bert, multiple: int) -> None:
+    """Fill the vocabulary up to a multiple of pieces that nothing ever reads or predicts.
+
+    Matrices of such sizes multiply faster on a GPU. Losses and gradients stay as they were;
+    `strip_vocabulary` takes the rows out again.
+    """
+    size, width = model.embeddings.token.weight.shape
+    if not (missing := -size % multiple):
+        return
+    weight_VD, bias_V = model.embeddings.token.weight.data, model.output_bias.data
+    weight_VD = torch.cat([weight_VD, weight_VD.new_zeros(missing, width)])
+    model.embeddings.token.weight = nn.Parameter(weight_VD)
+    model.output_bias = nn.Parameter(torch.cat([bias_V, bias_V.new_full((missing,), _NO_PIECE)]))
+
+
+def strip_vocabulary(model: Bert) -> dict[str, Tensor]:
+    """The model's parameters without the rows that `pad_vocabulary` added."""
+    size, parameters = model.config.vocab_size, model.state_dict()
+    for name in ("embeddings.token.weight", "output_bias"):
+        parameters[name] = parameters[name][:size].contiguous()
+    return parameters
+
+
+class LayerNorm(nn.LayerNorm):
+    """Torch's, but on a GPU its output stays in autocast's type: half the memory to pass on."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Normalised in single precision."""
+        normed = super().forward(values)
+        if values.is_cuda and torch.is_autocast_enabled("cuda"):
+            return normed.to(torch.get_autocast_dtype("cuda"))
+        return normed
+
+
+def _layer_norm(config: ModelConfig) -> LayerNorm:
+    return LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
 
 def _initialise(module: nn.Module) -> None:

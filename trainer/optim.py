@@ -1,4 +1,4 @@
-"""Parameter groups, optimisers and the schedule of the learning rate."""
+"""Parameter groups and optimisers."""
 
 from __future__ import annotations
 
@@ -26,15 +26,19 @@ class Optimizers:
         if matrices:
             self._all.append((_muon(matrices, config), config.muon_learning_rate))
 
-    def step(self, step: int) -> float:
-        """Update the parameters as step `step` (from 0) does; gives AdamW's rate."""
-        factor = rate_factor(step, self.config)
+    def step(self, factor: float) -> float:
+        """Update the parameters at `factor` of the peak rates; gives AdamW's rate."""
         for optimizer, rate in self._all:
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
             optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        self.forget_gradients()
         return self.config.learning_rate * factor
+
+    def forget_gradients(self) -> None:
+        """Make room for the next step's."""
+        for optimizer, _ in self._all:
+            optimizer.zero_grad(set_to_none=True)
 
     def state_dict(self) -> list[dict[str, Any]]:
         """The state of every optimiser, in their order."""
@@ -44,25 +48,6 @@ class Optimizers:
         """Take back what `state_dict` gave."""
         for (optimizer, _), state in zip(self._all, states, strict=True):
             optimizer.load_state_dict(state)
-
-
-def rate_factor(step: int, config: TrainConfig) -> float:
-    """Share of the peak rate at `step` (from 0): linear up, then linear down to 0 after the last.
-
-    As in the original: warm-up step i has i / warmup_steps of the peak (here from 1 on, so that the
-    first step is not lost); later steps have what is left of the whole run.
-    """
-    warmup = num_warmup_steps(config)
-    if step < warmup:
-        return (step + 1) / warmup
-    return (config.steps - step) / max(1, config.steps - warmup)
-
-
-def num_warmup_steps(config: TrainConfig) -> int:
-    """Steps of rising rate."""
-    if config.warmup_steps is not None:
-        return config.warmup_steps
-    return round(config.warmup_fraction * config.steps)
 
 
 def parameter_groups(

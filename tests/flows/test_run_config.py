@@ -35,6 +35,20 @@ def test_the_complete_configuration_reads_back_as_the_same(tmp_path: Path) -> No
     assert load(tmp_path, text) == config
 
 
+def test_the_readme_trains_as_it_says(tmp_path: Path) -> None:
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
+    (block,) = [b for b in readme.split("```") if b.startswith("toml") and "batch_tokens" in b]
+    config = load(tmp_path, MINIMAL + block.removeprefix("toml"))
+    assert (config.train.model, config.train.tokens) == ("base", 3_000_000_000)
+
+
+def test_the_files_of_training_start_from_the_folder_of_the_configuration(tmp_path: Path) -> None:
+    lines = '[train]\ninit_from = "bert"\nphase2_examples = "runs/long/examples"\n'
+    config = load(tmp_path, MINIMAL + lines)
+    assert config.train.init_from == str(tmp_path / "bert")
+    assert config.train.phase2_examples == str(tmp_path / "runs/long/examples")
+
+
 def test_the_demo_is_valid() -> None:
     assert load_config(DEMO_CONFIG).corpus[0].format == "demo"
 

@@ -8,16 +8,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 from bertdata.collation import ExampleCollator
+from bertdata.errors import DataError
 from bertdata.reader import ExampleReader, to_padded
 from tests.example_folder import Folders, write_folders
 from tests.trainer.test_model import make_model
-from trainer.config import TrainConfig, model_config
-from trainer.data import to_tensors
+from trainer.config import MODEL_SIZES, TrainConfig, model_config
+from trainer.data import PackShape, to_packed, to_tensors
 from trainer.export import export_model, load_model
-from trainer.losses import DecoderLoss, pretraining_losses
+from trainer.hf_names import from_hf_parameters
+from trainer.loop import StepPlan, TrainStep
+from trainer.losses import DecoderLoss, pretraining_losses, whole_decoder_loss
 from trainer.model import Bert
+from trainer.optim import Optimizers
+from trainer.pretrain import pretrain
+from trainer.ranks import Ranks
+from trainer.schedule import rate_factor
 
 transformers = pytest.importorskip("transformers")
 
@@ -71,20 +79,86 @@ def test_same_loss_and_gradients(exported: tuple[Bert, Path], folders: Folders) 
     theirs = load_theirs(folder)
     batch = read_batch(folders)
     padded = {k: torch.from_numpy(v) for k, v in to_padded(batch, pad_id=0).items()}
-    sums = pretraining_losses(ours, to_tensors(batch, pad_id=0), DecoderLoss())
-    loss = sums.total(next_sentence=True)
+    tensors = to_tensors(batch, pad_id=0)
+    loss = pretraining_losses(ours, tensors, DecoderLoss()).total(
+        tensors.counts, next_sentence=True
+    )
     loss.backward()
     output = theirs(**padded)
     output.loss.backward()
     torch.testing.assert_close(loss, output.loss, rtol=1e-6, atol=1e-6)
-    named = dict(theirs.named_parameters())
-    gradients = [
-        (ours.embeddings.token, named["bert.embeddings.word_embeddings.weight"]),
-        (ours.layers[0].query, named["bert.encoder.layer.0.attention.self.query.weight"]),
-        (ours.pooler, named["bert.pooler.dense.weight"]),
+    assert_same(gradients_of(ours), their_gradients(theirs), atol=1e-4)
+
+
+def gradients_of(model: Bert) -> dict[str, torch.Tensor]:
+    return {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+
+
+def their_gradients(model: Any) -> dict[str, torch.Tensor]:
+    return from_hf_parameters({n: p.grad for n, p in model.named_parameters()})
+
+
+def assert_same(
+    ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor], *, atol: float
+) -> None:
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        torch.testing.assert_close(value, theirs[name], rtol=0, atol=atol, msg=name)
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_ten_steps_of_adamw_are_the_same(
+    exported: tuple[Bert, Path], folders: Folders, is_packed: bool
+) -> None:
+    """Ours by `TrainStep`, theirs by torch's AdamW, clipping and linear decay, as in a recipe."""
+    ours, folder = exported
+    theirs = load_theirs(folder).train()
+    assert theirs.config.hidden_dropout_prob == 0
+    config = TrainConfig(steps=10, warmup_steps=3, learning_rate=1e-3, max_grad_norm=0.7)
+    decoder_loss = whole_decoder_loss if is_packed else DecoderLoss()
+    step = TrainStep(
+        ours,
+        Optimizers(ours, config),
+        config,
+        seed=0,
+        next_sentence=True,
+        plan=StepPlan(decoder_loss=decoder_loss),
+        ranks=Ranks(device=torch.device("cpu")),
+    )
+    optimizer, schedule = their_adamw(theirs, config)
+    reader = ExampleReader(folders.examples, folders.vocabulary)
+    shape = PackShape(tokens=200, sequences=9, predictions=64, length=24)
+    for number in range(10):
+        compact = reader.batch_at(seed=1, position=8 * number, batch_size=8)
+        batch = to_packed(compact, shape, pad_id=0) if is_packed else to_tensors(compact, pad_id=0)
+        factor = rate_factor(number, number + 1, 10, config)
+        result = step(number, [(0, batch)], batch.counts, factor)
+        padded = {k: torch.from_numpy(v) for k, v in to_padded(compact, pad_id=0).items()}
+        loss = theirs(**padded).loss
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(theirs.parameters(), 0.7)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        assert result.loss == pytest.approx(loss.item(), abs=1e-5)
+        assert result.gradient_norm == pytest.approx(norm.item(), rel=1e-4)
+    parameters = from_hf_parameters(dict(theirs.named_parameters()))
+    assert_same(dict(ours.named_parameters()), parameters, atol=1e-5)
+
+
+def their_adamw(model: Any, config: TrainConfig) -> tuple[Any, Any]:
+    kept = ("bias", "LayerNorm.weight")
+    named = list(model.named_parameters())
+    groups = [
+        {"params": [p for n, p in named if not n.endswith(kept)], "weight_decay": 0.01},
+        {"params": [p for n, p in named if n.endswith(kept)], "weight_decay": 0.0},
     ]
-    for module, parameter in gradients:
-        torch.testing.assert_close(module.weight.grad, parameter.grad, rtol=0, atol=1e-4)
+    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, eps=1e-6)
+
+    def factor(step: int) -> float:
+        return (step + 1) / 3 if step < 3 else (10 - step) / 7
+
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
 
 def test_their_folder_loads_as_ours(exported: tuple[Bert, Path], tmp_path: Path) -> None:
@@ -96,7 +170,58 @@ def test_their_folder_loads_as_ours(exported: tuple[Bert, Path], tmp_path: Path)
         assert torch.equal(back.state_dict()[name], parameter), name
 
 
-@pytest.mark.parametrize("name", ["tiny", "mini"])
+def test_a_folder_of_theirs_is_continued_and_exported(folders: Folders, tmp_path: Path) -> None:
+    """From their random start, with our vocabulary filled up to 64 pieces while training."""
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = transformers.BertConfig(
+        vocab_size=folders.vocabulary.size, intermediate_size=32, **shape
+    )
+    theirs = transformers.BertForPreTraining(config)
+    theirs.save_pretrained(tmp_path / "theirs")
+    pretrain(
+        examples=folders.examples,
+        vocab=folders.vocab,
+        output=tmp_path / "ours",
+        config=TrainConfig(
+            init_from=str(tmp_path / "theirs"),
+            steps=2,
+            batch_size=8,
+            learning_rate=1e-9,
+            vocabulary_multiple=64,
+            threads=1,
+        ),
+    )
+    back = load_theirs(tmp_path / "ours")
+    assert back.config.vocab_size == 50
+    with safe_open(tmp_path / "ours" / "model.safetensors", "pt") as file:
+        names = set(file.keys())
+    assert not any("decoder" in name for name in names)
+    for name, value in theirs.state_dict().items():
+        torch.testing.assert_close(back.state_dict()[name], value, rtol=0, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize("kind", ["BertModel", "BertForMaskedLM"])
+def test_folders_without_all_heads_can_be_continued(
+    folders: Folders, tmp_path: Path, kind: str
+) -> None:
+    config = transformers.BertConfig(
+        vocab_size=folders.vocabulary.size,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+    )
+    theirs = getattr(transformers, kind)(config)
+    theirs.save_pretrained(tmp_path)
+    with pytest.raises(DataError, match="does not fit"):
+        load_model(tmp_path)
+    ours = load_model(tmp_path, needs_heads=False)
+    weight = theirs.get_input_embeddings().weight
+    assert torch.equal(ours.embeddings.token.weight, weight)
+    assert ours.next_sentence.weight.std() > 0.01
+
+
+@pytest.mark.parametrize("name", MODEL_SIZES)
 def test_as_many_parameters_as_theirs(name: str) -> None:
     shape = model_config(TrainConfig(model=name), vocab_size=30522, pad_id=0)
     with torch.device("meta"):

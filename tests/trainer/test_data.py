@@ -10,7 +10,7 @@ import torch
 
 from bertdata.reader import ExampleReader, to_padded
 from tests.example_folder import write_folders
-from trainer.data import TrainBatch, TrainBatches, to_tensors, validation_batches
+from trainer.data import PaddedBatch, PaddedBatches, to_tensors, validation_batches
 
 
 @pytest.fixture
@@ -19,8 +19,12 @@ def reader(tmp_path: Path) -> ExampleReader:
     return ExampleReader(folders.examples, folders.vocabulary)
 
 
-def rows_of(batch: TrainBatch) -> list[tuple[int, ...]]:
+def rows_of(batch: PaddedBatch) -> list[tuple[int, ...]]:
     return [tuple(row) for row in batch.input_ids_BL.tolist()]
+
+
+def batch_at(batches: PaddedBatches, step: int) -> PaddedBatch:
+    return batches.read(batches.rows_at(step * 4), 0)
 
 
 def test_tensors_say_the_same_as_the_padded_batch(reader: ExampleReader) -> None:
@@ -35,7 +39,7 @@ def test_tensors_say_the_same_as_the_padded_batch(reader: ExampleReader) -> None
     assert batch.token_type_ids_BL.tolist() == padded["token_type_ids"].tolist()
     assert batch.real_BL is not None
     assert batch.real_BL.tolist() == padded["attention_mask"].astype(bool).tolist()
-    assert batch.num_tokens == padded["attention_mask"].sum()
+    assert batch.counts.tokens == padded["attention_mask"].sum()
 
 
 def test_rows_of_one_length_have_no_padding_mask(reader: ExampleReader) -> None:
@@ -43,18 +47,18 @@ def test_rows_of_one_length_have_no_padding_mask(reader: ExampleReader) -> None:
 
 
 def test_any_step_can_be_asked_for(reader: ExampleReader) -> None:
-    forward = TrainBatches(reader, batch_size=4, seed=5, window=3)
-    backward = TrainBatches(reader, batch_size=4, seed=5, window=3)
-    ahead = [rows_of(forward.batch_at(step)) for step in range(20)]
-    assert ahead == [rows_of(backward.batch_at(step)) for step in reversed(range(20))][::-1]
+    forward = PaddedBatches(reader, batch_size=4, seed=5, window=3)
+    backward = PaddedBatches(reader, batch_size=4, seed=5, window=3)
+    ahead = [rows_of(batch_at(forward, step)) for step in range(20)]
+    assert ahead == [rows_of(batch_at(backward, step)) for step in reversed(range(20))][::-1]
 
 
 def test_grouping_by_length_pads_less_and_drops_nothing(reader: ExampleReader) -> None:
-    plain = TrainBatches(reader, batch_size=4, seed=5)
-    grouped = TrainBatches(reader, batch_size=4, seed=5, window=8)
+    plain = PaddedBatches(reader, batch_size=4, seed=5)
+    grouped = PaddedBatches(reader, batch_size=4, seed=5, window=8)
 
-    def rows_and_places(batches: TrainBatches) -> tuple[Counter[tuple[int, ...]], int]:
-        taken = [batches.batch_at(step) for step in range(8)]
+    def rows_and_places(batches: PaddedBatches) -> tuple[Counter[tuple[int, ...]], int]:
+        taken = [batch_at(batches, step) for step in range(8)]
         stripped = [
             tuple(row[:n])
             for batch in taken
@@ -75,7 +79,7 @@ def test_validation_is_seen_once(tmp_path: Path) -> None:
     assert sizes == [4, 4, 1]
 
 
-def _lengths(batch: TrainBatch) -> list[int]:
+def _lengths(batch: PaddedBatch) -> list[int]:
     if batch.real_BL is None:
         return [batch.input_ids_BL.shape[1]] * len(batch.input_ids_BL)
     lengths: list[int] = batch.real_BL.sum(dim=1).tolist()

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from trainer.data import Counts
 from trainer.losses import Candidates, DecoderLoss, LossSums
 
 
@@ -23,11 +24,12 @@ def gradients(loss: torch.Tensor, inputs: tuple[torch.Tensor, ...]) -> tuple[tor
 def test_loss_and_gradients_equal_plain_cross_entropy(n: int) -> None:
     inputs = make_inputs(n)
     features, weight, bias, labels = inputs
-    chunked = DecoderLoss()(*inputs)
+    chunked, right = DecoderLoss()(*inputs)
     plain = functional.cross_entropy(
         functional.linear(features, weight, bias), labels, reduction="sum"
     )
     torch.testing.assert_close(chunked, plain, rtol=1e-6, atol=1e-6)
+    assert right == (functional.linear(features, weight, bias).argmax(dim=1) == labels).sum()
     for ours, theirs in zip(gradients(chunked, inputs), gradients(plain, inputs), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
@@ -35,23 +37,23 @@ def test_loss_and_gradients_equal_plain_cross_entropy(n: int) -> None:
 def test_kept_memory_does_not_leak_from_batch_to_batch() -> None:
     decoder_loss = DecoderLoss()
     large, small = make_inputs(300), make_inputs(20)
-    before = decoder_loss(*small).item()
+    before = decoder_loss(*small)[0].item()
     decoder_loss(*large)
-    assert decoder_loss(*small).item() == before
+    assert decoder_loss(*small)[0].item() == before
 
 
 def test_a_batch_without_predictions_costs_nothing() -> None:
     inputs = make_inputs(0)
-    loss = DecoderLoss()(*inputs)
-    assert loss.item() == 0
+    loss, right = DecoderLoss()(*inputs)
+    assert (loss.item(), right.item()) == (0, 0)
     assert all(not g.any() for g in gradients(loss, inputs))
 
 
 def test_bfloat16_is_near() -> None:
     inputs = make_inputs(500)
-    exact = DecoderLoss()(*inputs)
+    exact, _ = DecoderLoss()(*inputs)
     with torch.autocast("cpu", torch.bfloat16):
-        rough = DecoderLoss()(*inputs)
+        rough, _ = DecoderLoss()(*inputs)
     assert rough.dtype == torch.float32
     assert rough.item() == pytest.approx(exact.item(), rel=0.01)
     for ours, theirs in zip(gradients(rough, inputs), gradients(exact, inputs), strict=True):
@@ -84,14 +86,16 @@ def test_candidates_estimate_the_whole_softmax_without_bias() -> None:
 
 def test_enough_candidates_are_the_whole_softmax() -> None:
     inputs = make_inputs(30)
-    whole = DecoderLoss()(*inputs)
-    by_candidates = DecoderLoss(Candidates(torch.arange(41), 82))(*inputs)
+    whole, _ = DecoderLoss()(*inputs)
+    by_candidates, _ = DecoderLoss(Candidates(torch.arange(41), 82))(*inputs)
     torch.testing.assert_close(by_candidates, whole, rtol=1e-6, atol=1e-6)
     for ours, theirs in zip(gradients(by_candidates, inputs), gradients(whole, inputs)):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 def test_each_loss_is_divided_by_its_own_count() -> None:
-    sums = LossSums(mlm=torch.tensor(12.0), nsp=torch.tensor(3.0), num_masked=6, num_sequences=4)
-    assert sums.total(next_sentence=True).item() == 2.75
-    assert sums.total(next_sentence=False).item() == 2.0
+    zero = torch.zeros(())
+    sums = LossSums(mlm=torch.tensor(12.0), nsp=torch.tensor(3.0), mlm_right=zero, nsp_right=zero)
+    counts = Counts(masked=6, sequences=4)
+    assert sums.total(counts, next_sentence=True).item() == 2.75
+    assert sums.total(counts, next_sentence=False).item() == 2.0

@@ -28,7 +28,14 @@ def make_model(**values: int | float) -> Bert:
 # With both heads; the same as transformers' BertForPreTraining has (tests/parity).
 @pytest.mark.parametrize(
     ("name", "millions"),
-    [("tiny", 4.4), ("mini", 11.2), ("small", 29.1), ("medium", 41.7), ("base", 110.1)],
+    [
+        ("tiny", 4.4),
+        ("mini", 11.2),
+        ("small", 29.1),
+        ("medium", 41.7),
+        ("base", 110.1),
+        ("large", 336.2),
+    ],
 )
 def test_parameter_counts(name: str, millions: float) -> None:
     config = model_config(TrainConfig(model=name), vocab_size=30522, pad_id=0)

@@ -1,4 +1,4 @@
-"""What decays, and how the rate goes."""
+"""What decays, and that all is stepped."""
 
 from __future__ import annotations
 
@@ -7,15 +7,7 @@ import torch
 
 from tests.trainer.test_model import make_model
 from trainer.config import TrainConfig
-from trainer.optim import Optimizers, clip_gradients, parameter_groups, rate_factor
-
-
-def test_rate_rises_and_falls_linearly() -> None:
-    config = TrainConfig(steps=10, warmup_steps=4)
-    factors = [rate_factor(step, config) for step in range(10)]
-    assert factors == pytest.approx([0.25, 0.5, 0.75, 1, 1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6])
-    by_fraction = TrainConfig(steps=10, warmup_fraction=0.4)
-    assert [rate_factor(step, by_fraction) for step in range(10)] == pytest.approx(factors)
+from trainer.optim import Optimizers, clip_gradients, parameter_groups
 
 
 def test_biases_and_layer_norms_do_not_decay() -> None:
@@ -37,7 +29,7 @@ def test_every_parameter_is_stepped(optimizer: str) -> None:
     torch.manual_seed(1)
     for parameter in model.parameters():
         parameter.grad = torch.randn_like(parameter)
-    assert optimizers.step(0) == 1e-3
+    assert optimizers.step(0.5) == 5e-4
     for name, parameter in model.named_parameters():
         assert parameter.grad is None
         assert not torch.equal(parameter, before[name]), name

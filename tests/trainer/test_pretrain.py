@@ -20,7 +20,8 @@ from tests.example_folder import Folders, write_folders
 from trainer.checkpoint import newest_checkpoint
 from trainer.config import TrainConfig
 from trainer.export import load_model
-from trainer.pretrain import Results, main, pretrain
+from trainer.pretrain import main, pretrain
+from trainer.run import Results
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = TrainConfig(

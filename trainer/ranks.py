@@ -1,0 +1,96 @@
+"""The processes of one training: alone, or several that torchrun started, one a GPU."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import distributed, nn
+
+from bertdata.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ranks:
+    """This process among all; every method must be called by all of them alike."""
+
+    device: torch.device
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the one that writes files and speaks."""
+        return self.rank == 0
+
+    def sum(self, values: Sequence[float]) -> list[float]:
+        """Each number, summed over the ranks."""
+        if self.size == 1:
+            return list(values)
+        tensor = torch.tensor(values, dtype=torch.float64)
+        distributed.all_reduce(tensor)
+        return tensor.tolist()
+
+    def sum_gradients(self, model: nn.Module) -> None:
+        """Put the sum over the ranks in the place of every gradient."""
+        if self.size == 1:
+            return
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        distributed.all_reduce(flat)
+        for gradient, summed in zip(gradients, flat.split([g.numel() for g in gradients])):
+            gradient.copy_(summed.view_as(gradient))
+
+    def from_first(self, value: Any) -> Any:
+        """What the first rank has."""
+        if self.size == 1:
+            return value
+        box = [value]
+        distributed.broadcast_object_list(box, device=torch.device("cpu"))
+        return box[0]
+
+
+def started_by_torchrun() -> bool:
+    """Whether this process is one of torchrun's."""
+    return "TORCHELASTIC_RUN_ID" in os.environ or "WORLD_SIZE" in os.environ
+
+
+@contextlib.contextmanager
+def join_ranks(device: str, processes: int) -> Iterator[Ranks]:
+    """The ranks of this training: as many as torchrun started, which `processes` may leave at 1.
+
+    `device`: "cpu", "cuda" or "auto".
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if processes not in (1, size):
+        raise ConfigError(
+            f"processes is {processes}, but {size} run; start {processes} with torchrun "
+            f"--nproc-per-node={processes}, or set processes = {size}"
+        )
+    kind = choose_device(device)
+    if size == 1:
+        yield Ranks(device=torch.device(kind))
+        return
+    rank, local_rank = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
+    if kind == "cuda":
+        torch.cuda.set_device(local_rank)
+        kind = f"cuda:{local_rank}"
+    # Numbers of the host go through gloo, gradients on a GPU through nccl.
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if kind != "cpu" else "gloo")
+    try:
+        yield Ranks(device=torch.device(kind), rank=rank, size=size)
+    finally:
+        distributed.destroy_process_group()
+
+
+def choose_device(name: str) -> str:
+    """ "cuda" where "auto" finds a GPU, else "cpu". Raises ConfigError for a GPU not there."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device is 'cuda', but torch sees no GPU; use 'cpu' or 'auto'")
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name

@@ -1,0 +1,251 @@
+"""One training run in its output folder: what it starts from, its steps, what it leaves."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertdata.config import to_table
+from bertdata.errors import ConfigError, DataError
+from bertdata.reader import ExampleReader
+from bertdata.shards import write_json
+from bertdata.vocabulary import Vocabulary, read_vocabulary
+from trainer import checkpoint
+from trainer.checkpoint import CheckpointWriter, Progress
+from trainer.config import TrainConfig
+from trainer.data import validation_batches
+from trainer.entropy import count_masked_pieces, unigram_entropy
+from trainer.export import export_model
+from trainer.flops import peak_flops
+from trainer.loop import Evaluation, evaluate
+from trainer.metrics import Log
+from trainer.model import pad_vocabulary, strip_vocabulary
+from trainer.optim import Optimizers
+from trainer.ranks import Ranks
+from trainer.schedule import Budget
+from trainer.start import check_lengths, new_model
+from trainer.steps import ATTENTION_NAME, Steps, is_due
+
+RUN_NAME = "run.json"
+_GPU_VOCABULARY_MULTIPLE = 64
+# What may change between a run and its continuation: it does not shape the model.
+_FREE_FIELDS = (
+    "log_every",
+    "evaluate_every",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "loader_workers",
+    "max_skipped_steps",
+    "peak_tflops",
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Results:
+    """What a finished run reached on the validation split; losses and entropy in nats.
+
+    `unigram_entropy`: of the pieces to predict in the validation split. `tokens`: trained on,
+    padding not counted. None: there is no validation split, or there are no pairs.
+    """
+
+    mlm_loss: float | None
+    unigram_entropy: float | None
+    mlm_accuracy: float | None
+    nsp_accuracy: float | None
+    steps: int
+    tokens: int
+    parameters: int
+
+
+class Run:
+    """One training run, as one of its ranks sees it."""
+
+    def __init__(
+        self,
+        examples: Path,
+        vocab: Path,
+        output: Path,
+        *,
+        config: TrainConfig,
+        seed: int,
+        ranks: Ranks,
+    ) -> None:
+        self.config, self.seed, self.ranks = config, seed, ranks
+        self.output, self.vocab = output, vocab
+        self.readers = _open_readers(examples, read_vocabulary(vocab / "vocab.txt"), config, ranks)
+        model = new_model(config, seed, self.readers.phases[0])
+        for reader in (*self.readers.phases, self.readers.validation):
+            check_lengths(model, reader)
+        on_gpu = ranks.device.type == "cuda"
+        default_multiple = _GPU_VOCABULARY_MULTIPLE if on_gpu else 1
+        pad_vocabulary(model, config.vocabulary_multiple or default_multiple)
+        self.model = model.to(ranks.device)
+        self.optimizers = Optimizers(self.model, config)
+        self.progress = Progress()
+        self._steps_saved = 0
+        self.budget = Budget.of(config)
+        keep = config.keep_checkpoints
+        self._writer = CheckpointWriter(self.checkpoints, self.model, self.optimizers, keep=keep)
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.output / checkpoint.FOLDER_NAME
+
+    def prepare(self, *, resume: bool) -> None:
+        """Take the newest checkpoint of the same run, or drop what an earlier run left."""
+        if self.ranks.is_first:
+            if not resume:
+                shutil.rmtree(self.checkpoints, ignore_errors=True)
+                for name in (RUN_NAME, ATTENTION_NAME):
+                    (self.output / name).unlink(missing_ok=True)
+            checkpoint.remove_leftovers(self.checkpoints)
+            description = self._describe()
+            _check_same_run(self.output / RUN_NAME, description)
+            write_json(self.output / RUN_NAME, description)
+        self.ranks.from_first(None)  # the others wait until the folder is as it should be
+        if newest := checkpoint.newest_checkpoint(self.checkpoints):
+            self.progress = checkpoint.load_checkpoint(newest, self.model, self.optimizers)
+            self._steps_saved = self.progress.steps
+
+    def train(self, should_stop: Callable[[], bool]) -> bool:
+        """Do the steps that are left, or fewer when asked to stop; ends with a checkpoint.
+
+        Gives whether the run is done.
+        """
+        steps = Steps(self, self._log())
+        first = self.progress.steps
+        try:
+            while not (is_done := self._is_done()) and not self._is_asked_to_stop(should_stop):
+                steps.do_next()
+                if self.progress.steps == first + 1 and self._will_save():
+                    self._writer.make_room()
+                if is_due(self.progress.steps, self.config.checkpoint_every):
+                    self.save()
+            steps.end(is_done=is_done)
+            self.save()
+            return is_done
+        finally:
+            steps.close()
+            self._writer.finish()
+
+    def used(self) -> float:
+        """What is used of the budget."""
+        amount: float = getattr(self.progress, self.budget.unit)
+        return amount
+
+    def evaluate(self) -> Evaluation:
+        """The model on the whole validation split."""
+        batches = validation_batches(
+            self.readers.validation,
+            self.config.batch_size,
+            self.seed,
+            rank=self.ranks.rank,
+            num_ranks=self.ranks.size,
+        )
+        pairs = self.readers.phases[0].next_sentence
+        return evaluate(self.model, batches, next_sentence=pairs, ranks=self.ranks)
+
+    def save(self) -> None:
+        """Begin to write a checkpoint of what is done so far, unless there is one."""
+        if self.ranks.is_first and self._steps_saved != self.progress.steps:
+            self._writer.start(self.progress)
+            self._steps_saved = self.progress.steps
+
+    def _will_save(self) -> bool:
+        return self.ranks.is_first and self.config.checkpoint_every > 0
+
+    def wait_until_copied(self) -> None:
+        """Wait until a checkpoint under way no longer needs the parameters."""
+        self._writer.wait_until_copied()
+
+    def finish(self) -> Results:
+        """Evaluate and export."""
+        evaluation = self.evaluate()
+        counts = count_masked_pieces(self.readers.validation, seed=self.seed)
+        if self.ranks.is_first:
+            export_model(self.model, self.output, vocab=self.vocab)
+        return Results(
+            mlm_loss=evaluation.mlm_loss,
+            unigram_entropy=unigram_entropy(counts) if counts.any() else None,
+            mlm_accuracy=evaluation.mlm_accuracy,
+            nsp_accuracy=evaluation.nsp_accuracy,
+            steps=self.progress.steps,
+            tokens=self.progress.tokens,
+            parameters=sum(value.numel() for value in strip_vocabulary(self.model).values()),
+        )
+
+    def _is_done(self) -> bool:
+        """Whether the budget is used up, or the evaluations stopped getting better."""
+        patience = self.config.early_stop_evaluations
+        if patience and self.progress.evaluations_since_best >= patience:
+            return True
+        return self.used() >= self.budget.total
+
+    def _is_asked_to_stop(self, should_stop: Callable[[], bool]) -> bool:
+        """Whether any rank is; from here on all ranks have the first one's clock."""
+        seconds = self.progress.seconds if self.ranks.is_first else 0.0
+        asked, self.progress.seconds = self.ranks.sum([should_stop(), seconds])
+        return asked > 0
+
+    def _log(self) -> Log | None:
+        if not self.ranks.is_first:
+            return None
+        peak = peak_flops(self.ranks.device, self.config.peak_tflops)
+        return Log(
+            self.output,
+            steps_done=self.progress.steps,
+            device=self.ranks.device,
+            peak_flops=None if peak is None else peak * self.ranks.size,
+        )
+
+    def _describe(self) -> dict[str, Any]:
+        """All that shapes the model, to be compared when a run goes on."""
+        table = {k: v for k, v in to_table(self.config).items() if k not in _FREE_FIELDS}
+        first, *later = self.readers.phases
+        return {
+            **table,
+            "seed": self.seed,
+            "examples": first.manifest.content_sha256,
+            "vocabulary": first.vocabulary.fingerprint,
+            **({"phase2_examples": later[0].manifest.content_sha256} if later else {}),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Readers:
+    """The examples of phase 1 and, where there is one, 2; and those to validate with."""
+
+    phases: Sequence[ExampleReader]
+    validation: ExampleReader
+
+
+def _open_readers(
+    examples: Path, vocabulary: Vocabulary, config: TrainConfig, ranks: Ranks
+) -> _Readers:
+    """Only the first rank reads every byte to compare checksums."""
+    verify = ranks.is_first
+    folders = [examples, *([Path(config.phase2_examples)] if config.phase2_examples else [])]
+    phases = [ExampleReader(f, vocabulary, verify_checksums=verify) for f in folders]
+    validation = ExampleReader(examples, vocabulary, split="validation", verify_checksums=verify)
+    return _Readers(phases, validation)
+
+
+def _check_same_run(path: Path, description: dict[str, Any]) -> None:
+    if not path.exists():
+        return
+    try:
+        earlier = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise DataError(f"{path} is damaged; remove {path.parent} to start anew") from error
+    for name in sorted(earlier.keys() | description.keys()):
+        old, new = earlier.get(name), description.get(name)
+        if old != new:
+            raise ConfigError(
+                f"{path.parent} holds a run with {name} = {old}, not {new}; "
+                "choose another output folder, or --no-resume to start anew"
+            )

@@ -1,0 +1,63 @@
+"""The model that a run starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from bertdata.errors import ConfigError
+from bertdata.randomness import derive_key
+from bertdata.reader import ExampleReader
+from trainer.config import TrainConfig, model_config
+from trainer.cooccurrence import cooccurrence_embeddings
+from trainer.entropy import count_masked_pieces
+from trainer.export import load_model
+from trainer.model import Bert, add_to_tokens, set_sinusoidal_positions, set_unigram_bias
+
+
+def new_model(config: TrainConfig, seed: int, reader: ExampleReader) -> Bert:
+    """A model as `config` asks for: from `init_from`, or random with the named starts.
+
+    Heads of pre-training that `init_from` lacks, as a BertModel does, have a random start.
+
+    Raises ConfigError when it does not fit the vocabulary.
+    """
+    if config.init_from is not None:
+        torch.manual_seed(derive_key(seed, "initial parameters") >> 1)
+        model = load_model(Path(config.init_from), needs_heads=False)
+        _check_vocabulary(model, reader)
+        return model
+    return _random_model(config, seed, reader)
+
+
+def check_lengths(model: Bert, reader: ExampleReader) -> None:
+    """Raise ConfigError when a row is longer than what the model can read."""
+    longest, most = reader.longest_row(), model.config.max_positions
+    if longest > most:
+        raise ConfigError(
+            f"the longest {reader.split} example has {longest} pieces, the model reads {most}; "
+            "raise max_positions, or make the examples with a smaller max_seq_length"
+        )
+
+
+def _check_vocabulary(model: Bert, reader: ExampleReader) -> None:
+    if (size := model.config.vocab_size) != reader.vocabulary.size:
+        raise ConfigError(
+            f"init_from has {size} pieces, the vocabulary {reader.vocabulary.size}; "
+            "make the examples with the vocab.txt of init_from"
+        )
+
+
+def _random_model(config: TrainConfig, seed: int, reader: ExampleReader) -> Bert:
+    vocabulary = reader.vocabulary
+    shape = model_config(config, vocab_size=vocabulary.size, pad_id=vocabulary.special.pad)
+    torch.manual_seed(derive_key(seed, "initial parameters") >> 1)
+    model = Bert(shape)
+    if config.token_init == "cooccurrence":
+        add_to_tokens(model, cooccurrence_embeddings(reader, shape.hidden_size, seed=seed))
+    if config.position_init == "sinusoidal":
+        set_sinusoidal_positions(model)
+    if config.output_bias_init == "unigram":
+        set_unigram_bias(model, torch.from_numpy(count_masked_pieces(reader, seed=seed)))
+    return model
