@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bertdata.batches import CompactBatch, to_padded
 from bertdata.errors import DataError
-from bertdata.reader import CompactBatch, to_padded
 
 
 class ExampleCollator:

@@ -7,59 +7,33 @@ is one integer and seeking is free. Position p of rank r among n is place p * n 
 every row is met exactly once in an epoch whatever n is, and there is no tail to drop or to fill,
 since the rows left at the end of one epoch share their batch with the first of the next.
 
-Legend of shapes: B rows, L pieces of the longest row, T pieces of all rows together, N masked
-pieces of all rows together.
+Shapes: B rows, L pieces of the longest row, M most masked pieces of a row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
+from bertdata.batches import CompactBatch, IntArray, PaddedBatch, offsets_of, pad, to_padded
 from bertdata.errors import ConfigError, DataError
 from bertdata.manifest import Manifest, find_damage, read_manifest
+from bertdata.mapped_examples import MappedExamples
 from bertdata.masking import MaskingConfig, MaskingVocabulary, mask_batch, prediction_limits
 from bertdata.randomness import UInt64Array, derive_key, derive_keys, mix_array
-from bertdata.schema import check_schema, examples_schema
-from bertdata.shards import Shard, open_arrow
+from bertdata.shards import Shard
 from bertdata.vocabulary import Vocabulary
 
 Split = Literal["train", "validation"]
-IntArray = npt.NDArray[np.int64]
-PieceArray = npt.NDArray[np.unsignedinteger[Any]]
-
 _FEISTEL_ROUNDS = 6
 _STRETCH = 8192  # places of the order that are worked out together
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CompactBatch:
-    """Rows of examples without padding.
-
-    `input_ids` T pieces of row b at `offsets[b]:offsets[b + 1]`; `segment_b_starts` B, within the
-    row; `masked_positions` (within the row) and `masked_ids` N, those of row b at
-    `masked_offsets[b]:masked_offsets[b + 1]`; `next_sentence_labels` B, 1 where B is random.
-    """
-
-    input_ids: PieceArray
-    offsets: IntArray
-    segment_b_starts: IntArray
-    masked_positions: IntArray
-    masked_ids: PieceArray
-    masked_offsets: IntArray
-    next_sentence_labels: IntArray
-
-    @property
-    def lengths(self) -> IntArray:
-        """Pieces of each row, B."""
-        return np.diff(self.offsets)
+# Rows read together: as many as stay in a processor's cache, or pay for masking step by step.
+_STATIC_AHEAD, _DYNAMIC_AHEAD = 512, 4096
 
 
 class ExampleReader:
@@ -80,16 +54,13 @@ class ExampleReader:
         self.manifest = read_manifest(folder)
         self.vocabulary = vocabulary
         self.split = split
-        self._folder = folder
         _check_vocabulary(folder, self.manifest, vocabulary)
         shards = tuple(s for s in self.manifest.shards if s.path.startswith(f"{split}-"))
-        self._shards = shards
         _check_shards(folder, self.manifest, shards, verify_checksums)
-        self._blocks = [b for shard in shards for b in _read_blocks(folder, shard, vocabulary.size)]
+        self._examples = MappedExamples(folder, shards, vocabulary.size)
         if verify_checksums:
-            _check_ids(folder, self._blocks, vocabulary.size)
-        self._block_starts = np.cumsum([0] + [block.num_rows for block in self._blocks])
-        self.num_rows = int(self._block_starts[-1])
+            _check_ids(folder, self._examples.highest_id(), vocabulary.size)
+        self.num_rows = self._examples.num_rows
         self._masking = _dynamic_masking(self.manifest, vocabulary)
 
     @property
@@ -99,7 +70,7 @@ class ExampleReader:
 
     def longest_row(self) -> int:
         """Pieces of the longest row of the split."""
-        return max((block.input_ids.longest() for block in self._blocks), default=0)
+        return self._examples.longest_row()
 
     def rows_at(
         self, seed: int, position: int, count: int, *, rank: int = 0, num_ranks: int = 1
@@ -119,28 +90,17 @@ class ExampleReader:
 
     def lengths_of(self, rows: IntArray) -> IntArray:
         """Pieces of each row, without reading them."""
-        lengths = np.empty(len(rows), dtype=np.int64)
-        for block, chosen, local in self._by_block(rows):
-            lengths[chosen] = block.input_ids.lengths_of(local)
-        return lengths
+        return self._examples.lengths_of(rows)
 
     def predictions_of(self, rows: IntArray) -> IntArray:
         """Pieces to predict in each row, without reading it; where masking is dynamic, at most."""
         if self._masking is not None:
             return prediction_limits(self.lengths_of(rows), self._masking[0])
-        counts = np.empty(len(rows), dtype=np.int64)
-        for block, chosen, local in self._by_block(rows):
-            counts[chosen] = block.masked_positions.lengths_of(local)
-        return counts
+        return self._examples.predictions_of(rows)
 
     def document_ids_of(self, rows: IntArray) -> list[int]:
-        """Where each row's A is from; opens the shards anew, so meant for a look at a few rows."""
-        columns = []
-        for shard in self._shards:
-            with open_arrow(self._folder / shard.path) as reader:
-                columns.append(reader.read_all().column("document_id").to_numpy())
-        ids: list[int] = np.concatenate(columns)[rows].tolist()
-        return ids
+        """Where each row's A is from."""
+        return self._examples.document_ids_of(rows)
 
     def read(
         self, rows: IntArray, *, seed: int = 0, epochs: IntArray | None = None
@@ -152,7 +112,7 @@ class ExampleReader:
         """
         if len(rows) and not (rows.min() >= 0 and rows.max() < self.num_rows):
             raise IndexError(f"rows must be from 0 to {self.num_rows - 1}")
-        batch = self._gather(rows)
+        batch = self._examples.take(rows)
         if self._masking is None:
             return batch
         if epochs is None or self.split == "validation":
@@ -170,61 +130,49 @@ class ExampleReader:
         rows, epochs = self.rows_at(seed, position, batch_size, rank=rank, num_ranks=num_ranks)
         return self.read(rows, seed=seed, epochs=epochs)
 
+    def batches(
+        self, seed: int, position: int, batch_size: int, *, rank: int = 0, num_ranks: int = 1
+    ) -> Iterator[CompactBatch]:
+        """`batch_at` from `position` on, without end.
+
+        Reads ahead, more and more: the first batch comes at once, later ones at little cost each.
+        """
+        for start, count in _read_ahead(position, batch_size, self._most_ahead):
+            ahead = self.batch_at(seed, start, count, rank=rank, num_ranks=num_ranks)
+            yield from ahead.split(batch_size)
+
+    def padded_batches(
+        self,
+        seed: int,
+        position: int,
+        batch_size: int,
+        *,
+        length: int | None = None,
+        rank: int = 0,
+        num_ranks: int = 1,
+    ) -> Iterator[PaddedBatch]:
+        """`batches`, each as `to_padded` gives it; all of `length` if that is given."""
+        pad_id = self.vocabulary.special.pad
+        if length is None:
+            compact = self.batches(seed, position, batch_size, rank=rank, num_ranks=num_ranks)
+            yield from (to_padded(batch, pad_id=pad_id) for batch in compact)
+            return
+        # Of one length, so padded together and cut: views of one table.
+        for start, count in _read_ahead(position, batch_size, self._most_ahead):
+            ahead = self.batch_at(seed, start, count, rank=rank, num_ranks=num_ranks)
+            padded = to_padded(ahead, pad_id=pad_id, length=length)
+            for first in range(0, count, batch_size):
+                yield {name: column[first : first + batch_size] for name, column in padded.items()}
+
+    @property
+    def _most_ahead(self) -> int:
+        return _STATIC_AHEAD if self._masking is None else _DYNAMIC_AHEAD
+
     def one_pass(self, batch_size: int, *, seed: int = 0) -> Iterator[CompactBatch]:
         """Every row once in the order of the shards; the last batch may be smaller."""
         for start in range(0, self.num_rows, batch_size):
             rows = np.arange(start, min(start + batch_size, self.num_rows), dtype=np.int64)
             yield self.read(rows, seed=seed)
-
-    def _gather(self, rows: IntArray) -> CompactBatch:
-        parts, order = [], []
-        for block, chosen, local in self._by_block(rows):
-            parts.append(block.take(local))
-            order.append(chosen)
-        if len(parts) == 1:
-            return parts[0].to_batch()
-        inverse = np.empty(len(rows), dtype=np.int64)
-        if order:
-            inverse[np.concatenate(order)] = np.arange(len(rows))
-        return _concatenate(parts, self.vocabulary.size).take(inverse).to_batch()
-
-    def _by_block(self, rows: IntArray) -> Iterator[tuple[_Block, IntArray, IntArray]]:
-        """Each block that holds some of the rows, their places in `rows` and in the block."""
-        numbers = np.searchsorted(self._block_starts, rows, side="right") - 1
-        order = np.argsort(numbers, kind="stable")
-        found, starts = np.unique(numbers[order], return_index=True)
-        for number, chosen in zip(found, np.split(order, starts[1:])):
-            yield self._blocks[number], chosen, rows[chosen] - self._block_starts[number]
-
-
-def to_padded(
-    batch: CompactBatch, *, pad_id: int, length: int | None = None
-) -> dict[str, npt.NDArray[np.int64]]:
-    """A batch under Hugging Face's names, padded at the end of each row.
-
-    Gives `input_ids`, `token_type_ids`, `attention_mask`, `labels` (the original piece where one is
-    predicted, -100 elsewhere), all int64 of shape B L, and `next_sentence_label`, int64 of shape B.
-    `length`: L; the longest row when None. Raises ConfigError when a row is longer.
-    """
-    lengths = batch.lengths
-    longest = int(lengths.max(initial=0))
-    length = longest if length is None else length
-    if longest > length:
-        raise ConfigError(f"a row has {longest} pieces, more than length {length}")
-    place_L = np.arange(length)
-    real_BL = place_L < lengths[:, None]
-    input_ids_BL = np.full(real_BL.shape, pad_id, dtype=np.int64)
-    input_ids_BL[real_BL] = batch.input_ids
-    labels_BL = np.full(real_BL.shape, -100, dtype=np.int64)
-    labels_BL[_rows_of(batch.masked_offsets), batch.masked_positions] = batch.masked_ids
-    in_segment_b_BL = (place_L >= batch.segment_b_starts[:, None]) & real_BL
-    return {
-        "input_ids": input_ids_BL,
-        "token_type_ids": in_segment_b_BL.astype(np.int64),
-        "attention_mask": real_BL.astype(np.int64),
-        "labels": labels_BL,
-        "next_sentence_label": batch.next_sentence_labels,
-    }
 
 
 def permute(indexes: IntArray, size: int, *, seed: int, epoch: int) -> IntArray:
@@ -267,114 +215,13 @@ def _feistel(values: UInt64Array, half_bits: int, keys: UInt64Array) -> UInt64Ar
     return (left << shift) | right
 
 
-@dataclass(frozen=True, slots=True)
-class _Ragged:
-    """Rows of different lengths in one flat array: row i is values[offsets[i]:offsets[i + 1]]."""
-
-    values: npt.NDArray[Any]
-    offsets: npt.NDArray[np.integer[Any]]
-
-    def lengths_of(self, rows: IntArray) -> IntArray:
-        lengths: IntArray = (self.offsets[rows + 1] - self.offsets[rows]).astype(np.int64)
-        return lengths
-
-    def longest(self) -> int:
-        return int(np.diff(self.offsets).max(initial=0))
-
-    def take(self, rows: IntArray) -> _Ragged:
-        lengths = self.lengths_of(rows)
-        offsets = _offsets_of(lengths)
-        shifts = self.offsets[rows] - offsets[:-1]
-        places = np.repeat(shifts, lengths) + np.arange(offsets[-1])
-        return _Ragged(self.values[places], offsets)
-
-
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """One record batch, as views of the mapped file."""
-
-    input_ids: _Ragged
-    masked_positions: _Ragged
-    masked_ids: _Ragged
-    segment_b_starts: npt.NDArray[np.integer[Any]]
-    next_sentence_labels: npt.NDArray[np.integer[Any]]
-
-    @property
-    def num_rows(self) -> int:
-        return len(self.segment_b_starts)
-
-    def take(self, rows: IntArray) -> _Block:
-        return _Block(
-            self.input_ids.take(rows),
-            self.masked_positions.take(rows),
-            self.masked_ids.take(rows),
-            self.segment_b_starts[rows],
-            self.next_sentence_labels[rows],
-        )
-
-    def to_batch(self) -> CompactBatch:
-        return CompactBatch(
-            input_ids=self.input_ids.values,
-            offsets=self.input_ids.offsets.astype(np.int64),
-            segment_b_starts=self.segment_b_starts.astype(np.int64),
-            masked_positions=self.masked_positions.values.astype(np.int64),
-            masked_ids=self.masked_ids.values,
-            masked_offsets=self.masked_positions.offsets.astype(np.int64),
-            next_sentence_labels=self.next_sentence_labels.astype(np.int64),
-        )
-
-
-def _read_blocks(folder: Path, shard: Shard, vocabulary_size: int) -> Iterator[_Block]:
-    """The record batches of a shard; their views keep the mapping alive after it is closed here."""
-    path = folder / shard.path
-    with open_arrow(path) as reader:
-        check_schema(reader.schema, examples_schema(vocabulary_size), str(path))
-        batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
-    if (rows := sum(batch.num_rows for batch in batches)) != shard.rows:
-        raise DataError(f"{path} has {rows} rows, the manifest says {shard.rows}")
-    return (_view(batch) for batch in batches if batch.num_rows)
-
-
-def _view(batch: pa.RecordBatch) -> _Block:
-    return _Block(
-        _ragged(batch.column("input_ids")),
-        _ragged(batch.column("masked_lm_positions")),
-        _ragged(batch.column("masked_lm_ids")),
-        batch.column("segment_b_start").to_numpy(),
-        batch.column("next_sentence_label").to_numpy(),
-    )
-
-
-def _ragged(column: pa.ListArray) -> _Ragged:
-    return _Ragged(column.values.to_numpy(), column.offsets.to_numpy())
-
-
-def _concatenate(blocks: Sequence[_Block], vocabulary_size: int) -> _Block:
-    if not blocks:
-        return _view(pa.RecordBatch.from_pylist([], schema=examples_schema(vocabulary_size)))
-    return _Block(
-        _concatenate_ragged([block.input_ids for block in blocks]),
-        _concatenate_ragged([block.masked_positions for block in blocks]),
-        _concatenate_ragged([block.masked_ids for block in blocks]),
-        np.concatenate([block.segment_b_starts for block in blocks]),
-        np.concatenate([block.next_sentence_labels for block in blocks]),
-    )
-
-
-def _concatenate_ragged(parts: Sequence[_Ragged]) -> _Ragged:
-    lengths = np.concatenate([np.diff(part.offsets) for part in parts])
-    return _Ragged(np.concatenate([part.values for part in parts]), _offsets_of(lengths))
-
-
-def _offsets_of(lengths: npt.NDArray[np.integer[Any]]) -> IntArray:
-    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    return offsets
-
-
-def _rows_of(offsets: IntArray) -> IntArray:
-    """The row of each flat element: offsets 0 2 2 3 give 0 0 2."""
-    return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+def _read_ahead(position: int, batch_size: int, most: int) -> Iterator[tuple[int, int]]:
+    """(first position, number) of rows to read together: one batch, two, four, up to `most`."""
+    number = 1
+    while True:
+        yield position, number * batch_size
+        position += number * batch_size
+        number = max(1, min(2 * number, most // batch_size))
 
 
 def _dynamic_masking(
@@ -401,8 +248,7 @@ def _mask(
 ) -> CompactBatch:
     lengths = batch.lengths
     real_BL = np.arange(lengths.max(initial=0)) < lengths[:, None]
-    input_ids_BL = np.zeros(real_BL.shape, dtype=batch.input_ids.dtype)
-    input_ids_BL[real_BL] = batch.input_ids
+    input_ids_BL = pad(batch.input_ids, batch.offsets, real_BL, 0)
     masked = mask_batch(input_ids_BL, lengths, batch.segment_b_starts, keys, config, pieces)
     counts = masked.num_predictions_B
     predicted_BM = np.arange(masked.positions_BM.shape[1]) < counts[:, None]
@@ -412,7 +258,7 @@ def _mask(
         segment_b_starts=batch.segment_b_starts,
         masked_positions=masked.positions_BM[predicted_BM].astype(np.int64),
         masked_ids=masked.label_ids_BM[predicted_BM].astype(batch.input_ids.dtype),
-        masked_offsets=_offsets_of(counts),
+        masked_offsets=offsets_of(counts),
         next_sentence_labels=batch.next_sentence_labels,
     )
 
@@ -441,10 +287,8 @@ def _check_shards(
         raise DataError(f"{damage[0]}; make the examples again")
 
 
-def _check_ids(folder: Path, blocks: Sequence[_Block], vocabulary_size: int) -> None:
-    for block in blocks:
-        for ids in (block.input_ids.values, block.masked_ids.values):
-            if (highest := int(ids.max(initial=0))) >= vocabulary_size:
-                raise DataError(
-                    f"{folder} has piece id {highest}, the vocabulary has {vocabulary_size} pieces"
-                )
+def _check_ids(folder: Path, highest: int, vocabulary_size: int) -> None:
+    if highest >= vocabulary_size:
+        raise DataError(
+            f"{folder} has piece id {highest}, the vocabulary has {vocabulary_size} pieces"
+        )

@@ -20,9 +20,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from bertdata.batches import CompactBatch, to_padded
 from bertdata.errors import ConfigError
 from bertdata.randomness import derive_key
-from bertdata.reader import CompactBatch, ExampleReader, permute, to_padded
+from bertdata.reader import ExampleReader, permute
 from trainer.attention import Sequences
 
 IGNORED = -100  # the label of places that fill a fixed shape

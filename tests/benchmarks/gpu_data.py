@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from bertdata.batches import CompactBatch, to_padded
 from bertdata.manifest import make_manifest, write_manifest
-from bertdata.reader import CompactBatch, to_padded
 from bertdata.schema import examples_schema
 from bertdata.shards import write_arrow, write_json
 from bertdata.vocabulary import SPECIAL_PIECES, Vocabulary, write_vocabulary

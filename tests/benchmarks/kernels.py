@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 from tokenizers import pre_tokenizers
 
+from bertdata.batches import to_padded
 from bertdata.compiled_tokenization import SentenceTokenizer
 from bertdata.examples import (
     Documents,
@@ -28,7 +29,7 @@ from bertdata.examples import (
     to_record_batch,
 )
 from bertdata.pairing import JoinedExamples, Pairs, join_spans
-from bertdata.reader import ExampleReader, to_padded
+from bertdata.reader import ExampleReader
 from bertdata.schema import examples_schema
 from bertdata.sentences import SentenceSplitter, load_splitter
 from bertdata.shards import write_arrow
@@ -358,19 +359,18 @@ def _smallest(counts: pa.Table) -> VocabConfig:
 
 def _pieces_per_second(reader: ExampleReader, pad: int, batch_size: int, repeats: int) -> float:
     count = max(1, min(reader.num_rows, 20_000) // batch_size)
+    length = reader.longest_row()
 
     def read(_: object) -> None:
-        for batch in _batches(reader, batch_size, count):
-            to_padded(batch, pad_id=pad)
+        batches = reader.padded_batches(SEED, 0, batch_size, length=length)
+        for batch in itertools.islice(batches, count):
+            if batch["input_ids"].shape != (batch_size, length):
+                raise AssertionError("a batch has another shape")
 
-    pieces = sum(len(batch.input_ids) for batch in _batches(reader, batch_size, count))
+    compact = itertools.islice(reader.batches(SEED, 0, batch_size), count)
+    pieces = sum(len(batch.input_ids) for batch in compact)
     _check_masked(reader, batch_size)
     return pieces / max(cpu_seconds_of(read, repeats=repeats, warm_up=True), 1e-9)
-
-
-def _batches(reader: ExampleReader, batch_size: int, count: int) -> Iterator[Any]:
-    for number in range(count):
-        yield reader.batch_at(SEED, number * batch_size, batch_size)
 
 
 def _check_masked(reader: ExampleReader, batch_size: int) -> None:

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bertdata.batches import CompactBatch, to_padded
 from bertdata.collation import ExampleCollator
 from bertdata.errors import ConfigError, DataError
 from bertdata.manifest import read_manifest, write_manifest
-from bertdata.reader import CompactBatch, ExampleReader, permute, to_padded
+from bertdata.mapped_examples import MappedColumn, _gather
+from bertdata.reader import ExampleReader, permute
 from bertdata.schema import examples_schema
 from bertdata.shards import write_arrow
 from bertdata.vocabulary import read_vocabulary
@@ -298,3 +300,24 @@ def test_reads_what_a_run_makes(masking: str, next_sentence: bool, tmp_path: Pat
     assert len(first.masked_ids) > 5
     is_same = np.array_equal(first.masked_positions, second.masked_positions)
     assert is_same == (masking == "static")
+
+
+@pytest.mark.parametrize("length", [None, 300])
+def test_batches_read_ahead_are_those_read_one_by_one(
+    reader: ExampleReader, length: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bertdata.reader._STATIC_AHEAD", 20)
+    ahead = reader.padded_batches(3, 5, 4, length=length, rank=1, num_ranks=2)
+    for number, padded in zip(range(15), ahead):
+        alone = reader.batch_at(3, 5 + 4 * number, 4, rank=1, num_ranks=2)
+        wanted = to_padded(alone, pad_id=0, length=length)
+        assert all((padded[name] == wanted[name]).all() for name in wanted)
+
+
+def test_lists_that_go_beyond_their_values_are_refused() -> None:
+    column = MappedColumn([np.arange(5, dtype=np.uint16), np.arange(9, dtype=np.uint16)])
+    batches, starts, lengths = np.array([1, 0]), np.array([2, 3]), np.array([3, 2])
+    found = _gather(column, batches, starts, lengths, np.array([0, 3, 5]))
+    assert found.tolist() == [2, 3, 4, 3, 4]
+    with pytest.raises(DataError, match="damaged"):
+        _gather(column, batches, starts, lengths + 1, np.array([0, 4, 7]))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from bertdata.reader import CompactBatch, ExampleReader
+from bertdata.batches import CompactBatch
+from bertdata.reader import ExampleReader
 from tests.example_folder import write_folders
 from trainer.cooccurrence import (
     _largest_factors,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from bertdata.reader import CompactBatch
+from bertdata.batches import CompactBatch
 from tests.example_folder import make_rows, make_vocabulary
 from tests.trainer.test_model import make_model
 from trainer.config import TrainConfig

@@ -1,0 +1,111 @@
+"""Batches of examples: compact as they are stored, or padded under Hugging Face's names.
+
+Legend of shapes: B rows, L pieces of the longest row, T pieces of all rows together, N masked
+pieces of all rows together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bertdata.errors import ConfigError
+
+IntArray = npt.NDArray[np.int64]
+PieceArray = npt.NDArray[np.unsignedinteger[Any]]
+PaddedBatch = dict[str, IntArray]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CompactBatch:
+    """Rows of examples without padding.
+
+    `input_ids` T pieces of row b at `offsets[b]:offsets[b + 1]`; `segment_b_starts` B, within the
+    row; `masked_positions` (within the row) and `masked_ids` N, those of row b at
+    `masked_offsets[b]:masked_offsets[b + 1]`; `next_sentence_labels` B, 1 where B is random.
+    """
+
+    input_ids: PieceArray
+    offsets: IntArray
+    segment_b_starts: IntArray
+    masked_positions: IntArray
+    masked_ids: PieceArray
+    masked_offsets: IntArray
+    next_sentence_labels: IntArray
+
+    @property
+    def lengths(self) -> IntArray:
+        """Pieces of each row, B."""
+        return np.diff(self.offsets)
+
+    def split(self, num_rows: int) -> Iterator[CompactBatch]:
+        """Batches of `num_rows` rows each, views of this one; the last may have fewer."""
+        for start in range(0, len(self.segment_b_starts), num_rows):
+            offsets = self.offsets[start : start + num_rows + 1]
+            masked = self.masked_offsets[start : start + num_rows + 1]
+            yield CompactBatch(
+                input_ids=self.input_ids[offsets[0] : offsets[-1]],
+                offsets=offsets - offsets[0],
+                segment_b_starts=self.segment_b_starts[start : start + num_rows],
+                masked_positions=self.masked_positions[masked[0] : masked[-1]],
+                masked_ids=self.masked_ids[masked[0] : masked[-1]],
+                masked_offsets=masked - masked[0],
+                next_sentence_labels=self.next_sentence_labels[start : start + num_rows],
+            )
+
+
+def to_padded(batch: CompactBatch, *, pad_id: int, length: int | None = None) -> PaddedBatch:
+    """A batch under Hugging Face's names, padded at the end of each row.
+
+    Gives `input_ids`, `token_type_ids`, `attention_mask`, `labels` (the original piece where one is
+    predicted, -100 elsewhere), all int64 of shape B L, and `next_sentence_label`, int64 of shape B.
+    `length`: L; the longest row when None. Raises ConfigError when a row is longer.
+    """
+    lengths = batch.lengths
+    longest = int(lengths.max(initial=0))
+    length = longest if length is None else length
+    if longest > length:
+        raise ConfigError(f"a row has {longest} pieces, more than length {length}")
+    place_L = np.arange(length)
+    real_BL = place_L < lengths[:, None]
+    in_segment_b_BL = (place_L >= batch.segment_b_starts[:, None]) & real_BL
+    labels_BL = np.full(real_BL.shape, -100, dtype=np.int64)
+    labels_BL.reshape(-1)[places_of(batch.masked_positions, batch.masked_offsets, length)] = (
+        batch.masked_ids
+    )
+    return {
+        "input_ids": pad(batch.input_ids, batch.offsets, real_BL, pad_id),
+        "token_type_ids": in_segment_b_BL.astype(np.int64),
+        "attention_mask": real_BL.astype(np.int64),
+        "labels": labels_BL,
+        "next_sentence_label": batch.next_sentence_labels,
+    }
+
+
+def pad(
+    values: PieceArray, offsets: IntArray, real_BL: npt.NDArray[np.bool_], filling: int
+) -> IntArray:
+    """Rows of values as a table, with a filling where `real_BL` is False."""
+    padded_BL = np.full(real_BL.shape, filling, dtype=np.int64)
+    if len(values):
+        # A place beyond a row's end is one of the next row, and not copied.
+        places_BL = offsets[:-1, None] + np.arange(real_BL.shape[1])
+        np.copyto(padded_BL, values.take(places_BL, mode="clip"), where=real_BL)
+    return padded_BL
+
+
+def places_of(positions: IntArray, offsets: IntArray, length: int) -> IntArray:
+    """Where positions within rows are in a flattened table with rows of `length`."""
+    places: IntArray = positions + np.repeat(np.arange(len(offsets) - 1) * length, np.diff(offsets))
+    return places
+
+
+def offsets_of(lengths: npt.NDArray[np.integer[Any]]) -> IntArray:
+    """Where each of some rows starts in a flat array, and where the last ends."""
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
