@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdata.compression import unreadable
-from bertdata.config import check_choice
+from bertdata.config import check_choice, check_range
 from bertdata.demo import demo_files
 from bertdata.documents import Rejection, printable_name
 from bertdata.errors import ConfigError, InputError
@@ -52,6 +52,7 @@ class CorpusConfig:
     `on_bad_file`: an unreadable or damaged file ends the run ("stop") or is a rejection ("skip").
     `encoding`: of text, lines and jsonl, by Python's name; a byte order mark overrules it.
     `encoding_errors`: bytes that it cannot be reject their document ("strict") or become U+FFFD.
+    `max_document_bytes`: longer documents are rejected, unread, as memory grows with the longest.
     """
 
     name: str
@@ -62,6 +63,7 @@ class CorpusConfig:
     on_bad_file: str = "stop"
     encoding: str = "utf-8"
     encoding_errors: str = "strict"
+    max_document_bytes: int = 256 << 20
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -70,6 +72,7 @@ class CorpusConfig:
         self._check_encoding()
         check_choice("on_bad_file", self.on_bad_file, ("stop", "skip"))
         check_choice("encoding_errors", self.encoding_errors, ("strict", "replace"))
+        check_range("max_document_bytes", self.max_document_bytes, 1, 1 << 30)
         if self.format == "demo" and self.paths:
             raise ConfigError(f"corpus {self.name!r}: format 'demo' takes no paths")
         if self.format != "demo" and not self.paths:

@@ -66,11 +66,23 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def write_arrow(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Shard:
-    """Write record batches as one Arrow IPC file, atomically; the batches keep their bounds."""
+def write_arrow(
+    path: Path,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    compression: str | None = None,
+) -> Shard:
+    """Write record batches as one Arrow IPC file, atomically; the batches keep their bounds.
+
+    `compression`: None, "lz4" or "zstd". Only what is not compressed can be read where it lies.
+    """
     rows = 0
+    options = pa.ipc.IpcWriteOptions(compression=compression)
     with atomic_file(path) as temporary:
-        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        with (
+            pa.OSFile(str(temporary), "wb") as sink,
+            pa.ipc.new_file(sink, schema, options=options) as writer,
+        ):
             for batch in batches:
                 writer.write_batch(batch)
                 rows += batch.num_rows

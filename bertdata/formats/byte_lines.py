@@ -24,22 +24,29 @@ def read_part_lines(
     blocks = read_blocks(path, part.start, part.stop)
     if encoding.startswith(("utf-16", "utf-32")):
         encoding, blocks = "utf-8", to_utf8(blocks, encoding, corpus, part.path)
-    return encoding, iter_lines(blocks, part.start)
+    return encoding, iter_lines(blocks, part.start, corpus.max_document_bytes)
 
 
-def iter_lines(blocks: Iterable[bytes], offset: int) -> Iterator[tuple[int, bytes]]:
+def iter_lines(
+    blocks: Iterable[bytes], offset: int, most: int = 1 << 20
+) -> Iterator[tuple[int, bytes]]:
     """(offset, line) for each line of the blocks, the first block starting at `offset`.
+
+    A line of more than `most` bytes comes cut, to more than that: memory stays bounded.
 
     iter_lines([b"a\\nb", b"c\\n"], 5) -> (5, b"a"), (7, b"bc")
     """
     pieces: list[bytes] = []
+    held = length = 0  # bytes of the line in memory, and of the whole line so far
     for block in blocks:
         first, *rest = block.split(b"\n")
-        pieces.append(first)
+        if held <= most:
+            pieces.append(first)
+            held += len(first)
+        length += len(first)
         for following in rest:
-            line = b"".join(pieces)
-            yield offset, line
-            offset += len(line) + 1
-            pieces = [following]
+            yield offset, b"".join(pieces)
+            offset += length + 1
+            pieces, held, length = [following], len(following), len(following)
     if line := b"".join(pieces):
         yield offset, line

@@ -30,8 +30,11 @@ def decode(
 ) -> str | Rejection:
     """The text of bytes that start at byte `offset` of their file; a UTF-8 BOM at 0 is dropped.
 
-    What cannot be decoded rejects the document, naming the byte, or becomes U+FFFD.
+    What cannot be decoded rejects the document, naming the byte, or becomes U+FFFD. More bytes
+    than a document may have reject it too.
     """
+    if len(data) > corpus.max_document_bytes:
+        return too_long(corpus, document)
     if offset == 0 and data.startswith(BOM):
         data, offset, encoding = data[len(BOM) :], len(BOM), "utf-8"
     try:
@@ -57,6 +60,12 @@ def decode_file(data: bytes, corpus: CorpusConfig, document: str) -> str | Rejec
     if isinstance(text, Rejection) or not encoding.startswith("utf-"):
         return text
     return text.removeprefix("\ufeff") if encoding != "utf-8" else text
+
+
+def too_long(corpus: CorpusConfig, document: str) -> Rejection:
+    """The rejection of a document that is longer than the corpus's documents may be."""
+    detail = f"over max_document_bytes = {corpus.max_document_bytes:,}"
+    return Rejection(source=corpus.name, document=document, reason="too_long", detail=detail)
 
 
 def find_encoding(beginning: bytes, corpus: CorpusConfig) -> str:

@@ -13,7 +13,7 @@ from bertdata.compression import read_range
 from bertdata.corpus import CorpusConfig, FilePart
 from bertdata.documents import Document, Rejection
 from bertdata.formats.byte_lines import iter_lines, read_part_lines
-from bertdata.formats.decoding import decode
+from bertdata.formats.decoding import decode, too_long
 
 
 def read_lines(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
@@ -48,17 +48,21 @@ def _read_blocks_of_lines(
     part: FilePart, corpus: CorpusConfig
 ) -> Iterator[tuple[str, list[str | Rejection]]]:
     """(document name, its sentences) of each block of lines that are not blank."""
-    name, sentences = "", list[str | Rejection]()
+    name, sentences, size = "", list[str | Rejection](), 0
     encoding, lines = read_part_lines(part, corpus)
     for offset, line in lines:
         text = decode(line, corpus, name or f"{part.name}@{offset}", offset, encoding)
         sentence = " ".join(text.split()) if isinstance(text, str) else text
         if sentence:
             name = name or f"{part.name}@{offset}"
-            sentences.append(sentence)
+            size += len(line)
+            if size <= corpus.max_document_bytes:
+                sentences.append(sentence)
+            else:
+                sentences = [too_long(corpus, name)]
         elif sentences:
             yield name, sentences
-            name, sentences = "", []
+            name, sentences, size = "", [], 0
     if sentences:
         yield name, sentences
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from bertdata.schema import examples_schema
 from bertdata.sentence_files import read_pool
 from bertdata.shards import Shard, write_arrow
 from bertdata.statistics import add_counts, count_examples, with_shares
-from bertdata.vocabulary import Vocabulary, read_vocabulary
+from bertdata.vocabulary import read_vocabulary
 from pipelines.jobs.command import run_process
 from pipelines.progress import StagePlan, UnitRecord
 from pipelines.transforms import Unit, WorkOnUnit
@@ -56,7 +57,11 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
                 counts.append(count_examples(batch, vocabulary.special.mask))
                 yield batch
 
-        shards = write_shards(folder, unit, batches(), vocabulary)
+        compression = None if config.compression == "none" else config.compression
+        write = functools.partial(
+            write_arrow, schema=examples_schema(vocabulary.size), compression=compression
+        )
+        shards = write_shards(folder, unit, batches(), write)
         record_counts = {**add_counts(counts), "split": unit["split"]}
         return UnitRecord(unit=unit["unit"], shards=tuple(shards), counts=record_counts)
 
@@ -64,18 +69,17 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
 
 
 def write_shards(
-    folder: Path, unit: Unit, batches: Iterable[pa.RecordBatch], vocabulary: Vocabulary
+    folder: Path, unit: Unit, batches: Iterable[pa.RecordBatch], write: Callable[..., Shard]
 ) -> list[Shard]:
     """One shard with all batches, one in memory at a time, or one batch cut into several shards."""
-    schema = examples_schema(vocabulary.size)
     shards = unit["shards"]
     names = [f"{unit['split']}-{n:05d}-of-{unit['num_shards']:05d}.arrow" for n in shards]
     if len(names) == 1:
-        return [write_arrow(folder / names[0], schema, batches)]
+        return [write(folder / names[0], batches=batches)]
     (batch,) = batches
     bounds = split_evenly(batch.num_rows, len(names))
     return [
-        write_arrow(folder / name, schema, [batch.slice(start, end - start)])
+        write(folder / name, batches=[batch.slice(start, end - start)])
         for name, (start, end) in zip(names, bounds)
     ]
 

@@ -9,6 +9,7 @@ import lzma
 from collections import Counter
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -16,12 +17,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bertdata.corpus import CorpusConfig, FilePart, InputUnit, list_inputs
 from bertdata.demo import ARTICLES_NAME
 from bertdata.documents import Document, Rejection
 from bertdata.errors import InputError
 from bertdata.formats import read_unit
+from bertdata.formats.byte_lines import iter_lines
 from bertdata.planning import plan_units
 
 Item = Document | Rejection
@@ -33,13 +37,13 @@ COMPRESS = {
 }
 
 
-def read(folder: Path, format_: str, pattern: str, **values: str) -> list[Item]:
+def read(folder: Path, format_: str, pattern: str, **values: Any) -> list[Item]:
     corpus = CorpusConfig(name="c", format=format_, paths=(pattern,), **values)
     units = plan_units(corpus, list_inputs(corpus, folder), 1 << 20)
     return [item for unit in units for item in read_unit(unit)]
 
 
-def read_bytes(folder: Path, format_: str, data: bytes, **values: str) -> list[Item]:
+def read_bytes(folder: Path, format_: str, data: bytes, **values: Any) -> list[Item]:
     (folder / "f").write_bytes(data)
     return read(folder, format_, "f", **values)
 
@@ -392,3 +396,41 @@ def test_the_demo_articles_are_those_of_the_shared_copy(shared_data: Path) -> No
     assert {title: found[title] for title in articles} == {
         title: article["extract"] for title, article in articles.items()
     }
+
+
+# documents that are too long
+
+
+@pytest.mark.parametrize(
+    ("format_", "data"),
+    [
+        ("text", b"a" * 101),
+        ("lines", b"one\n\n" + b"a" * 101 + b"\nb\n\ntwo\n"),
+        ("lines", b"one\n\n" + b"aaaa\n" * 26 + b"\ntwo\n"),
+        ("jsonl", b'{"text": "one"}\n{"text": "' + b"a" * 101 + b'"}\n{"text": "two"}\n'),
+    ],
+)
+def test_documents_that_are_too_long_are_rejected(
+    tmp_path: Path, format_: str, data: bytes
+) -> None:
+    items = read_bytes(tmp_path, format_, data, max_document_bytes=100)
+    assert reasons(items) == (["too_long"] if format_ == "text" else ["", "too_long", ""])
+    (rejection,) = (item for item in items if isinstance(item, Rejection))
+    assert rejection.detail == "over max_document_bytes = 100"
+    assert texts(items) == ([] if format_ == "text" else ["one", "two"])
+
+
+def test_rows_that_are_too_long_are_rejected(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["one", "a" * 101, "two"]}), tmp_path / "f.parquet")
+    items = read(tmp_path, "parquet", "f.parquet", max_document_bytes=100)
+    assert reasons(items) == ["", "too_long", ""]
+
+
+@given(st.lists(st.binary(max_size=12), max_size=6), st.integers(0, 6))
+def test_long_lines_come_cut_and_leave_offsets_alone(blocks: list[bytes], most: int) -> None:
+    whole = list(iter_lines(blocks, 3))
+    cut = list(iter_lines(blocks, 3, most))
+    assert [offset for offset, _ in cut] == [offset for offset, _ in whole]
+    for (_, line), (_, beginning) in zip(whole, cut):
+        assert line.startswith(beginning)
+        assert beginning == line or len(beginning) > most

@@ -290,3 +290,23 @@ def test_progress_says_how_far_it_is(finished: tuple[Stages, list[str]]) -> None
     assert line.startswith(f"sentences: 1 of {len(plan.units)} parts, 1,200 documents")
     assert "3,000,000 bytes of text, 1.5 MB/s" in line
     assert line.endswith("s left")
+
+
+@pytest.mark.parametrize("compression", ["lz4", "zstd"])
+def test_compressed_shards_hold_the_same_examples(
+    compression: str, finished: tuple[Stages, list[str]], tmp_path: Path
+) -> None:
+    stages, _ = finished
+    plan = stages.examples()
+    table = {**plan.spec["examples"], "compression": compression}
+    spec = {**plan.spec, "examples": table}
+    unit = plan.units[0]
+    plain = examples.open_worker(tmp_path / "plain", plan.spec)(unit)
+    packed = examples.open_worker(tmp_path / "packed", spec)(unit)
+    assert sum(s.bytes for s in packed.shards) < sum(s.bytes for s in plain.shards)
+    for shard in plain.shards:
+        tables = [
+            pa.ipc.open_file(tmp_path / name / shard.path).read_all()
+            for name in ("plain", "packed")
+        ]
+        assert tables[0].equals(tables[1])
