@@ -191,21 +191,33 @@ def _run_flow(name: str, options: argparse.Namespace) -> Path:
     from flows.paths import default_output
     from flows.prefect_settings import prepare_environment
     from flows.run_config import load_config
+    from flows.server import ensure_server
 
     # Say what is wrong with the configuration before anything starts.
     load_config(options.config, options.set)
     output: Path = options.output or default_output(options.config)
     prepare_environment(options.debug)
-    if name != "train":
-        # It gets ready while Prefect does.
+    # Both get ready while this process imports Prefect.
+    if _has_jobs(name, output):
         start_host()
+    wait_for_server = ensure_server()
     from flows import end_to_end
-    from flows.server import ensure_server
 
-    ensure_server()
+    wait_for_server()
     flow = getattr(end_to_end, name)
     flow(str(options.config.absolute()), list(options.set), str(output.absolute()))
     return output
+
+
+def _has_jobs(name: str, output: Path) -> bool:
+    """Whether a flow has a stage to make that Beam makes, as far as one can see from outside."""
+    from bertdata.manifest import is_complete
+    from flows.paths import RunPaths
+
+    paths = RunPaths(output)
+    stages = {"sentences": paths.sentences, "vocab": paths.vocab, "examples": paths.examples}
+    wanted = stages.values() if name == "run" else [stages[name]] if name in stages else []
+    return not all(is_complete(folder) for folder in wanted)
 
 
 def _newest_model(runs: Path) -> Path:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from bertdata.errors import BertdataError
 from flows.children import end_group
@@ -30,25 +30,27 @@ _ENVIRONMENT = {
 }
 
 
-def ensure_server() -> None:
+def ensure_server() -> Callable[[], None]:
     """Give Prefect an API: the user's own where one is set, else a temporary server.
 
-    To be called before the first flow: what is registered last is done first at exit, and Prefect
-    hands its last log lines in at exit, so the server must be there until then.
+    Returns a function that waits until it answers: flows can be imported meanwhile. To be called
+    before that: what is registered last is done first at exit, and Prefect hands its last log
+    lines in at exit, so the server must be there until then.
     """
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     if PREFECT_API_URL.value():
-        return
+        return lambda: None
     at_exit = contextlib.ExitStack()
     atexit.register(at_exit.close)
-    url = at_exit.enter_context(temporary_server())
+    url, wait = at_exit.enter_context(temporary_server())
     at_exit.enter_context(temporary_settings({PREFECT_API_URL: url}))
+    return wait
 
 
 @contextlib.contextmanager
-def temporary_server() -> Iterator[str]:
-    """A Prefect server on a free port of this machine; gives the URL of its API."""
+def temporary_server() -> Iterator[tuple[str, Callable[[], None]]]:
+    """Start a Prefect server on a free port: the URL of its API, and what waits for it."""
     port = _free_port()
     url = f"http://127.0.0.1:{port}/api"
     with subprocess.Popen(
@@ -61,8 +63,7 @@ def temporary_server() -> Iterator[str]:
         text=True,
     ) as server:
         try:
-            _wait_until_ready(url, server)
-            yield url
+            yield url, lambda: _wait_until_ready(url, server)
         finally:
             end_group(server)
 
