@@ -79,7 +79,7 @@ class FeatureExtractor:
     def __init__(self, folder: Path, config: FeaturesConfig) -> None:
         self._config = config
         self._device = find_device(config.device)
-        self._dtype = compute_dtype(config.precision)
+        self._dtype = compute_dtype(config.precision, self._device)
         self._bert = load_encoder(folder).to(self._device).eval()
         length = min(config.max_seq_length, self._bert.config.max_positions)
         self._encoder = TextEncoder(folder, length)

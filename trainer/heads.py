@@ -98,7 +98,9 @@ def load_shape(folder: Path, *, dropout: float | None = None) -> ModelConfig:
         config = from_hf_config(json.loads((folder / CONFIG_NAME).read_bytes()))
     except (OSError, ValueError) as error:
         raise DataError(f"{folder} holds no whole model: {first_line(error)}") from error
-    return config if dropout is None else dataclasses.replace(config, dropout=dropout)
+    if dropout is None:
+        return config
+    return dataclasses.replace(config, dropout=dropout, attention_dropout=None)
 
 
 def new_bert(config: ModelConfig) -> Bert:

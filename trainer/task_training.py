@@ -57,7 +57,7 @@ class TaskTrainer:
         self, config: FinetuneConfig, labels: Sequence[str], device: torch.device, say: Say
     ) -> None:
         self._config, self._labels, self._device, self._say = config, labels, device, say
-        self._dtype = compute_dtype(config.precision)
+        self._dtype = compute_dtype(config.precision, self._device)
 
     def train(
         self, model: TaskModel, data: TaskData, validation: TaskData, *, seed: int

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bertdata.errors import BertdataError, ConfigError, DataError, InputError
-from bertdata.shards import sha256_of
+from bertdata.shards import sha256_of, write_json
 from tests.trainer.task_files import (
     make_tagged,
     make_texts,
@@ -22,7 +22,7 @@ from tests.trainer.task_files import (
 )
 from trainer.finetune import finetune, main
 from trainer.finetune_config import FinetuneConfig
-from trainer.heads import load_encoder
+from trainer.heads import load_encoder, load_shape
 from trainer.task_training import is_better, linear_rate
 
 transformers = pytest.importorskip("transformers")
@@ -219,6 +219,14 @@ def test_encoders_of_any_bert_folder(model: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no whole model"):
         load_encoder(tmp_path / "empty")
+
+
+def test_dropout_is_the_same_everywhere(model: Path) -> None:
+    table = json.loads((model / "config.json").read_bytes())
+    write_json(model / "config.json", {**table, "attention_probs_dropout_prob": 0.3})
+    shape = load_shape(model, dropout=0.2)
+    assert (shape.dropout, shape.attention_dropout_or_dropout) == (0.2, 0.2)
+    assert load_shape(model).attention_dropout_or_dropout == 0.3
 
 
 def test_the_rate_rises_and_falls() -> None:
