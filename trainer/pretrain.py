@@ -28,7 +28,7 @@ from bertdata.errors import BertdataError, ConfigError
 from bertdata.shards import write_json
 from trainer.config import TrainConfig
 from trainer.metrics import say
-from trainer.ranks import join_ranks, started_by_torchrun
+from trainer.ranks import is_first_rank, join_ranks, started_by_torchrun
 from trainer.run import Results, Run
 
 RESULTS_NAME = "results.json"
@@ -117,7 +117,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
     if results is None:
-        print("stopped after a checkpoint; the same command goes on from there", file=sys.stderr)
+        if is_first_rank():
+            print(
+                "stopped after a checkpoint; the same command goes on from there", file=sys.stderr
+            )
         return 1
     return 0
 
