@@ -25,7 +25,7 @@ from types import FrameType
 import torch
 
 from bertdata.errors import BertdataError, ConfigError
-from bertdata.shards import write_json
+from bertdata.shards import first_line, write_json
 from trainer.config import TrainConfig
 from trainer.metrics import say
 from trainer.ranks import is_first_rank, join_ranks, started_by_torchrun
@@ -116,6 +116,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BertdataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
+    except torch.OutOfMemoryError as error:
+        way_out = "raise accumulate, or lower batch_tokens or batch_size"
+        print(
+            f"error: the memory of the GPU is used up ({first_line(error)}); {way_out}",
+            file=sys.stderr,
+        )
+        return 1
     if results is None:
         if is_first_rank():
             print(
