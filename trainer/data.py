@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from bertdata.batches import CompactBatch, to_padded
-from bertdata.errors import ConfigError
+from bertdata.errors import ConfigError, DataError
 from bertdata.randomness import derive_key
 from bertdata.reader import ExampleReader, permute
 from trainer.attention import Sequences
@@ -226,19 +226,21 @@ class PackedBatches:
 def pack_shape(reader: ExampleReader, tokens: int) -> PackShape:
     """Fixed shapes for packs of `tokens` tokens, from the lengths of the split's rows.
 
-    Raises ConfigError when the longest row does not fit.
+    Raises ConfigError when the longest row does not fit, DataError when there is no row.
     """
+    if not reader.num_rows:
+        raise DataError(f"there are no {reader.split} examples to pack")
     length = reader.longest_row()
     if tokens <= length:
         raise ConfigError(f"{tokens} tokens a micro-batch do not hold the longest row, {length}")
     number = min(reader.num_rows, _SAMPLED_ROWS)
-    rows = np.arange(number, dtype=np.int64) * reader.num_rows // max(1, number)
+    rows = np.arange(number, dtype=np.int64) * reader.num_rows // number
     lengths, predictions = reader.lengths_of(rows), reader.predictions_of(rows)
-    share = predictions.sum() / max(1, lengths.sum())
-    most = int(predictions.max(initial=1))
+    share = predictions.sum() / lengths.sum()
+    most = int(predictions.max())
     return PackShape(
         tokens=tokens,
-        sequences=int(_SPARE * tokens / max(1.0, lengths.mean())) + 2,
+        sequences=int(_SPARE * tokens / lengths.mean()) + 2,
         predictions=min(tokens, _round_up(int(_SPARE * tokens * share) + most, 64)),
         length=length,
     )

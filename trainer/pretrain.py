@@ -25,10 +25,10 @@ from types import FrameType
 import torch
 
 from bertdata.errors import BertdataError, ConfigError
-from bertdata.shards import write_json
+from bertdata.shards import first_line, write_json
 from trainer.config import TrainConfig
 from trainer.metrics import say
-from trainer.ranks import join_ranks, started_by_torchrun
+from trainer.ranks import is_first_rank, join_ranks, started_by_torchrun
 from trainer.run import Results, Run
 
 RESULTS_NAME = "results.json"
@@ -116,8 +116,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BertdataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
+    except torch.OutOfMemoryError as error:
+        way_out = "raise accumulate, or lower batch_tokens or batch_size"
+        print(
+            f"error: the memory of the GPU is used up ({first_line(error)}); {way_out}",
+            file=sys.stderr,
+        )
+        return 1
     if results is None:
-        print("stopped after a checkpoint; the same command goes on from there", file=sys.stderr)
+        if is_first_rank():
+            print(
+                "stopped after a checkpoint; the same command goes on from there", file=sys.stderr
+            )
         return 1
     return 0
 

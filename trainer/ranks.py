@@ -56,7 +56,12 @@ class Ranks:
 
 def started_by_torchrun() -> bool:
     """Whether this process is one of torchrun's."""
-    return "TORCHELASTIC_RUN_ID" in os.environ or "WORLD_SIZE" in os.environ
+    return "WORLD_SIZE" in os.environ
+
+
+def is_first_rank() -> bool:
+    """Whether this process speaks for all."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 @contextlib.contextmanager

@@ -211,7 +211,7 @@ def real_training(setting: Setting) -> Iterator[Table]:
     )
     results = _pretrain(setting, length, output, config)
     lines = _step_lines(output)
-    shown = lines[:: max(1, len(lines) // 20)] + lines[-1:]
+    shown = lines[: -1 : max(1, len(lines) // 20)] + lines[-1:]
     rows = [
         {
             "step": line["step"],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from bertdata.errors import BertdataError, ConfigError
+from bertdata.errors import BertdataError, ConfigError, DataError
 from bertdata.reader import ExampleReader
 from tests.example_folder import Folders, write_folders
 from tests.trainer.test_model import make_model
@@ -143,6 +143,13 @@ def test_all_work_is_done_where_the_batch_is(reader: ExampleReader, kernel: str)
     sums.total(batch.counts, next_sentence=True).backward()
     assert sums.stacked().device == device
     assert all(p.grad is not None and p.grad.device == device for p in model.parameters())
+
+
+def test_a_split_without_rows_is_refused(tmp_path: Path) -> None:
+    folders = write_folders(tmp_path, num_validation=0)
+    reader = ExampleReader(folders.examples, folders.vocabulary, split="validation")
+    with pytest.raises(DataError, match="there are no validation examples to pack"):
+        pack_shape(reader, 100)
 
 
 def test_one_graph_is_compiled_for_all_batches(tmp_path: Path) -> None:

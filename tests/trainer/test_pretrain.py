@@ -226,7 +226,7 @@ def test_killed_and_terminated_runs_end_with_the_same_bytes(
         wait_for_checkpoint(output, process)
         process.kill()
     assert process.returncode == -signal.SIGKILL
-    with start_command(folders, output, *long) as process:
+    with start_command(folders, output, *long, "--loader_workers=3") as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.terminate()
