@@ -6,6 +6,7 @@ to them first. Memory: some 40 bytes a document, 24 more for each pair of simila
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,8 @@ import pyarrow as pa
 from bertdata.documents import Reason, Rejection
 from bertdata.minhash import NUM_PLACES, estimate_similarity
 from bertdata.randomness import UInt64Array
-from bertdata.schema import SENTENCES
-from bertdata.sentence_files import write_rejections
+from bertdata.schema import REJECTED, SENTENCES
+from bertdata.sentence_files import rejection_batches
 from bertdata.shards import Shard, open_arrow, write_arrow
 
 Int64Array = npt.NDArray[np.int64]
@@ -221,10 +222,11 @@ class _Rows:
         return self._tables[unit]
 
 
-def merge_rejections(path: Path, drafts: Sequence[Path], rejections: Sequence[Rejection]) -> Shard:
-    """One file of the rejections in drafts and those that came later."""
-    earlier: list[Rejection] = []
-    for draft in drafts:
-        with open_arrow(draft) as reader:
-            earlier += [Rejection(**row) for row in reader.read_all().to_pylist()]
-    return write_rejections(path, [*earlier, *rejections])
+def merge_rejections(path: Path, draft: Path, rejections: Sequence[Rejection]) -> Shard:
+    """One file of the rejections in a draft, if it is there, and of those that came later."""
+    with contextlib.ExitStack() as stack:
+        batches = []
+        if draft.exists():
+            reader = stack.enter_context(open_arrow(draft))
+            batches = [reader.get_batch(index) for index in range(reader.num_record_batches)]
+        return write_arrow(path, REJECTED, [*batches, *rejection_batches(rejections)])

@@ -21,7 +21,6 @@ import pyarrow as pa
 from bertdata.cleaning import CleaningConfig, make_cleaner
 from bertdata.config import read_table
 from bertdata.corpus import InputUnit
-from bertdata.documents import Rejection
 from bertdata.duplicates import (
     Duplicates,
     Int64Array,
@@ -213,17 +212,13 @@ def _write_without(
         _draft(plan, kind, unit) for kind in ("sentences", "rejected", "fingerprints")
     )
     shard, gone = write_kept(sentences, plan.path / sentences.name, unit, duplicates, fingerprints)
-    shards = [shard, *_write_rejected(plan.path / rejected.name, rejected, gone)]
+    shards = [shard, merge_rejections(plan.path / rejected.name, rejected, gone)]
     counts = SentenceCounts(num_partitions=plan.spec["num_partitions"])
     for index, batch in _batches(plan.path / shards[0].path):
         count_sentences(batch, index % counts.num_partitions, counts)
     for _, batch in _batches(plan.path / shards[1].path):
         count_rejections(batch, counts)
     return shards, counts.to_table()
-
-
-def _write_rejected(path: Path, draft: Path, gone: Sequence[Rejection]) -> list[Shard]:
-    return [merge_rejections(path, [draft] if draft.exists() else [], gone)]
 
 
 def _batches(path: Path) -> Iterator[tuple[int, pa.RecordBatch]]:
