@@ -35,7 +35,8 @@ class CleaningConfig:
     `bertdata.quality_rules`. `blocked`, and a line each in the file `block_list`: host names,
     which stand for their subdomains too; beginnings of addresses; ids of documents; names of
     corpora in brackets, as in "[web]". `exact_duplicates`, `near_duplicates`: "drop" all but the
-    first of equal or similar documents of all corpora, or "keep" them.
+    first of equal or similar documents of all corpora, or "keep" them. `duplicate_sentences`:
+    "drop" sentences of 40 bytes or more that stood before, in any document that stays.
     `near_duplicate_similarity`: least share of common runs of five words, 0.5 to 1.
     """
 
@@ -47,6 +48,7 @@ class CleaningConfig:
     blocked: tuple[str, ...] = ()
     block_list: str | None = None
     exact_duplicates: str = "drop"
+    duplicate_sentences: str = "keep"
     near_duplicates: str = "keep"
     near_duplicate_similarity: float = 0.8
 
@@ -61,8 +63,15 @@ class CleaningConfig:
         for rule in self.rules:
             check_choice("rules", rule, RULES)
         check_choice("exact_duplicates", self.exact_duplicates, ("drop", "keep"))
+        check_choice("duplicate_sentences", self.duplicate_sentences, ("drop", "keep"))
         check_choice("near_duplicates", self.near_duplicates, ("drop", "keep"))
         check_range("near_duplicate_similarity", self.near_duplicate_similarity, 0.5, 1)
+
+
+def looks_for_duplicates(config: CleaningConfig) -> bool:
+    """Whether documents have to be compared with each other."""
+    choices = (config.exact_duplicates, config.duplicate_sentences, config.near_duplicates)
+    return "drop" in choices
 
 
 def describe_cleaning(config: CleaningConfig) -> dict[str, Any]:

@@ -6,6 +6,7 @@ to them first. Memory: some 40 bytes a document, 24 more for each pair of simila
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,8 @@ import pyarrow as pa
 from bertdata.documents import Reason, Rejection
 from bertdata.minhash import NUM_PLACES, estimate_similarity
 from bertdata.randomness import UInt64Array
-from bertdata.schema import SENTENCES
-from bertdata.sentence_files import write_rejections
+from bertdata.schema import REJECTED, SENTENCES
+from bertdata.sentence_files import rejection_batches
 from bertdata.shards import Shard, open_arrow, write_arrow
 
 Int64Array = npt.NDArray[np.int64]
@@ -88,25 +89,68 @@ def find_similar(fingerprints: Sequence[Path], band: int, similarity: float) -> 
     return pairs[_are_similar(fingerprints, starts, pairs, similarity)]
 
 
+def find_repeated_sentences(
+    fingerprints: Sequence[Path], duplicates: Duplicates, bucket: int, num_buckets: int
+) -> Int64Array:
+    """Sentences that stood before in a document that stays: (document number, place in it).
+
+    Of all hashes those are looked at that give `bucket` when divided by `num_buckets`.
+    """
+    found: list[tuple[UInt64Array, Int64Array, Int64Array]] = []
+    for path, start in zip(fingerprints, duplicates.starts.tolist()):
+        with open_arrow(path) as reader:
+            batches = map(reader.get_batch, range(reader.num_record_batches))
+            found += [_bucket_of(batch, start, bucket, num_buckets) for batch in batches]
+    hashes, numbers, places = (np.concatenate(parts) for parts in zip(*found))
+    stays = duplicates.stays[numbers] == numbers
+    hashes, numbers, places = hashes[stays], numbers[stays], places[stays]
+    order = np.lexsort((places, numbers, hashes))
+    again = np.zeros(len(order), dtype=np.bool_)
+    again[1:] = hashes[order[1:]] == hashes[order[:-1]]
+    chosen = order[again]
+    return np.stack([numbers[chosen], places[chosen]], axis=1)
+
+
+def count_hashed_sentences(fingerprints: Sequence[Path]) -> int:
+    """How many sentences there are in all documents."""
+    total = 0
+    for path in fingerprints:
+        with open_arrow(path) as reader:
+            for index in range(reader.num_record_batches):
+                total += len(reader.get_batch(index).column("sentence_hashes").flatten())
+    return total
+
+
 def write_kept(
-    draft: Path, path: Path, unit: int, duplicates: Duplicates, fingerprints: Path
+    draft: Path,
+    path: Path,
+    unit: int,
+    duplicates: Duplicates,
+    fingerprints: Path,
+    repeated: Int64Array,
 ) -> tuple[Shard, list[Rejection]]:
-    """Write a unit's file of sentences without the documents that go, and why these go."""
+    """Write a unit's file of sentences without the documents that go, and why these go.
+
+    `repeated`: sentences of the unit that go too, as `find_repeated_sentences` gives them; with
+    its last sentence a document goes.
+    """
     rejections: list[Rejection] = []
     with open_arrow(draft) as reader, open_arrow(fingerprints) as details:
-        numbers = details.read_all().select(["number", "place"])
-        rows = numbers["number"].to_numpy().astype(np.int64) + int(duplicates.starts[unit])
-        keep = duplicates.stays[rows] == rows
+        table = details.read_all().select(["number", "place"])
+        rows = table["number"].to_numpy().astype(np.int64) + int(duplicates.starts[unit])
+        gone = _by_document(repeated)
 
         def kept() -> Iterable[pa.RecordBatch]:
             start = 0
             for index in range(reader.num_record_batches):
                 batch = reader.get_batch(index)
-                mask = keep[start : start + batch.num_rows]
+                numbers = rows[start : start + batch.num_rows]
+                batch = _without_sentences(batch, [gone.get(n) for n in numbers.tolist()])
+                is_there = np.diff(np.asarray(batch.column("sentences").offsets)) > 0
+                mask = (duplicates.stays[numbers] == numbers) & is_there
                 for row in np.flatnonzero(~mask).tolist():
-                    place = numbers["place"][start + row].as_py()
-                    number = int(rows[start + row])
-                    rejections.append(_reject(batch, row, place, number, duplicates))
+                    place = table["place"][start + row].as_py()
+                    rejections.append(_reject(batch, row, place, int(numbers[row]), duplicates))
                 start += batch.num_rows
                 yield batch if mask.all() else batch.filter(pa.array(mask))
 
@@ -114,19 +158,62 @@ def write_kept(
     return shard, rejections
 
 
+def _bucket_of(
+    batch: pa.RecordBatch, start: int, bucket: int, num_buckets: int
+) -> tuple[UInt64Array, Int64Array, Int64Array]:
+    """Hashes of a batch's sentences, with their documents' numbers and their places in these."""
+    lists = batch.column("sentence_hashes")
+    offsets = np.asarray(lists.offsets).astype(np.int64)
+    hashes = lists.flatten().to_numpy()
+    lengths = np.diff(offsets)
+    numbers = np.repeat(batch.column("number").to_numpy().astype(np.int64) + start, lengths)
+    places = np.arange(len(hashes)) - np.repeat(offsets[:-1] - offsets[0], lengths)
+    chosen = (hashes != 0) & (hashes % np.uint64(num_buckets) == np.uint64(bucket))
+    return hashes[chosen], numbers[chosen], places[chosen]
+
+
+def _by_document(repeated: Int64Array) -> dict[int, list[int]]:
+    places: dict[int, list[int]] = {}
+    for number, place in repeated.tolist():
+        places.setdefault(number, []).append(place)
+    return places
+
+
+def _without_sentences(batch: pa.RecordBatch, gone: list[list[int] | None]) -> pa.RecordBatch:
+    """The batch without the sentences at these places of each row."""
+    if not any(gone):
+        return batch
+    lists = batch.column("sentences")
+    offsets = np.asarray(lists.offsets).astype(np.int64)
+    offsets -= offsets[0]
+    keep = np.ones(int(offsets[-1]), dtype=np.bool_)
+    for row, places in enumerate(gone):
+        keep[offsets[row] + np.array(places or [], dtype=np.int64)] = False
+    left = np.concatenate([[0], np.cumsum(keep)])[offsets].astype(np.int32)
+    values = lists.flatten().filter(pa.array(keep))
+    columns = [*batch.columns[:-1], pa.ListArray.from_arrays(pa.array(left), values)]
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+
+
 def _reject(
     batch: pa.RecordBatch, row: int, place: str, number: int, duplicates: Duplicates
 ) -> Rejection:
-    is_exact = bool(duplicates.exact[number])
-    reason: Reason = "duplicate" if is_exact else "near_duplicate"
-    like = "the same text as" if is_exact else "much the same text as"
-    why = f"{like} document_id {int(duplicates.ids[duplicates.stays[number]])}"
+    reason, why = _why(number, duplicates)
     return Rejection(
         source=batch.column("source")[row].as_py(),
         document=batch.column("document")[row].as_py(),
         reason=reason,
         detail=f"{place}: {why}" if place else why,
     )
+
+
+def _why(number: int, duplicates: Duplicates) -> tuple[Reason, str]:
+    stays = int(duplicates.stays[number])
+    if stays == number:
+        return "duplicate", "all its sentences stood before"
+    if duplicates.exact[number]:
+        return "duplicate", f"the same text as document_id {int(duplicates.ids[stays])}"
+    return "near_duplicate", f"much the same text as document_id {int(duplicates.ids[stays])}"
 
 
 def _starts(fingerprints: Sequence[Path]) -> Int64Array:
@@ -221,10 +308,11 @@ class _Rows:
         return self._tables[unit]
 
 
-def merge_rejections(path: Path, drafts: Sequence[Path], rejections: Sequence[Rejection]) -> Shard:
-    """One file of the rejections in drafts and those that came later."""
-    earlier: list[Rejection] = []
-    for draft in drafts:
-        with open_arrow(draft) as reader:
-            earlier += [Rejection(**row) for row in reader.read_all().to_pylist()]
-    return write_rejections(path, [*earlier, *rejections])
+def merge_rejections(path: Path, draft: Path, rejections: Sequence[Rejection]) -> Shard:
+    """One file of the rejections in a draft, if it is there, and of those that came later."""
+    with contextlib.ExitStack() as stack:
+        batches = []
+        if draft.exists():
+            reader = stack.enter_context(open_arrow(draft))
+            batches = [reader.get_batch(index) for index in range(reader.num_record_batches)]
+        return write_arrow(path, REJECTED, [*batches, *rejection_batches(rejections)])

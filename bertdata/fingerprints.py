@@ -18,17 +18,21 @@ from bertdata.minhash import NUM_BANDS, NUM_PLACES, UInt32Array, make_band_keys,
 from bertdata.schema import SENTENCES, fingerprints_schema
 from bertdata.shards import Shard, write_arrow
 
+LEAST_SENTENCE_BYTES = 40  # shorter ones are said again by chance
+
 
 class FingerprintWriter:
     """Makes the fingerprints of one unit's documents and writes them in the order of its file.
 
-    `similar`: also what tells similar documents, at a tenth of a second a megabyte.
+    `similar`: also what tells similar documents, at a tenth of a second a megabyte. `sentences`:
+    also what tells equal sentences.
     """
 
-    def __init__(self, path: Path, similar: bool) -> None:
+    def __init__(self, path: Path, similar: bool, sentences: bool) -> None:
         self._path = path
         self._similar = similar
-        self._schema = fingerprints_schema(NUM_BANDS if similar else 0, NUM_PLACES)
+        self._sentences = sentences
+        self._schema = fingerprints_schema(NUM_BANDS if similar else 0, NUM_PLACES, sentences)
         self._both = pa.schema([*SENTENCES, *self._schema.remove(0)])
         self._batches: list[pa.RecordBatch] = []
         self._count = 0
@@ -46,6 +50,8 @@ class FingerprintWriter:
         ]
         if self._similar:
             columns += _similarity_columns(documents)
+        if self._sentences:
+            columns.append(_hash_sentences(batch.column("sentences")))
         return pa.RecordBatch.from_arrays([*batch.columns, *columns], schema=self._both)
 
     def split_off(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -72,6 +78,19 @@ def _hash_rows(batch: pa.RecordBatch) -> Iterator[bytes]:
     data = memoryview(texts.buffers()[2] or b"")
     for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist()):
         yield hashlib.blake2b(data[start:stop], digest_size=16).digest()
+
+
+def _hash_sentences(lists: pa.ListArray) -> pa.ListArray:
+    """8 bytes of BLAKE2b over each sentence, list<uint64>; 0 for those under 40 bytes."""
+    sentences = lists.flatten().cast(pa.binary()).to_pylist()
+    hashes = [
+        int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+        if len(text) >= LEAST_SENTENCE_BYTES
+        else 0
+        for text in sentences
+    ]
+    offsets = np.asarray(lists.offsets)
+    return pa.ListArray.from_arrays(pa.array(offsets - offsets[0]), pa.array(hashes, pa.uint64()))
 
 
 def _similarity_columns(documents: Sequence[Document]) -> list[pa.Array]:

@@ -46,11 +46,12 @@ WORD_COUNTS = pa.schema(
 )
 
 
-def fingerprints_schema(num_bands: int, num_places: int) -> pa.Schema:
+def fingerprints_schema(num_bands: int, num_places: int, sentences: bool) -> pa.Schema:
     """What tells duplicates, a row a document, in the order of a file of sentences.
 
     `number`: of the document in its unit. `hash_high`, `hash_low`: of its text. Where similar
     texts are looked for, `band_00` … meet where they are similar, and `signature` compares them.
+    `sentences`: also a hash of each sentence, 0 for short ones.
     """
     fields = [
         pa.field("document_id", pa.uint64(), nullable=False),
@@ -62,6 +63,8 @@ def fingerprints_schema(num_bands: int, num_places: int) -> pa.Schema:
     fields += [pa.field(f"band_{n:02d}", pa.uint64(), nullable=False) for n in range(num_bands)]
     if num_bands:
         fields.append(pa.field("signature", pa.list_(pa.uint32(), num_places), nullable=False))
+    if sentences:
+        fields.append(pa.field("sentence_hashes", pa.list_(pa.uint64()), nullable=False))
     return pa.schema(fields, metadata=_METADATA)
 
 

@@ -129,11 +129,6 @@ def _value_counts(column: pa.StringArray) -> Iterator[tuple[str, int]]:
     yield from zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist())
 
 
-def write_rejections(path: Path, rejections: Sequence[Rejection]) -> Shard:
-    """Write a file of rejections."""
-    return write_arrow(path, REJECTED, _rejection_batches(rejections))
-
-
 def read_pool(files: Sequence[Path], num_partitions: int, first: int, end: int) -> pa.Table:
     """All documents of the partitions [first, end), in the order of the files.
 
@@ -264,12 +259,13 @@ class _Rejections:
 
     def batches(self) -> list[pa.RecordBatch]:
         """All so far, in order."""
-        self._batches += _rejection_batches(self._waiting)
+        self._batches += rejection_batches(self._waiting)
         self._waiting = []
         return self._batches
 
 
-def _rejection_batches(rejections: Sequence[Rejection]) -> Iterator[pa.RecordBatch]:
+def rejection_batches(rejections: Sequence[Rejection]) -> Iterator[pa.RecordBatch]:
+    """Rejections as batches of a `rejected-*` file."""
     for start in range(0, len(rejections), _REJECTED_ROWS):
         part = rejections[start : start + _REJECTED_ROWS]
         columns = [

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flows.children import ENVIRONMENT, end_group
-from pipelines.jobs.host import END
+from pipelines.processes import END
 
 _hosts: list[subprocess.Popen[str]] = []
 

@@ -1,10 +1,13 @@
-"""Processes that end with the one that made them."""
+"""Processes that end with the one that made them, and the word that passes between them."""
 
 from __future__ import annotations
 
 import ctypes
 import signal
 import sys
+
+# Begins the line with which a host of jobs says that one ended, and with what status.
+END = "\x04end "
 
 _PR_SET_PDEATHSIG = 1
 

@@ -24,10 +24,9 @@ from bertdata.sentences import load_splitter
 from bertdata.tokenization import TokenizationConfig
 from bertdata.vocabulary import SPECIAL_PIECES, Vocabulary
 from pipelines.jobs.command import run_process
-from pipelines.processes import end_with_parent
+from pipelines.processes import END, end_with_parent
 
 JOBS = ("pipelines.jobs.sentences", "pipelines.jobs.word_counts", "pipelines.jobs.examples")
-END = "\x04end "
 
 
 def main() -> None:

@@ -18,14 +18,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bertdata.cleaning import CleaningConfig, make_cleaner
+from bertdata.cleaning import CleaningConfig, looks_for_duplicates, make_cleaner
 from bertdata.config import read_table
 from bertdata.corpus import InputUnit
-from bertdata.documents import Rejection
 from bertdata.duplicates import (
     Duplicates,
     Int64Array,
+    count_hashed_sentences,
     find_duplicates,
+    find_repeated_sentences,
     find_similar,
     merge_rejections,
     write_kept,
@@ -49,6 +50,7 @@ from pipelines.remote_files import read_anywhere
 from pipelines.transforms import Unit, WorkOnUnit
 
 _SIMILAR = "similar"  # the folder, in that of the progress, of the second round
+_SENTENCES_AT_ONCE = 20_000_000  # hashes in memory: 24 bytes each
 _PAIRS = pa.schema([pa.field("earlier", pa.int64()), pa.field("later", pa.int64())])
 
 
@@ -65,9 +67,12 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
         documents = clean(read_anywhere(read_table(InputUnit, unit["input"], "unit")))
         name = f"{unit['unit']:05d}-of-{spec['num_units']:05d}.arrow"
         fingerprints = None
-        if _looks_for_duplicates(cleaning):
-            is_similar = cleaning.near_duplicates == "drop"
-            fingerprints = FingerprintWriter(drafts / f"fingerprints-{name}", is_similar)
+        if looks_for_duplicates(cleaning):
+            fingerprints = FingerprintWriter(
+                drafts / f"fingerprints-{name}",
+                similar=cleaning.near_duplicates == "drop",
+                sentences=cleaning.duplicate_sentences == "drop",
+            )
         shards, counts = write_sentences(
             drafts / f"sentences-{name}",
             drafts / f"rejected-{name}",
@@ -108,11 +113,13 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
     if len(records) < len(plan.units):
         raise DataError(f"{plan.folder} lost files while they were made; run again")
     duplicates = _find_duplicates(plan)
+    repeated = _find_repeated(plan, duplicates)
     shards: list[Shard] = []
     tables: list[Mapping[str, Any]] = []
     for unit, record in sorted(records.items()):
-        if duplicates is not None and duplicates.any_in_unit(unit):
-            written, counts = _write_without(plan, unit, duplicates)
+        some = _of_unit(repeated, duplicates, unit)
+        if duplicates is not None and (duplicates.any_in_unit(unit) or len(some)):
+            written, counts = _write_without(plan, unit, duplicates, some)
         else:
             written, counts = _take_over(plan.path, record), record.counts
         shards += written
@@ -134,16 +141,34 @@ def _cleaning(plan: StagePlan) -> CleaningConfig:
     return read_table(CleaningConfig, plan.spec["cleaning"], "[cleaning]")
 
 
-def _looks_for_duplicates(cleaning: CleaningConfig) -> bool:
-    return "drop" in (cleaning.exact_duplicates, cleaning.near_duplicates)
-
-
 def _find_duplicates(plan: StagePlan) -> Duplicates | None:
     cleaning = _cleaning(plan)
-    if not _looks_for_duplicates(cleaning):
+    if not looks_for_duplicates(cleaning):
         return None
     is_exact = cleaning.exact_duplicates == "drop"
     return find_duplicates(_fingerprints(plan), exact=is_exact, pairs=_read_pairs(plan))
+
+
+def _find_repeated(plan: StagePlan, duplicates: Duplicates | None) -> Int64Array:
+    """Sentences that go, as `find_repeated_sentences` gives them, in order of documents."""
+    found = [np.empty((0, 2), dtype=np.int64)]
+    if duplicates is not None and _cleaning(plan).duplicate_sentences == "drop":
+        paths = _fingerprints(plan)
+        num_buckets = 1 + count_hashed_sentences(paths) // _SENTENCES_AT_ONCE
+        found += [
+            find_repeated_sentences(paths, duplicates, bucket, num_buckets)
+            for bucket in range(num_buckets)
+        ]
+    repeated = np.concatenate(found)
+    return repeated[np.argsort(repeated[:, 0], kind="stable")]
+
+
+def _of_unit(repeated: Int64Array, duplicates: Duplicates | None, unit: int) -> Int64Array:
+    if duplicates is None:
+        return repeated[:0]
+    numbers = duplicates.in_unit(unit)
+    bounds = np.searchsorted(repeated[:, 0], [numbers.start, numbers.stop])
+    return repeated[bounds[0] : bounds[1]]
 
 
 def _fingerprints(plan: StagePlan) -> list[Path]:
@@ -206,24 +231,24 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _write_without(
-    plan: StagePlan, unit: int, duplicates: Duplicates
+    plan: StagePlan, unit: int, duplicates: Duplicates, repeated: Int64Array
 ) -> tuple[list[Shard], Mapping[str, Any]]:
     """A unit's files without the documents that go, and what is in them."""
     sentences, rejected, fingerprints = (
         _draft(plan, kind, unit) for kind in ("sentences", "rejected", "fingerprints")
     )
-    shard, gone = write_kept(sentences, plan.path / sentences.name, unit, duplicates, fingerprints)
-    shards = [shard, *_write_rejected(plan.path / rejected.name, rejected, gone)]
+    shard, gone = write_kept(
+        sentences, plan.path / sentences.name, unit, duplicates, fingerprints, repeated
+    )
+    shards = [shard, merge_rejections(plan.path / rejected.name, rejected, gone)]
     counts = SentenceCounts(num_partitions=plan.spec["num_partitions"])
     for index, batch in _batches(plan.path / shards[0].path):
         count_sentences(batch, index % counts.num_partitions, counts)
     for _, batch in _batches(plan.path / shards[1].path):
         count_rejections(batch, counts)
+    if _cleaning(plan).duplicate_sentences == "drop":
+        return shards, {**counts.to_table(), "sentences_dropped": len(repeated)}
     return shards, counts.to_table()
-
-
-def _write_rejected(path: Path, draft: Path, gone: Sequence[Rejection]) -> list[Shard]:
-    return [merge_rejections(path, [draft] if draft.exists() else [], gone)]
 
 
 def _batches(path: Path) -> Iterator[tuple[int, pa.RecordBatch]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ from bertdata.errors import InputError
 from bertdata.vocabulary import read_vocabulary
 from flows.paths import RunPaths
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import corpus, fixed, kernels, scaling, transfer
+from tests.benchmarks import corpus, fixed, kernels, scaling, transfer, wikitext
 from tests.benchmarks.baseline import baseline_table, ratio_table, run_baseline
 from tests.benchmarks.corpus import CorpusFile, count_repetition, take_files, write_corpus
 from tests.benchmarks.fixed import run_fixed
@@ -221,3 +222,19 @@ def test_transfer_holds_its_test_sentences_out(shared_data: Path, tmp_path: Path
         held_out = {row.sentence for name in ("test", "validation") for row in parts[name]}
         assert not held_out & lines
         assert not held_out & {row.sentence for row in parts["train"]}
+
+
+def test_wikitext_beside_wikiextractor(tmp_path: Path) -> None:
+    pages = "".join(
+        f"<page><title>{n}</title><ns>0</ns><revision><text>{'Plain words stand here ' * 20}"
+        "[[a|b]]{{c}}</text></revision></page>"
+        for n in range(3)
+    )
+    (tmp_path / "dump.xml").write_text(f"<mediawiki>{pages}</mediawiki>")
+    dump = tmp_path / "dump.xml"
+    long_dump = wikitext.repeat_pages(dump, 2)
+    assert len(wikitext.read_articles(long_dump)) == 6
+    (row, *_) = wikitext.compare(dump, long_dump, sys.executable, repeats=1).rows
+    assert row["program"] == "bertdata"
+    assert row["MB/s"] > 0
+    assert {row[name] for name in (*wikitext.LEFTOVERS, "lost")} == {0}

@@ -110,8 +110,8 @@ def test_changed_sentences(
 
 def test_document_in_the_wrong_partition(tmp_path: Path) -> None:
     # More than two megabytes of text are cut into several partitions.
-    long = "The quick brown fox jumps over the lazy dog. " * 6000
-    documents = {f"{n}.txt": f"Fox {n}. {long}" for n in range(9)} | some_documents()
+    long = "The quick brown fox jumps over the lazy dog. " * 9000
+    documents = {f"{n}.txt": f"Number {n}. {long}" for n in range(6)} | some_documents()
     run = make_run(tmp_path, documents, examples={"dupe_factor": 1})
     assert verify_sentences(run.sentences).findings == []
 

@@ -171,6 +171,63 @@ def test_planted_near_duplicates_are_found(tmp_path: Path, monkeypatch: pytest.M
     assert hashes[0] == hashes[1]
 
 
+def test_sentences_that_stood_before_can_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans, "SMALL_UNIT_BYTES", 300)
+    monkeypatch.setattr(sentences, "_SENTENCES_AT_ONCE", 2)
+    said = "All rights in this text belong to its publisher alone."
+    own = [f"This sentence number {i} is said in one document only." for i in range(6)]
+    texts = {
+        "a": f"{own[0]} {said} Short.",
+        "b": f"{said} {own[1]} Short. {said} {own[2]}",
+        "equal": f"{own[0]} {said} Short.",
+        "c": said,
+        "d": f"{own[3]} {own[1]}",
+    }
+    write_jsonl(tmp_path / "one-a.jsonl", list(texts.items()))
+    hashes = []
+    for workers in (1, 2):
+        plan = make_plan(tmp_path, tmp_path / str(workers), duplicate_sentences="drop")
+        manifest = run(plan, workers)
+        check(plan, manifest)
+        found = {row["document"]: row["sentences"] for row in rows(plan.path, "sentences-*")}
+        assert found == {
+            "a": [own[0], said, "Short."],
+            "b": [own[1], "Short.", own[2]],
+            "d": [own[3]],
+        }
+        details = {row["document"]: row["detail"] for row in rows(plan.path, "rejected-*")}
+        assert details["c"].endswith(": all its sentences stood before")
+        assert manifest.counts["sentences_dropped"] == 4
+        assert manifest.counts["rejected"] == {"duplicate": 2}
+        hashes.append(manifest.content_sha256)
+    assert hashes[0] == hashes[1]
+
+
+def test_a_finish_that_was_cut_off_ends_with_the_same_bytes(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(make_plan(corpus, tmp_path / "whole"))
+    plan = make_plan(corpus, tmp_path / "cut")
+    calls: list[int] = []
+    write = sentences._write_without
+
+    def write_once(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return write(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sentences, "_write_without", write_once)
+        with pytest.raises(KeyboardInterrupt):
+            run(plan)
+    assert not (plan.path / "manifest.json").exists()
+    assert run(plan).content_sha256 == whole.content_sha256
+    check(plan, whole)
+
+
 def test_similar_documents_form_groups_of_which_the_first_stays(tmp_path: Path) -> None:
     text = prose(1, 400)
     chain = [text]
