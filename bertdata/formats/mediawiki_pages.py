@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertdata.compression import read_blocks, read_range
+from bertdata.compression import read_range
 
 OPEN, CLOSE = b"<page>", b"</page>"
 MOST_PAGE_BYTES = 64 << 20  # MediaWiki takes articles of up to 2 MB
@@ -37,13 +37,13 @@ class RawPage:
     problem: str = ""
 
 
-def read_head(path: Path) -> bytes:
-    """The beginning of a dump up to the end of its <siteinfo>, or what there is. Raises InputError.
+def read_head(blocks: Iterable[bytes]) -> bytes:
+    """The beginning of a dump up to the end of its <siteinfo>, or what there is.
 
     A dump without <siteinfo> gives all that stands before its first page.
     """
     head = b""
-    for block in read_blocks(path):
+    for block in blocks:
         head += block
         if _SITEINFO_END in head or OPEN in head or len(head) > _HEAD_BYTES:
             break

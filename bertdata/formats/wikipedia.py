@@ -16,7 +16,7 @@ from bertdata.compression import is_compressed, read_blocks
 from bertdata.corpus import CorpusConfig, FilePart
 from bertdata.documents import Document, Reason, Rejection, printable_name
 from bertdata.errors import InputError
-from bertdata.formats.decoding import decode
+from bertdata.formats.decoding import decode, find_encoding, to_utf8
 from bertdata.formats.mediawiki_pages import RawPage, iter_pages, read_head
 from bertdata.formats.wikitext import Namespaces, clean_wikitext, make_namespaces
 
@@ -29,15 +29,22 @@ _REDIRECT = re.compile(r"\s*#\s*redirect\b", re.IGNORECASE)
 def read_wikipedia(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
     """The articles of a range that starts and ends between pages. Raises InputError."""
     path = Path(part.path)
-    head = read_head(path)
+    head = read_head(_read_utf8(path, 0, None, corpus))
     if _ROOT not in head:
         raise InputError(f"{part.path} is no MediaWiki dump: it does not begin with <mediawiki>")
     namespaces = _read_namespaces(head)
     # Of a compressed file the range counts compressed bytes, pages are counted from its start.
     offset = 0 if is_compressed(path) else part.start
-    blocks = read_blocks(path, part.start, part.stop)
+    blocks = _read_utf8(path, part.start, part.stop, corpus)
     for page in iter_pages(blocks, offset, has_head=part.start == 0):
         yield _read_page(page, part, corpus, namespaces)
+
+
+def _read_utf8(path: Path, start: int, stop: int | None, corpus: CorpusConfig) -> Iterator[bytes]:
+    """Blocks of UTF-8 also of a dump whose byte order mark says UTF-16 or UTF-32."""
+    encoding = find_encoding(next(read_blocks(path), b""), corpus)
+    blocks = read_blocks(path, start, stop)
+    return blocks if encoding == "utf-8" else to_utf8(blocks, encoding, corpus, str(path))
 
 
 def _read_namespaces(head: bytes) -> Namespaces:

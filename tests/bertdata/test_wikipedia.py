@@ -158,6 +158,15 @@ def multistream(pages: list[str], per_stream: int) -> bytes:
     return b"".join(bz2.compress(s.encode()) for s in [HEAD, *map("".join, groups), END])
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_tells_the_encoding(tmp_path: Path, encoding: str) -> None:
+    dump = (HEAD + page("Чл", "Едно '''две''' [[Datei:x|y]]€.") * 50 + END).encode(encoding)
+    for path in (tmp_path / "d.xml", tmp_path / "d.xml.bz2"):
+        path.write_bytes(bz2.compress(dump) if path.suffix == ".bz2" else dump)
+        for unit_bytes in (1000, 1 << 40):
+            assert outcomes(read(path, unit_bytes)) == [("Чл", "Едно две €.")] * 50
+
+
 @pytest.mark.parametrize("unit_bytes", [500, 3000, 1 << 40])
 def test_units_of_any_size_hold_the_same(tmp_path: Path, unit_bytes: int) -> None:
     pages = make_pages(120)
