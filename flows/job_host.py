@@ -26,7 +26,7 @@ def start_host() -> None:
     atexit.register(end_host)
     _hosts.append(
         subprocess.Popen(
-            [sys.executable, "-m", "pipelines.jobs.host"],
+            [sys.executable, "-m", "pipelines.jobs"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -1,6 +1,6 @@
 """A process that has everything imported and compiled, and forks itself for each job.
 
-`python -m pipelines.jobs.host` reads a line of JSON for each job from its standard input, such as
+`python -m pipelines.jobs` reads a line of JSON for each job from its standard input, such as
 `{"module": "pipelines.jobs.examples", "arguments": [...], "log": "examples.log"}`. What the job
 prints goes to standard output, its errors to the log; then comes a line `END` with its status,
 negative for a signal. So a job starts in hundredths of a second instead of seconds.
@@ -73,7 +73,3 @@ def _run_in_fork(request: dict[str, Any]) -> int:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-
-
-if __name__ == "__main__":
-    main()
