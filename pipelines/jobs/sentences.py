@@ -222,12 +222,16 @@ def _take_over(folder: Path, record: UnitRecord) -> list[Shard]:
 
 def _link(source: Path, target: Path) -> None:
     """A second name for a file, or a copy of it where a file has only one name."""
-    with atomic_file(target) as temporary:
-        temporary.unlink()
-        try:
-            os.link(source, temporary)
-        except OSError:
-            shutil.copyfile(source, temporary)
+    temporary = target.with_name(f".{target.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError:
+        with atomic_file(target) as copy:
+            shutil.copyfile(source, copy)
+    else:
+        # What the file holds is safe since it was written; its name is when the manifest is.
+        temporary.replace(target)
 
 
 def _write_without(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ from bertdata.corpus import CorpusConfig
 from bertdata.examples import ExamplesConfig
 from bertdata.manifest import Manifest, read_manifest
 from flows import stages
-from flows.job_host import end_host
+from flows.job_host import end_host, run_job
 from flows.paths import RunPaths
 from flows.run_config import RunConfig
 from flows.stages import Run
@@ -25,6 +27,7 @@ from vocab.config import VocabConfig
 DUPE_FACTOR = 5
 MAX_SEQ_LENGTH = 128
 
+START = "start, once a run"
 GIVEN, TRAINED = "whole job, vocabulary given", "whole job, vocabulary trained"
 
 _STAGES = {
@@ -38,7 +41,7 @@ _STAGES = {
 class JobCost:
     """What one run of the job cost, by stage and for the whole, and what it made.
 
-    `costs`: "sentences", "vocabulary taken over", "vocabulary trained", "examples", GIVEN, TRAINED.
+    `costs`: START, "sentences", "vocabulary taken over", "vocabulary trained", "examples", GIVEN, TRAINED.
     """
 
     workers: int
@@ -86,20 +89,27 @@ def run_job(
 ) -> JobCost:
     """All stages once; the vocabulary is trained and, beside that, taken over from a file.
 
-    The examples are those of the trained vocabulary in both cases, so are made once only. The first
-    stage pays for starting the process that all of them share.
+    The examples are those of the trained vocabulary in both cases, so are made once only. Starting
+    the process that all stages share has a row of its own, and is part of the whole.
     """
     end_host()
     paths = RunPaths(folder)
     config = make_config(files, workers=workers, vocabulary_size=vocabulary_size)
-    costs = {stage: run_stage(stage, config, paths) for stage in ("sentences", "vocab")}
+    costs = {START: cost_of_children(_start_host)[1]}
+    costs |= {stage: run_stage(stage, config, paths) for stage in ("sentences", "vocab")}
     costs["vocabulary taken over"] = _take_vocabulary_over(config, paths)
     costs["vocabulary trained"] = costs.pop("vocab")
     costs["examples"] = run_stage("examples", config, paths)
     for whole, vocabulary in ((GIVEN, "taken over"), (TRAINED, "trained")):
-        parts = ("sentences", f"vocabulary {vocabulary}", "examples")
+        parts = (START, "sentences", f"vocabulary {vocabulary}", "examples")
         costs[whole] = add_costs(*(costs[part] for part in parts))
     return _describe(files, paths, workers, costs)
+
+
+def _start_host() -> None:
+    """Start it and wait until it answers: a job that does not exist is told so."""
+    with tempfile.TemporaryDirectory() as folder:
+        run_job("no_such_job", [], Path(folder) / "log", _say_nothing)
 
 
 def run_stage(stage: str, config: RunConfig, paths: RunPaths) -> Cost:
@@ -195,14 +205,17 @@ def _row(job: JobCost, part: str) -> Row:
 
 
 def _speed_ups(jobs: Sequence[JobCost]) -> list[str]:
-    """How much faster more workers are than the first number of them."""
+    """How much faster more workers are than the first number of them, and without the start."""
     first, *others = jobs
-    return [
-        f"{job.workers} workers do {ratio:.2f}x the work of {first.workers} ({part})."
-        for job in others
-        for part in (GIVEN, TRAINED)
-        for ratio in [first.costs[part].wall_seconds / job.costs[part].wall_seconds]
-    ]
+    lines = []
+    for job, part in itertools.product(others, (GIVEN, TRAINED)):
+        before, after = (j.costs[part].wall_seconds for j in (first, job))
+        starts = [j.costs[START].wall_seconds for j in (first, job)]
+        lines.append(
+            f"{job.workers} workers do {before / after:.2f}x the work of {first.workers}, after the "
+            f"start {(before - starts[0]) / (after - starts[1]):.2f}x ({part})."
+        )
+    return lines
 
 
 def _check_same(contents: Sequence[str]) -> None:

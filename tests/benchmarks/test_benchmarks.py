@@ -102,7 +102,7 @@ def test_job_and_its_tables(job: tuple[JobCost, RunPaths]) -> None:
     assert cost.pieces < cost.example_bytes
     assert cost.costs[GIVEN].cpu_seconds > 0
     table = job_table([cost, cost])
-    assert len(table.rows) == 2 * 6
+    assert len(table.rows) == 2 * 7
     assert "1 workers do" in table.note
     assert size_table(cost).rows[0]["examples"] == cost.examples
 
