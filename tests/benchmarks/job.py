@@ -13,8 +13,7 @@ from typing import Any
 from bertdata.corpus import CorpusConfig
 from bertdata.examples import ExamplesConfig
 from bertdata.manifest import Manifest, read_manifest
-from flows import stages
-from flows.job_host import end_host, run_job
+from flows import job_host, stages
 from flows.paths import RunPaths
 from flows.run_config import RunConfig
 from flows.stages import Run
@@ -41,7 +40,8 @@ _STAGES = {
 class JobCost:
     """What one run of the job cost, by stage and for the whole, and what it made.
 
-    `costs`: START, "sentences", "vocabulary taken over", "vocabulary trained", "examples", GIVEN, TRAINED.
+    `costs`: START, "sentences", "vocabulary taken over", "vocabulary trained", "examples", GIVEN,
+    TRAINED.
     """
 
     workers: int
@@ -92,7 +92,7 @@ def run_job(
     The examples are those of the trained vocabulary in both cases, so are made once only. Starting
     the process that all stages share has a row of its own, and is part of the whole.
     """
-    end_host()
+    job_host.end_host()
     paths = RunPaths(folder)
     config = make_config(files, workers=workers, vocabulary_size=vocabulary_size)
     costs = {START: cost_of_children(_start_host)[1]}
@@ -109,7 +109,7 @@ def run_job(
 def _start_host() -> None:
     """Start it and wait until it answers: a job that does not exist is told so."""
     with tempfile.TemporaryDirectory() as folder:
-        run_job("no_such_job", [], Path(folder) / "log", _say_nothing)
+        job_host.run_job("no_such_job", [], Path(folder) / "log", _say_nothing)
 
 
 def run_stage(stage: str, config: RunConfig, paths: RunPaths) -> Cost:
@@ -212,8 +212,8 @@ def _speed_ups(jobs: Sequence[JobCost]) -> list[str]:
         before, after = (j.costs[part].wall_seconds for j in (first, job))
         starts = [j.costs[START].wall_seconds for j in (first, job)]
         lines.append(
-            f"{job.workers} workers do {before / after:.2f}x the work of {first.workers}, after the "
-            f"start {(before - starts[0]) / (after - starts[1]):.2f}x ({part})."
+            f"{job.workers} workers do {before / after:.2f}x the work of {first.workers}, once "
+            f"started {(before - starts[0]) / (after - starts[1]):.2f}x ({part})."
         )
     return lines
 
