@@ -75,6 +75,11 @@ class ByteTable:
         )
 
     @property
+    def arrays(self) -> tuple[ByteArray, Int64Array, SlotArray]:
+        """`keys`, `starts` and `slots`, for compiled code."""
+        return self._keys, self._starts, self._slots
+
+    @property
     def holds_much(self) -> bool:
         """Whether to begin anew with an empty one, so that memory stays bounded."""
         return self.num_rows > _MOST_ROWS or self._starts[self.num_rows] > _MOST_BYTES
@@ -101,6 +106,21 @@ def buffers_of(strings: pa.StringArray) -> tuple[ByteArray, Int32Array]:
     _, offsets, data = strings.buffers()
     bounds = np.frombuffer(offsets, np.int32)[strings.offset : strings.offset + len(strings) + 1]
     return np.frombuffer(data or b"", np.uint8), bounds
+
+
+@njit(cache=True, inline="always")
+def find_row(
+    keys: ByteArray,
+    key_starts: Int64Array,
+    slots: SlotArray,
+    data: ByteArray,
+    start: int,
+    stop: int,
+) -> Any:
+    """The row of the key `data[start:stop]`, -1 when it is not there; for compiled code."""
+    first, second = _pack(data, start, stop)
+    slot = _find_slot(keys, key_starts, slots, data, start, stop, first, second)
+    return np.int64(slots[slot, 2] & _ROW_BITS) - 1
 
 
 @njit(cache=True, nogil=True)

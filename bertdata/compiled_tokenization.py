@@ -19,6 +19,7 @@ import pyarrow as pa
 from numba import njit
 
 from bertdata.byte_table import ByteArray, ByteTable, Int32Array, Int64Array, buffers_of
+from bertdata.compiled_wordpiece import OTHER, CompiledWordPiece
 from bertdata.schema import piece_dtype
 from bertdata.tokenization import TokenizationConfig, build_tokenizer
 from bertdata.vocabulary import Vocabulary
@@ -65,6 +66,7 @@ class SentenceTokenizer:
         self._config = config
         self._tokenizer = build_tokenizer(vocabulary, config)
         self._tokenizer.encode_special_tokens = True
+        self._word_piece = CompiledWordPiece(vocabulary, config.max_word_characters)
         self._dtype = piece_dtype(vocabulary.size)
         self._table = ByteTable()
         self._pieces: PieceArray = np.empty(0, self._dtype)
@@ -99,31 +101,20 @@ class SentenceTokenizer:
         return self._table.find_rows(text, starts[:count], stops[:count]), ends
 
     def _learn(self) -> None:
-        """Tokenize the parts that are new."""
-        texts = self._table.keys_from(len(self._offsets) - 1).to_pylist()
-        lists = [self._encode_plain(text) for text in texts]
-        others = [number for number, ids in enumerate(lists) if ids is None]
-        encodings = self._tokenizer.encode_batch_fast(
-            [texts[number] for number in others], add_special_tokens=False
-        )
-        for number, encoding in zip(others, encodings):
-            lists[number] = encoding.ids
-        self._remember([ids or () for ids in lists])
-
-    def _encode_plain(self, part: str) -> list[int] | None:
-        """The ids of ASCII letters and digits, lower-cased already where they should be.
-
-        Asking the model alone is several times faster. None for any other part.
-        """
-        if not (part.isascii() and part.isalnum()):
-            return None
-        return [token.id for token in self._tokenizer.model.tokenize(part)]
-
-    def _remember(self, lists: list[list[int] | tuple[()]]) -> None:
-        lengths = np.fromiter(map(len, lists), np.int64, len(lists))
-        ids = itertools.chain.from_iterable(lists)
-        new = np.fromiter(ids, self._dtype, int(lengths.sum()))
-        self._pieces = np.concatenate([self._pieces, new])
+        """Find the pieces of parts that are new: of plain words here, of others by `tokenizers`."""
+        first = len(self._offsets) - 1
+        lengths, ids = self._word_piece.encode(self._table, first)
+        others = np.flatnonzero(lengths == OTHER)
+        if len(others):
+            texts = self._table.keys_from(first).take(pa.array(others)).to_pylist()
+            encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+            lists = [encoding.ids for encoding in encodings]
+            lengths[others] = 0
+            places = np.cumsum(lengths)[others]
+            lengths[others] = [len(ids_of_part) for ids_of_part in lists]
+            flat = list(itertools.chain.from_iterable(lists))
+            ids = np.insert(ids, np.repeat(places, lengths[others]), flat)
+        self._pieces = np.concatenate([self._pieces, ids.astype(self._dtype)])
         self._offsets = np.append(self._offsets, self._offsets[-1] + np.cumsum(lengths))
 
     def _forget(self) -> None:
