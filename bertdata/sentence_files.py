@@ -26,6 +26,7 @@ from bertdata.schema import REJECTED, SENTENCES, check_schema
 from bertdata.shards import Shard, open_arrow, write_arrow
 
 ROUND_BYTES = 32 << 20
+_READ_BYTES = 4 << 20
 _BLOCK_CHARACTERS = 1 << 20
 _REJECTED_ROWS = 10_000  # a batch of rejections
 
@@ -129,23 +130,31 @@ def _value_counts(column: pa.StringArray) -> Iterator[tuple[str, int]]:
     yield from zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist())
 
 
-def read_pool(files: Sequence[Path], num_partitions: int, first: int, end: int) -> pa.Table:
-    """All documents of the partitions [first, end), in the order of the files.
+def read_pool(
+    files: Sequence[Path],
+    num_partitions: int,
+    first: int,
+    end: int,
+    select: Callable[[pa.Table], pa.Table] = lambda table: table,
+) -> pa.Table:
+    """What `select` takes of the documents of the partitions [first, end), in the files' order.
 
-    The table is a view of the mapped files: what is not asked of it is not read.
+    It gets the documents of one file at a time, as a view of the mapped file, and should copy: a
+    file whose pages nobody holds takes no memory.
     """
-    batches = []
+    tables = []
     for path in files:
         with open_arrow(path) as reader:
             check_schema(reader.schema, SENTENCES, str(path))
             numbers = _batch_numbers(path, reader.num_record_batches, num_partitions)
             wanted = [n for n in numbers if first <= n % num_partitions < end]
-            batches += [reader.get_batch(number) for number in wanted]
-    return pa.Table.from_batches(batches, SENTENCES)
+            batches = [reader.get_batch(number) for number in wanted]
+            tables.append(select(pa.Table.from_batches(batches, SENTENCES)))
+    return pa.concat_tables(tables)
 
 
 def iterate_sentences(path: Path) -> Iterator[pa.StringArray]:
-    """The sentences of one file, round by round."""
+    """The sentences of one file, some megabytes at a time."""
     with open_arrow(path) as reader:
         check_schema(reader.schema, SENTENCES, str(path))
         waiting: list[pa.StringArray] = []
@@ -153,7 +162,7 @@ def iterate_sentences(path: Path) -> Iterator[pa.StringArray]:
         for number in range(reader.num_record_batches):
             waiting.append(reader.get_batch(number).column("sentences").flatten())
             size += waiting[-1].nbytes
-            if size >= ROUND_BYTES:
+            if size >= _READ_BYTES:
                 yield pa.concat_arrays(waiting)
                 waiting, size = [], 0
         if waiting:

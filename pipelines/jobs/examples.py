@@ -42,9 +42,14 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
     files = [Path(spec["sentences_folder"]) / name for name in spec["sentence_files"]]
 
     def pools(unit: Unit) -> Iterator[Documents]:
+        select = functools.partial(
+            select_split,
+            split=unit["split"],
+            fraction=config.validation_fraction,
+            seed=spec["seed"],
+        )
         for first, end in unit["pools"]:
-            table = read_pool(files, spec["num_partitions"], first, end)
-            table = select_split(table, unit["split"], config.validation_fraction, spec["seed"])
+            table = read_pool(files, spec["num_partitions"], first, end, select)
             yield tokenize_documents(table, tokenizer)
 
     def make_shards(unit: Unit) -> UnitRecord:
