@@ -92,16 +92,21 @@ def _mask_examples(
         longest = max(longest, offsets[e + 1] - offsets[e])
     places = np.empty(longest, dtype=np.int64)
     starts = np.empty(longest + 1, dtype=np.int64)
-    order = np.empty(longest, dtype=np.int64)
+    order = np.arange(longest, dtype=np.int64)
     chosen = np.empty(longest, dtype=np.int64)
     before = np.empty(longest, dtype=input_ids.dtype)
     at = 0
     for e in range(len(keys)):
         example = input_ids[offsets[e] : offsets[e + 1]]
-        num_places = _find_places(len(example), segment_b_starts[e], places)
-        num_words = _find_words(example, places, num_places, continuation, starts)
         key = keys[e]
-        num = _choose(places, starts, num_words, limits[e], draw(key, 1), order, chosen)
+        if len(continuation):
+            num_places = _find_places(len(example), segment_b_starts[e], places)
+            num_words = _find_words(example, places, num_places, continuation, starts)
+            num = _choose_words(places, starts, num_words, limits[e], draw(key, 1), order, chosen)
+        else:
+            num = _choose_pieces(
+                len(example), segment_b_starts[e], limits[e], draw(key, 1), order, chosen
+            )
         counter = 2
         for i in range(num):
             place = chosen[i]
@@ -141,10 +146,10 @@ def _find_words(
     continuation: npt.NDArray[np.bool_],
     starts: Int64Array,
 ) -> int:
-    """Where words start among the places, and the end; every place, without `continuation`."""
+    """Where words start among the places, and the end; returns how many."""
     count = 0
     for i in range(num_places):
-        if i == 0 or len(continuation) == 0 or not continuation[example[places[i]]]:
+        if i == 0 or not continuation[example[places[i]]]:
             starts[count] = i
             count += 1
     starts[count] = num_places
@@ -152,7 +157,37 @@ def _find_words(
 
 
 @njit(cache=True)
-def _choose(
+def _choose_pieces(
+    length: int,
+    segment_b_start: int,
+    limit: int,
+    key: np.uint64,
+    order: Int64Array,
+    chosen: Int64Array,
+) -> int:
+    """The first `limit` of shuffled places; returns how many. `order`: 0, 1, 2 …, left so.
+
+    Only what the shuffle touches is worked on: a seventh of the places.
+    """
+    separator = segment_b_start - 1
+    num_places = length - 2 - (separator < length - 1)
+    num = min(limit, num_places)
+    for i in range(num):
+        j = i + below(key, i + 1, num_places - i)
+        chosen[i] = order[j]
+        order[j] = order[i]
+    for i in range(num):
+        # What was touched: what an entry held, and the entries before `num`.
+        order[chosen[i]] = chosen[i]
+        order[i] = i
+    for i in range(num):
+        place = 1 + chosen[i]
+        chosen[i] = place + (place >= separator)
+    return num
+
+
+@njit(cache=True)
+def _choose_words(
     places: Int64Array,
     starts: Int64Array,
     num_words: int,
