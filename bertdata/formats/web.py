@@ -2,7 +2,7 @@
 
 WET records (`conversion`) hold text, each line a paragraph. Of `response` and `resource` records
 the main content is taken: resiliparse finds it, without navigation, asides and forms. It was
-chosen over trafilatura for its speed, some fifty times that, and because it needs nothing else.
+chosen over trafilatura because it needs nothing else.
 Requests, metadata and descriptions of the crawl are no documents; revisits are duplicates.
 """
 
