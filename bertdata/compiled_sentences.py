@@ -60,11 +60,10 @@ class PunktSplitter:
     """Splits many texts at once; what it remembers is bounded and changes no result."""
 
     def __init__(self, decisions: PunktDecisions) -> None:
-        self._decide = decisions.is_break
+        self._is_break = decisions.is_break
         self._before = _Meanings(decisions.describe_before)
         self._after = _Meanings(decisions.describe_after)
         self._contexts = _Meanings(decisions.breaks_in)
-        self._known: dict[int, bool] = {}
 
     def split(self, texts: pa.StringArray) -> pa.ListArray:
         """The sentences of each text: list<string>. No nulls; under 2 GB together."""
@@ -90,15 +89,10 @@ class PunktSplitter:
         nexts = nexts[is_between]
         after = self._after.of(text, nexts, _find_word_ends(text, nexts))
         pairs, places = np.unique(before << 32 | after, return_inverse=True)
-        decisions = np.array(list(map(self._decide_pair, pairs.tolist())), np.bool_)
+        kinds = zip((pairs >> 32).tolist(), (pairs & 0xFFFFFFFF).tolist())
+        decisions = np.array([self._is_break(*pair) for pair in kinds], np.bool_)
         is_break[is_between] = decisions[places]
         return is_break
-
-    def _decide_pair(self, pair: int) -> bool:
-        decision = self._known.get(pair)
-        if decision is None:
-            decision = self._known[pair] = self._decide(pair >> 32, pair & 0xFFFFFFFF)
-        return decision
 
 
 class _Meanings:

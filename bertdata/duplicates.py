@@ -7,7 +7,7 @@ to them first. Memory: some 40 bytes a document, 24 more for each pair of simila
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,22 +137,29 @@ def write_kept(
     rejections: list[Rejection] = []
     with open_arrow(draft) as reader, open_arrow(fingerprints) as details:
         table = details.read_all().select(["number", "place"])
-        rows = table["number"].to_numpy().astype(np.int64) + int(duplicates.starts[unit])
+        numbers = table["number"].to_numpy().astype(np.int64) + int(duplicates.starts[unit])
+        stays = duplicates.stays[numbers] == numbers
         gone = _by_document(repeated)
+        is_changed = ~stays | np.isin(numbers, repeated[:, 0])
 
-        def kept() -> Iterable[pa.RecordBatch]:
+        def without(batch: pa.RecordBatch, start: int) -> pa.RecordBatch:
+            rows = slice(start, start + batch.num_rows)
+            batch = _without_sentences(batch, [gone.get(n) for n in numbers[rows].tolist()])
+            has_sentences = np.diff(np.asarray(batch.column("sentences").offsets)) > 0
+            mask = stays[rows] & has_sentences
+            for row in np.flatnonzero(~mask).tolist():
+                place = table["place"][start + row].as_py()
+                number = int(numbers[start + row])
+                rejections.append(_reject(batch, row, place, number, duplicates))
+            return batch.filter(pa.array(mask))
+
+        def kept() -> Iterator[pa.RecordBatch]:
             start = 0
             for index in range(reader.num_record_batches):
                 batch = reader.get_batch(index)
-                numbers = rows[start : start + batch.num_rows]
-                batch = _without_sentences(batch, [gone.get(n) for n in numbers.tolist()])
-                is_there = np.diff(np.asarray(batch.column("sentences").offsets)) > 0
-                mask = (duplicates.stays[numbers] == numbers) & is_there
-                for row in np.flatnonzero(~mask).tolist():
-                    place = table["place"][start + row].as_py()
-                    rejections.append(_reject(batch, row, place, int(numbers[row]), duplicates))
-                start += batch.num_rows
-                yield batch if mask.all() else batch.filter(pa.array(mask))
+                stop = start + batch.num_rows
+                yield without(batch, start) if is_changed[start:stop].any() else batch
+                start = stop
 
         shard = write_arrow(path, SENTENCES, kept())
     return shard, rejections

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Hashable
+from functools import cache
 
+import regex
 from nltk import redos
 from nltk.tokenize.punkt import (
     PunktLanguageVars,
@@ -25,28 +27,39 @@ from nltk.tokenize.punkt import (
 
 BREAKS_INSIDE = 0
 
+_MARKS = frozenset(PunktLanguageVars.sent_end_chars)
+
+
+def _untimed(timed: redos.TimedPattern) -> regex.Pattern[str]:
+    """The pattern that NLTK put a time limit around, compiled by the same engine."""
+    return regex.compile(timed.pattern, timed.flags)
+
 
 class UntimedLanguageVars(PunktLanguageVars):  # type: ignore[misc]
     """NLTK's regular expressions without a time limit."""
 
-    __slots__ = ()
-    re_boundary_realignment = redos.compile(PunktLanguageVars.re_boundary_realignment, timeout=None)
+    __slots__ = ("_period_context", "_word_tokenizer")
+    re_boundary_realignment = _untimed(PunktLanguageVars.re_boundary_realignment)
 
-    def period_context_re(self) -> redos.TimedPattern:
-        return redos.compile(super().period_context_re(), timeout=None)
+    def __init__(self) -> None:
+        self._period_context = _untimed(super().period_context_re())
+        self._word_tokenizer = _untimed(super()._word_tokenizer_re())
 
-    def _word_tokenizer_re(self) -> redos.TimedPattern:
-        return redos.compile(super()._word_tokenizer_re(), timeout=None)
+    def period_context_re(self) -> regex.Pattern[str]:
+        return self._period_context
+
+    def _word_tokenizer_re(self) -> regex.Pattern[str]:
+        return self._word_tokenizer
 
 
 class UntimedToken(PunktToken):  # type: ignore[misc]
     """NLTK's token without a time limit."""
 
     __slots__ = ()
-    _RE_ELLIPSIS = redos.compile(PunktToken._RE_ELLIPSIS, timeout=None)
-    _RE_NUMERIC = redos.compile(PunktToken._RE_NUMERIC, timeout=None)
-    _RE_INITIAL = redos.compile(PunktToken._RE_INITIAL, timeout=None)
-    _RE_ALPHA = redos.compile(PunktToken._RE_ALPHA, timeout=None)
+    _RE_ELLIPSIS = _untimed(PunktToken._RE_ELLIPSIS)
+    _RE_NUMERIC = _untimed(PunktToken._RE_NUMERIC)
+    _RE_INITIAL = _untimed(PunktToken._RE_INITIAL)
+    _RE_ALPHA = _untimed(PunktToken._RE_ALPHA)
 
 
 class OrthographicContexts(dict[str, int]):
@@ -71,11 +84,17 @@ class PunktDecisions:
         self._second_types = {second for _, second in parameters.collocations}
         self._before = _Kinds()
         self._after = _Kinds()
+        self._kind_of_mark_before = cache(self._describe_mark_before)
+        self._kind_of_mark_after = cache(self._describe_mark_after)
+        self._decisions: dict[tuple[int, int], bool] = {}
 
     def describe_before(self, word: str) -> int:
         """The kind of a word up to and with a mark; BREAKS_INSIDE where one before it decides."""
-        if word[-1] == "." and word[:-1].isalpha():
-            return self._before.number(self._features_of_letters_before(word[:-1]), word)
+        if word[:-1].isalpha():
+            if word[-1] == ".":
+                return self._before.number(self._features_of_letters_before(word[:-1]), word)
+            # A question or exclamation mark is a token by itself: the letters make no difference.
+            return self._kind_of_mark_before(word[-1])
         tokens = self._annotate(word)
         if any(token.sentbreak for token in tokens[:-1]):
             return BREAKS_INSIDE
@@ -83,26 +102,49 @@ class PunktDecisions:
 
     def describe_after(self, word: str) -> int:
         """The kind of the word that follows; BREAKS_INSIDE where a mark in it decides."""
-        if (letters := word.removesuffix(",")).isalpha():
+        has_mark = not _MARKS.isdisjoint(word)
+        letters = word.removesuffix(",") if has_mark else word.partition("'")[0].removesuffix(",")
+        if letters.isalpha():
             return self._after.number(self._features_of_letters_after(letters), letters)
-        tokens = self._annotate(word)
-        if any(token.sentbreak for token in tokens[:-1]):
+        if has_mark and any(token.sentbreak for token in self._annotate(word)[:-1]):
             return BREAKS_INSIDE
-        first = self._first_pass(tokens[0].tok)
+        first = self._first_pass(self._first_token(word))
         return self._after.number(self._features_after(first), first.tok)
 
     def breaks_in(self, context: str) -> bool:
         """Whether a sentence ends inside a word: it goes up to the punctuation after its mark."""
+        if context[:-2].isalpha():
+            # Letters with a mark, and a punctuation mark, which is a token by itself.
+            before, after = (
+                self.describe_before(context[:-1]),
+                self._kind_of_mark_after(context[-1]),
+            )
+            return self.is_break(before, after)
         return bool(self._nltk.text_contains_sentbreak(context))
 
     def is_break(self, before: int, after: int) -> bool:
         """Whether a sentence ends between words of these kinds."""
+        decision = self._decisions.get((before, after))
+        if decision is None:
+            decision = self._decisions[before, after] = self._decide(before, after)
+        return decision
+
+    def _decide(self, before: int, after: int) -> bool:
         if BREAKS_INSIDE in (before, after):
             return True
         first = self._first_pass(self._before.examples[before])
         second = self._first_pass(self._after.examples[after])
         self._nltk._second_pass_annotation(first, second)
         return bool(first.sentbreak)
+
+    def _first_token(self, word: str) -> str:
+        return str(self._nltk._lang_vars._word_tokenizer_re().search(word).group())
+
+    def _describe_mark_before(self, mark: str) -> int:
+        return self._before.number(self._features_before(self._first_pass(mark)), mark)
+
+    def _describe_mark_after(self, mark: str) -> int:
+        return self._after.number(self._features_after(self._first_pass(mark)), mark)
 
     def _annotate(self, word: str) -> list[PunktToken]:
         return list(self._nltk._annotate_tokens(self._nltk._tokenize_words(word)))

@@ -8,11 +8,12 @@ Documents go through in blocks of about 1 MB, which is what a splitter does best
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +32,7 @@ _BLOCK_CHARACTERS = 1 << 20
 _REJECTED_ROWS = 10_000  # a batch of rejections
 
 SplitAll = Callable[[pa.StringArray], pa.ListArray]
+Part = TypeVar("Part", pa.RecordBatch, pa.Array)
 
 
 @dataclass(kw_only=True)
@@ -39,7 +41,7 @@ class SentenceCounts:
 
     num_partitions: int
     rejected: Counter[str] = field(default_factory=Counter)
-    sources: dict[str, Counter[str]] = field(default_factory=dict)
+    sources: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     sentences: int = 0
     text_bytes: int = 0
     documents_per_partition: list[int] = field(default_factory=list)
@@ -47,9 +49,9 @@ class SentenceCounts:
     def __post_init__(self) -> None:
         self.documents_per_partition = [0] * self.num_partitions
 
-    def note(self, source: str, outcome: str) -> None:
-        """One document of a corpus: "written" or "rejected"."""
-        self.sources.setdefault(source, Counter())[outcome] += 1
+    def note(self, source: str, outcome: str, count: int = 1) -> None:
+        """Documents of a corpus: "written" or "rejected"."""
+        self.sources[source][outcome] += count
 
     def to_table(self) -> dict[str, Any]:
         """The counts by the names they have in the manifest."""
@@ -88,8 +90,8 @@ def write_sentences(
     empty = _EMPTY if fingerprints is None else fingerprints.extend(_EMPTY, [])
     batches: Iterator[pa.RecordBatch] = (
         batch
-        for blocks in _gather_rounds(blocks)
-        for batch in _partition(blocks or [empty], num_partitions, seed, counts)
+        for round_ in _gather(itertools.chain([empty], blocks), ROUND_BYTES)
+        for batch in _partition(round_, num_partitions, seed, counts)
     )
     if fingerprints is not None:
         batches = fingerprints.split_off(batches)
@@ -121,8 +123,7 @@ def count_rejections(batch: pa.RecordBatch, counts: SentenceCounts) -> list[tupl
 
 def _count_sources(batch: pa.RecordBatch, outcome: str, counts: SentenceCounts) -> None:
     for source, count in _value_counts(batch.column("source")):
-        counts.note(source, outcome)
-        counts.sources[source][outcome] += count - 1
+        counts.note(source, outcome, count)
 
 
 def _value_counts(column: pa.StringArray) -> Iterator[tuple[str, int]]:
@@ -139,34 +140,34 @@ def read_pool(
 ) -> pa.Table:
     """What `select` takes of the documents of the partitions [first, end), in the files' order.
 
-    It gets the documents of one file at a time, as a view of the mapped file, and should copy: a
-    file whose pages nobody holds takes no memory.
+    It gets some megabytes of documents at a time, so a selection of a few may be made from all.
     """
-    tables = []
+    batches = _read_partitions(files, num_partitions, first, end)
+    tables = [
+        select(pa.Table.from_batches(some, SENTENCES)) for some in _gather(batches, _READ_BYTES)
+    ]
+    return pa.concat_tables(tables) if tables else select(SENTENCES.empty_table())
+
+
+def _read_partitions(
+    files: Sequence[Path], num_partitions: int, first: int, end: int
+) -> Iterator[pa.RecordBatch]:
+    """Read, not mapped: a page of a file that was touched would count as memory until the end."""
     for path in files:
-        with open_arrow(path) as reader:
+        with open_arrow(path, mapped=False) as reader:
             check_schema(reader.schema, SENTENCES, str(path))
-            numbers = _batch_numbers(path, reader.num_record_batches, num_partitions)
-            wanted = [n for n in numbers if first <= n % num_partitions < end]
-            batches = [reader.get_batch(number) for number in wanted]
-            tables.append(select(pa.Table.from_batches(batches, SENTENCES)))
-    return pa.concat_tables(tables)
+            for number in _batch_numbers(path, reader.num_record_batches, num_partitions):
+                if first <= number % num_partitions < end:
+                    yield reader.get_batch(number)
 
 
 def iterate_sentences(path: Path) -> Iterator[pa.StringArray]:
     """The sentences of one file, some megabytes at a time."""
     with open_arrow(path) as reader:
         check_schema(reader.schema, SENTENCES, str(path))
-        waiting: list[pa.StringArray] = []
-        size = 0
-        for number in range(reader.num_record_batches):
-            waiting.append(reader.get_batch(number).column("sentences").flatten())
-            size += waiting[-1].nbytes
-            if size >= _READ_BYTES:
-                yield pa.concat_arrays(waiting)
-                waiting, size = [], 0
-        if waiting:
-            yield pa.concat_arrays(waiting)
+        batches = map(reader.get_batch, range(reader.num_record_batches))
+        sentences = (batch.column("sentences").flatten() for batch in batches)
+        yield from map(pa.concat_arrays, _gather(sentences, _READ_BYTES))
 
 
 def _keep_documents(
@@ -214,17 +215,17 @@ def _to_batch(
     return batch if fingerprints is None else fingerprints.extend(batch, documents)
 
 
-def _gather_rounds(blocks: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
-    """Lists of blocks of about 32 MB; one list, maybe empty, at least."""
-    waiting: list[pa.RecordBatch] = []
-    size, given = 0, False
-    for block in blocks:
-        waiting.append(block)
-        size += block.nbytes
-        if size >= ROUND_BYTES:
+def _gather(parts: Iterable[Part], num_bytes: int) -> Iterator[list[Part]]:
+    """Lists of neighbours with `num_bytes` together or a little more."""
+    waiting: list[Part] = []
+    size = 0
+    for part in parts:
+        waiting.append(part)
+        size += part.nbytes
+        if size >= num_bytes:
             yield waiting
-            waiting, size, given = [], 0, True
-    if waiting or not given:
+            waiting, size = [], 0
+    if waiting:
         yield waiting
 
 

@@ -105,13 +105,13 @@ def sha256_of(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def open_arrow(path: Path) -> Iterator[pa.RecordBatchFileReader]:
-    """An Arrow IPC file, memory-mapped, as a reader of its record batches.
+def open_arrow(path: Path, *, mapped: bool = True) -> Iterator[pa.RecordBatchFileReader]:
+    """An Arrow IPC file as a reader of its record batches: memory-mapped, or read when asked for.
 
     Raises DataError when the file is missing, cut short or not Arrow.
     """
     try:
-        source = pa.memory_map(str(path))
+        source = pa.memory_map(str(path)) if mapped else pa.OSFile(str(path))
         reader = pa.ipc.open_file(source)
     except (OSError, pa.ArrowInvalid) as error:
         message = f"{path} is no whole Arrow file ({first_line(error)}); make it again"

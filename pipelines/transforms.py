@@ -34,7 +34,7 @@ class RunUnits(beam.PTransform[Any, Any]):
 
     def expand(self, units: PCollection[Unit]) -> PCollection[int]:
         spread = units | "Spread over workers" >> beam.Reshuffle()
-        done: PCollection[int] = spread | "Run" >> beam.ParDo(self._run)
+        done: PCollection[int] = spread | "Run" >> beam.ParDo(self._run).with_output_types(int)
         return done
 
 

@@ -33,8 +33,8 @@ from pipelines.transforms import OpenWorker
 REPORT_SECONDS = 2.0
 
 Finish = Callable[[StagePlan, Mapping[int, UnitRecord]], Manifest]
-# A second round of work on what all units made, with Beam's options.
-SecondRound = Callable[[StagePlan, Sequence[str]], None]
+# A second round of work, on what all units made, where the plan asks for one.
+SecondRound = Callable[[StagePlan], tuple[StagePlan, OpenWorker] | None]
 
 
 def main(
@@ -44,10 +44,7 @@ def main(
     second_round: SecondRound | None = None,
 ) -> int:
     """Run one job; 0 done, 1 failed with the reason in the report and on stderr."""
-    parser = argparse.ArgumentParser(allow_abbrev=False)
-    parser.add_argument("--plan", type=Path, required=True, help="plan.json of the stage")
-    parser.add_argument("--report", type=Path, required=True, help="JSON file for the outcome")
-    known, beam_options = parser.parse_known_args(arguments)
+    known, beam_options = _parse(arguments)
     logging.getLogger().setLevel(logging.WARNING)
     try:
         plan = read_plan(known.plan)
@@ -72,9 +69,10 @@ def run_process(
 
     from pipelines.workers import forked_workers
 
+    known, beam_options = _parse(arguments)
+    has_second = second_round is not None and second_round(read_plan(known.plan)) is not None
     # Each round has workers of its own.
-    rounds = 1 if second_round is None else 2
-    with forked_workers(rounds * num_processes(PipelineOptions(list(arguments)))):
+    with forked_workers((1 + has_second) * num_processes(PipelineOptions(beam_options))):
         return main(open_worker, finish, arguments, second_round)
 
 
@@ -87,12 +85,20 @@ def run(
 ) -> Manifest:
     """Run the units that have no record yet, then finish the stage: its manifest comes last."""
     run_missing_units(plan, open_worker, beam_options)
-    if second_round is not None:
-        second_round(plan, beam_options)
+    if second_round is not None and (second := second_round(plan)) is not None:
+        run_missing_units(*second, beam_options)
     manifest = finish(plan, read_records(plan.path))
     write_manifest(plan.path, manifest)
     clear_progress(plan.path)
     return manifest
+
+
+def _parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
+    """A job's own arguments, and Beam's options."""
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--plan", type=Path, required=True, help="plan.json of the stage")
+    parser.add_argument("--report", type=Path, required=True, help="JSON file for the outcome")
+    return parser.parse_known_args(arguments)
 
 
 def run_missing_units(

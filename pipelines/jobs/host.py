@@ -8,6 +8,7 @@ negative for a signal. So a job starts in hundredths of a second instead of seco
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -33,6 +34,9 @@ def main() -> None:
     """Serve jobs, one after the other, until standard input ends."""
     end_with_parent()
     warm_up()
+    # What is there now stays: no collection, in any fork, need look at it (and copy its pages).
+    gc.collect()
+    gc.freeze()
     for line in sys.stdin:
         status = run_job(json.loads(line))
         print(f"{END}{status}", flush=True)

@@ -11,7 +11,8 @@ import dataclasses
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,11 @@ from bertdata.sentence_files import (
 from bertdata.sentences import SentencesConfig, load_splitter
 from bertdata.shards import Shard, atomic_file, open_arrow, write_arrow
 from bertdata.statistics import add_counts
-from pipelines.jobs.command import run_missing_units, run_process
+from pipelines.jobs.command import run_process
+from pipelines.options import available_cores
 from pipelines.progress import FOLDER, StagePlan, UnitRecord, read_records
 from pipelines.remote_files import read_anywhere
-from pipelines.transforms import Unit, WorkOnUnit
+from pipelines.transforms import OpenWorker, Unit, WorkOnUnit
 
 _SIMILAR = "similar"  # the folder, in that of the progress, of the second round
 _SENTENCES_AT_ONCE = 20_000_000  # hashes in memory: 24 bytes each
@@ -88,10 +90,11 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
     return split_unit
 
 
-def second_round(plan: StagePlan, beam_options: Sequence[str]) -> None:
-    """The second round: a unit of work for each band of the signatures."""
+def second_round(plan: StagePlan) -> tuple[StagePlan, OpenWorker] | None:
+    """Where similar documents go, a unit of work for each band of the signatures."""
     if _cleaning(plan).near_duplicates == "drop":
-        run_missing_units(_plan_bands(plan), open_band_worker, beam_options)
+        return _plan_bands(plan), open_band_worker
+    return None
 
 
 def open_band_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
@@ -114,17 +117,18 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
         raise DataError(f"{plan.folder} lost files while they were made; run again")
     duplicates = _find_duplicates(plan)
     repeated = _find_repeated(plan, duplicates)
-    shards: list[Shard] = []
-    tables: list[Mapping[str, Any]] = []
-    for unit, record in sorted(records.items()):
+
+    def finish_unit(unit: int) -> tuple[list[Shard], Mapping[str, Any]]:
         some = _of_unit(repeated, duplicates, unit)
         if duplicates is not None and (duplicates.any_in_unit(unit) or len(some)):
-            written, counts = _write_without(plan, unit, duplicates, some)
-        else:
-            written, counts = _take_over(plan.path, record), record.counts
-        shards += written
-        tables.append(counts)
-    counts = add_counts(tables)
+            return _write_without(plan, unit, duplicates, some)
+        return _take_over(plan.path, records[unit]), records[unit].counts
+
+    # Threads: writing, hashing and filtering, which is most of it, need no interpreter.
+    with ThreadPoolExecutor(available_cores()) as threads:
+        finished = list(threads.map(finish_unit, sorted(records)))
+    shards = [shard for written, _ in finished for shard in written]
+    counts = add_counts(counts for _, counts in finished)
     if not counts.get("documents_written"):
         rejected = counts.get("rejected", {})
         reasons = ", ".join(f"{number:,} {reason}" for reason, number in rejected.items())
