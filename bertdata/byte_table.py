@@ -2,7 +2,7 @@
 
 Corpora have billions of words but few different ones. Compiled code looks keys up and adds them;
 what a key means is worked out once a row. Looking up is a matter of cache misses: a slot holds a
-short key whole, so that one is enough.
+short key whole, so that one is enough, and those of neighbouring keys are met together.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
+from bertdata.compilation import inlined, kernel
+
 ByteArray = npt.NDArray[np.uint8]
 Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
 SlotArray = npt.NDArray[np.uint64]
+PackedArray = npt.NDArray[np.uint64]
 
 
 _MOST_ROWS = 1 << 18
@@ -25,7 +28,8 @@ _MOST_BYTES = 1 << 24
 _FIRST_ROWS = 1 << 12
 _FIRST_BYTES = 1 << 16
 
-_SHORT = 16  # bytes of a key that fit into a slot
+SHORT = 16  # bytes of a key that fit into a slot
+_AHEAD = 32  # keys whose slots are fetched together
 _BYTE, _HALF, _TOP_BYTE = np.uint64(8), np.uint64(32), np.uint64(56)
 _LENGTH_SHIFT = _HALF
 _ROW_BITS = np.uint64(0xFFFFFFFF)
@@ -45,25 +49,30 @@ class ByteTable:
         self.num_rows = 0
         self._allocate(_FIRST_ROWS, _FIRST_BYTES)
 
-    def find_rows(self, data: ByteArray, starts: Int32Array, stops: Int32Array) -> Int32Array:
-        """The row of each key `data[start:stop]`; keys not seen before are added."""
+    def find_rows(
+        self,
+        data: ByteArray,
+        starts: Int32Array,
+        stops: Int32Array,
+        packed: PackedArray | None = None,
+    ) -> Int32Array:
+        """The row of each key `data[start:stop]`; keys not seen before are added.
+
+        `packed`: what `pack_key` gives for each, uint64[n, 2], where it is known already.
+        """
+        packed = _pack_keys(data, starts, stops) if packed is None else packed
         rows = np.empty(len(starts), np.int32)
+        near = np.empty(_AHEAD, np.int64)
+        _look_up(*self.arrays, data, starts, stops, packed, near, rows)
+        new = np.flatnonzero(rows < 0)
         done = 0
-        while True:
-            done, self.num_rows = _find_rows(
-                self._keys,
-                self._starts,
-                self._slots,
-                self.num_rows,
-                data,
-                starts,
-                stops,
-                rows,
-                done,
+        while done < len(new):
+            done, self.num_rows = _add(
+                *self.arrays, self.num_rows, data, starts, stops, packed, new, rows, done
             )
-            if done == len(starts):
-                return rows
-            self._grow(int(stops[done] - starts[done]))
+            if done < len(new):
+                self._grow(int(stops[new[done]] - starts[new[done]]))
+        return rows
 
     def keys_from(self, first: int) -> pa.StringArray:
         """The keys of the rows from `first` on; all must be UTF-8, and under 2 GB together."""
@@ -108,7 +117,7 @@ def buffers_of(strings: pa.StringArray) -> tuple[ByteArray, Int32Array]:
     return np.frombuffer(data or b"", np.uint8), bounds
 
 
-@njit(cache=True, inline="always")
+@inlined
 def find_row(
     keys: ByteArray,
     key_starts: Int64Array,
@@ -118,13 +127,47 @@ def find_row(
     stop: int,
 ) -> Any:
     """The row of the key `data[start:stop]`, -1 when it is not there; for compiled code."""
-    first, second = _pack(data, start, stop)
-    slot = _find_slot(keys, key_starts, slots, data, start, stop, first, second)
+    first, second = pack_key(data, start, stop)
+    slot = _first_slot(first, second, len(slots))
+    slot = _find_slot(keys, key_starts, slots, data, start, stop, first, second, slot)
     return np.int64(slots[slot, 2] & _ROW_BITS) - 1
 
 
+@kernel
+def _look_up(
+    keys: ByteArray,
+    key_starts: Int64Array,
+    slots: SlotArray,
+    data: ByteArray,
+    starts: Int32Array,
+    stops: Int32Array,
+    packed: PackedArray,
+    near: Int64Array,
+    rows: Int32Array,
+) -> np.uint64:
+    """The row of each key, -1 when it is not there. `near`: room for `_AHEAD` slots.
+
+    The result means nothing: it comes from touching slots to fetch them for the keys to come, which
+    compiled code would leave out if nothing came of it.
+    """
+    touched = np.uint64(0)
+    for block in range(0, len(starts), _AHEAD):
+        stop_block = min(block + _AHEAD, len(starts))
+        for number in range(block, stop_block):
+            slot = _first_slot(packed[number, 0], packed[number, 1], len(slots))
+            near[number - block] = slot
+            touched ^= slots[slot, 2]
+        for number in range(block, stop_block):
+            slot = _find_slot(
+                keys, key_starts, slots, data, starts[number], stops[number],
+                packed[number, 0], packed[number, 1], near[number - block],
+            )  # fmt: skip
+            rows[number] = np.int64(slots[slot, 2] & _ROW_BITS) - 1
+    return touched
+
+
 @njit(cache=True, nogil=True)
-def _find_rows(
+def _add(
     keys: ByteArray,
     key_starts: Int64Array,
     slots: SlotArray,
@@ -132,39 +175,50 @@ def _find_rows(
     data: ByteArray,
     starts: Int32Array,
     stops: Int32Array,
+    packed: PackedArray,
+    new: Int64Array,
     rows: Int32Array,
     done: int,
 ) -> tuple[int, int]:
-    """Find or add keys from number `done` on; how many are done, how many rows there are.
+    """Find or add the keys `new[done:]`; how many are done, how many rows there are.
 
     Stops early when there is no room for a key.
     """
-    for number in range(done, len(starts)):
+    for index in range(done, len(new)):
+        number = new[index]
         start, stop = starts[number], stops[number]
-        first, second = _pack(data, start, stop)
-        slot = _find_slot(keys, key_starts, slots, data, start, stop, first, second)
+        first, second = packed[number, 0], packed[number, 1]
+        slot = _first_slot(first, second, len(slots))
+        slot = _find_slot(keys, key_starts, slots, data, start, stop, first, second, slot)
         if slots[slot, 2] == 0:
             begin = key_starts[num_rows]
             end = begin + stop - start
             if num_rows + 1 == len(key_starts) or end > len(keys):
-                return number, num_rows
+                return index, num_rows
             keys[begin:end] = data[start:stop]
             num_rows += 1
             key_starts[num_rows] = end
             slots[slot, 0], slots[slot, 1] = first, second
             slots[slot, 2] = np.uint64(stop - start) << _LENGTH_SHIFT | np.uint64(num_rows)
         rows[number] = np.int64(slots[slot, 2] & _ROW_BITS) - 1
-    return len(starts), num_rows
+    return len(new), num_rows
 
 
-@njit(cache=True, inline="always")
-def _pack(data: ByteArray, start: int, stop: int) -> tuple[Any, Any]:
+@njit(cache=True, nogil=True)
+def _pack_keys(data: ByteArray, starts: Int32Array, stops: Int32Array) -> PackedArray:
+    packed = np.empty((len(starts), 2), np.uint64)
+    for number in range(len(starts)):
+        packed[number, 0], packed[number, 1] = pack_key(data, starts[number], stops[number])
+    return packed
+
+
+@inlined
+def pack_key(data: ByteArray, start: int, stop: int) -> tuple[Any, Any]:
     """A short key as two numbers; of a long one two hashes."""
     first, second = np.uint64(0), np.uint64(0)
-    if stop - start <= _SHORT:
+    if stop - start <= SHORT:
         for place in range(start, stop):
-            second = second << _BYTE | first >> _TOP_BYTE
-            first = first << _BYTE | np.uint64(data[place])
+            first, second = pack_byte(first, second, data[place])
     else:
         for place in range(start, stop):
             first = (first ^ np.uint64(data[place])) * _FACTOR_1
@@ -172,7 +226,13 @@ def _pack(data: ByteArray, start: int, stop: int) -> tuple[Any, Any]:
     return first, second
 
 
-@njit(cache=True, inline="always")
+@inlined
+def pack_byte(first: np.uint64, second: np.uint64, byte: int) -> tuple[Any, Any]:
+    """A short key with one more byte."""
+    return first << _BYTE | np.uint64(byte), second << _BYTE | first >> _TOP_BYTE
+
+
+@inlined
 def _find_slot(
     keys: ByteArray,
     key_starts: Int64Array,
@@ -182,13 +242,13 @@ def _find_slot(
     stop: int,
     first: np.uint64,
     second: np.uint64,
+    slot: int,
 ) -> Any:
-    """The slot of a key, or the free one where it belongs."""
-    slot = _first_slot(first, second, len(slots))
+    """The slot of a key, looked for from `slot` on, or the free one where it belongs."""
     while slots[slot, 2]:
         if slots[slot, 0] == first and slots[slot, 1] == second:
             length = np.int64(slots[slot, 2] >> _LENGTH_SHIFT)
-            if length == stop - start and length <= _SHORT:
+            if length == stop - start and length <= SHORT:
                 break
             begin = int(key_starts[np.int64(slots[slot, 2] & _ROW_BITS) - 1])
             if length == stop - start and _is_equal(keys, begin, data, start, int(length)):
@@ -197,14 +257,14 @@ def _find_slot(
     return slot
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _first_slot(first: np.uint64, second: np.uint64, num_slots: int) -> Any:
     value = (first ^ (second * _FACTOR_2)) * _FACTOR_1
     value ^= value >> _HALF
     return np.int64(value & np.uint64(num_slots - 1))
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _is_equal(keys: ByteArray, begin: int, data: ByteArray, start: int, length: int) -> bool:
     for place in range(length):  # noqa: SIM110 (compiled code knows no generators)
         if keys[begin + place] != data[start + place]:

@@ -17,6 +17,7 @@ import pyarrow as pa
 from numba import njit
 
 from bertdata.byte_table import ByteArray, ByteTable, Int32Array, Int64Array, buffers_of
+from bertdata.compilation import inlined, kernel
 from bertdata.punkt import PunktDecisions
 
 BoolArray = npt.NDArray[np.bool_]
@@ -131,7 +132,7 @@ def _to_lists(
     return pa.ListArray.from_arrays(pa.array(counts), sentences)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _collapse(
     data: ByteArray, offsets: Int32Array, out: ByteArray, ends: Int64Array
 ) -> tuple[int, int]:
@@ -162,7 +163,7 @@ def _collapse(
     return num_marks, num_paragraphs
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _pass_space(data: ByteArray, place: int, stop: int) -> tuple[int, int]:
     """Where white space at `place` ends, and how many line ends it has; CR LF is one."""
     start, num_line_ends = place, 0
@@ -180,7 +181,7 @@ def _pass_space(data: ByteArray, place: int, stop: int) -> tuple[int, int]:
     return place, num_line_ends
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _space_width(data: ByteArray, place: int) -> int:
     """Bytes of the white space character at `place`, in UTF-8; 0 when it is none."""
     byte = data[place]
@@ -200,7 +201,7 @@ def _space_width(data: ByteArray, place: int) -> int:
     return 3 if second == 0x81 and third == 0x9F else 0  # medium mathematical space
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _is_long_line_end(data: ByteArray, place: int) -> bool:
     """Whether a white space character of several bytes is a line end: NEL, U+2028, U+2029."""
     if data[place] == 0xC2:
@@ -209,7 +210,7 @@ def _is_long_line_end(data: ByteArray, place: int) -> bool:
     return bool(is_general and (data[place + 2] == 0xA8 or data[place + 2] == 0xA9))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _find_candidates(text: ByteArray, found: Candidates) -> int:
     """Note all candidates; how many there are.
 
@@ -245,12 +246,12 @@ def _find_word_ends(text: ByteArray, starts: Int32Array) -> Int32Array:
     return stops
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _is_candidate(text: ByteArray, following: int) -> bool:
     return text[following] == _SPACE or _punctuation_width(text, following, _PUNCTUATION) > 0
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _punctuation_width(text: ByteArray, place: int, kind: int) -> int:
     """Bytes of the punctuation at `place` if it is of a kind, or one of six quotes; else 0."""
     byte = text[place]
@@ -264,7 +265,7 @@ def _punctuation_width(text: ByteArray, place: int, kind: int) -> int:
     return 3 if third == 0x98 or third == 0x99 or third == 0x9C or third == 0x9D else 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cut(
     text: ByteArray,
     ends: Int64Array,
@@ -305,7 +306,7 @@ def _cut(
     return number
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _find_closing(text: ByteArray, start: int, stop: int) -> tuple[int, int]:
     """How many bytes of closing marks at `start` the sentence before gets; where this one begins.
 
@@ -326,7 +327,7 @@ def _find_closing(text: ByteArray, start: int, stop: int) -> tuple[int, int]:
     return 0, start
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _move(text: ByteArray, start: int, stop: int, at: int) -> int:
     for place in range(start, stop):
         text[at] = text[place]
@@ -334,7 +335,7 @@ def _move(text: ByteArray, start: int, stop: int, at: int) -> int:
     return at
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _end_sentence(offsets: Int32Array, number: int, at: int) -> int:
     """Let a sentence end at `at`, unless it is empty."""
     if at == offsets[number]:

@@ -16,9 +16,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import njit
 
-from bertdata.byte_table import ByteArray, ByteTable, Int32Array, Int64Array, buffers_of
+from bertdata.byte_table import (
+    SHORT,
+    ByteArray,
+    ByteTable,
+    Int32Array,
+    Int64Array,
+    PackedArray,
+    buffers_of,
+    pack_byte,
+    pack_key,
+)
+from bertdata.compilation import inlined, kernel
 from bertdata.compiled_wordpiece import OTHER, CompiledWordPiece
 from bertdata.schema import piece_dtype
 from bertdata.tokenization import TokenizationConfig, build_tokenizer
@@ -38,7 +48,7 @@ def _make_kinds() -> ByteArray:
 
 
 _KINDS = _make_kinds()
-_UPPER_TO_LOWER = ord("a") - ord("A")
+_UPPER_TO_LOWER = np.uint8(ord("a") - ord("A"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +101,14 @@ class SentenceTokenizer:
         """Rows of all parts, and how many the sentences up to each have."""
         data, offsets = buffers_of(sentences)
         text = data[offsets[0] : offsets[-1]].copy()
+        if self._config.lowercase:
+            _lowercase(text)
         starts, stops = np.empty(len(text), np.int32), np.empty(len(text), np.int32)
+        packed = np.empty((len(text), 2), np.uint64)
         ends = np.zeros(len(offsets), np.int64)
-        config = self._config
-        count = _find_parts(
-            text, offsets - offsets[0], config.lowercase, config.split_chinese_characters,
-            starts, stops, ends,
-        )  # fmt: skip
-        return self._table.find_rows(text, starts[:count], stops[:count]), ends
+        split_chinese = self._config.split_chinese_characters
+        count = _find_parts(text, offsets - offsets[0], split_chinese, starts, stops, packed, ends)
+        return self._table.find_rows(text, starts[:count], stops[:count], packed[:count]), ends
 
     def _learn(self) -> None:
         """Find the pieces of parts that are new: of plain words here, of others by `tokenizers`."""
@@ -122,19 +132,27 @@ class SentenceTokenizer:
         self._pieces, self._offsets = self._pieces[:0], self._offsets[:1]
 
 
-@njit(cache=True, nogil=True)
+@kernel
+def _lowercase(text: ByteArray) -> None:
+    """Lower-case all ASCII letters: what stands beside one makes no difference to `tokenizers`."""
+    for place in range(len(text)):
+        if ord("A") <= text[place] <= ord("Z"):
+            text[place] += _UPPER_TO_LOWER
+
+
+@kernel
 def _find_parts(
     text: ByteArray,
     offsets: Int32Array,
-    lowercase: bool,
     split_chinese: bool,
     starts: Int32Array,
     stops: Int32Array,
+    packed: PackedArray,
     ends: Int64Array,
 ) -> int:
-    """Where parts start and stop; `ends`: how many the sentences up to each have. Their number.
+    """Where parts start and stop, and what `pack_key` gives for each; how many there are.
 
-    Parts of ASCII letters and digits are lower-cased in place, if that is asked for.
+    `ends`: how many the sentences up to each have.
     """
     count = 0
     for sentence in range(len(offsets) - 1):
@@ -143,44 +161,40 @@ def _find_parts(
             if _KINDS[text[place]] == _SPACE:
                 place += 1
                 continue
-            end, is_plain = _find_part(text, place, stop, split_chinese)
-            if is_plain and lowercase:
-                _lowercase(text, place, end)
+            end, first, second = _find_part(text, place, stop, split_chinese)
             starts[count], stops[count] = place, end
+            packed[count, 0], packed[count, 1] = first, second
             count += 1
             place = end
         ends[sentence + 1] = count
     return count
 
 
-@njit(cache=True, inline="always")
-def _find_part(text: ByteArray, place: int, stop: int, split_chinese: bool) -> tuple[int, bool]:
-    """Where the part at `place` ends; whether it is of ASCII letters and digits or a mark."""
-    if _KINDS[text[place]] == _PUNCTUATION:
-        return place + 1, True
-    if split_chinese and _is_chinese(text, place):
-        return place + 3, False
-    is_plain = True
+@inlined
+def _find_part(text: ByteArray, start: int, stop: int, split_chinese: bool) -> tuple[int, Any, Any]:
+    """Where the part at `start` ends, and what `pack_key` gives for it."""
+    kind = _KINDS[text[start]]
+    if kind == _PUNCTUATION:
+        return start + 1, np.uint64(text[start]), np.uint64(0)
+    if kind == _OTHER and split_chinese and _is_chinese(text, start):
+        first, second = pack_key(text, start, start + 3)
+        return start + 3, first, second
+    first, second = np.uint64(text[start]), np.uint64(0)
+    place = start + 1
     while place < stop:
         kind = _KINDS[text[place]]
         if kind in (_SPACE, _PUNCTUATION):
             break
-        if kind == _OTHER:
-            if split_chinese and _is_chinese(text, place):
-                break
-            is_plain = False
+        if kind == _OTHER and split_chinese and _is_chinese(text, place):
+            break
+        first, second = pack_byte(first, second, text[place])
         place += 1
-    return place, is_plain
+    if place - start > SHORT:
+        first, second = pack_key(text, start, place)
+    return place, first, second
 
 
-@njit(cache=True, inline="always")
-def _lowercase(text: ByteArray, start: int, stop: int) -> None:
-    for place in range(start, stop):
-        if ord("A") <= text[place] <= ord("Z"):
-            text[place] += _UPPER_TO_LOWER
-
-
-@njit(cache=True, inline="always")
+@inlined
 def _is_chinese(text: ByteArray, place: int) -> bool:
     """Whether a character of the two great Chinese blocks is at `place`; `tokenizers` knows all."""
     if text[place] < 0xE3 or text[place] > 0xE9:
@@ -190,7 +204,7 @@ def _is_chinese(text: ByteArray, place: int) -> bool:
     return bool(0x3400 <= code <= 0x4DBF or 0x4E00 <= code <= 0x9FFF)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_pieces(
     rows: Int32Array, ends: Int64Array, piece_offsets: Int64Array, offsets: Int64Array
 ) -> int:
@@ -203,7 +217,7 @@ def _count_pieces(
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _copy_pieces(
     rows: Int32Array, pieces: PieceArray, piece_offsets: Int64Array, ids: PieceArray
 ) -> None:

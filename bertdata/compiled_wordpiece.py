@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numba import njit
 
 from bertdata.byte_table import ByteArray, ByteTable, Int64Array, SlotArray, find_row
+from bertdata.compilation import inlined, kernel
 from bertdata.vocabulary import CONTINUATION_PREFIX, Vocabulary
 
 OTHER = -1  # in place of a length: not a word of ASCII letters and digits
@@ -57,7 +57,7 @@ def _make_table(pieces: Mapping[str, int]) -> tuple[ByteTable, Int64Array]:
     return table, np.array(list(pieces.values()), np.int64)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _encode(
     keys: ByteArray,
     starts: Int64Array,
@@ -106,7 +106,7 @@ def _encode(
     return total
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _is_plain(keys: ByteArray, start: int, stop: int) -> bool:
     for place in range(start, stop):  # noqa: SIM110 (compiled code knows no generators)
         if not _IS_PLAIN[keys[place]]:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from bertdata.compilation import inlined, kernel
 from bertdata.compiled_random import below, draw, uniform
 from bertdata.randomness import UInt64Array
 from bertdata.reference import PairingConfig
@@ -132,7 +133,7 @@ def _copy_sentences(
         new_pieces[new_offsets[number] : new_offsets[number + 1]] = pieces[start:stop]
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _target_length(
     key: np.uint64, counter: int, most: int, short_seq_prob: float
 ) -> tuple[int, int]:
@@ -142,7 +143,7 @@ def _target_length(
     return most, counter + 1
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _chunk_end(sentence_offsets: Int64Array, start: int, stop: int, target: int) -> int:
     """The sentence after the one that reaches the target, at most `stop`."""
     end = start + 1
@@ -151,7 +152,7 @@ def _chunk_end(sentence_offsets: Int64Array, start: int, stop: int, target: int)
     return end
 
 
-@njit(cache=True)
+@kernel
 def _truncate(
     a_start: int, a_end: int, b_start: int, b_end: int, most: int, key: np.uint64, counter: int
 ) -> tuple[int, int, int, int, int]:
@@ -171,7 +172,7 @@ def _truncate(
     return a_start, a_end, b_start, b_end, counter
 
 
-@njit(cache=True)
+@kernel
 def _pair_sentences(
     sentence_offsets: Int64Array,
     document_offsets: Int64Array,
@@ -228,12 +229,12 @@ def _pair_sentences(
     return count
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _coin(key: np.uint64, counter: int) -> bool:
     return uniform(key, counter) < 0.5
 
 
-@njit(cache=True)
+@kernel
 def _count_segments(
     sentence_offsets: Int64Array,
     document_offsets: Int64Array,
@@ -254,7 +255,7 @@ def _count_segments(
     return count
 
 
-@njit(cache=True)
+@kernel
 def _cut_segments(
     sentence_offsets: Int64Array,
     document_offsets: Int64Array,
@@ -281,7 +282,7 @@ def _cut_segments(
             start = end
 
 
-@njit(cache=True)
+@kernel
 def _join(
     pieces: npt.NDArray[np.unsignedinteger[Any]],
     pairs: Pairs,
