@@ -23,8 +23,7 @@ SlotArray = npt.NDArray[np.uint64]
 PackedArray = npt.NDArray[np.uint64]
 
 
-_MOST_ROWS = 1 << 18
-_MOST_BYTES = 1 << 24
+_ROW_BYTES = 64  # of a key, on average, before a table holds much
 _FIRST_ROWS = 1 << 12
 _FIRST_BYTES = 1 << 16
 
@@ -42,12 +41,14 @@ class ByteTable:
 
     Key of row r: `keys[starts[r]:starts[r + 1]]`. `slots`: twice as many as rows fit, three numbers
     each: both halves of a short key (of a long one two hashes), then its length in the upper and
-    its row + 1 in the lower 32 bits; 0 where free.
+    its row + 1 in the lower 32 bits; 0 where free. `most_rows`: more are much.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_rows: int) -> None:
         self.num_rows = 0
-        self._allocate(_FIRST_ROWS, _FIRST_BYTES)
+        self._most_rows = most_rows
+        # Room for all from the start: how much memory is used does not depend on how much is read.
+        self._allocate(max(_FIRST_ROWS, 1 << most_rows.bit_length()), _FIRST_BYTES)
 
     def find_rows(
         self,
@@ -91,12 +92,16 @@ class ByteTable:
     @property
     def holds_much(self) -> bool:
         """Whether to begin anew with an empty one, so that memory stays bounded."""
-        return self.num_rows > _MOST_ROWS or self._starts[self.num_rows] > _MOST_BYTES
+        num_bytes = self._starts[self.num_rows]
+        return self.num_rows > self._most_rows or num_bytes > self._most_rows * _ROW_BYTES
 
     def _grow(self, num_bytes: int) -> None:
-        """Make room for twice the rows, and `num_bytes` more of keys."""
+        """Make room for twice the rows, or for twice the bytes and `num_bytes` more."""
         keys, starts, slots = self._keys, self._starts, self._slots
-        self._allocate(len(slots), 2 * (len(keys) + num_bytes))
+        if self.num_rows + 1 == len(starts):
+            self._allocate(len(slots), len(keys))
+        else:
+            self._allocate(len(slots) // 2, 2 * (len(keys) + num_bytes))
         self._keys[: len(keys)] = keys
         self._starts[: len(starts)] = starts
         _move_slots(slots, self._slots)

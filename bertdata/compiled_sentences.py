@@ -22,6 +22,8 @@ from bertdata.punkt import PunktDecisions
 
 BoolArray = npt.NDArray[np.bool_]
 
+_MOST_WORDS = 25_000  # remembered: those around full stops are few, and soon described again
+
 _SPACE, _NEW_LINE, _RETURN, _DASH = 0x20, 0x0A, 0x0D, 0x2D
 
 # What a byte may be or begin.
@@ -101,13 +103,13 @@ class _Meanings:
 
     def __init__(self, explain: Callable[[str], int]) -> None:
         self._explain = explain
-        self._table = ByteTable()
+        self._table = ByteTable(_MOST_WORDS)
         self._values: Int64Array = np.empty(0, np.int64)
 
     def of(self, text: ByteArray, starts: Int32Array, stops: Int32Array) -> Int64Array:
         """What each word `text[start:stop]` means."""
         if self._table.holds_much:
-            self._table, self._values = ByteTable(), self._values[:0]
+            self._table, self._values = ByteTable(_MOST_WORDS), self._values[:0]
         rows = self._table.find_rows(text, starts, stops)
         new = self._table.keys_from(len(self._values)).to_pylist()
         meanings = np.array([self._explain(word) for word in new], np.int64)

@@ -36,6 +36,8 @@ from bertdata.vocabulary import Vocabulary
 
 PieceArray = npt.NDArray[np.unsignedinteger[Any]]
 
+_MOST_PARTS = 100_000  # remembered
+
 _PLAIN, _SPACE, _PUNCTUATION, _OTHER = 0, 1, 2, 3
 
 
@@ -78,7 +80,7 @@ class SentenceTokenizer:
         self._tokenizer.encode_special_tokens = True
         self._word_piece = CompiledWordPiece(vocabulary, config.max_word_characters)
         self._dtype = piece_dtype(vocabulary.size)
-        self._table = ByteTable()
+        self._table = ByteTable(_MOST_PARTS)
         self._pieces: PieceArray = np.empty(0, self._dtype)
         self._offsets: Int64Array = np.zeros(1, np.int64)
 
@@ -128,7 +130,7 @@ class SentenceTokenizer:
         self._offsets = np.append(self._offsets, self._offsets[-1] + np.cumsum(lengths))
 
     def _forget(self) -> None:
-        self._table = ByteTable()
+        self._table = ByteTable(_MOST_PARTS)
         self._pieces, self._offsets = self._pieces[:0], self._offsets[:1]
 
 

@@ -51,7 +51,7 @@ def _make_table(pieces: Mapping[str, int]) -> tuple[ByteTable, Int64Array]:
     """A table of pieces, and the id of each of its rows."""
     encoded = [piece.encode() for piece in pieces]
     offsets = np.append(0, np.cumsum([len(piece) for piece in encoded])).astype(np.int32)
-    table = ByteTable()
+    table = ByteTable(len(pieces))
     data = np.frombuffer(b"".join(encoded), np.uint8)
     table.find_rows(data, offsets[:-1], offsets[1:])
     return table, np.array(list(pieces.values()), np.int64)

@@ -2,7 +2,8 @@
 
 A file is a row of rounds; each round holds one record batch per partition, in order, empty ones
 too. So batch `r * num_partitions + p` is partition p of round r, and reading a partition means
-picking its batches from every file. A round ends at 32 MB of text: memory stays bounded.
+picking its batches from every file. A round ends at 8 MB of text, or 16 KB a partition: memory
+stays bounded, and what a batch takes for itself is little beside its text.
 Documents go through in blocks of about 1 MB, which is what a splitter does best.
 """
 
@@ -26,8 +27,9 @@ from bertdata.partitions import assign_partitions
 from bertdata.schema import REJECTED, SENTENCES, check_schema
 from bertdata.shards import Shard, open_arrow, write_arrow
 
-ROUND_BYTES = 32 << 20
-_READ_BYTES = 4 << 20
+_ROUND_BYTES = 8 << 20
+_BATCH_BYTES = 16 << 10
+_READ_BYTES = 2 << 20
 _BLOCK_CHARACTERS = 1 << 20
 _REJECTED_ROWS = 10_000  # a batch of rejections
 
@@ -90,7 +92,7 @@ def write_sentences(
     empty = _EMPTY if fingerprints is None else fingerprints.extend(_EMPTY, [])
     batches: Iterator[pa.RecordBatch] = (
         batch
-        for round_ in _gather(itertools.chain([empty], blocks), ROUND_BYTES)
+        for round_ in _gather(itertools.chain([empty], blocks), round_bytes(num_partitions))
         for batch in _partition(round_, num_partitions, seed, counts)
     )
     if fingerprints is not None:
@@ -103,11 +105,28 @@ def write_sentences(
     return shards, counts.to_table()
 
 
+def round_bytes(num_partitions: int) -> int:
+    """How much text ends a round."""
+    return max(_ROUND_BYTES, num_partitions * _BATCH_BYTES)
+
+
 def count_sentences(batch: pa.RecordBatch, partition: int, counts: SentenceCounts) -> None:
     """Count the documents of a batch, which holds one partition."""
     counts.documents_per_partition[partition] += batch.num_rows
     _count_sources(batch, "written", counts)
     texts = batch.column("sentences").flatten()
+    counts.sentences += len(texts)
+    counts.text_bytes += pc.sum(pc.binary_length(texts), min_count=0).as_py()
+
+
+def count_sentence_file(reader: pa.RecordBatchFileReader, counts: SentenceCounts) -> None:
+    """Count all documents of a file: `count_sentences` of each batch, but at once."""
+    batches = list(map(reader.get_batch, range(reader.num_record_batches)))
+    for index, batch in enumerate(batches):
+        counts.documents_per_partition[index % counts.num_partitions] += batch.num_rows
+    table = pa.Table.from_batches(batches, SENTENCES)
+    _count_sources(table, "written", counts)
+    texts = pc.list_flatten(table["sentences"])
     counts.sentences += len(texts)
     counts.text_bytes += pc.sum(pc.binary_length(texts), min_count=0).as_py()
 
@@ -121,12 +140,12 @@ def count_rejections(batch: pa.RecordBatch, counts: SentenceCounts) -> list[tupl
     return reasons
 
 
-def _count_sources(batch: pa.RecordBatch, outcome: str, counts: SentenceCounts) -> None:
+def _count_sources(batch: pa.RecordBatch | pa.Table, outcome: str, counts: SentenceCounts) -> None:
     for source, count in _value_counts(batch.column("source")):
         counts.note(source, outcome, count)
 
 
-def _value_counts(column: pa.StringArray) -> Iterator[tuple[str, int]]:
+def _value_counts(column: pa.StringArray | pa.ChunkedArray) -> Iterator[tuple[str, int]]:
     counted = column.value_counts()
     yield from zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist())
 
@@ -163,7 +182,7 @@ def _read_partitions(
 
 def iterate_sentences(path: Path) -> Iterator[pa.StringArray]:
     """The sentences of one file, some megabytes at a time."""
-    with open_arrow(path) as reader:
+    with open_arrow(path, mapped=False) as reader:
         check_schema(reader.schema, SENTENCES, str(path))
         batches = map(reader.get_batch, range(reader.num_record_batches))
         sentences = (batch.column("sentences").flatten() for batch in batches)
@@ -232,8 +251,9 @@ def _gather(parts: Iterable[Part], num_bytes: int) -> Iterator[list[Part]]:
 def _partition(
     blocks: list[pa.RecordBatch], num_partitions: int, seed: int, counts: SentenceCounts
 ) -> Iterator[pa.RecordBatch]:
-    """One batch per partition, in order."""
+    """One batch per partition, in order. Takes the blocks: no more than two copies are kept."""
     round_ = pa.concat_batches(blocks)
+    blocks.clear()
     ids = round_.column("document_id").to_numpy()
     partitions = assign_partitions(ids, num_partitions, seed)
     order = np.argsort(partitions, kind="stable")
@@ -242,6 +262,7 @@ def _partition(
     counts.sentences += len(sentences)
     counts.text_bytes += _text_bytes(sentences)
     ordered = round_.take(pa.array(order))
+    del round_, sentences
     for partition in range(num_partitions):
         start, stop = int(bounds[partition]), int(bounds[partition + 1])
         counts.documents_per_partition[partition] += stop - start

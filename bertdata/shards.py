@@ -86,6 +86,7 @@ def write_arrow(
             for batch in batches:
                 writer.write_batch(batch)
                 rows += batch.num_rows
+                del batch  # making the next one may need its room
         size, digest = temporary.stat().st_size, sha256_of(temporary)
     return Shard(path=path.name, rows=rows, bytes=size, sha256=digest)
 

@@ -49,24 +49,24 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
             seed=spec["seed"],
         )
         for first, end in unit["pools"]:
-            table = read_pool(files, spec["num_partitions"], first, end, select)
-            yield tokenize_documents(table, tokenizer)
+            yield tokenize_documents(
+                read_pool(files, spec["num_partitions"], first, end, select), tokenizer
+            )
 
     def make_shards(unit: Unit) -> UnitRecord:
         passes = config.dupe_factor if unit["split"] == "train" else 1
         counts: list[dict[str, Any]] = []
 
-        def batches() -> Iterator[pa.RecordBatch]:
-            for documents in pools(unit):
-                batch = create_examples(documents, config, vocabulary, spec["seed"], passes)
-                counts.append(count_examples(batch, vocabulary.special.mask))
-                yield batch
+        def make_batch(documents: Documents) -> pa.RecordBatch:
+            batch = create_examples(documents, config, vocabulary, spec["seed"], passes)
+            counts.append(count_examples(batch, vocabulary.special.mask))
+            return batch
 
         compression = None if config.compression == "none" else config.compression
         write = functools.partial(
             write_arrow, schema=examples_schema(vocabulary.size), compression=compression
         )
-        shards = write_shards(folder, unit, batches(), write)
+        shards = write_shards(folder, unit, map(make_batch, pools(unit)), write)
         record_counts = {**add_counts(counts), "split": unit["split"]}
         return UnitRecord(unit=unit["unit"], shards=tuple(shards), counts=record_counts)
 

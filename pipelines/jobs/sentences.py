@@ -12,7 +12,6 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +38,13 @@ from bertdata.minhash import NUM_BANDS
 from bertdata.sentence_files import (
     SentenceCounts,
     count_rejections,
-    count_sentences,
+    count_sentence_file,
     write_sentences,
 )
 from bertdata.sentences import SentencesConfig, load_splitter
 from bertdata.shards import Shard, atomic_file, open_arrow, write_arrow
 from bertdata.statistics import add_counts
 from pipelines.jobs.command import run_process
-from pipelines.options import available_cores
 from pipelines.progress import FOLDER, StagePlan, UnitRecord, read_records
 from pipelines.remote_files import read_anywhere
 from pipelines.transforms import OpenWorker, Unit, WorkOnUnit
@@ -117,18 +115,17 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
         raise DataError(f"{plan.folder} lost files while they were made; run again")
     duplicates = _find_duplicates(plan)
     repeated = _find_repeated(plan, duplicates)
-
-    def finish_unit(unit: int) -> tuple[list[Shard], Mapping[str, Any]]:
+    shards: list[Shard] = []
+    tables: list[Mapping[str, Any]] = []
+    for unit, record in sorted(records.items()):
         some = _of_unit(repeated, duplicates, unit)
         if duplicates is not None and (duplicates.any_in_unit(unit) or len(some)):
-            return _write_without(plan, unit, duplicates, some)
-        return _take_over(plan.path, records[unit]), records[unit].counts
-
-    # Threads: writing, hashing and filtering, which is most of it, need no interpreter.
-    with ThreadPoolExecutor(available_cores()) as threads:
-        finished = list(threads.map(finish_unit, sorted(records)))
-    shards = [shard for written, _ in finished for shard in written]
-    counts = add_counts(counts for _, counts in finished)
+            written, counts = _write_without(plan, unit, duplicates, some)
+        else:
+            written, counts = _take_over(plan.path, record), record.counts
+        shards += written
+        tables.append(counts)
+    counts = add_counts(tables)
     if not counts.get("documents_written"):
         rejected = counts.get("rejected", {})
         reasons = ", ".join(f"{number:,} {reason}" for reason, number in rejected.items())
@@ -250,19 +247,14 @@ def _write_without(
     )
     shards = [shard, merge_rejections(plan.path / rejected.name, rejected, gone)]
     counts = SentenceCounts(num_partitions=plan.spec["num_partitions"])
-    for index, batch in _batches(plan.path / shards[0].path):
-        count_sentences(batch, index % counts.num_partitions, counts)
-    for _, batch in _batches(plan.path / shards[1].path):
-        count_rejections(batch, counts)
+    with open_arrow(plan.path / shards[0].path) as reader:
+        count_sentence_file(reader, counts)
+    with open_arrow(plan.path / shards[1].path) as reader:
+        for index in range(reader.num_record_batches):
+            count_rejections(reader.get_batch(index), counts)
     if _cleaning(plan).duplicate_sentences == "drop":
         return shards, {**counts.to_table(), "sentences_dropped": len(repeated)}
     return shards, counts.to_table()
-
-
-def _batches(path: Path) -> Iterator[tuple[int, pa.RecordBatch]]:
-    with open_arrow(path) as reader:
-        for index in range(reader.num_record_batches):
-            yield index, reader.get_batch(index)
 
 
 if __name__ == "__main__":

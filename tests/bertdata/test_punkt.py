@@ -262,7 +262,7 @@ def test_words_of_letters_are_described_as_nltk_would(language: str, data: st.Da
 def test_memory_of_words_is_bounded_and_forgetting_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(byte_table, "_MOST_ROWS", 10)
+    monkeypatch.setattr(compiled_sentences, "_MOST_WORDS", 10)
     monkeypatch.setattr(byte_table, "_FIRST_ROWS", 2)
     monkeypatch.setattr(byte_table, "_FIRST_BYTES", 2)
     splitter = PunktSplitter(PunktDecisions(load_parameters("english")))
@@ -272,6 +272,20 @@ def test_memory_of_words_is_bounded_and_forgetting_changes_nothing(
         text = " ".join(words) + " " + "w" * 99 + ". A"
         assert splitter.split(pa.array([text])).to_pylist() == [nltk.tokenize(text)]
         assert splitter._before._table.num_rows <= 40
+
+
+ATOMS = "a B Dr mr The é ﬁ I 1 23 中 ß i p.m etc ª \u0301 -- . ? ! . ' \" , - : ( ) “ ” ’ « _ * @ {"
+WORD = st.lists(st.sampled_from(ATOMS.split()), min_size=1, max_size=5).map("".join)
+
+
+@pytest.mark.parametrize("language", OURS)
+@settings(max_examples=200, deadline=None)
+@given(
+    texts=st.lists(st.lists(WORD, min_size=2, max_size=5).map(" ".join), min_size=20, max_size=40)
+)
+def test_equal_on_words_with_marks_in_them(language: str, texts: list[str]) -> None:
+    wanted = [NLTK[language].tokenize(text) for text in texts]
+    assert OURS[language].split_all(pa.array(texts, pa.string())).to_pylist() == wanted
 
 
 TEXTS = st.lists(PARAGRAPHS | st.sampled_from(["", "\n", "\r\n \n", "\u2028\u2029"]), max_size=6)

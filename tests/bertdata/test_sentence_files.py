@@ -39,7 +39,8 @@ def test_every_document_is_found_in_its_partition(
     folder = tmp_path_factory.mktemp("sentences")
     path, rejected = folder / "s.arrow", folder / "r.arrow"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sentence_files, "ROUND_BYTES", 20 * round_size)
+        patch.setattr(sentence_files, "_ROUND_BYTES", 20 * round_size)
+        patch.setattr(sentence_files, "_BATCH_BYTES", 1)
         patch.setattr(sentence_files, "_BLOCK_CHARACTERS", round_size)
         shards, counts = write_sentences(
             path, rejected, _documents(texts), split_words, partitions, seed=3
