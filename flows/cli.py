@@ -187,6 +187,7 @@ def show_config(options: argparse.Namespace) -> int:
 
 
 def _run_flow(name: str, options: argparse.Namespace) -> Path:
+    from bertdata.locks import hold
     from flows.job_host import start_host
     from flows.paths import default_output
     from flows.prefect_settings import prepare_environment
@@ -196,16 +197,17 @@ def _run_flow(name: str, options: argparse.Namespace) -> Path:
     # Say what is wrong with the configuration before anything starts.
     load_config(options.config, options.set)
     output: Path = options.output or default_output(options.config)
-    prepare_environment(options.debug)
-    # Both get ready while this process imports Prefect.
-    if _has_jobs(name, output):
-        start_host()
-    wait_for_server = ensure_server()
-    from flows import end_to_end
+    with hold(output):
+        prepare_environment(options.debug)
+        # Both get ready while this process imports Prefect.
+        if _has_jobs(name, output):
+            start_host()
+        wait_for_server = ensure_server()
+        from flows import end_to_end
 
-    wait_for_server()
-    flow = getattr(end_to_end, name)
-    flow(str(options.config.absolute()), list(options.set), str(output.absolute()))
+        wait_for_server()
+        flow = getattr(end_to_end, name)
+        flow(str(options.config.absolute()), list(options.set), str(output.absolute()))
     return output
 
 

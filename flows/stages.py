@@ -10,6 +10,7 @@ from typing import Any
 
 from bertdata.config import to_table
 from bertdata.errors import BertdataError, ConfigError, DataError
+from bertdata.locks import hold
 from bertdata.manifest import is_complete, make_manifest, read_manifest, write_manifest
 from bertdata.sentences import TRAIN
 from bertdata.shards import describe_file
@@ -23,6 +24,8 @@ from pipelines.progress import StagePlan, error_named, is_done, write_plan
 from trainer.config import TrainConfig
 
 Say = Callable[[str], None]
+
+_LAST_SAVE_SECONDS = 30.0
 
 MODEL_FILES = (
     "config.json",
@@ -86,6 +89,8 @@ def train_model(run: Run, say: Say) -> dict[str, Any]:
         *train_arguments(run.config.train),
     ]
     log = paths.output / "train.log"
+    with hold(paths.model, patience=_LAST_SAVE_SECONDS):
+        pass  # a training whose run was killed may still be saving what it did
     status = run_child("trainer.pretrain", arguments, log, say)
     if status:
         raise _training_error(status, log)
@@ -124,6 +129,12 @@ def train_arguments(config: TrainConfig) -> list[str]:
 
 
 def _make(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) -> str:
+    # A flow that Prefect itself starts comes without the command's lock.
+    with hold(plan.path):
+        return _make_alone(plan, module, runner, say)
+
+
+def _make_alone(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) -> str:
     if is_done(plan):
         say(f"{plan.stage}: already complete")
         return read_manifest(plan.path).content_sha256

@@ -16,7 +16,7 @@ from typing import Any
 from bertdata import errors
 from bertdata.errors import BertdataError, ConfigError
 from bertdata.manifest import is_complete, read_manifest
-from bertdata.shards import Shard, write_json
+from bertdata.shards import Shard, check_inside, write_json
 
 FOLDER = ".progress"
 
@@ -181,6 +181,8 @@ def _plain(table: Mapping[str, Any]) -> Any:
 def _read_record(path: Path) -> UnitRecord:
     table = json.loads(path.read_bytes())
     shards = tuple(Shard(**shard) for shard in table["shards"])
+    for shard in shards:
+        check_inside(path.parent.parent, shard.path)
     return UnitRecord(unit=table["unit"], shards=shards, counts=table["counts"])
 
 

@@ -25,6 +25,7 @@ from types import FrameType
 import torch
 
 from bertdata.errors import BertdataError, ConfigError
+from bertdata.locks import hold
 from bertdata.shards import first_line, write_json
 from trainer.config import TrainConfig
 from trainer.metrics import say
@@ -54,7 +55,9 @@ def pretrain(
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    with join_ranks(config.device, config.processes) as ranks:
+    with join_ranks(config.device, config.processes) as ranks, contextlib.ExitStack() as lock:
+        if ranks.is_first:
+            lock.enter_context(hold(output))
         started = time.perf_counter()
         run = Run(examples, vocab, output, config=config, seed=seed, ranks=ranks)
         run.prepare(resume=resume)

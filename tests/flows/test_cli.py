@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from bertdata.locks import hold
 from bertdata.manifest import read_manifest
 from flows.cli import main
 from tests.trainer.task_files import make_texts, write_model, write_tsv
@@ -185,6 +186,18 @@ def test_ctrl_c_says_how_to_go_on(small_config: Path, tmp_path: Path) -> None:
         _, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert error.strip().endswith("stopped; the same command continues where it was")
+
+
+@pytest.mark.parametrize("command", ["run", "sentences", "train"])
+def test_a_second_run_in_one_folder_refuses_at_once(
+    command: str, small_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with hold(tmp_path):
+        assert main([command, str(small_config), "--output", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"bertdata: another run is writing to {tmp_path}; wait for it")
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_verify_finds_a_flipped_byte(

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from bertdata.errors import BertdataError, ConfigError, DataError
+from bertdata.locks import hold
 from tests.example_folder import Folders, write_folders
 from trainer.checkpoint import newest_checkpoint
 from trainer.config import TrainConfig
@@ -236,6 +237,11 @@ def test_killed_and_terminated_runs_end_with_the_same_bytes(
     assert not (output / "model.safetensors").exists()
     run(folders, output, config)
     assert digest(output) == digest(tmp_path / "whole")
+
+
+def test_a_second_training_in_one_folder_is_refused(folders: Folders, tmp_path: Path) -> None:
+    with hold(tmp_path), pytest.raises(BertdataError, match="another run is writing to"):
+        run(folders, tmp_path)
 
 
 def test_the_command_says_errors_in_one_line(
