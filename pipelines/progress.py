@@ -138,6 +138,8 @@ def error_named(name: str, message: str) -> BertdataError:
 
 def describe_differences(old: Any, new: Any, name: str = "") -> list[str]:
     """Lines such as "examples.max_seq_length 128, now 512" for each value that differs."""
+    if _has_names(old) and _has_names(new):
+        old, new = ({item["name"]: item for item in items} for items in (old, new))
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         keys = [*old, *(key for key in new if key not in old)]
         prefix = f"{name}." if name else ""
@@ -193,6 +195,14 @@ def _is_there(folder: Path, shard: Shard) -> bool:
 
 def _progress(plan_folder: Path) -> Path:
     return plan_folder / FOLDER
+
+
+def _has_names(value: Any) -> bool:
+    """Whether a value is a list of tables that tell each other apart by a name of their own."""
+    if not isinstance(value, list) or not value:
+        return False
+    names = [item.get("name") for item in value if isinstance(item, Mapping)]
+    return len(names) == len(value) == len({*names} - {None})
 
 
 def _is_long(value: Any) -> bool:

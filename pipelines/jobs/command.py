@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shutil
 import sys
 import threading
 import time
@@ -130,6 +131,8 @@ def run_units(
         _Progress(plan),
         beam.Pipeline(runner=make_runner(options), options=options) as pipeline,
     ):
+        # Beam removes its folder for temporary files at the end alone; nothing here uses it.
+        shutil.rmtree(pipeline.local_tempdir)
         _ = (
             pipeline
             | "Units" >> beam.Create([dict(unit) for unit in units], reshuffle=False)

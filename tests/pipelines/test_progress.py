@@ -98,7 +98,7 @@ def test_another_configuration_is_refused_by_name(plan: StagePlan, finished: boo
     with pytest.raises(ConfigError, match=r"examples\.max_seq_length was 128, now 512"):
         is_done(other)
     other = dataclasses.replace(plan, inputs={"files": [{"name": "a", "bytes": 2}]})
-    with pytest.raises(ConfigError, match="files was"):
+    with pytest.raises(ConfigError, match=r"files\.a\.bytes was 1, now 2"):
         is_done(other)
 
 
@@ -109,6 +109,12 @@ def test_other_units_start_afresh(plan: StagePlan) -> None:
     assert read_records(plan.path) == {}
     clear_progress(plan.path)
     assert list(plan.path.iterdir()) == []
+
+
+def test_a_changed_file_is_named() -> None:
+    old = {"wiki": [{"name": "a.txt", "bytes": 1}, {"name": "b.txt", "bytes": 2}]}
+    new = {"wiki": [{"name": "a.txt", "bytes": 1}, {"name": "b.txt", "bytes": 3}]}
+    assert describe_differences(old, new) == ["wiki.b.txt.bytes was 2, now 3"]
 
 
 def test_long_differences_are_not_spelled_out() -> None:
