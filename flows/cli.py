@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from bertdata.errors import BertdataError, ConfigError
@@ -26,7 +24,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 done, 1 the work failed or a check found something, 2 wrong usage."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     options = make_parser().parse_args(given, argparse.Namespace(arguments=given[1:]))
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         return int(options.command(options))
     except BertdataError as error:
@@ -34,9 +31,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"bertdata: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
-    except KeyboardInterrupt:
-        print("bertdata: stopped; the same command continues where it was", file=sys.stderr)
-        return 130
     except Exception as error:
         if options.debug:
             raise
@@ -173,8 +167,7 @@ def run_trainer(options: argparse.Namespace) -> int:
             return process.wait()
         except KeyboardInterrupt:
             process.terminate()
-            print("bertdata: stopped", file=sys.stderr)
-            return 130
+            raise
 
 
 def show_config(options: argparse.Namespace) -> int:
@@ -242,7 +235,3 @@ def _add_set(parser: argparse.ArgumentParser) -> None:
         metavar="TABLE.KEY=VALUE",
         help="override one key, such as examples.max_seq_length=512; may be repeated",
     )
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -6,6 +6,7 @@ next run with the same plan goes on with the units that have no record. A finish
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -128,6 +129,16 @@ def clear_progress(plan_folder: Path) -> None:
     shutil.rmtree(_progress(plan_folder), ignore_errors=True)
     for path in plan_folder.glob(".*.tmp"):
         path.unlink(missing_ok=True)
+
+
+def written_bytes(plan_folder: Path) -> int:
+    """Bytes of all files of a stage so far, also of those that are being written."""
+    total = 0
+    for folder in (plan_folder, _progress(plan_folder)):
+        for path in folder.glob("*"):
+            with contextlib.suppress(OSError):  # renamed meanwhile
+                total += path.stat().st_size
+    return total
 
 
 def error_named(name: str, message: str) -> BertdataError:

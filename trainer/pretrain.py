@@ -34,6 +34,7 @@ from trainer.run import Results, Run
 
 RESULTS_NAME = "results.json"
 TIMING_NAME = "timing.json"
+_LESS = "raise accumulate, or lower batch_tokens or batch_size"
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -120,11 +121,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
     except torch.OutOfMemoryError as error:
-        way_out = "raise accumulate, or lower batch_tokens or batch_size"
         print(
-            f"error: the memory of the GPU is used up ({first_line(error)}); {way_out}",
+            f"error: the memory of the GPU is used up ({first_line(error)}); {_LESS}",
             file=sys.stderr,
         )
+        return 1
+    except MemoryError as error:
+        print(f"error: memory is used up ({first_line(error)}); {_LESS}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {first_line(error)}", file=sys.stderr)
         return 1
     if results is None:
         if is_first_rank():
