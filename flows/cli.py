@@ -150,24 +150,35 @@ def report_run(options: argparse.Namespace) -> int:
 
 def fill_mask(options: argparse.Namespace) -> int:
     """`bertdata fill-mask`: in a process of its own, as everything that needs torch."""
-    import subprocess
-
     folder = options.model or _newest_model(Path("runs"))
     arguments = [f"--model={folder}", f"--top={options.top}", options.text]
-    return subprocess.call([sys.executable, "-m", "trainer.fill_mask", *arguments])
+    return _call("trainer.fill_mask", arguments)
 
 
 def run_trainer(options: argparse.Namespace) -> int:
     """`bertdata finetune|features`: the same arguments to a module that needs torch."""
+    return _call(options.module, [given for given in options.arguments if given != "--debug"])
+
+
+def _call(module: str, arguments: Sequence[str]) -> int:
+    """Run a module to its end, in a process that ends with this one; gives its exit status.
+
+    Its own process group keeps it from Ctrl-C, so that only one of the two speaks.
+    """
+    import os
     import subprocess
 
-    arguments = [argument for argument in options.arguments if argument != "--debug"]
-    with subprocess.Popen([sys.executable, "-m", options.module, *arguments]) as process:
+    from pipelines.processes import PARENT
+
+    command = [sys.executable, "-m", "flows.children", module, *arguments]
+    environment = {**os.environ, PARENT: str(os.getpid())}
+    with subprocess.Popen(command, env=environment, process_group=0) as process:
         try:
             return process.wait()
         except KeyboardInterrupt:
             process.terminate()
-            raise
+            print("bertdata: stopped; this starts anew when run again", file=sys.stderr)
+            return 130
 
 
 def show_config(options: argparse.Namespace) -> int:

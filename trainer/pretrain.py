@@ -35,6 +35,7 @@ from trainer.run import Results, Run
 RESULTS_NAME = "results.json"
 TIMING_NAME = "timing.json"
 _LESS = "raise accumulate, or lower batch_tokens or batch_size"
+INTERRUPTED = 130  # the exit code of a run that SIGTERM or Ctrl-C stopped
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -137,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(
                 "stopped after a checkpoint; the same command goes on from there", file=sys.stderr
             )
-        return 1
+        return INTERRUPTED
     return 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -32,14 +31,6 @@ def finished(
     output = tmp_path_factory.mktemp("finished") / "run"
     assert main(["run", str(small_config), "--output", str(output)]) == 0
     return output
-
-
-@pytest.fixture
-def environment(prefect_server: None) -> dict[str, str]:
-    """What commands in processes of their own need to talk to the same server."""
-    from prefect.settings import PREFECT_API_URL
-
-    return {**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value())}
 
 
 def content(output: Path) -> dict[str, str]:
@@ -131,27 +122,6 @@ def test_a_crashed_job_is_tried_again(
     assert found == content(finished)["sentences"]
 
 
-def test_kill_in_the_middle_and_run_again_gives_the_same_bytes(
-    finished: Path, small_config: Path, environment: dict[str, str], tmp_path: Path
-) -> None:
-    output = tmp_path / "run"
-    command = [sys.executable, "-m", "flows", "run", str(small_config), "--output", str(output)]
-    for there in ("vocab/.progress/plan.json", "model/checkpoints/*"):
-        with subprocess.Popen(
-            command,
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-        ) as process:
-            while process.poll() is None and not any(output.glob(there)):
-                time.sleep(0.02)
-            assert process.poll() is None, f"the run ended before {there} was seen"
-            os.killpg(process.pid, signal.SIGKILL)
-    assert main(["run", str(small_config), "--output", str(output)]) == 0
-    assert content(output) == content(finished)
-
-
 def test_a_killed_run_leaves_no_server_that_holds_its_pipes(
     small_config: Path, tmp_path: Path
 ) -> None:
@@ -163,20 +133,6 @@ def test_a_killed_run_leaves_no_server_that_holds_its_pipes(
         process.kill()
         process.communicate(timeout=30)
     assert process.returncode == -signal.SIGKILL
-
-
-def test_ctrl_c_says_how_to_go_on(small_config: Path, tmp_path: Path) -> None:
-    output = tmp_path / "run"
-    command = [sys.executable, "-m", "flows", "run", str(small_config), "--output", str(output)]
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as process:
-        while process.poll() is None and not (output / "sentences" / ".progress").exists():
-            time.sleep(0.02)
-        process.send_signal(signal.SIGTERM)
-        _, error = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert error.strip().endswith("stopped; the same command continues where it was")
 
 
 @pytest.mark.parametrize("command", ["run", "sentences", "train"])

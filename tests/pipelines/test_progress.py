@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bertdata.errors import ConfigError, InputError
+from bertdata.errors import ConfigError, DataError, InputError
 from bertdata.manifest import make_manifest, write_manifest
 from bertdata.shards import describe_file
 from pipelines.progress import (
@@ -26,6 +26,7 @@ from pipelines.progress import (
     write_plan,
     write_record,
 )
+from pipelines.transforms import find_error
 
 
 @pytest.fixture
@@ -120,3 +121,19 @@ def test_a_changed_file_is_named() -> None:
 def test_long_differences_are_not_spelled_out() -> None:
     assert describe_differences({"a": list(range(90))}, {"a": [1]}) == ["a differ"]
     assert describe_differences({"a": 1}, {"b": 1}) == ["a was 1, now null", "b was null, now 1"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bertdata.errors.DataError: it is damaged",
+        "bertdata.errors.DataError: it is damaged [while running 'Sentences/Run']",
+        "Traceback:\n  File\nbertdata.errors.BertdataError: an earlier one\n"
+        "RuntimeError: bertdata.errors.DataError: it is damaged [while running 'x']\n",
+    ],
+)
+def test_errors_are_found_in_what_runners_make_of_them(text: str) -> None:
+    error = find_error(RuntimeError(text))
+    assert type(error) is DataError
+    assert str(error) == "it is damaged"
+    assert find_error(RuntimeError("another")) is None
