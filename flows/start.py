@@ -33,13 +33,19 @@ def main() -> int:
         return INTERRUPTED
     finally:
         _ignore_signals()
+        signal.signal(signal.SIGALRM, _leave)  # what was to be said is said
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     _ignore_signals()
-    signal.signal(signal.SIGALRM, _leave)
+    signal.signal(signal.SIGALRM, _say_and_leave)
     signal.setitimer(signal.ITIMER_REAL, _END_SECONDS)
     raise KeyboardInterrupt
+
+
+def _say_and_leave(number: int, frame: FrameType | None) -> None:
+    os.write(sys.stderr.fileno(), f"{MESSAGE}\n".encode())
+    os._exit(INTERRUPTED)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -45,7 +45,7 @@ END_SECONDS = 10.0
 STAGES = ("sentences", "vocab", "examples", "model")
 MESSAGE = "bertdata: stopped; the same command continues where it was"
 MISSED = "(after its end)"
-_POLL_SECONDS = 0.005
+_POLL_SECONDS, _WATCH_SECONDS = 0.01, 0.1
 _CONFIG = """
 seed = 11
 [[corpus]]
@@ -165,16 +165,13 @@ def prepare(folder: Path, text_bytes: int = TEXT_BYTES) -> None:
     (folder / "run.toml").write_text(_CONFIG)
 
 
-def run_undisturbed(
-    folder: Path, url: str, names: Sequence[str] = ("warm-up", "undisturbed")
-) -> Undisturbed:
-    """Run once to warm up, and once more to see what is there when."""
-    for name in names:
-        command = Command(folder, folder / name, url)
-        process, mark = command.start()
-        spans = _watch(process, mark, command.output)
-        if process.returncode:
-            raise SystemExit(f"the undisturbed run failed: {command.errors()}")
+def run_undisturbed(folder: Path, url: str) -> Undisturbed:
+    """Run once, to see what is there when."""
+    command = Command(folder, folder / "undisturbed", url)
+    process, mark = command.start()
+    spans = _watch(process, mark, command.output)
+    if process.returncode:
+        raise SystemExit(f"the undisturbed run failed: {command.errors()}")
     content, names = _read_output(command.output)
     return Undisturbed(
         content=content, names=names, temporary=_read_temporary(command), spans=spans
@@ -183,13 +180,11 @@ def run_undisturbed(
 
 def run_kind(
     kind: Kind, times: int, folder: Path, url: str, undisturbed: Undisturbed, seed: int
-) -> list[Outcome]:
+) -> Iterator[Outcome]:
     """The fault at `times` moments, a line printed for each."""
-    outcomes = []
     for number, (stage, seconds) in enumerate(_moments(kind, times, undisturbed, seed)):
         command = Command(folder, folder / f"{kind.name}-{number}", url)
         outcome = _disturb(kind, command, stage, seconds, undisturbed)
-        outcomes.append(outcome)
         said = "; ".join(outcome.problems) or "as undisturbed"
         print(
             f"{kind.name} {number + 1}: after {seconds:.2f} s, in {outcome.stage}, "
@@ -199,7 +194,7 @@ def run_kind(
         if not outcome.problems:
             shutil.rmtree(command.output, ignore_errors=True)
             shutil.rmtree(command.temporary)
-    return outcomes
+        yield outcome
 
 
 def fault_table(outcomes: dict[str, list[Outcome]]) -> Table:
@@ -242,11 +237,11 @@ def _watch(
     """Wait for a run's end; how long driver, workers and trainer lived in each stage."""
     lives: dict[str, dict[str, list[float]]] = {target: {} for target in _FIND}
     while process.poll() is None:
-        processes, stage, now = find_processes(mark), find_stage(output), time.monotonic()
+        stage, now = find_stage(output), time.monotonic()
         for target, find in _FIND.items():
-            if find(processes):
+            if find(mark, process):
                 lives[target].setdefault(stage, [now, now])[1] = now
-        time.sleep(_POLL_SECONDS)
+        time.sleep(_WATCH_SECONDS)
     return {
         target: [(stage, last - first) for stage, (first, last) in stages.items()]
         for target, stages in lives.items()
@@ -292,7 +287,7 @@ def _wait_for(
     """Wait for the moment: where the run is then, and the process to strike, 0 if it has ended."""
     find = _FIND[kind.target]
     while process.poll() is None:
-        if find_stage(output) == stage and (targets := find(find_processes(mark))):
+        if find_stage(output) == stage and (targets := find(mark, process)):
             time.sleep(seconds)
             if process.poll() is None and Path(f"/proc/{targets[0]}").exists():
                 return find_stage(output), targets[0]
@@ -353,15 +348,15 @@ def _describe(processes: Sequence[Process]) -> str:
     return ", ".join(f"{process.pid} {process.command}" for process in processes)
 
 
-def _find_driver(processes: list[Process]) -> list[int]:
-    return [process.pid for process in processes if "-m flows run" in process.command]
+def _find_driver(mark: str, process: subprocess.Popen[str]) -> list[int]:
+    return [process.pid]
 
 
-_FIND: dict[str, Callable[[list[Process]], list[int]]] = {
+_FIND: dict[str, Callable[[str, subprocess.Popen[str]], list[int]]] = {
     "driver": _find_driver,
     "group": _find_driver,
-    "worker": find_workers,
-    "trainer": find_trainers,
+    "worker": lambda mark, process: find_workers(find_processes(mark)),
+    "trainer": lambda mark, process: find_trainers(find_processes(mark)),
 }
 
 
@@ -378,10 +373,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with temporary_server() as (url, wait):
         wait()
         undisturbed = run_undisturbed(folder, url)
-        outcomes = {
+        runs = {
             name: run_kind(KINDS[name], options.times, folder, url, undisturbed, options.seed)
             for name in options.kinds.split(",")
         }
+        # In turn, so that what was done so far is of all kinds.
+        rounds = [dict(zip(runs, outcomes)) for outcomes in zip(*runs.values())]
+    outcomes = {name: [one[name] for one in rounds] for name in runs}
     print(to_text(fault_table(outcomes)))
     return int(any(outcome.problems for found in outcomes.values() for outcome in found))
 

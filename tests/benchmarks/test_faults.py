@@ -28,14 +28,14 @@ def test_runs_that_are_killed_and_interrupted_end_as_undisturbed(
 ) -> None:
     folder = tmp_path_factory.mktemp("faults")
     prepare(folder, 200_000)
-    undisturbed = run_undisturbed(folder, url, ["undisturbed"])
+    undisturbed = run_undisturbed(folder, url)
     assert set(undisturbed.content) == {"sentences", "vocab", "examples", "model", "weights"}
     stages = [stage for stage, _ in undisturbed.spans["driver"]]
     assert stages[0] == "start-up"
     assert "model" in stages
     late = keep_stages(undisturbed, stages[1:])
     outcomes = {
-        name: run_kind(KINDS[name], 1, folder, url, spans, seed)
+        name: list(run_kind(KINDS[name], 1, folder, url, spans, seed))
         for name, spans, seed in (("kill-driver", late, 2), ("ctrl-c", undisturbed, 1))
     }
     for (outcome,) in outcomes.values():
