@@ -192,7 +192,7 @@ def test_a_worker_that_is_killed_is_named(
 
 def _kill_workers(mark: str, folder: Path, number: signal.Signals) -> None:
     """Kill all workers once they are at work: those that wait are ended by the job itself."""
-    while len(find_workers(find_processes(mark))) < 4 or not folder.exists():
+    while len(find_workers(find_processes(mark))) < 2 or not folder.exists():
         time.sleep(0.02)
     time.sleep(2)
     for pid in find_workers(find_processes(mark)):
