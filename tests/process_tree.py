@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import signal
+import subprocess
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -53,6 +56,16 @@ def wait_until_gone(mark: str, seconds: float) -> list[Process]:
     while (left := find_processes(mark)) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
     return left
+
+
+def wait_for_handler(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    """Wait until a process catches a signal."""
+    while process.poll() is None:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        caught = re.search(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)
+        if caught and int(caught[1], 16) >> (number - 1) & 1:
+            return
+        time.sleep(0.001)
 
 
 def _read(path: Path, wanted: bytes) -> Iterator[Process]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import subprocess
 import sys
@@ -12,16 +11,7 @@ from pathlib import Path
 import pytest
 
 from flows.start import MESSAGE
-
-
-def wait_for_handler(process: subprocess.Popen[str], number: signal.Signals) -> None:
-    """Wait until a process catches a signal."""
-    while process.poll() is None:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        caught = re.search(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)
-        if caught and int(caught[1], 16) >> (number - 1) & 1:
-            return
-        time.sleep(0.001)
+from tests.process_tree import wait_for_handler
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
