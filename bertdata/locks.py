@@ -21,10 +21,11 @@ _POLL_SECONDS = 0.1
 
 @contextlib.contextmanager
 def hold(folder: Path, patience: float = 0.0) -> Iterator[None]:
-    """Hold a folder, made if need be, so that nobody else does.
+    """Hold a folder, so that nobody else does. Made for that, it goes again if it stays empty.
 
     Raises BertdataError when somebody still does after `patience` seconds.
     """
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)
@@ -34,6 +35,9 @@ def hold(folder: Path, patience: float = 0.0) -> Iterator[None]:
         _lock(folder, handle, time.monotonic() + patience)
         yield
     finally:
+        if is_new:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         os.close(handle)
 
 

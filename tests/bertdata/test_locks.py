@@ -30,9 +30,12 @@ def test_a_folder_is_held_by_one_and_then_free(tmp_path: Path) -> None:
             hold(folder).__enter__()
         with hold(tmp_path / "other"):
             pass
+    assert not folder.exists()
+    with hold(folder):
+        (folder / "file").touch()
     with hold(folder):
         pass
-    assert list(folder.iterdir()) == []
+    assert [path.name for path in folder.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
