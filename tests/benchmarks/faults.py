@@ -44,7 +44,7 @@ TEXT_BYTES = 2_500_000  # over the size from which a run has workers
 END_SECONDS = 10.0
 STAGES = ("sentences", "vocab", "examples", "model")
 MESSAGE = "bertdata: stopped; the same command continues where it was"
-MISSED = "(after its end)"
+MISSED, END = "(after its end)", "report and end"
 _POLL_SECONDS, _WATCH_SECONDS = 0.01, 0.1
 _CONFIG = """
 seed = 11
@@ -253,7 +253,7 @@ def find_stage(output: Path) -> str:
     if not (output / "sentences").exists():
         return "start-up"
     unfinished = (stage for stage in STAGES if not is_complete(output / stage))
-    return next(unfinished, "report and end")
+    return next(unfinished, END)
 
 
 def _disturb(
@@ -308,7 +308,9 @@ def _check_after(kind: Kind, outcome: Outcome, command: Command, mark: str) -> I
     if outcome.stage != MISSED and kind.is_interrupt:
         if outcome.end_seconds > END_SECONDS:
             yield "took too long to end"
-        if outcome.status != 130 or command.errors().strip() != MESSAGE:
+        # A run that is over, but for its own ending, is done.
+        is_done = outcome.status == 0 and outcome.stage == END
+        if not is_done and (outcome.status != 130 or command.errors().strip() != MESSAGE):
             yield f"exit {outcome.status}, said: {command.errors().strip()!r}"
 
 
