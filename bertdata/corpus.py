@@ -38,6 +38,8 @@ _DUMP_INDEX = re.compile(r"-multistream-index\d*\.txt")
 # Escapes of encodings that only look like ASCII stand in it too.
 _ASCII_PROBE = bytes(byte for byte in range(128) if byte != 0x1B) + rb"\u0041\n\x41+AGE-~{"
 
+GONE = "gone"  # the version of a file that is not there
+
 _FINGERPRINT_BLOCKS = 16
 _FINGERPRINT_BLOCK_BYTES = 1 << 16
 
@@ -94,12 +96,14 @@ class InputFile:
     `name`: its path below the folder that the corpus's patterns share, with `/`; document ids are
     made of it, so they do not depend on where the corpus lies.
     `fingerprint`: hex SHA-256 of the size and samples of the content; empty if unreadable.
+    `version`: changes whenever the file does; empty if unreadable.
     """
 
     path: str
     name: str
     bytes: int
     fingerprint: str
+    version: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,6 +111,7 @@ class FilePart:
     """A file, or a range of it, counted as its format does: bytes, row groups, batches, articles.
 
     From `start` up to `stop` (None: the end). `first_row`: of a range of tables, its row number.
+    `version`: that of the file when it was planned, if anything was known of it.
     """
 
     path: str
@@ -114,6 +119,7 @@ class FilePart:
     start: int = 0
     stop: int | None = None
     first_row: int = 0
+    version: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,6 +197,27 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()
 
 
+def version_of(path: Path) -> str:
+    """What changes whenever a file does: its size and the time of its last change.
+
+    GONE when it is not there, or cannot be looked at.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return GONE
+    return f"{status.st_size} bytes, changed at {status.st_mtime_ns}"
+
+
+def check_unchanged(part: FilePart, version: str) -> None:
+    """Raise InputError when a part's file no longer has the version that was planned."""
+    if part.version and version != part.version:
+        raise InputError(
+            f"{part.path} changed while it was read; run again when nobody writes to it, "
+            "into another --output where it asks for that"
+        )
+
+
 def _sample_starts(size: int) -> Iterator[int]:
     if size <= _FINGERPRINT_BLOCKS * _FINGERPRINT_BLOCK_BYTES:
         yield from range(0, size, _FINGERPRINT_BLOCK_BYTES)
@@ -264,7 +291,8 @@ def _match(corpus: CorpusConfig, pattern: Path, base: Path) -> Iterator[str]:
     matches = glob.glob(str(anchored), recursive=True)  # noqa: PTH207 (Path.glob lacks absolutes)
     files = [os.path.normpath(path) for path in matches if _is_wanted(path, corpus)]
     if not files:
-        raise InputError(f"no file matches {pattern} (corpus {corpus.name!r})")
+        no = "; folders, pipes and devices are no files" if matches else ""
+        raise InputError(f"no file matches {pattern} (corpus {corpus.name!r}){no}")
     yield from files
 
 
@@ -277,12 +305,19 @@ def _is_wanted(path: str, corpus: CorpusConfig) -> bool:
 
 def _describe(corpus: CorpusConfig, path: Path, name: str) -> InputFile:
     try:
-        size, sample = path.stat().st_size, fingerprint(path)
+        # The version first: whatever changes from here on is noticed by who reads the file.
+        version, size, sample = version_of(path), path.stat().st_size, fingerprint(path)
     except OSError as error:
         if corpus.on_bad_file == "stop":
             raise skippable(unreadable(path, error)) from error
-        size, sample = 0, ""
-    return InputFile(path=str(path), name=printable_name(name), bytes=size, fingerprint=sample)
+        version, size, sample = "", 0, ""
+    return InputFile(
+        path=str(path),
+        name=printable_name(name),
+        bytes=size,
+        fingerprint=sample,
+        version=version,
+    )
 
 
 def unreadable_file(corpus: CorpusConfig, part: FilePart, error: InputError) -> Rejection:

@@ -4,7 +4,9 @@ BertdataError            the base; the command line prints it and exits 1
 ├── ConfigError          a configuration or command that cannot be meant; exits 2
 ├── InputError           a corpus, file or archive that cannot be read
 ├── VocabularyError      a vocabulary that cannot be trained, read or used
-└── DataError            a shard, manifest or checkpoint that is damaged or does not belong here
+├── DataError            a shard, manifest or checkpoint that is damaged or does not belong here
+├── MemoryUsedUpError    work that needs more memory than there is
+└── CrashError           a process that was killed, died or hangs; worth another try
 """
 
 from __future__ import annotations
@@ -28,3 +30,11 @@ class VocabularyError(BertdataError):
 
 class DataError(BertdataError):
     """A shard, manifest or checkpoint that is damaged or does not belong here."""
+
+
+class MemoryUsedUpError(BertdataError):
+    """Work that needs more memory than there is."""
+
+
+class CrashError(BertdataError):
+    """A process that was killed, died without a reason, or hangs. Worth another try."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdata.errors import DataError
-from bertdata.shards import Shard, first_line, sha256_of, write_json
+from bertdata.shards import Shard, check_inside, first_line, sha256_of, write_json
 
 VERSION = 1
 FILE_NAME = "manifest.json"
@@ -72,15 +72,20 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a finished stage. Raises DataError when there is none or it is damaged."""
+    """The manifest of a finished stage.
+
+    Raises DataError when there is none, it is damaged, or it names files outside its folder.
+    """
     path = folder / FILE_NAME
     try:
         table = json.loads(path.read_bytes())
         shards = tuple(Shard(**shard) for shard in table.pop("shards"))
         manifest = Manifest(shards=shards, **table)
+        for shard in shards:
+            check_inside(folder, shard.path)
     except FileNotFoundError:
         raise DataError(f"{folder} is not complete: it has no {FILE_NAME}") from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
         raise DataError(f"{path} is damaged: {first_line(error)}") from error
     if manifest.version != VERSION:
         raise DataError(f"{path} has version {manifest.version}, this program reads {VERSION}")
@@ -99,8 +104,6 @@ def find_damage(folder: Path, manifest: Manifest) -> list[str]:
 
 def _damage(folder: Path, shard: Shard) -> str | None:
     path = folder / shard.path
-    if Path(shard.path).is_absolute() or ".." in Path(shard.path).parts:
-        return f"{path}: leaves its folder"
     if not path.is_file():
         return f"{path}: missing"
     if (size := path.stat().st_size) != shard.bytes:

@@ -90,7 +90,7 @@ def _split_readable(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> l
 
 
 def _whole(file: InputFile) -> SizedPart:
-    return FilePart(path=file.path, name=file.name), file.bytes
+    return _part(file, 0, None), file.bytes
 
 
 def _split_bytes(file: InputFile, find_record: _FindRecord, unit_bytes: int) -> list[SizedPart]:
@@ -103,7 +103,7 @@ def _split_bytes(file: InputFile, find_record: _FindRecord, unit_bytes: int) -> 
             break
         cuts.append(cut)
     return [
-        (FilePart(path=file.path, name=file.name, start=start, stop=stop), stop - start)
+        (_part(file, start, stop), stop - start)
         for start, stop in itertools.pairwise([*cuts, file.bytes])
     ]
 
@@ -113,14 +113,21 @@ def _split_blocks(file: InputFile, blocks: list[Block], unit_bytes: int) -> Iter
     start = first_row = rows = size = 0
     for number, block in enumerate(blocks):
         if number > start and size + block.bytes > unit_bytes:
-            yield _run(file, start, number, first_row), size
+            yield _part(file, start, number, first_row), size
             start, first_row, size = number, rows, 0
         rows, size = rows + block.rows, size + block.bytes
-    yield _run(file, start, len(blocks), first_row), size
+    yield _part(file, start, len(blocks), first_row), size
 
 
-def _run(file: InputFile, start: int, stop: int, first_row: int) -> FilePart:
-    return FilePart(path=file.path, name=file.name, start=start, stop=stop, first_row=first_row)
+def _part(file: InputFile, start: int, stop: int | None, first_row: int = 0) -> FilePart:
+    return FilePart(
+        path=file.path,
+        name=file.name,
+        start=start,
+        stop=stop,
+        first_row=first_row,
+        version=file.version,
+    )
 
 
 def _split_articles(file: InputFile, unit_bytes: int) -> list[SizedPart]:
@@ -128,7 +135,7 @@ def _split_articles(file: InputFile, unit_bytes: int) -> list[SizedPart]:
     num_parts = len(_even_cuts(file.bytes, unit_bytes)) + 1
     cuts = [count * number // num_parts for number in range(num_parts + 1)]
     return [
-        (_run(file, start, stop, 0), file.bytes // num_parts)
+        (_part(file, start, stop), file.bytes // num_parts)
         for start, stop in itertools.pairwise(cuts)
         if stop > start
     ]

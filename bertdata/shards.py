@@ -123,6 +123,15 @@ def open_arrow(path: Path, *, mapped: bool = True) -> Iterator[pa.RecordBatchFil
         source.close()
 
 
+def check_inside(folder: Path, path: str) -> None:
+    """Raise DataError when a path below a folder, as a file there names it, leads out of it.
+
+    A symbolic link to elsewhere leads out too; the folder may be one itself.
+    """
+    if not (folder / path).resolve().is_relative_to(folder.resolve()):
+        raise DataError(f"{folder / path}: leaves its folder; what names it is not to be trusted")
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's text, for messages that stay on one line."""
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,5 +1,6 @@
 """`python -m flows`: the same as the `bertdata` command."""
 
-from flows.cli import main
+from flows.start import main
 
-raise SystemExit(main())
+if __name__ == "__main__":
+    raise SystemExit(main())

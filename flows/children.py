@@ -8,77 +8,102 @@ import runpy
 import signal
 import subprocess
 import sys
+import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import BinaryIO, cast
 
-from bertdata.errors import BertdataError
-from pipelines.processes import end_with_parent
+from bertdata.errors import CrashError
+from pipelines.processes import PARENT, end_with_parent
 
-_PR_SET_PDEATHSIG = 1
-_KILL_SECONDS = 8.0
+_KILL_SECONDS = 6.0
 _LOG_LINES = 3
 # Cores are used by having several workers, not by threads within one.
 ENVIRONMENT = {"TOKENIZERS_PARALLELISM": "false"}
 
 
-class ChildCrashError(BertdataError):
-    """A child that died without saying why: killed, out of memory, a bug. Worth another try."""
+def run_child(
+    module: str,
+    arguments: Sequence[str],
+    log: Path,
+    say: Callable[[str], None],
+    heed: Callable[[str], None] = lambda line: None,
+) -> int:
+    """Run `python -m module arguments…`; every line it prints goes to `say`.
 
-
-def run_child(module: str, arguments: Sequence[str], log: Path, say: Callable[[str], None]) -> int:
-    """Run `python -m module arguments…`; every line it prints goes to `say`, its stderr to `log`.
-
+    Its stderr goes to `log`, as far as the disk has room, and line by line to `heed`, in a thread.
     Returns the exit status: negative for a signal. The whole process group is ended with the
     caller, also when the caller is interrupted or killed.
     """
     command = [sys.executable, "-m", "flows.children", module, *arguments]
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        log.open("wb") as errors,
-        subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,
-            env={**os.environ, **ENVIRONMENT},
-        ) as child,
-    ):
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+        env={**os.environ, **ENVIRONMENT, PARENT: str(os.getpid())},
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        reader = threading.Thread(target=_keep, args=(child.stderr, log, heed))
+        reader.start()
         try:
-            assert child.stdout is not None
             for line in child.stdout:
                 say(line.rstrip("\n"))
             return child.wait()
         finally:
             end_group(child)
+            reader.join()
+
+
+def _keep(stream: Iterable[str], log: Path, heed: Callable[[str], None]) -> None:
+    """Read to the end, whatever becomes of the log."""
+    with contextlib.ExitStack() as stack:
+        file: BinaryIO | None = None
+        with contextlib.suppress(OSError):
+            file = stack.enter_context(cast(BinaryIO, log.open("wb", buffering=0)))
+        for line in stream:
+            heed(line.rstrip("\n"))
+            with contextlib.suppress(OSError):
+                if file is not None:
+                    file.write(line.encode())
 
 
 def end_group(child: subprocess.Popen[str]) -> None:
     """End a child and its children: ask first, so that it can save its work, then insist."""
     if child.poll() is None:
-        _signal_group(child, signal.SIGTERM)
+        signal_group(child, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(_KILL_SECONDS)
-    _signal_group(child, signal.SIGKILL)
+    signal_group(child, signal.SIGKILL)
     child.wait()
 
 
-def crash(what: str, status: int, log: Path) -> ChildCrashError:
-    """The error for a child that ended with `status` and no reason."""
+def crash(what: str, status: int, log: Path, said: Iterable[str] = ()) -> CrashError:
+    """The error for a child that ended with `status` and no reason; `said`: if not in the log."""
     how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited {status}"
-    last = " / ".join(_last_lines(log)) or "it printed no reason"
-    return ChildCrashError(f"{what} {how}: {last} (all of it: {log}); run again to continue")
+    if status == -signal.SIGKILL:
+        how += ", as the system does where memory runs out"
+    last = " / ".join(_last_lines(log) or list(said)[-_LOG_LINES:]) or "it printed no reason"
+    return CrashError(f"{what} {how}: {last} (all of it: {log}); run again to continue")
 
 
 def _last_lines(log: Path) -> list[str]:
-    with log.open(encoding="utf-8", errors="replace") as file:
+    with (
+        contextlib.suppress(OSError),  # a disk without room for it
+        log.open(encoding="utf-8", errors="replace") as file,
+    ):
         return [line for line in deque(map(str.strip, file), _LOG_LINES) if line]
+    return []
 
 
-def _signal_group(child: subprocess.Popen[str], number: signal.Signals) -> None:
+def signal_group(child: subprocess.Popen[str], number: signal.Signals) -> None:
+    """Send a signal to a child and its children, if they are still there."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, number)
 

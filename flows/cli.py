@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from bertdata.errors import BertdataError, ConfigError
@@ -26,7 +24,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 done, 1 the work failed or a check found something, 2 wrong usage."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     options = make_parser().parse_args(given, argparse.Namespace(arguments=given[1:]))
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         return int(options.command(options))
     except BertdataError as error:
@@ -34,9 +31,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"bertdata: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
-    except KeyboardInterrupt:
-        print("bertdata: stopped; the same command continues where it was", file=sys.stderr)
-        return 130
     except Exception as error:
         if options.debug:
             raise
@@ -156,24 +150,34 @@ def report_run(options: argparse.Namespace) -> int:
 
 def fill_mask(options: argparse.Namespace) -> int:
     """`bertdata fill-mask`: in a process of its own, as everything that needs torch."""
-    import subprocess
-
     folder = options.model or _newest_model(Path("runs"))
     arguments = [f"--model={folder}", f"--top={options.top}", options.text]
-    return subprocess.call([sys.executable, "-m", "trainer.fill_mask", *arguments])
+    return _call("trainer.fill_mask", arguments)
 
 
 def run_trainer(options: argparse.Namespace) -> int:
     """`bertdata finetune|features`: the same arguments to a module that needs torch."""
+    return _call(options.module, [given for given in options.arguments if given != "--debug"])
+
+
+def _call(module: str, arguments: Sequence[str]) -> int:
+    """Run a module to its end, in a process that ends with this one; gives its exit status.
+
+    Its own process group keeps it from Ctrl-C, so that only one of the two speaks.
+    """
+    import os
     import subprocess
 
-    arguments = [argument for argument in options.arguments if argument != "--debug"]
-    with subprocess.Popen([sys.executable, "-m", options.module, *arguments]) as process:
+    from pipelines.processes import PARENT
+
+    command = [sys.executable, "-m", "flows.children", module, *arguments]
+    environment = {**os.environ, PARENT: str(os.getpid())}
+    with subprocess.Popen(command, env=environment, process_group=0) as process:
         try:
             return process.wait()
         except KeyboardInterrupt:
             process.terminate()
-            print("bertdata: stopped", file=sys.stderr)
+            print("bertdata: stopped; this starts anew when run again", file=sys.stderr)
             return 130
 
 
@@ -187,6 +191,7 @@ def show_config(options: argparse.Namespace) -> int:
 
 
 def _run_flow(name: str, options: argparse.Namespace) -> Path:
+    from bertdata.locks import hold
     from flows.job_host import start_host
     from flows.paths import default_output
     from flows.prefect_settings import prepare_environment
@@ -196,16 +201,17 @@ def _run_flow(name: str, options: argparse.Namespace) -> Path:
     # Say what is wrong with the configuration before anything starts.
     load_config(options.config, options.set)
     output: Path = options.output or default_output(options.config)
-    prepare_environment(options.debug)
-    # Both get ready while this process imports Prefect.
-    if _has_jobs(name, output):
-        start_host()
-    wait_for_server = ensure_server()
-    from flows import end_to_end
+    with hold(output):
+        prepare_environment(options.debug)
+        # Both get ready while this process imports Prefect.
+        if _has_jobs(name, output):
+            start_host()
+        wait_for_server = ensure_server()
+        from flows import end_to_end
 
-    wait_for_server()
-    flow = getattr(end_to_end, name)
-    flow(str(options.config.absolute()), list(options.set), str(output.absolute()))
+        wait_for_server()
+        flow = getattr(end_to_end, name)
+        flow(str(options.config.absolute()), list(options.set), str(output.absolute()))
     return output
 
 
@@ -240,7 +246,3 @@ def _add_set(parser: argparse.ArgumentParser) -> None:
         metavar="TABLE.KEY=VALUE",
         help="override one key, such as examples.max_seq_length=512; may be repeated",
     )
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -6,13 +6,17 @@ import atexit
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from flows.children import ENVIRONMENT, end_group
-from pipelines.processes import END
+from bertdata.errors import CrashError
+from flows.children import ENVIRONMENT, end_group, signal_group
+from flows.watchdog import Watchdog
+from pipelines.processes import END, FAILED, PARENT
+from pipelines.progress import error_named
 
 _hosts: list[subprocess.Popen[str]] = []
 
@@ -33,7 +37,7 @@ def start_host() -> None:
             text=True,
             encoding="utf-8",
             start_new_session=True,
-            env={**os.environ, **ENVIRONMENT},
+            env={**os.environ, **ENVIRONMENT, PARENT: str(os.getpid())},
         )
     )
 
@@ -50,27 +54,50 @@ def end_host() -> None:
                     pipe.close()
 
 
-def run_job(module: str, arguments: Sequence[str], log: Path, say: Callable[[str], None]) -> int:
+def run_job(
+    module: str,
+    arguments: Sequence[str],
+    log: Path,
+    say: Callable[[str], None],
+    stall_seconds: float = 0.0,
+) -> int:
     """Run a job; every line it prints goes to `say`, its stderr to `log`.
 
     Returns its exit status, negative for a signal. When the caller is interrupted the job ends.
+    Raises the error that the job names, and CrashError when it says nothing for `stall_seconds`
+    (0: for ever).
     """
     start_host()
     (host,) = _hosts
     assert host.stdin is not None
     assert host.stdout is not None
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.touch()
     request = {"module": module, "arguments": list(arguments), "log": str(log)}
+    failure = None
+    line = ""
     try:
-        print(json.dumps(request), file=host.stdin, flush=True)
-        for line in host.stdout:
-            if line.startswith(END):
-                return int(line.removeprefix(END))
-            say(line.rstrip("\n"))
+        with Watchdog(stall_seconds, lambda: signal_group(host, signal.SIGKILL)) as dog:
+            print(json.dumps(request), file=host.stdin, flush=True)
+            for line in host.stdout:
+                dog.pat()
+                if line.startswith(FAILED):
+                    failure = json.loads(line.removeprefix(FAILED))
+                elif line.startswith(END):
+                    break
+                else:
+                    say(line.rstrip("\n"))
     except BaseException:
         end_host()
         raise
+    if dog.has_bitten:
+        end_host()
+        raise CrashError(
+            f"{module} got nothing done for {stall_seconds / 60:g} minutes and was ended; "
+            "run again to continue, or raise [runner] stall_timeout_minutes"
+        )
+    if failure is not None:
+        raise error_named(failure["type"], failure["message"])
+    if line.startswith(END):
+        return int(line.removeprefix(END))
     # It died itself, and the job with it.
     end_host()
     return host.returncode

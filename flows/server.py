@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 
 from bertdata.errors import BertdataError
 from flows.children import end_group
+from pipelines.processes import PARENT
 
 # The first start on a machine prepares Prefect's database, which takes a while on a busy one.
 _START_SECONDS = 180.0
@@ -59,7 +60,7 @@ def temporary_server() -> Iterator[tuple[str, Callable[[], None]]]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        env={**os.environ, **_ENVIRONMENT},
+        env={**os.environ, **_ENVIRONMENT, PARENT: str(os.getpid())},
         text=True,
     ) as server:
         try:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bertdata.config import to_table
-from bertdata.errors import BertdataError, ConfigError, DataError
+from bertdata.errors import BertdataError, ConfigError, CrashError, DataError
+from bertdata.locks import hold
 from bertdata.manifest import is_complete, make_manifest, read_manifest, write_manifest
 from bertdata.sentences import TRAIN
 from bertdata.shards import describe_file
@@ -19,10 +21,13 @@ from flows.paths import RunPaths
 from flows.run_config import RunConfig
 from pipelines.options import RunnerConfig, beam_arguments
 from pipelines.plans import Corpora, plan_examples, plan_punkt, plan_sentences, plan_vocabulary
-from pipelines.progress import StagePlan, error_named, is_done, write_plan
+from pipelines.progress import StagePlan, is_done, write_plan
 from trainer.config import TrainConfig
 
 Say = Callable[[str], None]
+
+_LAST_SAVE_SECONDS = 30.0
+_LINES_KEPT = 200
 
 MODEL_FILES = (
     "config.json",
@@ -86,10 +91,13 @@ def train_model(run: Run, say: Say) -> dict[str, Any]:
         *train_arguments(run.config.train),
     ]
     log = paths.output / "train.log"
-    status = run_child("trainer.pretrain", arguments, log, say)
+    with hold(paths.model, patience=_LAST_SAVE_SECONDS):
+        pass  # a training whose run was killed may still be saving what it did
+    said: deque[str] = deque(maxlen=_LINES_KEPT)
+    status = run_child("trainer.pretrain", arguments, log, say, said.append)
     if status:
-        raise _training_error(status, log)
-    log.unlink()
+        raise _training_error(status, said, log)
+    log.unlink(missing_ok=True)
     results: dict[str, Any] = json.loads((paths.model / "results.json").read_bytes())
     shards = [describe_file(paths.model / name, rows=1) for name in MODEL_FILES]
     manifest = make_manifest(
@@ -124,21 +132,30 @@ def train_arguments(config: TrainConfig) -> list[str]:
 
 
 def _make(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) -> str:
+    # A flow that Prefect itself starts comes without the command's lock.
+    with hold(plan.path):
+        return _make_alone(plan, module, runner, say)
+
+
+def _make_alone(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) -> str:
     if is_done(plan):
         say(f"{plan.stage}: already complete")
         return read_manifest(plan.path).content_sha256
-    report = plan.path.parent / f"{plan.stage}-report.json"
     log = plan.path.parent / f"{plan.stage}.log"
     arguments = [
         f"--plan={write_plan(plan)}",
-        f"--report={report}",
         *beam_arguments(runner.for_text(plan.text_bytes)),
     ]
-    report.unlink(missing_ok=True)
-    status = run_job(module, arguments, log, say)
+    try:
+        status = run_job(module, arguments, log, say, runner.stall_timeout_minutes * 60)
+    except CrashError:
+        raise
+    except BertdataError:
+        log.unlink(missing_ok=True)  # it says no more than the error
+        raise
     if status:
-        raise _reason(report, f"the {plan.stage} job", status, log)
-    _remove(log, report)
+        raise crash(f"the {plan.stage} job", status, log)
+    log.unlink(missing_ok=True)
     manifest = read_manifest(plan.path)
     if rejected := manifest.counts.get("rejected"):
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in rejected.items())
@@ -146,27 +163,11 @@ def _make(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) -> str:
     return manifest.content_sha256
 
 
-def _remove(*leftovers: Path) -> None:
-    for leftover in leftovers:
-        leftover.unlink(missing_ok=True)
-
-
-def _training_error(status: int, log: Path) -> Exception:
+def _training_error(status: int, lines: Iterable[str], log: Path) -> Exception:
     """The trainer's own last words, or that it died without any; torchrun may add its own."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     errors = [line for line in lines if line.startswith("error: ")]
     if not errors:
-        return crash("training", status, log)
-    _remove(log)
+        return crash("training", status, log, lines)
+    log.unlink(missing_ok=True)
     kind = ConfigError if status == 2 else BertdataError
     return kind(errors[-1].removeprefix("error: "))
-
-
-def _reason(report: Path, what: str, status: int, log: Path) -> Exception:
-    """The error that a failed child reported, or that it died without one."""
-    try:
-        error = json.loads(report.read_bytes())["error"]
-    except (OSError, ValueError, KeyError):
-        return crash(what, status, log)
-    _remove(log, report)
-    return error_named(error["type"], error["message"])

@@ -14,8 +14,8 @@ from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
+from bertdata.errors import CrashError
 from flows import report, stages
-from flows.children import ChildCrashError
 from flows.paths import RunPaths
 from flows.run_config import load_config
 from flows.stages import Run, Say
@@ -34,7 +34,7 @@ async def is_crash(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> boo
     """Whether a failed task is worth another try."""
     try:
         await state.aresult()
-    except ChildCrashError:
+    except CrashError:
         return True
     except BaseException:
         return False

@@ -23,14 +23,18 @@ class RunnerConfig:
     `name`: "direct" (embedded, on this machine) or any Beam runner, such as "FlinkRunner".
     `workers`: processes of the embedded runner, 0 for one a core; the result is the same for any.
     `options`: further Beam options, such as ["--flink_master=host:8081"].
+    `stall_timeout_minutes`: a job that gets nothing done for so long is ended and tried again;
+    0: never.
     """
 
     name: str = "direct"
     workers: int = 0
     options: tuple[str, ...] = ()
+    stall_timeout_minutes: float = 60.0
 
     def __post_init__(self) -> None:
         check_range("workers", self.workers, 0, 1024)
+        check_range("stall_timeout_minutes", self.stall_timeout_minutes, 0, float("inf"))
         if (refused := _REFUSED.get(self.name.lower())) is not None:
             raise ConfigError(
                 f"runner {refused} loses data; use direct, FlinkRunner, SparkRunner, DataflowRunner"

@@ -6,6 +6,7 @@ next run with the same plan goes on with the units that have no record. A finish
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from typing import Any
 from bertdata import errors
 from bertdata.errors import BertdataError, ConfigError
 from bertdata.manifest import is_complete, read_manifest
-from bertdata.shards import Shard, write_json
+from bertdata.shards import Shard, check_inside, write_json
 
 FOLDER = ".progress"
 
@@ -130,6 +131,16 @@ def clear_progress(plan_folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def written_bytes(plan_folder: Path) -> int:
+    """Bytes of all files of a stage so far, also of those that are being written."""
+    total = 0
+    for folder in (plan_folder, _progress(plan_folder)):
+        for path in folder.glob("*"):
+            with contextlib.suppress(OSError):  # renamed meanwhile
+                total += path.stat().st_size
+    return total
+
+
 def error_named(name: str, message: str) -> BertdataError:
     """An error of bertdata by the name of its class."""
     kind = getattr(errors, name, BertdataError)
@@ -138,6 +149,8 @@ def error_named(name: str, message: str) -> BertdataError:
 
 def describe_differences(old: Any, new: Any, name: str = "") -> list[str]:
     """Lines such as "examples.max_seq_length 128, now 512" for each value that differs."""
+    if _has_names(old) and _has_names(new):
+        old, new = ({item["name"]: item for item in items} for items in (old, new))
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         keys = [*old, *(key for key in new if key not in old)]
         prefix = f"{name}." if name else ""
@@ -181,6 +194,8 @@ def _plain(table: Mapping[str, Any]) -> Any:
 def _read_record(path: Path) -> UnitRecord:
     table = json.loads(path.read_bytes())
     shards = tuple(Shard(**shard) for shard in table["shards"])
+    for shard in shards:
+        check_inside(path.parent.parent, shard.path)
     return UnitRecord(unit=table["unit"], shards=shards, counts=table["counts"])
 
 
@@ -191,6 +206,14 @@ def _is_there(folder: Path, shard: Shard) -> bool:
 
 def _progress(plan_folder: Path) -> Path:
     return plan_folder / FOLDER
+
+
+def _has_names(value: Any) -> bool:
+    """Whether a value is a list of tables that tell each other apart by a name of their own."""
+    if not isinstance(value, list) or not value:
+        return False
+    names = [item.get("name") for item in value if isinstance(item, Mapping)]
+    return len(names) == len(value) == len({*names} - {None})
 
 
 def _is_long(value: Any) -> bool:

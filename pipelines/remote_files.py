@@ -18,10 +18,12 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadat
 from apache_beam.io.filesystems import FileSystems
 
 from bertdata.corpus import (
+    GONE,
     CorpusConfig,
     FilePart,
     InputFile,
     InputUnit,
+    check_unchanged,
     is_dump_index,
     is_remote,
     skippable,
@@ -66,6 +68,7 @@ def read_anywhere(unit: InputUnit) -> Iterator[Document | Rejection]:
                     raise skippable(error) from error
                 yield unreadable_file(unit.corpus, part, error)
                 continue
+            check_unchanged(part, _version_of(part))
             yield from read_unit(replace(unit, parts=(local,)))
 
 
@@ -88,7 +91,13 @@ def _describe(file: FileMetadata, name: str) -> InputFile:
     if checksum == str(file.size_in_bytes):  # a storage without checksums says the size
         content += f" {file.last_updated_in_seconds}"
     digest = hashlib.sha256(content.encode()).hexdigest()
-    return InputFile(path=file.path, name=name, bytes=file.size_in_bytes, fingerprint=digest)
+    return InputFile(
+        path=file.path,
+        name=name,
+        bytes=file.size_in_bytes,
+        fingerprint=digest,
+        version=digest,
+    )
 
 
 def _fetch(part: FilePart, folder: Path) -> FilePart:
@@ -102,7 +111,15 @@ def _fetch(part: FilePart, folder: Path) -> FilePart:
             shutil.copyfileobj(source, target, _BLOCK_BYTES)
     except _STORAGE_ERRORS as error:
         raise InputError(f"cannot read {part.path}: {first_line(error)}") from error
-    return replace(part, path=str(local))
+    return replace(part, path=str(local), version="")
+
+
+def _version_of(part: FilePart) -> str:
+    try:
+        (result,) = FileSystems.match([part.path])
+    except _STORAGE_ERRORS:
+        return GONE
+    return next((_describe(file, part.name).version for file in result.metadata_list), GONE)
 
 
 def _literal_folder(pattern: str) -> str:

@@ -6,6 +6,7 @@ names files to read, its worker writes files, and only names and counts come bac
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,19 @@ import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
-from bertdata.errors import BertdataError
-from pipelines.progress import UnitRecord, has_failed, write_failure, write_record
+from bertdata.errors import BertdataError, MemoryUsedUpError
+from pipelines.progress import UnitRecord, error_named, has_failed, write_failure, write_record
 
 Unit = Mapping[str, Any]
 WorkOnUnit = Callable[[Unit], UnitRecord]
+NO_MEMORY = (
+    "a worker needs more memory than there is; set [runner] workers lower, or "
+    "[[corpus]] max_document_bytes where a document is very long"
+)
+_ERROR_IN_TEXT = re.compile(
+    r"^(?:RuntimeError: )?bertdata\.errors\.(\w+): (.+?)(?: \[while running .*)?$", re.MULTILINE
+)
+
 OpenWorker = Callable[[Path, Mapping[str, Any]], WorkOnUnit]
 
 
@@ -42,7 +51,7 @@ class _RunUnit(beam.DoFn):
     """Does a unit and leaves its record on disk; a unit that ran twice leaves the same one.
 
     An error of the user's making goes to disk too, and stops the units after it: raised here, it
-    would reach the driver without its type, wrapped in a traceback.
+    reaches the driver as text, in the midst of a traceback. That is left for a full disk.
     """
 
     def __init__(self, open_worker: OpenWorker, folder: Path, spec: Mapping[str, Any]) -> None:
@@ -60,7 +69,22 @@ class _RunUnit(beam.DoFn):
                 self._work = self._open_worker(self._folder, self._spec)
             write_record(self._folder, self._work(unit))
         except BertdataError as error:
-            write_failure(self._folder, unit["unit"], error)
+            self._note(unit["unit"], error)
+            return
+        except MemoryError:
+            self._note(unit["unit"], MemoryUsedUpError(NO_MEMORY))
             return
         self._finished.inc()
         yield unit["unit"]
+
+    def _note(self, unit: int, error: BertdataError) -> None:
+        try:
+            write_failure(self._folder, unit, error)
+        except BertdataError:
+            raise error from None
+
+
+def find_error(raised: BaseException) -> BertdataError | None:
+    """The error of bertdata's own that a runner made the text of another error, if it did."""
+    found = _ERROR_IN_TEXT.findall(str(raised))
+    return error_named(*found[-1]) if found else None

@@ -8,7 +8,9 @@ waits to be told where the runner listens, and is a Beam worker like any other f
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -25,12 +27,16 @@ from apache_beam.runners.worker.sdk_worker import SdkHarness
 from pipelines.processes import end_with_parent
 
 _JOIN_SECONDS = 10.0
+_POLL_SECONDS = 0.5
+_GRACE_SECONDS = 5.0
+_forks: list[_Fork] = []
 
 
 class _Fork:
     """A process that waits for work. Sending it where a runner listens makes it a worker."""
 
     def __init__(self) -> None:
+        self._is_ended = False
         context = multiprocessing.get_context("fork")
         receiver, self._sender = context.Pipe(duplex=False)
         self._process: BaseProcess = context.Process(target=_serve, args=(receiver,))
@@ -40,10 +46,19 @@ class _Fork:
     def serve(self, address: str, worker_id: str) -> None:
         self._sender.send((address, worker_id))
 
+    @property
+    def death(self) -> str | None:
+        """How it died, such as "was killed by SIGKILL", if neither in peace nor by `end`."""
+        code = self._process.exitcode
+        if not code or self._is_ended:
+            return None
+        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited {code}"
+
     def join(self) -> None:
         self._process.join(_JOIN_SECONDS)
 
     def end(self) -> None:
+        self._is_ended = self.death is None
         self._process.kill()
         self._process.join()
         self._sender.close()
@@ -56,6 +71,7 @@ def forked_workers(count: int) -> Iterator[None]:
     To be entered before anything starts a thread. Those still there at the end are killed.
     """
     forks = [_Fork() for _ in range(count)]
+    _forks.extend(forks)
     waiting = list(forks)
 
     def make_handler(payload: bytes, *arguments: Any) -> _ForkHandler:
@@ -68,6 +84,36 @@ def forked_workers(count: int) -> Iterator[None]:
     finally:
         WorkerHandler._registered_environments[python_urns.SUBPROCESS_SDK] = before
         _end_all(forks)
+        _forks.clear()
+
+
+def find_death() -> str | None:
+    """How one of this process's workers died, if one did."""
+    return next((death for fork in _forks if (death := fork.death)), None)
+
+
+@contextmanager
+def watched_workers(give_up: Callable[[str], None]) -> Iterator[None]:
+    """Call `give_up` with how a worker died, from a thread, where the runner does not end then.
+
+    It mostly does; but its own threads die with the connection, and then it may wait for ever.
+    """
+    is_over = threading.Event()
+
+    def watch() -> None:
+        while not is_over.wait(_POLL_SECONDS):
+            if (death := find_death()) is not None:
+                if not is_over.wait(_GRACE_SECONDS):
+                    give_up(death)
+                return
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 class _ForkHandler(GrpcWorkerHandler):
@@ -86,7 +132,9 @@ class _ForkHandler(GrpcWorkerHandler):
 
 def _serve(receiver: Connection) -> None:
     """Be a Beam worker until the runner closes the connection."""
-    end_with_parent()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    end_with_parent(parent.pid, signal.SIGKILL)
     address, worker_id = receiver.recv()
     SdkHarness(address, worker_id=worker_id, runner_capabilities=FNAPI_RUNNER_CAPABILITIES).run()
 

@@ -102,8 +102,8 @@ class CheckpointWriter:
         try:
             copy = self._copy(state, ready)
             self._copied.set()
-            with atomic_file(path) as temporary:
-                torch.save(copy, temporary)
+            with atomic_file(path) as temporary, temporary.open("wb") as file:
+                torch.save(copy, file)
             for old in _all_checkpoints(self._folder)[: -self._keep]:
                 old.unlink()
         except BaseException as error:  # handed to the training's own thread

@@ -46,7 +46,10 @@ def export_model(model: Bert, folder: Path, *, vocab: Path) -> None:
     write_json(folder / CONFIG_NAME, to_hf_config(model.config))
     parameters = to_hf_parameters(_to_host(strip_vocabulary(model)))
     with atomic_file(folder / WEIGHTS_NAME) as temporary:
-        save_file(parameters, temporary, metadata={"format": "pt"})
+        try:
+            save_file(parameters, temporary, metadata={"format": "pt"})
+        except SafetensorError as error:
+            raise OSError(first_line(error)) from error
 
 
 def _to_host(parameters: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from bertdata.config import to_table
 from bertdata.errors import BertdataError, ConfigError
+from bertdata.locks import hold
 from bertdata.randomness import derive_key
 from bertdata.shards import write_json, write_text
 from trainer.finetune_config import DESCRIPTION, FinetuneConfig, add_arguments
@@ -289,7 +290,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = vars(parser.parse_args(arguments))
     values = {field.name: given.pop(field.name) for field in fields(FinetuneConfig)}
     try:
-        summary = finetune(config=FinetuneConfig(**values), **given)
+        with hold(given["output"]):
+            summary = finetune(config=FinetuneConfig(**values), **given)
     except BertdataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1

@@ -14,7 +14,6 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 import time
 import typing
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from types import FrameType
 import torch
 
 from bertdata.errors import BertdataError, ConfigError
+from bertdata.locks import hold
 from bertdata.shards import first_line, write_json
 from trainer.config import TrainConfig
 from trainer.metrics import say
@@ -33,6 +33,8 @@ from trainer.run import Results, Run
 
 RESULTS_NAME = "results.json"
 TIMING_NAME = "timing.json"
+_LESS = "raise accumulate, or lower batch_tokens or batch_size"
+INTERRUPTED = 130  # the exit code of a run that SIGTERM or Ctrl-C stopped
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -45,8 +47,11 @@ def pretrain(
     seed: int = 0,
     resume: bool = True,
     should_stop: Callable[[], bool] = lambda: False,
+    when_trained: Callable[[], None] = lambda: None,
 ) -> Results | None:
     """Train to the end and export, or until `should_stop`; None when stopped before the end.
+
+    `when_trained`: called after the last step, whose checkpoint is written by then.
 
     `examples`, `vocab`: finished stages. `output`: gets checkpoints, metrics.jsonl, TensorBoard's
     files, the exported model, results.json and timing.json. Raises ConfigError when `output` holds
@@ -54,7 +59,9 @@ def pretrain(
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    with join_ranks(config.device, config.processes) as ranks:
+    with join_ranks(config.device, config.processes) as ranks, contextlib.ExitStack() as lock:
+        if ranks.is_first:
+            lock.enter_context(hold(output))
         started = time.perf_counter()
         run = Run(examples, vocab, output, config=config, seed=seed, ranks=ranks)
         run.prepare(resume=resume)
@@ -63,6 +70,7 @@ def pretrain(
         trained = time.perf_counter()
         if not is_done:
             return None
+        when_trained()
         results = run.finish()
         seconds = {"prepare": prepared - started, "train": trained - prepared}
         seconds["evaluate_and_export"] = time.perf_counter() - trained
@@ -112,23 +120,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if config.processes > 1 and not started_by_torchrun():
             _become_torchrun(config.processes, sys.argv[1:] if arguments is None else arguments)
         with _stop_on_signal() as stop:
-            results = pretrain(config=config, should_stop=stop.is_set, **given)
+            results = pretrain(
+                config=config, should_stop=stop.is_asked, when_trained=stop.rest, **given
+            )
     except BertdataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        return INTERRUPTED
     except torch.OutOfMemoryError as error:
-        way_out = "raise accumulate, or lower batch_tokens or batch_size"
         print(
-            f"error: the memory of the GPU is used up ({first_line(error)}); {way_out}",
+            f"error: the memory of the GPU is used up ({first_line(error)}); {_LESS}",
             file=sys.stderr,
         )
+        return 1
+    except MemoryError as error:
+        print(f"error: memory is used up ({first_line(error)}); {_LESS}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {first_line(error)}", file=sys.stderr)
         return 1
     if results is None:
         if is_first_rank():
             print(
                 "stopped after a checkpoint; the same command goes on from there", file=sys.stderr
             )
-        return 1
+        return INTERRUPTED
     return 0
 
 
@@ -139,15 +157,39 @@ def _become_torchrun(processes: int, arguments: Sequence[str]) -> None:
     os.execv(sys.executable, [sys.executable, *launcher, "-m", "trainer.pretrain", *arguments])
 
 
+class _Stop:
+    """What SIGTERM and Ctrl-C ask for.
+
+    Between the first step and the last, it is asked for, so that the step under way is finished and
+    saved. Before and after there is nothing to save: there the signal interrupts.
+    """
+
+    def __init__(self) -> None:
+        self._asked = self._is_listening = False
+
+    def is_asked(self) -> bool:
+        """Whether to stop; to be asked between steps."""
+        self._is_listening = True
+        return self._asked
+
+    def rest(self) -> None:
+        """No more steps follow; interrupts where a stop was asked for since the last."""
+        self._is_listening = False
+        if self._asked:
+            raise KeyboardInterrupt
+
+    def handle(self, _signal: int, _frame: FrameType | None) -> None:
+        """Take a signal."""
+        self._asked = True
+        if not self._is_listening:
+            raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
-    """An event that SIGTERM and Ctrl-C set, so that the step under way is finished and saved."""
-    stop = threading.Event()
-
-    def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, ask_to_stop) for number in _STOP_SIGNALS}
+def _stop_on_signal() -> Iterator[_Stop]:
+    """Let SIGTERM and Ctrl-C ask to stop."""
+    stop = _Stop()
+    before = {number: signal.signal(number, stop.handle) for number in _STOP_SIGNALS}
     try:
         yield stop
     finally:

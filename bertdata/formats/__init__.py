@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
-from bertdata.corpus import CorpusConfig, FilePart, InputUnit, skippable, unreadable_file
+from bertdata.corpus import (
+    GONE,
+    CorpusConfig,
+    FilePart,
+    InputUnit,
+    check_unchanged,
+    skippable,
+    unreadable_file,
+    version_of,
+)
 from bertdata.documents import Document, Rejection, unless_empty
 from bertdata.errors import InputError
 from bertdata.formats.demo import read_demo
@@ -35,7 +45,8 @@ def read_unit(unit: InputUnit) -> Iterator[Document | Rejection]:
 
     A file that cannot be read, is damaged or lacks the text column raises InputError; with
     on_bad_file = "skip" what was whole before the damage is kept and one Rejection
-    (unreadable_file) stands for the rest.
+    (unreadable_file) stands for the rest. A file that changed since it was planned raises
+    InputError, whatever on_bad_file says, after its last document at the latest.
     """
     for part in unit.parts:
         yield from _read_part(part, unit.corpus)
@@ -46,6 +57,10 @@ def _read_part(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Reje
         for item in _READERS[corpus.format](part, corpus):
             yield unless_empty(item) if isinstance(item, Document) else item
     except InputError as error:
+        if (version := version_of(Path(part.path))) != GONE:
+            check_unchanged(part, version)  # that would be the reason
         if corpus.on_bad_file == "stop":
             raise skippable(error) from error
         yield unreadable_file(corpus, part, error)
+    else:
+        check_unchanged(part, version_of(Path(part.path)))

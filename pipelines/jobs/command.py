@@ -1,4 +1,4 @@
-"""Jobs as processes of their own: `python -m pipelines.jobs.NAME --plan PLAN --report REPORT …`.
+"""Jobs as processes of their own: `python -m pipelines.jobs.NAME --plan PLAN [--report REPORT] …`.
 
 A process gives its memory back, can be killed, and gets the main thread that some runners need.
 All further arguments are Beam's options.
@@ -7,7 +7,11 @@ All further arguments are Beam's options.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import logging
+import os
+import shutil
 import sys
 import threading
 import time
@@ -15,10 +19,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bertdata.errors import BertdataError
+from bertdata.errors import BertdataError, CrashError, MemoryUsedUpError
 from bertdata.manifest import Manifest, write_manifest
 from bertdata.shards import write_json
 from pipelines.options import make_runner, num_processes
+from pipelines.processes import FAILED
 from pipelines.progress import (
     StagePlan,
     UnitRecord,
@@ -27,8 +32,9 @@ from pipelines.progress import (
     raise_failure,
     read_plan,
     read_records,
+    written_bytes,
 )
-from pipelines.transforms import OpenWorker
+from pipelines.transforms import NO_MEMORY, OpenWorker, find_error
 
 REPORT_SECONDS = 2.0
 
@@ -46,16 +52,35 @@ def main(
     """Run one job; 0 done, 1 failed with the reason in the report and on stderr."""
     known, beam_options = _parse(arguments)
     logging.getLogger().setLevel(logging.WARNING)
+    from pipelines.workers import watched_workers
+
     try:
         plan = read_plan(known.plan)
-        manifest = run(plan, open_worker, finish, beam_options, second_round)
+
+        def give_up(death: str) -> None:
+            os._exit(_fail(_lost_worker(plan, death), known.report))
+
+        with watched_workers(give_up):
+            manifest = run(plan, open_worker, finish, beam_options, second_round)
     except BertdataError as error:
-        failure = {"type": type(error).__name__, "message": str(error)}
-        write_json(known.report, {"error": failure})
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    write_json(known.report, {"content_sha256": manifest.content_sha256})
+        return _fail(error, known.report)
+    except MemoryError:
+        return _fail(MemoryUsedUpError(NO_MEMORY), known.report)
+    if known.report is not None:
+        write_json(known.report, {"content_sha256": manifest.content_sha256})
     return 0
+
+
+def _fail(error: BertdataError, report: Path | None) -> int:
+    """Say why: in the report, else on stdout for a program, and on stderr for people."""
+    failure = {"type": type(error).__name__, "message": str(error)}
+    if report is None:
+        print(f"{FAILED}{json.dumps(failure)}", flush=True)
+    else:
+        write_json(report, {"error": failure})
+    with contextlib.suppress(OSError):  # it may be a file on a full disk
+        print(f"error: {error}", file=sys.stderr, flush=True)
+    return 1
 
 
 def run_process(
@@ -97,7 +122,7 @@ def _parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[st
     """A job's own arguments, and Beam's options."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--plan", type=Path, required=True, help="plan.json of the stage")
-    parser.add_argument("--report", type=Path, required=True, help="JSON file for the outcome")
+    parser.add_argument("--report", type=Path, help="JSON file for the outcome")
     return parser.parse_known_args(arguments)
 
 
@@ -109,8 +134,29 @@ def run_missing_units(
     done = read_records(plan.path)
     left = [unit for unit in plan.units if unit["unit"] not in done]
     if left:
-        run_units(plan, left, open_worker, beam_options)
+        try:
+            run_units(plan, left, open_worker, beam_options)
+        except BertdataError:
+            raise
+        except Exception as error:
+            raise _explain(plan, error) from error
     raise_failure(plan.path)
+
+
+def _explain(plan: StagePlan, error: Exception) -> Exception:
+    """What a runner raises, as an error with a reason where that can be told."""
+    from pipelines.workers import find_death
+
+    if (death := find_death()) is not None:
+        return _lost_worker(plan, death)
+    return find_error(error) or error
+
+
+def _lost_worker(plan: StagePlan, death: str) -> CrashError:
+    return CrashError(
+        f"a worker of the {plan.stage} job {death}; where memory runs out, the system kills: "
+        "then set [runner] workers lower; run again to continue"
+    )
 
 
 def run_units(
@@ -130,6 +176,8 @@ def run_units(
         _Progress(plan),
         beam.Pipeline(runner=make_runner(options), options=options) as pipeline,
     ):
+        # Beam removes its folder for temporary files at the end alone; nothing here uses it.
+        shutil.rmtree(pipeline.local_tempdir)
         _ = (
             pipeline
             | "Units" >> beam.Create([dict(unit) for unit in units], reshuffle=False)
@@ -138,10 +186,14 @@ def run_units(
 
 
 class _Progress:
-    """Prints a line every few seconds while the units run: how many are done, and what is left."""
+    """Prints a line every few seconds while the units run: how many are done, and what is left.
+
+    None where nothing was written since the last: silence is how others tell that a job hangs.
+    """
 
     def __init__(self, plan: StagePlan) -> None:
         self._plan = plan
+        self._seen: Any = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._report, daemon=True)
         self._started = time.monotonic()
@@ -157,6 +209,10 @@ class _Progress:
     def _report(self) -> None:
         while not self._stop.wait(REPORT_SECONDS):
             records = read_records(self._plan.path)
+            seen = len(records), written_bytes(self._plan.path)
+            if seen == self._seen:
+                continue
+            self._seen = seen
             seconds = time.monotonic() - self._started
             print(progress_line(self._plan, records, self._at_start, seconds), flush=True)
 

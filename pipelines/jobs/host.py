@@ -8,10 +8,12 @@ negative for a signal. So a job starts in hundredths of a second instead of seco
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -44,9 +46,10 @@ def main() -> None:
 
 def run_job(request: dict[str, Any]) -> int:
     """Run one job in a fork of this process; its exit status, negative for a signal."""
+    host = os.getpid()
     process = os.fork()
     if process == 0:
-        os._exit(_run_in_fork(request))
+        os._exit(_run_in_fork(request, host))
     _, status = os.waitpid(process, 0)
     return os.waitstatus_to_exitcode(status)
 
@@ -63,17 +66,19 @@ def warm_up() -> None:
     create_examples(documents, ExamplesConfig(), vocabulary, seed=0, passes=1)
 
 
-def _run_in_fork(request: dict[str, Any]) -> int:
-    end_with_parent()
-    with Path(request["log"]).open("wb") as log:
-        os.dup2(log.fileno(), sys.stderr.fileno())
+def _run_in_fork(request: dict[str, Any], host: int) -> int:
     try:
+        end_with_parent(host, signal.SIGKILL)
+        with Path(request["log"]).open("wb") as log:
+            os.dup2(log.fileno(), sys.stderr.fileno())
         job = importlib.import_module(request["module"])
         second_round = getattr(job, "second_round", None)
         return run_process(job.open_worker, job.finish, request["arguments"], second_round)
     except BaseException:
-        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
         return 1
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):  # the log may lie on a full disk
+                stream.flush()

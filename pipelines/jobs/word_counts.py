@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 
 from bertdata.config import read_table
-from bertdata.errors import DataError
+from bertdata.errors import DataError, InputError
 from bertdata.manifest import Manifest, make_manifest
 from bertdata.schema import WORD_COUNTS
 from bertdata.sentence_files import iterate_sentences
-from bertdata.shards import Shard, describe_file, open_arrow, write_arrow
+from bertdata.shards import Shard, describe_file, open_arrow, sha256_of, write_arrow
 from bertdata.tokenization import save_tokenizer
 from bertdata.vocabulary import Vocabulary, read_vocabulary
 from pipelines.jobs.command import run_process
@@ -48,6 +48,8 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
     counts: dict[str, Any] = {}
     if config.file is not None:
         vocabulary = read_vocabulary(Path(config.file))
+        if sha256_of(Path(config.file)) != plan.inputs["vocabulary"]["sha256"]:
+            raise InputError(f"{config.file} changed while it was read; run again")
     else:
         words = merge_counts(_read_counts(plan.path, records))
         shards.append(write_counts(plan.path, "word_counts.arrow", words))

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import os
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -375,6 +376,59 @@ def test_a_file_that_vanishes_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "f").unlink()
     with pytest.raises(InputError, match=r"cannot read .*: No such file"):
         list(read_unit(unit))
+
+
+def plan_small(folder: Path, format_: str, **config: Any) -> list[InputUnit]:
+    corpus = CorpusConfig(name="c", format=format_, paths=("f*",), **config)
+    return [*plan_units(corpus, list_inputs(corpus, folder), 100)]
+
+
+LINES = b"".join(b'{"text": "some words %d"}\n' % number for number in range(40))
+
+
+def change(path: Path, data: bytes) -> None:
+    """Other bytes, as many; a later time even where the clock of the files is slow."""
+    path.write_bytes(data.replace(b"words", b"sword"))
+    later = path.stat().st_mtime_ns + 1_000_000
+    os.utime(path, ns=(later, later))
+
+
+@pytest.mark.parametrize("on_bad_file", ["stop", "skip"])
+@pytest.mark.parametrize("format_", ["text", "lines", "jsonl"])
+def test_a_file_that_changes_before_it_is_read(
+    format_: str, on_bad_file: str, tmp_path: Path
+) -> None:
+    (tmp_path / "f").write_bytes(LINES)
+    unit, *_ = plan_small(tmp_path, format_, on_bad_file=on_bad_file)
+    change(tmp_path / "f", LINES)
+    with pytest.raises(InputError, match=r"/f changed while it was read; run again"):
+        list(read_unit(unit))
+
+
+def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(LINES)
+    first, second, *_ = plan_small(tmp_path, "jsonl")
+    assert len(list(read_unit(first))) > 2
+    reading = read_unit(second)
+    next(reading)
+    change(tmp_path / "f", LINES)
+    with pytest.raises(InputError, match=r"/f changed while it was read"):
+        list(reading)
+
+
+def test_damage_that_comes_of_a_change_is_called_a_change(tmp_path: Path) -> None:
+    (tmp_path / "f.gz").write_bytes(gzip.compress(LINES))
+    (unit,) = plan_small(tmp_path, "jsonl", on_bad_file="skip")
+    change(tmp_path / "f.gz", gzip.compress(LINES)[:-9])
+    with pytest.raises(InputError, match=r"f\.gz changed while it was read"):
+        list(read_unit(unit))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, partial(os.symlink, "/dev/zero")])
+def test_pipes_devices_and_folders_are_no_files(make: Any, tmp_path: Path) -> None:
+    make(tmp_path / "f")
+    with pytest.raises(InputError, match=r"no file matches f\* .*; folders, pipes and devices are"):
+        plan_small(tmp_path, "text", on_bad_file="skip")
 
 
 def test_damaged_demo_files_say_what_to_install(tmp_path: Path) -> None:

@@ -53,9 +53,12 @@ def test_damage_is_named(tmp_path: Path) -> None:
     assert "b.arrow: missing" in missing
     (tmp_path / "b.arrow").write_text("longer than before")
     assert "b.arrow: 18 bytes, the manifest says 7" in find_damage(tmp_path, manifest)[1]
-    outside = dataclasses.replace(manifest.shards[0], path="../a.arrow")
-    wandering = dataclasses.replace(manifest, shards=(outside,))
-    assert "leaves its folder" in find_damage(tmp_path, wandering)[0]
+
+
+def _with_path(path: str) -> str:
+    shard = f'{{"path": {path}, "rows": 1, "bytes": 1, "sha256": "0"}}'
+    rest = '"format": "", "config": {}, "inputs": {}, "counts": {}, "content_sha256": ""'
+    return f'{{"shards": [{shard}], {rest}}}'
 
 
 @pytest.mark.parametrize(
@@ -65,12 +68,38 @@ def test_damage_is_named(tmp_path: Path) -> None:
         ("[]", "is damaged"),
         ('{"shards": []}', "is damaged"),
         ('{"shards": [{"path": 1}]}', "is damaged"),
+        (_with_path("1"), "is damaged"),
+        (_with_path('"a\\u0000b"'), "is damaged"),
+        (_with_path('"loop"'), "is damaged"),
     ],
 )
 def test_damaged_manifests_are_refused(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(text)
+    (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(DataError, match=message):
         read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["../a.arrow", "/etc/passwd", "x/../../a.arrow", "link", "up/b"])
+def test_manifests_name_only_what_is_in_their_folder(path: str, tmp_path: Path) -> None:
+    folder = tmp_path / "stage"
+    folder.mkdir()
+    manifest = _manifest(folder)
+    (folder / "link").symlink_to("/etc/passwd")
+    (folder / "up").symlink_to(tmp_path)
+    outside = dataclasses.replace(manifest.shards[0], path=path)
+    write_manifest(folder, dataclasses.replace(manifest, shards=(outside,)))
+    with pytest.raises(DataError, match="leaves its folder"):
+        read_manifest(folder)
+
+
+def test_a_folder_may_be_a_link_itself(tmp_path: Path) -> None:
+    folder = tmp_path / "stage"
+    folder.mkdir()
+    manifest = _manifest(folder)
+    write_manifest(folder, manifest)
+    (tmp_path / "link").symlink_to(folder)
+    assert read_manifest(tmp_path / "link") == manifest
 
 
 def test_missing_and_newer_manifests_are_refused(tmp_path: Path) -> None:

@@ -231,6 +231,17 @@ def test_a_missing_shard_is_refused(folders: Folders) -> None:
         ExampleReader(folders.examples, folders.vocabulary)
 
 
+@pytest.mark.parametrize("verify_checksums", [True, False])
+def test_a_shard_that_is_a_link_out_of_its_folder_is_refused(
+    folders: Folders, tmp_path: Path, verify_checksums: bool
+) -> None:
+    path = folders.examples / "train-00001-of-00003.arrow"
+    path.rename(tmp_path / "elsewhere.arrow")
+    path.symlink_to(tmp_path / "elsewhere.arrow")
+    with pytest.raises(DataError, match=r"train-00001.*leaves its folder"):
+        ExampleReader(folders.examples, folders.vocabulary, verify_checksums=verify_checksums)
+
+
 def test_a_folder_without_a_manifest_is_refused(folders: Folders) -> None:
     (folders.examples / "manifest.json").unlink()
     with pytest.raises(DataError, match="not complete"):

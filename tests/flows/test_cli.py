@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bertdata.locks import hold
 from bertdata.manifest import read_manifest
 from flows.cli import main
 from tests.trainer.task_files import make_texts, write_model, write_tsv
 
 STAGES = ("sentences", "vocab", "examples", "model")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
-
-
-@pytest.fixture(autouse=True)
-def restore_sigterm() -> Iterator[None]:
-    """The command line takes SIGTERM over; later tests want theirs back."""
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope="session")
@@ -40,14 +31,6 @@ def finished(
     output = tmp_path_factory.mktemp("finished") / "run"
     assert main(["run", str(small_config), "--output", str(output)]) == 0
     return output
-
-
-@pytest.fixture
-def environment(prefect_server: None) -> dict[str, str]:
-    """What commands in processes of their own need to talk to the same server."""
-    from prefect.settings import PREFECT_API_URL
-
-    return {**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value())}
 
 
 def content(output: Path) -> dict[str, str]:
@@ -139,27 +122,6 @@ def test_a_crashed_job_is_tried_again(
     assert found == content(finished)["sentences"]
 
 
-def test_kill_in_the_middle_and_run_again_gives_the_same_bytes(
-    finished: Path, small_config: Path, environment: dict[str, str], tmp_path: Path
-) -> None:
-    output = tmp_path / "run"
-    command = [sys.executable, "-m", "flows", "run", str(small_config), "--output", str(output)]
-    for there in ("vocab/.progress/plan.json", "model/checkpoints/*"):
-        with subprocess.Popen(
-            command,
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-        ) as process:
-            while process.poll() is None and not any(output.glob(there)):
-                time.sleep(0.02)
-            assert process.poll() is None, f"the run ended before {there} was seen"
-            os.killpg(process.pid, signal.SIGKILL)
-    assert main(["run", str(small_config), "--output", str(output)]) == 0
-    assert content(output) == content(finished)
-
-
 def test_a_killed_run_leaves_no_server_that_holds_its_pipes(
     small_config: Path, tmp_path: Path
 ) -> None:
@@ -173,18 +135,16 @@ def test_a_killed_run_leaves_no_server_that_holds_its_pipes(
     assert process.returncode == -signal.SIGKILL
 
 
-def test_ctrl_c_says_how_to_go_on(small_config: Path, tmp_path: Path) -> None:
-    output = tmp_path / "run"
-    command = [sys.executable, "-m", "flows", "run", str(small_config), "--output", str(output)]
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as process:
-        while process.poll() is None and not (output / "sentences" / ".progress").exists():
-            time.sleep(0.02)
-        process.send_signal(signal.SIGTERM)
-        _, error = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert error.strip().endswith("stopped; the same command continues where it was")
+@pytest.mark.parametrize("command", ["run", "sentences", "train"])
+def test_a_second_run_in_one_folder_refuses_at_once(
+    command: str, small_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with hold(tmp_path):
+        assert main([command, str(small_config), "--output", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"bertdata: another run is writing to {tmp_path}; wait for it")
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_verify_finds_a_flipped_byte(

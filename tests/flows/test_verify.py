@@ -15,7 +15,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from bertdata.manifest import make_manifest, read_manifest, write_manifest
-from bertdata.shards import describe_file, write_json
+from bertdata.shards import describe_file, open_arrow, write_json
 from bertdata.vocabulary import read_vocabulary
 from flows.paths import RunPaths
 from flows.verify import verify
@@ -154,6 +154,16 @@ def test_path_that_leaves_its_folder(run: RunPaths, name: str) -> None:
 
     edit_manifest(run.examples, change)
     assert any("leaves its folder" in finding for finding in verify(run.output))
+
+
+@pytest.mark.parametrize("name", ["../../evil/x", "/etc/evil", "a\nb"])
+def test_names_of_corpora_name_no_files(name: str, tmp_path: Path) -> None:
+    paths = make_run(tmp_path / "all", some_documents(), corpus={"name": name})
+    assert verify(paths.output) == []
+    assert {path.name for path in (tmp_path / "all").iterdir()} == {"texts", "run"}
+    assert not any("evil" in path.name for path in tmp_path.rglob("*"))
+    with open_arrow(next(paths.sentences.glob("sentences-*"))) as reader:
+        assert set(reader.read_all()["source"].to_pylist()) == {name}
 
 
 def test_shard_listed_twice(run: RunPaths) -> None:

@@ -238,7 +238,41 @@ def test_a_unit_that_fails_ends_the_job_with_its_own_error(workers: int, tmp_pat
     assert not (plan.path / "manifest.json").exists()
     write_books(tmp_path / "again", 5)
     (tmp_path / "again" / "book-03.txt").rename(books / "book-03.txt")
+    plan = Stages(books, tmp_path).sentences()
     assert make(plan, sentences).counts["documents_written"] == 5
+
+
+def test_units_of_a_file_that_changed_since_are_not_taken_over(tmp_path: Path) -> None:
+    books = tmp_path / "books"
+    write_books(books, 3)
+    large = "\n\n".join(f"It is sentence {number} of many." for number in range(70_000))
+    (books / "large.txt").write_text(large)  # samples of it are compared, not all
+    stages = Stages(books, tmp_path)
+    plan = stages.sentences()
+    write_plan(plan)
+    work = sentences.open_worker(plan.path, plan.spec)
+    for unit in plan.units:
+        write_record(plan.path, work(unit))
+    (books / "large.txt").write_text(large.replace(" 3300 ", " 0033 "))
+    again = stages.sentences()
+    assert again.inputs == plan.inputs
+    assert not is_done(again)
+    assert read_records(plan.path) == {}
+    write_plan(again)
+    (books / "book-01.txt").write_text("Something else.")
+    with pytest.raises(ConfigError, match=r"books\.book-01\.txt\.bytes was \d+, now 15"):
+        is_done(stages.sentences())
+
+
+def test_a_vocabulary_that_changes_while_it_is_taken_over(
+    finished: tuple[Stages, list[str]], tmp_path: Path
+) -> None:
+    given = tmp_path / "vocab.txt"
+    given.write_bytes((finished[0].output / "vocab" / "vocab.txt").read_bytes())
+    plan = Stages(tmp_path, tmp_path).vocabulary(VocabConfig(file=str(given)))
+    given.write_text(given.read_text() + "another\n")
+    with pytest.raises(InputError, match=r"vocab\.txt changed while it was read"):
+        word_counts.finish(plan, {})
 
 
 def test_the_command_reports_and_exits(

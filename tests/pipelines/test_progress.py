@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bertdata.errors import ConfigError, InputError
+from bertdata.errors import ConfigError, DataError, InputError
 from bertdata.manifest import make_manifest, write_manifest
 from bertdata.shards import describe_file
 from pipelines.progress import (
@@ -26,6 +26,7 @@ from pipelines.progress import (
     write_plan,
     write_record,
 )
+from pipelines.transforms import find_error
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_another_configuration_is_refused_by_name(plan: StagePlan, finished: boo
     with pytest.raises(ConfigError, match=r"examples\.max_seq_length was 128, now 512"):
         is_done(other)
     other = dataclasses.replace(plan, inputs={"files": [{"name": "a", "bytes": 2}]})
-    with pytest.raises(ConfigError, match="files was"):
+    with pytest.raises(ConfigError, match=r"files\.a\.bytes was 1, now 2"):
         is_done(other)
 
 
@@ -111,6 +112,28 @@ def test_other_units_start_afresh(plan: StagePlan) -> None:
     assert list(plan.path.iterdir()) == []
 
 
+def test_a_changed_file_is_named() -> None:
+    old = {"wiki": [{"name": "a.txt", "bytes": 1}, {"name": "b.txt", "bytes": 2}]}
+    new = {"wiki": [{"name": "a.txt", "bytes": 1}, {"name": "b.txt", "bytes": 3}]}
+    assert describe_differences(old, new) == ["wiki.b.txt.bytes was 2, now 3"]
+
+
 def test_long_differences_are_not_spelled_out() -> None:
     assert describe_differences({"a": list(range(90))}, {"a": [1]}) == ["a differ"]
     assert describe_differences({"a": 1}, {"b": 1}) == ["a was 1, now null", "b was null, now 1"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bertdata.errors.DataError: it is damaged",
+        "bertdata.errors.DataError: it is damaged [while running 'Sentences/Run']",
+        "Traceback:\n  File\nbertdata.errors.BertdataError: an earlier one\n"
+        "RuntimeError: bertdata.errors.DataError: it is damaged [while running 'x']\n",
+    ],
+)
+def test_errors_are_found_in_what_runners_make_of_them(text: str) -> None:
+    error = find_error(RuntimeError(text))
+    assert type(error) is DataError
+    assert str(error) == "it is damaged"
+    assert find_error(RuntimeError("another")) is None

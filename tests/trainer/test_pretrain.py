@@ -16,7 +16,9 @@ import pytest
 import torch
 
 from bertdata.errors import BertdataError, ConfigError, DataError
+from bertdata.locks import hold
 from tests.example_folder import Folders, write_folders
+from tests.process_tree import wait_for_handler
 from trainer.checkpoint import newest_checkpoint
 from trainer.config import TrainConfig
 from trainer.export import load_model
@@ -231,11 +233,27 @@ def test_killed_and_terminated_runs_end_with_the_same_bytes(
         process.stdout.readline()
         process.terminate()
         _, errors = process.communicate()
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert "the same command goes on from there" in errors
     assert not (output / "model.safetensors").exists()
     run(folders, output, config)
     assert digest(output) == digest(tmp_path / "whole")
+
+
+def test_a_signal_before_the_first_step_ends_at_once(folders: Folders, tmp_path: Path) -> None:
+    with start_command(folders, tmp_path) as process:
+        wait_for_handler(process, signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    assert process.returncode == 130
+    assert errors.startswith("stopped")
+    assert errors.count("\n") == 1
+    run(folders, tmp_path)
+
+
+def test_a_second_training_in_one_folder_is_refused(folders: Folders, tmp_path: Path) -> None:
+    with hold(tmp_path), pytest.raises(BertdataError, match="another run is writing to"):
+        run(folders, tmp_path)
 
 
 def test_the_command_says_errors_in_one_line(

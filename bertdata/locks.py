@@ -1,0 +1,62 @@
+"""One run at a time in a folder.
+
+The lock is on the folder itself and belongs to the process that took it: no file is left, and it is
+gone with the process, whatever ended that. Where the file system has no locks (some network ones),
+or the platform none of this kind, nothing is held.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bertdata.errors import BertdataError
+
+_POLL_SECONDS = 0.1
+
+
+@contextlib.contextmanager
+def hold(folder: Path, patience: float = 0.0) -> Iterator[None]:
+    """Hold a folder, so that nobody else does. Made for that, it goes again if it stays empty.
+
+    Raises BertdataError when somebody still does after `patience` seconds.
+    """
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise BertdataError(f"cannot use {folder}: {error.strerror}") from error
+    try:
+        _lock(folder, handle, time.monotonic() + patience)
+        yield
+    finally:
+        if is_new:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        os.close(handle)
+
+
+def _lock(folder: Path, handle: int, deadline: float) -> None:
+    if sys.platform == "win32":
+        return
+    import fcntl
+
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= deadline:
+                raise BertdataError(
+                    f"another run is writing to {folder}; wait for it, end it, or choose another "
+                    "--output"
+                ) from error
+            time.sleep(_POLL_SECONDS)
+        except OSError:
+            return  # this file system knows no locks
+        else:
+            return

@@ -1,0 +1,57 @@
+"""The `bertdata` command from its first moment on: a signal gets one line, whatever is under way.
+
+SIGTERM, Ctrl-C and a lost terminal become KeyboardInterrupt, once: what follows is ignored,
+so that nothing interrupts the ending itself. Whatever has not ended by then is left after some
+seconds; all processes of a run end with the one that started them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+MESSAGE = "bertdata: stopped; the same command continues where it was"
+INTERRUPTED = 130
+_END_SECONDS = 9.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def main() -> int:
+    """Run a command; its exit status."""
+    for number in _SIGNALS:
+        # As the caller wants it where that is to ignore it, such as nohup.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    try:
+        from flows import cli
+
+        return cli.main()
+    except KeyboardInterrupt:
+        print(MESSAGE, file=sys.stderr, flush=True)
+        return INTERRUPTED
+    finally:
+        _ignore_signals()
+        signal.signal(signal.SIGALRM, _leave)  # what was to be said is said
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    _ignore_signals()
+    signal.signal(signal.SIGALRM, _say_and_leave)
+    signal.setitimer(signal.ITIMER_REAL, _END_SECONDS)
+    raise KeyboardInterrupt
+
+
+def _say_and_leave(number: int, frame: FrameType | None) -> None:
+    os.write(sys.stderr.fileno(), f"{MESSAGE}\n".encode())
+    os._exit(INTERRUPTED)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os._exit(INTERRUPTED)
+
+
+def _ignore_signals() -> None:
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,212 @@
+"""What machines do: disks that are full, memory that runs out, workers that die or hang.
+
+Real stages in real processes, without Prefect: what failed ends with one line and leaves nothing
+that could be taken for whole; once there is room again, the result is that of a run without faults.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import resource
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bertdata.errors import BertdataError, CrashError, MemoryUsedUpError
+from bertdata.manifest import find_damage, is_complete, read_manifest
+from flows import job_host, stages
+from flows.paths import RunPaths
+from flows.run_config import load_config
+from flows.stages import Run
+from pipelines import options
+from pipelines.plans import Corpora, plan_sentences
+from pipelines.progress import StagePlan
+from tests.process_tree import find_processes, find_workers, marked
+
+MAKERS = {
+    "sentences": stages.make_sentences,
+    "vocab": stages.make_vocabulary,
+    "examples": stages.make_examples,
+    "model": stages.train_model,
+}
+JOB = "pipelines.jobs.sentences"
+ROOMS = (0, 12_000, 60_000)  # bytes left: for nothing, for the plan alone, for some of the files
+
+
+@pytest.fixture(autouse=True)
+def mark(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """By which the processes of a test are found; it ends those that are left."""
+    environment, mark = marked({})
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    job_host.end_host()
+    yield mark
+    job_host.end_host()
+    assert find_processes(mark) == []
+
+
+@pytest.fixture
+def open_run(small_config: Path) -> Iterator[Run]:
+    """The small run without an output folder of its own."""
+    config = load_config(small_config)
+    return Run(config=config, base=small_config.parent, paths=RunPaths(Path("nowhere")))
+
+
+def in_folder(run: Run, output: Path) -> Run:
+    return dataclasses.replace(run, paths=RunPaths(output))
+
+
+def hashes(run: Run) -> list[str]:
+    return [read_manifest(run.paths.output / stage).content_sha256 for stage in MAKERS]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(small_config: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    config = load_config(small_config)
+    paths = RunPaths(tmp_path_factory.mktemp("undisturbed"))
+    run = Run(config=config, base=small_config.parent, paths=paths)
+    for make in MAKERS.values():
+        make(run, print)
+    job_host.end_host()
+    return hashes(run)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("a file system can be mounted only with the rights of root")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(disk: Path, room: int) -> Path:
+    """Fill a disk but for `room` bytes with a file."""
+    status = os.statvfs(disk)
+    ballast = disk / "ballast"
+    ballast.write_bytes(b"\0" * (status.f_bavail * status.f_frsize - room))
+    return ballast
+
+
+def error_of(make: Callable[[Run, stages.Say], object], run: Run) -> BertdataError | None:
+    try:
+        make(run, print)
+    except BertdataError as error:
+        return error
+    return None
+
+
+def test_a_full_disk_in_every_stage(
+    open_run: Run, small_disk: Path, undisturbed: list[str]
+) -> None:
+    run = in_folder(open_run, small_disk / "run")
+    for stage, make in MAKERS.items():
+        folder = small_disk / "run" / stage
+        for room in ROOMS[-1:] if stage == "model" else ROOMS:
+            ballast = fill(small_disk, room)
+            error = error_of(make, run)
+            if error is None:
+                assert room == ROOMS[-1]
+            else:
+                assert re.fullmatch("cannot .*No space left on device.*", str(error))
+                assert not isinstance(error, CrashError)
+                assert not is_complete(folder)
+            ballast.unlink()
+        make(run, print)
+        assert find_damage(folder, read_manifest(folder)) == []
+    assert hashes(run) == undisturbed
+    assert not list(small_disk.rglob(".*"))
+
+
+def test_a_disk_that_may_only_be_read(open_run: Run, small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(BertdataError, match="Read-only file system"):
+        stages.make_sentences(in_folder(open_run, small_disk / "run"), print)
+
+
+def warm_host() -> None:
+    """Have a host that is ready for jobs."""
+    job_host.run_job("tests.flows.no_such_job", [], Path(os.devnull), print)
+
+
+def plan_books(run: Run, folder: Path, *more: str) -> StagePlan:
+    """A plan of few books of their own, and what `more` patterns match."""
+    books = folder / "books"
+    books.mkdir(parents=True)
+    for number in range(4):
+        (books / f"{number}.txt").write_text("One sentence. And two. " * 50 * (number + 1))
+    (corpus,) = run.config.corpus
+    corpus = dataclasses.replace(corpus, paths=(*corpus.paths, *more))
+    corpora = Corpora(configs=(corpus,), base=str(folder))
+    return plan_sentences(folder / "run" / "sentences", corpora, run.config.sentences, seed=1)
+
+
+def make_pipe(folder: Path) -> None:
+    """Let the largest book, already planned, become what nobody ever reads to its end."""
+    (folder / "books" / "3.txt").unlink()
+    os.mkfifo(folder / "books" / "3.txt")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_that_hangs_is_ended(
+    workers: int, open_run: Run, tmp_path: Path, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(options, "SMALL_TEXT_BYTES", 0)
+    plan = plan_books(open_run, tmp_path)
+    make_pipe(tmp_path)
+    runner = options.RunnerConfig(workers=workers, stall_timeout_minutes=0.05)
+    warm_host()
+    with pytest.raises(CrashError, match=r"sentences got nothing done for 0.05 minutes and was"):
+        stages._make(plan, JOB, runner, print)
+    assert find_processes(mark) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_worker_that_is_killed_is_named(
+    number: signal.Signals,
+    open_run: Run,
+    tmp_path: Path,
+    mark: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(options, "SMALL_TEXT_BYTES", 0)
+    plan = plan_books(open_run, tmp_path)
+    make_pipe(tmp_path)
+    killer = threading.Thread(target=_kill_workers, args=(mark, plan.path, number))
+    killer.start()
+    message = f"a worker of the sentences job was killed by {number.name}; .* workers lower"
+    with pytest.raises(CrashError, match=message):
+        stages._make(plan, JOB, options.RunnerConfig(workers=2), print)
+    killer.join()
+
+
+def _kill_workers(mark: str, folder: Path, number: signal.Signals) -> None:
+    """Kill all workers once they are at work: those that wait are ended by the job itself."""
+    while len(find_workers(find_processes(mark))) < 2 or not folder.exists():
+        time.sleep(0.02)
+    time.sleep(2)
+    for pid in find_workers(find_processes(mark)):
+        os.kill(pid, number)
+
+
+def test_memory_that_runs_out_is_named(open_run: Run, tmp_path: Path) -> None:
+    with (tmp_path / "large.txt").open("wb") as file:
+        file.truncate(250_000_000)
+    plan = plan_books(open_run, tmp_path, "*.txt")
+    warm_host()
+    (host,) = job_host._hosts
+    used = int(Path(f"/proc/{host.pid}/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.prlimit(host.pid, resource.RLIMIT_AS, (used + 600_000_000,) * 2)
+    with pytest.raises(MemoryUsedUpError, match="needs more memory than there is; set"):
+        stages._make(plan, JOB, options.RunnerConfig(workers=1), print)
+    assert not is_complete(plan.path)
