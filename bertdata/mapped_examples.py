@@ -125,6 +125,8 @@ def _read_batches(folder: Path, shard: Shard, schema: pa.Schema) -> Iterator[pa.
     with open_arrow(path) as reader:
         check_schema(reader.schema, schema, str(path))
         batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
+        for batch in batches:
+            batch.validate()  # that its buffers are as long as its rows want, or a read would crash
     if (rows := sum(batch.num_rows for batch in batches)) != shard.rows:
         raise DataError(f"{path} has {rows} rows, the manifest says {shard.rows}")
     return (batch for batch in batches if batch.num_rows)

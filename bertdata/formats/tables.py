@@ -77,7 +77,7 @@ def _readable(path: str) -> Iterator[None]:
     """Turn what pyarrow raises over a bad file into InputError."""
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {first_line(error)}") from error
 
 
@@ -86,8 +86,12 @@ def _check_column(schema: pa.Schema, path: str, corpus: CorpusConfig) -> None:
         known = ", ".join(schema.names)
         raise InputError(f"{path} has no column {corpus.text_field!r}; it has {known}")
     kind = schema.field(corpus.text_field).type
-    if not _is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
+    if not _is_text(_value_type(kind)):
         raise InputError(f"{path}: column {corpus.text_field!r} is {kind}, not text")
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -130,12 +134,45 @@ def _read_batches(
 
 def _pairs(batch: pa.RecordBatch, corpus: CorpusConfig) -> Iterator[tuple[bytes | None, object]]:
     """(UTF-8 text, id) of each row; what is not UTF-8 must not stop pyarrow."""
-    texts = batch.column(corpus.text_field)
+    texts = _as_bytes(batch.column(corpus.text_field)).to_pylist()
+    yield from zip(texts, _read_ids(batch, corpus))
+
+
+def _read_ids(batch: pa.RecordBatch, corpus: CorpusConfig) -> list[object]:
+    """Integers and strings, as `record_id` takes them; of a column of anything else none."""
+    if corpus.id_field in batch.schema.names:
+        ids = batch.column(corpus.id_field)
+        if pa.types.is_integer(ids.type):
+            return list(_checked(ids).to_pylist())
+        if _is_text(_value_type(ids.type)):
+            values = _as_bytes(ids).to_pylist()
+            return [v if v is None else v.decode("utf-8", "backslashreplace") for v in values]
+    return [None] * batch.num_rows
+
+
+def _as_bytes(texts: pa.Array) -> pa.Array:
+    """Texts as the bytes that they are: one that is not UTF-8 is no damage to the others."""
     if pa.types.is_dictionary(texts.type):
-        texts = texts.dictionary_decode()
-    has_id = corpus.id_field in batch.schema.names
-    ids = batch.column(corpus.id_field).to_pylist() if has_id else [None] * batch.num_rows
-    yield from zip(texts.cast(pa.large_binary()).to_pylist(), ids)
+        words = texts.dictionary.view(_BYTES[texts.dictionary.type])
+        found = pa.DictionaryArray.from_arrays(texts.indices, words, safe=False)
+        return _checked(found).dictionary_decode()
+    return _checked(texts.view(_BYTES[texts.type]))
+
+
+def _checked(array: pa.Array) -> pa.Array:
+    """The same array, which a damaged file cannot make point outside itself. Raises ArrowInvalid.
+
+    pyarrow itself trusts what it maps, and crashes.
+    """
+    array.validate(full=True)
+    return array
+
+
+_BYTES = {
+    pa.string(): pa.binary(),
+    pa.large_string(): pa.large_binary(),
+    pa.string_view(): pa.binary_view(),
+}
 
 
 def _read_row(
