@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bertdata.config import check_choice, check_range, to_table
-from bertdata.documents import Document, Reason, Rejection, unless_empty
+from bertdata.documents import Document, Reason, Rejection, reject, unless_empty
 from bertdata.errors import ConfigError, InputError
 from bertdata.quality_rules import RULES
 from bertdata.shards import sha256_of
@@ -109,14 +109,6 @@ def _filter(document: Document, filters: Iterable[Filter]) -> Document | Rejecti
         if (found := check(document)) is not None:
             return reject(document, *found)
     return document
-
-
-def reject(document: Document, reason: Reason, why: str) -> Rejection:
-    """The rejection of a document that was read."""
-    detail = f"{document.place}: {why}" if document.place else why
-    return Rejection(
-        source=document.source, document=document.document, reason=reason, detail=detail
-    )
 
 
 def _repair_document(document: Document, repair: Callable[[str], str]) -> Document:

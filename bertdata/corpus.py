@@ -261,7 +261,7 @@ def _read_saved(path: Path, key: str) -> list[Any]:
         found = json.loads(path.read_bytes())[key]
         if not isinstance(found, list):
             raise TypeError(f"{key} is no list")
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is no description of a saved dataset ({error})") from error
     return found
 

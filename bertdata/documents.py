@@ -6,7 +6,7 @@ Readers yield one or the other for every document they meet, so that read = writ
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from bertdata.randomness import stable_hash
@@ -68,16 +68,24 @@ class Rejection:
     detail: str
 
 
+def reject(document: Document, reason: Reason, why: str) -> Rejection:
+    """The rejection of a document that was read."""
+    rejection = Rejection(
+        source=document.source, document=document.document, reason=reason, detail=why
+    )
+    return at_place(rejection, document.place)
+
+
+def at_place(rejection: Rejection, place: str) -> Rejection:
+    """The rejection with the place, unless that is "", before its detail."""
+    return replace(rejection, detail=f"{place}: {rejection.detail}") if place else rejection
+
+
 def unless_empty(document: Document) -> Document | Rejection:
     """The document itself, or its rejection when there is nothing in it but white space."""
     if document.text and not document.text.isspace():
         return document
-    return Rejection(
-        source=document.source,
-        document=document.document,
-        reason="empty",
-        detail="no text but white space",
-    )
+    return reject(document, "empty", "no text but white space")
 
 
 def printable_name(name: str) -> str:

@@ -81,7 +81,7 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = Manifest(shards=shards, **table)
     except FileNotFoundError:
         raise DataError(f"{folder} is not complete: it has no {FILE_NAME}") from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DataError(f"{path} is damaged: {first_line(error)}") from error
     if manifest.version != VERSION:
         raise DataError(f"{path} has version {manifest.version}, this program reads {VERSION}")

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bertdata.corpus import CorpusConfig, FilePart
-from bertdata.documents import Document, Rejection
+from bertdata.documents import Document, Rejection, at_place
 from bertdata.errors import InputError
 from bertdata.formats.decoding import decode
 from bertdata.formats.jsonl import record_id
@@ -69,7 +69,9 @@ def arrow_blocks(path: Path, corpus: CorpusConfig) -> list[Block]:
     with _readable(str(path)), pa.memory_map(str(path)) as source:
         schema, batches = _open_arrow(source, 0, None)
         _check_column(schema, str(path), corpus)
-        return [Block(rows=batch.num_rows, bytes=batch.nbytes) for batch in batches]
+        # Not `nbytes`, which looks into columns that may be damaged.
+        sizes = [(batch.num_rows, batch.get_total_buffer_size()) for batch in batches]
+        return [Block(rows=rows, bytes=size) for rows, size in sizes]
 
 
 @contextlib.contextmanager
@@ -85,6 +87,9 @@ def _check_column(schema: pa.Schema, path: str, corpus: CorpusConfig) -> None:
     if corpus.text_field not in schema.names:
         known = ", ".join(schema.names)
         raise InputError(f"{path} has no column {corpus.text_field!r}; it has {known}")
+    for name in (corpus.text_field, corpus.id_field):
+        if schema.names.count(name) > 1:
+            raise InputError(f"{path} has several columns {name!r}; name another")
     kind = schema.field(corpus.text_field).type
     if not _is_text(_value_type(kind)):
         raise InputError(f"{path}: column {corpus.text_field!r} is {kind}, not text")
@@ -180,10 +185,11 @@ def _read_row(
 ) -> Document | Rejection:
     if data is None:
         detail = f"{corpus.text_field!r} is null"
-        return Rejection(
+        rejection = Rejection(
             source=corpus.name, document=document, reason="missing_field", detail=detail
         )
+        return at_place(rejection, place)
     text = decode(data, corpus, document)
     if isinstance(text, Rejection):
-        return text
+        return at_place(text, place)
     return Document(source=corpus.name, document=document, text=text, place=place)

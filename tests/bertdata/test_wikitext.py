@@ -39,6 +39,7 @@ GERMAN = make_namespaces([(6, "Datei"), (14, "Kategorie"), (-2, "Medium"), (0, "
         ("-{zh-hans:计算机;zh-hant:電腦}- -{R|字}-", "计算机 字"),
         ("== A ==\n=== B ===\n== C ==\ntext\n== D ==\n* [[File:x.jpg]]", "C\n\ntext"),
         ("== A ==\n=== B ===\ntext", "A\n\nB\n\ntext"),
+        ("== a = b =\n= c\n=======d=======\n= =\ne", "a = b\n\n= c\n\nd\n\ne"),
         ("東京（{{lang|en|Tokyo}}、{{読み}}）は首都。", "東京（Tokyo）は首都。"),
     ],
 )
@@ -91,6 +92,8 @@ def test_a_slip_costs_no_paragraph(wikitext: str, kept: str) -> None:
         "[http://a " * 100_000,
         "{{lang" + "|a" * 200_000,
         "=" * 100_000 + "x" + "=" * 100_000,
+        "=" + "-->" * 100_000,
+        "=" + "a=" * 100_000 + "a",
         "'" * 300_000,
         "w" * 2_000_000,
     ],
