@@ -30,6 +30,7 @@ Reason = Literal[
     "gopher_quality",
     "gopher_repetition",
     "c4",
+    "bad_words",
     "fineweb",
     "empty",
     "duplicate",
@@ -44,6 +45,7 @@ class Document:
 
     `sentences`: set by formats that give sentences already; then nothing splits `text` again.
     `place`: where it was read, for people, unless the id says that: "a.jsonl, line at byte 99".
+    `lines_dropped`: how many of its lines cleaning took out.
     """
 
     source: str
@@ -51,6 +53,7 @@ class Document:
     text: str
     sentences: tuple[str, ...] | None = None
     place: str = field(default="", compare=False)
+    lines_dropped: int = field(default=0, compare=False)
 
     @property
     def document_id(self) -> int:

@@ -121,7 +121,8 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
     def finish_unit(unit: int) -> tuple[list[Shard], Mapping[str, Any]]:
         some = _of_unit(repeated, duplicates, unit)
         if duplicates is not None and (duplicates.any_in_unit(unit) or len(some)):
-            return _write_without(plan, unit, duplicates, some)
+            written, counts = _write_without(plan, unit, duplicates, some)
+            return written, {**counts, **_lines_dropped(records[unit])}
         return _take_over(plan.path, records[unit]), records[unit].counts
 
     # Threads: writing, hashing and filtering, which is most of it, need no interpreter.
@@ -257,6 +258,11 @@ def _write_without(
     if _cleaning(plan).duplicate_sentences == "drop":
         return shards, {**counts.to_table(), "sentences_dropped": len(repeated)}
     return shards, counts.to_table()
+
+
+def _lines_dropped(record: UnitRecord) -> dict[str, int]:
+    """What the files no longer tell: lines that went from documents, whatever became of these."""
+    return {name: record.counts[name] for name in ("lines_dropped",) if name in record.counts}
 
 
 def _batches(path: Path) -> Iterator[tuple[int, pa.RecordBatch]]:
