@@ -112,7 +112,7 @@ def open_arrow(path: Path, *, mapped: bool = True) -> Iterator[pa.RecordBatchFil
     while it is read.
     """
     try:
-        with (pa.memory_map(str(path)) if mapped else pa.OSFile(str(path))) as source:
+        with pa.memory_map(str(path)) if mapped else pa.OSFile(str(path)) as source:
             yield pa.ipc.open_file(source)
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         message = f"{path} is no whole Arrow file ({first_line(error)}); make it again"

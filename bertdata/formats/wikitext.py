@@ -155,7 +155,9 @@ def _unescape(match: re.Match[str]) -> str:
 
 def _remove_elements(text: str) -> str:
     """Without the elements that hold no prose; a tag that is never closed goes alone."""
-    tags = list(_ELEMENT_TAG.finditer(text))
+    found = _ELEMENT_TAG.finditer(text)
+    # </ref name=x> ends nothing, for MediaWiki neither.
+    tags = [tag for tag in found if not (tag[1] and tag[3].strip(" \t\n/"))]
     if not tags:
         return text
     last_close = {tag[2].lower(): tag.start() for tag in tags if tag[1]}
