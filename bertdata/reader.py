@@ -61,6 +61,8 @@ class ExampleReader:
         self._examples = MappedExamples(folder, shards, vocabulary.size)
         if verify_checksums:
             _check_ids(folder, self._examples.highest_id(), vocabulary.size)
+            if not self._examples.masks_fit():
+                raise DataError(f"{folder} predicts pieces beyond their rows; make it again")
         self.num_rows = self._examples.num_rows
         with damage_told(folder):
             self._masking = _dynamic_masking(self.manifest, vocabulary)

@@ -262,6 +262,14 @@ def test_ids_outside_the_vocabulary_are_refused(folders: Folders) -> None:
         ExampleReader(folders.examples, folders.vocabulary)
 
 
+def test_masks_beyond_their_row_are_refused(folders: Folders) -> None:
+    rows = make_rows(3, folders.vocabulary)
+    rows[1]["masked_lm_positions"][-1] = len(rows[1]["input_ids"])
+    finish(folders, [write_shard(folders, "train-0.arrow", rows)], {})
+    with pytest.raises(DataError, match="predicts pieces beyond their rows"):
+        ExampleReader(folders.examples, folders.vocabulary)
+
+
 def test_a_wrong_row_count_is_refused(folders: Folders) -> None:
     shard = write_shard(folders, "train-0.arrow", make_rows(3, folders.vocabulary))
     finish(folders, [replace(shard, rows=4)], {})
