@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 from random import Random
@@ -27,7 +28,7 @@ def fragile(data: bytes, folder: Path, random: Random) -> None:
     if data.startswith(b"bb"):
         raise KeyError("two")
     if data.startswith(b"c"):
-        os.abort()
+        os.kill(os.getpid(), signal.SIGKILL)
     if data.startswith(b"d"):
         time.sleep(60)
 
