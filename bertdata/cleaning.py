@@ -7,6 +7,7 @@ once all documents are there.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bertdata.config import check_choice, check_range, to_table
-from bertdata.documents import Document, Reason, Rejection, unless_empty
+from bertdata.documents import Document, Reason, Rejection, reject, unless_empty
 from bertdata.errors import ConfigError, InputError
+from bertdata.line_rules import LINE_RULES
 from bertdata.quality_rules import RULES
 from bertdata.shards import sha256_of
 
@@ -32,12 +34,14 @@ class CleaningConfig:
     `unicode_repair`: mend text that was decoded wrongly, as in "schÃ¶n" (ftfy). `min_characters`,
     `max_characters`: of a document; 0 is no limit. `languages`: the only ones to keep, by their
     codes, such as ["en", "de"] (resiliparse tells them). `rules`: names of
-    `bertdata.quality_rules`. `blocked`, and a line each in the file `block_list`: host names,
-    which stand for their subdomains too; beginnings of addresses; ids of documents; names of
-    corpora in brackets, as in "[web]". `exact_duplicates`, `near_duplicates`: "drop" all but the
-    first of equal or similar documents of all corpora, or "keep" them. `duplicate_sentences`:
-    "drop" sentences of 40 bytes or more that stood before, in any document that stays.
-    `near_duplicate_similarity`: least share of common runs of five words, 0.5 to 1.
+    `bertdata.quality_rules`, which reject documents. `line_rules`: names of `bertdata.line_rules`,
+    which drop lines before that. `bad_words`: a file with a word or phrase a line; a document that
+    has one of them is rejected, whatever its case. `blocked`, and a line each in the file
+    `block_list`: host names, which stand for their subdomains too; beginnings of addresses; ids of
+    documents; names of corpora in brackets, as in "[web]". `exact_duplicates`, `near_duplicates`:
+    "drop" all but the first of equal or similar documents of all corpora, or "keep" them.
+    `duplicate_sentences`: "drop" sentences of 40 bytes or more that stood before, in any document
+    that stays. `near_duplicate_similarity`: least share of common runs of five words, 0.5 to 1.
     """
 
     unicode_repair: bool = False
@@ -45,6 +49,8 @@ class CleaningConfig:
     max_characters: int = 0
     languages: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
+    line_rules: tuple[str, ...] = ()
+    bad_words: str | None = None
     blocked: tuple[str, ...] = ()
     block_list: str | None = None
     exact_duplicates: str = "drop"
@@ -62,6 +68,8 @@ class CleaningConfig:
             )
         for rule in self.rules:
             check_choice("rules", rule, RULES)
+        for rule in self.line_rules:
+            check_choice("line_rules", rule, LINE_RULES)
         check_choice("exact_duplicates", self.exact_duplicates, ("drop", "keep"))
         check_choice("duplicate_sentences", self.duplicate_sentences, ("drop", "keep"))
         check_choice("near_duplicates", self.near_duplicates, ("drop", "keep"))
@@ -75,13 +83,14 @@ def looks_for_duplicates(config: CleaningConfig) -> bool:
 
 
 def describe_cleaning(config: CleaningConfig) -> dict[str, Any]:
-    """What shapes the result: the block list by its content, not by where it lies."""
+    """What shapes the result: lists by their content, not by where they lie."""
     table = to_table(config)
-    if config.block_list is not None:
-        try:
-            table["block_list"] = sha256_of(Path(config.block_list))
-        except OSError as error:
-            raise _unreadable(config.block_list, error) from error
+    for name in ("block_list", "bad_words"):
+        if (path := getattr(config, name)) is not None:
+            try:
+                table[name] = sha256_of(Path(path))
+            except OSError as error:
+                raise _unreadable(path, error) from error
     return table
 
 
@@ -99,9 +108,34 @@ def make_cleaner(
         for item in items:
             if isinstance(item, Document) and repair is not None:
                 item = unless_empty(_repair_document(item, repair))
+            if isinstance(item, Document) and config.line_rules:
+                item = _drop_lines(item, config.line_rules)
             yield _filter(item, filters) if isinstance(item, Document) else item
 
     return clean
+
+
+def _drop_lines(document: Document, rules: Iterable[str]) -> Document | Rejection:
+    """The document without the lines, or given sentences, that the rules drop; blank ones stay."""
+    given = document.sentences
+    lines = list(document.text.splitlines() if given is None else given)
+    count = sum(map(_has_text, lines))
+    for rule in rules:
+        keep = LINE_RULES[rule]
+        cleaned = [keep(line) if _has_text(line) else None for line in lines]
+        lines = [line or "" for line in cleaned if line != ""]
+        if not any(lines):
+            return reject(document, _RULE_REASONS[rule], f"of its {count:,} lines none is left")
+    return dataclasses.replace(
+        document,
+        text="\n".join(lines),
+        sentences=None if given is None else tuple(lines),
+        lines_dropped=count - sum(map(_has_text, lines)),
+    )
+
+
+def _has_text(line: str) -> bool:
+    return bool(line) and not line.isspace()
 
 
 def _filter(document: Document, filters: Iterable[Filter]) -> Document | Rejection:
@@ -109,14 +143,6 @@ def _filter(document: Document, filters: Iterable[Filter]) -> Document | Rejecti
         if (found := check(document)) is not None:
             return reject(document, *found)
     return document
-
-
-def reject(document: Document, reason: Reason, why: str) -> Rejection:
-    """The rejection of a document that was read."""
-    detail = f"{document.place}: {why}" if document.place else why
-    return Rejection(
-        source=document.source, document=document.document, reason=reason, detail=detail
-    )
 
 
 def _repair_document(document: Document, repair: Callable[[str], str]) -> Document:
@@ -133,6 +159,8 @@ def _make_filters(config: CleaningConfig) -> Iterator[Filter]:
         yield _make_length_filter(config)
     if config.languages:
         yield _make_language_filter(config.languages)
+    if config.bad_words is not None:
+        yield _make_bad_word_filter(config.bad_words)
     for rule in config.rules:
         yield _make_rule_filter(rule)
 
@@ -152,7 +180,7 @@ def _make_length_filter(config: CleaningConfig) -> Filter:
 
 
 def _make_block_filter(config: CleaningConfig) -> Filter:
-    entries = {entry.strip() for entry in (*config.blocked, *_read_block_list(config.block_list))}
+    entries = {entry.strip() for entry in (*config.blocked, *_read_list(config.block_list))}
     entries.discard("")
     # A beginning of an address is looked up by its length, so that lists may be long.
     lengths = sorted({len(entry) for entry in entries if "/" in entry})
@@ -181,7 +209,7 @@ def _domains(address: str) -> Iterator[str]:
         host = host.partition(".")[2]
 
 
-def _read_block_list(path: str | None) -> list[str]:
+def _read_list(path: str | None) -> list[str]:
     if path is None:
         return []
     try:
@@ -192,7 +220,18 @@ def _read_block_list(path: str | None) -> list[str]:
 
 
 def _unreadable(path: str, error: Exception) -> InputError:
-    return InputError(f"cannot read the block list {path}: {error}")
+    return InputError(f"cannot read the list {path}: {error}")
+
+
+def _make_bad_word_filter(path: str) -> Filter:
+    words = sorted({line.strip().lower() for line in _read_list(path) if line.strip()})
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, words))})(?!\w)")
+
+    def check(document: Document) -> tuple[Reason, str] | None:
+        found = pattern.search(document.text.lower()) if words else None
+        return ("bad_words", f"it has a word of the list, {found[0]!r}") if found else None
+
+    return check
 
 
 def _make_rule_filter(name: str) -> Filter:

@@ -20,8 +20,12 @@ import zstandard
 from bertdata.errors import InputError
 
 BLOCK_BYTES = 1 << 20
-# One zstd call gives all that its input holds: small inputs keep its output small.
+# A file that gives more than this many times what it takes is meant to fill disks, not to be read.
+MOST_RATIO = 1000
+_FREE_BYTES = 64 << 20  # small files may be all one letter
 _COMPRESSED_BLOCK_BYTES = 1 << 14
+# One zstd call gives all that its input holds, 128 KiB for 4 bytes at most.
+_ZSTD_INPUT_BYTES = 1 << 10
 
 
 def is_compressed(path: Path) -> bool:
@@ -29,18 +33,21 @@ def is_compressed(path: Path) -> bool:
     return path.suffix.lower() in _MEMBER_TYPES
 
 
-def read_blocks(path: Path, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+def read_blocks(
+    path: Path, start: int = 0, stop: int | None = None, most_ratio: int = MOST_RATIO
+) -> Iterator[bytes]:
     """The file's bytes, decompressed, as non-empty blocks of bounded size.
 
     `start`, `stop` (None: the end): the bytes of the file to read; of a compressed file they lie
     between its streams or members. Raises InputError, after the last good block, when the file
     cannot be opened or read, is cut short or damaged; the message names the compressed and the
-    uncompressed byte reached.
+    uncompressed byte reached. So it does where more than 64 MiB have come out, and they are more
+    than `most_ratio` times what went in.
     """
     if is_compressed(path):
         member_type = _MEMBER_TYPES[path.suffix.lower()]
         with _CompressedInput(path, start, stop) as source:
-            yield from _decompress(path, source, member_type)
+            yield from _decompress(path, source, member_type, most_ratio)
     else:
         yield from read_range(path, start, stop)
 
@@ -103,11 +110,10 @@ class _GzipMember:
 
 
 class _ZstdMember:
-    """zstandard's decompressor in the common form; it has no bound on its output."""
-
-    needs_input = True
+    """zstandard's decompressor in the common form; its input is cut small to bound its output."""
 
     def __init__(self) -> None:
+        self._pending = b""
         # Published dumps are packed with windows of up to 2 GiB (`zstd --long=31`).
         decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 31)
         self._inner = decompressor.decompressobj()
@@ -118,10 +124,16 @@ class _ZstdMember:
 
     @property
     def unused_data(self) -> bytes:
-        return bytes(self._inner.unused_data)
+        return bytes(self._inner.unused_data) + self._pending
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._pending
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        return bytes(self._inner.decompress(data))
+        data = self._pending + data
+        self._pending = data[_ZSTD_INPUT_BYTES:]
+        return bytes(self._inner.decompress(data[:_ZSTD_INPUT_BYTES]))
 
 
 _MEMBER_TYPES: dict[str, Callable[[], _Member]] = {
@@ -134,12 +146,14 @@ _MEMBER_TYPES: dict[str, Callable[[], _Member]] = {
 
 
 def _decompress(
-    path: Path, source: _CompressedInput, member_type: Callable[[], _Member]
+    path: Path, source: _CompressedInput, member_type: Callable[[], _Member], most_ratio: int
 ) -> Iterator[bytes]:
-    uncompressed = 0
+    uncompressed, start = 0, source.position
     try:
         for block in _decompress_members(source, member_type):
             uncompressed += len(block)
+            if uncompressed > max(_FREE_BYTES, most_ratio * (source.position - start)):
+                raise EOFError(f"over {most_ratio:,} times what went in: a bomb")
             yield block
     except _DECOMPRESSION_ERRORS as error:
         reason = str(error).splitlines()[0]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertdata.compression import unreadable
+from bertdata.compression import MOST_RATIO, unreadable
 from bertdata.config import check_choice, check_range
 from bertdata.demo import demo_files
 from bertdata.documents import Rejection, printable_name
@@ -39,7 +39,7 @@ _DUMP_INDEX = re.compile(r"-multistream-index\d*\.txt")
 _ASCII_PROBE = bytes(byte for byte in range(128) if byte != 0x1B) + rb"\u0041\n\x41+AGE-~{"
 
 GONE = "gone"  # the version of a file that is not there
-
+_LONGEST_NAME = 255  # bytes that file systems take
 _FINGERPRINT_BLOCKS = 16
 _FINGERPRINT_BLOCK_BYTES = 1 << 16
 
@@ -54,6 +54,8 @@ class CorpusConfig:
     `on_bad_file`: an unreadable or damaged file ends the run ("stop") or is a rejection ("skip").
     `encoding`: of text, lines and jsonl, by Python's name; a byte order mark overrules it.
     `encoding_errors`: bytes that it cannot be reject their document ("strict") or become U+FFFD.
+    `max_compression_ratio`: a compressed file that gives more than so many times what it takes, and
+    over 64 MiB, is a damaged one.
     `max_document_bytes`: longer documents are rejected, unread, as memory grows with the longest.
     """
 
@@ -66,6 +68,7 @@ class CorpusConfig:
     encoding: str = "utf-8"
     encoding_errors: str = "strict"
     max_document_bytes: int = 256 << 20
+    max_compression_ratio: int = MOST_RATIO
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -75,6 +78,7 @@ class CorpusConfig:
         check_choice("on_bad_file", self.on_bad_file, ("stop", "skip"))
         check_choice("encoding_errors", self.encoding_errors, ("strict", "replace"))
         check_range("max_document_bytes", self.max_document_bytes, 1, 1 << 30)
+        check_range("max_compression_ratio", self.max_compression_ratio, 1, 1 << 30)
         if self.format == "demo" and self.paths:
             raise ConfigError(f"corpus {self.name!r}: format 'demo' takes no paths")
         if self.format != "demo" and not self.paths:
@@ -270,7 +274,9 @@ def _file_names(folder: Path, files: list[Any]) -> Iterator[str]:
 
 
 def _is_plain_name(name: Any) -> bool:
-    return isinstance(name, str) and name not in ("", "..") and Path(name).name == name
+    if not isinstance(name, str) or name in ("", "..") or Path(name).name != name:
+        return False
+    return len(name.encode("utf-8", "replace")) <= _LONGEST_NAME
 
 
 def _read_saved(path: Path, key: str) -> list[Any]:
@@ -281,7 +287,7 @@ def _read_saved(path: Path, key: str) -> list[Any]:
         found = json.loads(path.read_bytes())[key]
         if not isinstance(found, list):
             raise TypeError(f"{key} is no list")
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is no description of a saved dataset ({error})") from error
     return found
 

@@ -6,7 +6,7 @@ Readers yield one or the other for every document they meet, so that read = writ
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from bertdata.randomness import stable_hash
@@ -30,6 +30,7 @@ Reason = Literal[
     "gopher_quality",
     "gopher_repetition",
     "c4",
+    "bad_words",
     "fineweb",
     "empty",
     "duplicate",
@@ -44,6 +45,7 @@ class Document:
 
     `sentences`: set by formats that give sentences already; then nothing splits `text` again.
     `place`: where it was read, for people, unless the id says that: "a.jsonl, line at byte 99".
+    `lines_dropped`: how many of its lines cleaning took out.
     """
 
     source: str
@@ -51,6 +53,7 @@ class Document:
     text: str
     sentences: tuple[str, ...] | None = None
     place: str = field(default="", compare=False)
+    lines_dropped: int = field(default=0, compare=False)
 
     @property
     def document_id(self) -> int:
@@ -68,16 +71,24 @@ class Rejection:
     detail: str
 
 
+def reject(document: Document, reason: Reason, why: str) -> Rejection:
+    """The rejection of a document that was read."""
+    rejection = Rejection(
+        source=document.source, document=document.document, reason=reason, detail=why
+    )
+    return at_place(rejection, document.place)
+
+
+def at_place(rejection: Rejection, place: str) -> Rejection:
+    """The rejection with the place, unless that is "", before its detail."""
+    return replace(rejection, detail=f"{place}: {rejection.detail}") if place else rejection
+
+
 def unless_empty(document: Document) -> Document | Rejection:
     """The document itself, or its rejection when there is nothing in it but white space."""
     if document.text and not document.text.isspace():
         return document
-    return Rejection(
-        source=document.source,
-        document=document.document,
-        reason="empty",
-        detail="no text but white space",
-    )
+    return reject(document, "empty", "no text but white space")
 
 
 def printable_name(name: str) -> str:

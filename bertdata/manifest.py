@@ -6,9 +6,10 @@ machine or the number of workers.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,16 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
+@contextlib.contextmanager
+def damage_told(folder: Path) -> Iterator[None]:
+    """Where a manifest's values are used: what it lacks or makes no sense becomes a DataError."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        what = f"{type(error).__name__}: {first_line(error)}"
+        raise DataError(f"{folder / FILE_NAME} is damaged ({what})") from error
+
+
 def is_complete(folder: Path) -> bool:
     """Whether a stage folder has its manifest."""
     return (folder / FILE_NAME).is_file()
@@ -104,7 +115,11 @@ def find_damage(folder: Path, manifest: Manifest) -> list[str]:
 
 def _damage(folder: Path, shard: Shard) -> str | None:
     path = folder / shard.path
-    if not path.is_file():
+    try:
+        is_there = path.is_file()
+    except OSError as error:  # a name too long for any file
+        return f"{path}: {error.strerror}"
+    if not is_there:
         return f"{path}: missing"
     if (size := path.stat().st_size) != shard.bytes:
         return f"{path}: {size} bytes, the manifest says {shard.bytes}"

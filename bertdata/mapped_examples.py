@@ -81,6 +81,10 @@ class MappedExamples:
         columns = (b.column(name) for b in self._batches for name in ("input_ids", "masked_lm_ids"))
         return max((int(c.values.to_numpy().max(initial=0)) for c in columns), default=-1)
 
+    def masks_fit(self) -> bool:
+        """Whether every masked position lies in its row. Reads them all."""
+        return all(map(_masks_fit, self._batches))
+
     def lengths_of(self, rows: IntArray) -> IntArray:
         """Pieces of each row, without reading them."""
         return self._input_ids.bounds(*self._locate(rows))[1]
@@ -125,9 +129,20 @@ def _read_batches(folder: Path, shard: Shard, schema: pa.Schema) -> Iterator[pa.
     with open_arrow(path) as reader:
         check_schema(reader.schema, schema, str(path))
         batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
+        for batch in batches:
+            batch.validate()  # that its buffers are as long as its rows want, or a read would crash
     if (rows := sum(batch.num_rows for batch in batches)) != shard.rows:
         raise DataError(f"{path} has {rows} rows, the manifest says {shard.rows}")
     return (batch for batch in batches if batch.num_rows)
+
+
+def _masks_fit(batch: pa.RecordBatch) -> bool:
+    columns = (batch.column(name) for name in ("input_ids", "masked_lm_positions"))
+    lengths, counts = (np.diff(column.offsets.to_numpy()) for column in columns)
+    positions = batch.column("masked_lm_positions").flatten().to_numpy()
+    if (counts < 0).any() or counts.sum() != len(positions):
+        return False
+    return bool((positions < np.repeat(lengths, counts)).all())
 
 
 def _gather(

@@ -68,7 +68,7 @@ def read_parameters(path: Path) -> PunktParameters:
     """Read a model that `write_parameters` wrote. Raises DataError."""
     try:
         return _from_table(json.loads(path.read_bytes()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path} is no Punkt model ({first_line(error)}); make it again") from error
 
 

@@ -2,9 +2,10 @@
 
 `gopher-quality`, `gopher-repetition`: Rae et al., "Scaling Language Models: Methods, Analysis &
 Insights from Training Gopher" (2021), tables A1 and A2 of its appendix. `c4`: Raffel et al.,
-"Exploring the Limits of Transfer Learning" (2020), section 2.2, its rules for whole pages but for
-the list of bad words. `fineweb`: Penedo et al., "The FineWeb Datasets" (2024), the three filters
-found there.
+"Exploring the Limits of Transfer Learning" (2020), section 2.2, its rules for whole pages; those
+for lines are in `bertdata.line_rules`, its list of bad words is for the user to give, its
+three-sentence spans are what `duplicate_sentences` does by the sentence. `fineweb`: Penedo et al.,
+"The FineWeb Datasets" (2024), the three filters found there.
 
 A rule takes a text and gives what is wrong with it, or "". Words are what white space parts, lines
 what is not blank between line ends; so the rules suit languages with spaces between words.
@@ -71,9 +72,9 @@ def check_gopher_repetition(text: str) -> str:
 
 
 def check_c4(text: str) -> str:
-    """Three sentences at least, no curly bracket, no "lorem ipsum", no word of JavaScript."""
+    """Three sentences at least, no curly bracket, no "lorem ipsum"."""
     lower = text.lower()
-    for sign in ("lorem ipsum", "{", "javascript"):
+    for sign in ("lorem ipsum", "{"):
         if sign in lower:
             return f"it holds {sign!r}"
     sentences = sum(1 for _ in _first(_SENTENCE_END.finditer(text), 3))

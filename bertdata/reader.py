@@ -22,7 +22,7 @@ import numpy as np
 
 from bertdata.batches import CompactBatch, IntArray, PaddedBatch, offsets_of, pad, to_padded
 from bertdata.errors import ConfigError, DataError
-from bertdata.manifest import Manifest, find_damage, read_manifest
+from bertdata.manifest import Manifest, damage_told, find_damage, read_manifest
 from bertdata.mapped_examples import MappedExamples
 from bertdata.masking import MaskingConfig, MaskingVocabulary, mask_batch, prediction_limits
 from bertdata.randomness import UInt64Array, derive_key, derive_keys, mix_array
@@ -54,14 +54,18 @@ class ExampleReader:
         self.manifest = read_manifest(folder)
         self.vocabulary = vocabulary
         self.split = split
-        _check_vocabulary(folder, self.manifest, vocabulary)
+        with damage_told(folder):
+            _check_vocabulary(folder, self.manifest, vocabulary)
         shards = tuple(s for s in self.manifest.shards if s.path.startswith(f"{split}-"))
         _check_shards(folder, self.manifest, shards, verify_checksums)
         self._examples = MappedExamples(folder, shards, vocabulary.size)
         if verify_checksums:
             _check_ids(folder, self._examples.highest_id(), vocabulary.size)
+            if not self._examples.masks_fit():
+                raise DataError(f"{folder} predicts pieces beyond their rows; make it again")
         self.num_rows = self._examples.num_rows
-        self._masking = _dynamic_masking(self.manifest, vocabulary)
+        with damage_told(folder):
+            self._masking = _dynamic_masking(self.manifest, vocabulary)
 
     @property
     def next_sentence(self) -> bool:

@@ -45,6 +45,7 @@ class SentenceCounts:
     rejected: Counter[str] = field(default_factory=Counter)
     sources: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     sentences: int = 0
+    lines_dropped: int = 0
     text_bytes: int = 0
     documents_per_partition: list[int] = field(default_factory=list)
 
@@ -67,6 +68,7 @@ class SentenceCounts:
             "sentences": self.sentences,
             "text_bytes": self.text_bytes,
             "documents_per_partition": self.documents_per_partition,
+            **({"lines_dropped": self.lines_dropped} if self.lines_dropped else {}),
         }
 
 
@@ -195,6 +197,7 @@ def _keep_documents(
     for document in documents:
         if isinstance(document, Document):
             counts.note(document.source, "written")
+            counts.lines_dropped += document.lines_dropped
             yield document
         else:
             counts.note(document.source, "rejected")

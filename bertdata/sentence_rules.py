@@ -1,4 +1,4 @@
-"""Sentences of scripts that Punkt does not know: Chinese, Japanese and Thai, by rule.
+"""Sentences of scripts that Punkt does not know, by rule.
 
 Chinese: a sentence ends after 。！？!?｡… (several count as one) and the closing quotes and brackets
 that follow; a straight quotation mark follows where one is open. A full stop of Latin or fullwidth
@@ -10,12 +10,20 @@ closing bracket, as in 「そうです。」と言った。 A bracket still open
 Thai has neither full stops nor spaces between words; spaces part clauses as well as sentences. A
 sentence ends after ! ? … ๚ ๛ where white space follows, between a closing and an opening quotation
 mark, and at the first space after 600 characters; otherwise with its paragraph.
+
+Scripts with full stops of their own: a sentence ends after these, and after ! ? ؟ where white
+space or the end follows, with the closing marks that follow. A Latin full stop ends none but in
+Arabic and Persian, there after a word of two letters or more and before white space; elsewhere it
+marks abbreviations, as in डॉ. शर्मा.
+Hindi, Marathi, Nepali and Bengali: । ॥. Urdu: ۔. Armenian: ։. Amharic: ። ፧. Khmer: ។ ៕.
+Burmese: ။. Arabic and Persian: the Latin one, and ۔.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pyarrow as pa
 
@@ -58,8 +66,12 @@ class RuleSplitter:
 
 def find_chinese_ends(paragraph: str) -> Iterator[int]:
     """Where sentences of a Chinese paragraph end."""
+    return _find_ends(_EAST_ASIAN_END, paragraph)
+
+
+def _find_ends(pattern: re.Pattern[str], paragraph: str) -> Iterator[int]:
     start = 0
-    for match in _EAST_ASIAN_END.finditer(paragraph):
+    for match in pattern.finditer(paragraph):
         end = match.end()
         if paragraph[end - 1] in "\"'" and _opens(paragraph, start, end - 1):
             end -= 1
@@ -93,7 +105,22 @@ def find_thai_ends(paragraph: str) -> Iterator[int]:
             start = match.end()
 
 
+def _stops(own: str) -> Callable[[str], Iterator[int]]:
+    """The rule of a script whose own full stops `own` matches."""
+    others = rf"[!?؟]++(?=[{_CLOSING}\"']*+(?:\s|$))"
+    return partial(_find_ends, re.compile(rf"(?:(?:{own})++|{others})[{_CLOSING}]*+[\"']?"))
+
+
+_ARABIC_STOP = r"۔|(?<=\w\w)\.(?=\s|$)"
+
 RULES: dict[str, Callable[[str], Iterator[int]]] = {
+    **dict.fromkeys(("hindi", "marathi", "nepali", "bengali"), _stops("[।॥]")),
+    **dict.fromkeys(("arabic", "persian"), _stops(_ARABIC_STOP)),
+    "urdu": _stops("۔"),
+    "armenian": _stops("։"),
+    "amharic": _stops("[።፧]"),
+    "khmer": _stops("[។៕]"),
+    "burmese": _stops("။"),
     "chinese": find_chinese_ends,
     "japanese": find_japanese_ends,
     "thai": find_thai_ends,

@@ -39,8 +39,23 @@ LANGUAGES = (
     "turkish",
 )
 
-# Scripts without full stops or spaces; `bertdata.sentence_rules` says how.
-RULE_LANGUAGES = ("chinese", "japanese", "thai")
+# Scripts without full stops or spaces, or with their own; `bertdata.sentence_rules` says how.
+RULE_LANGUAGES = (
+    "amharic",
+    "arabic",
+    "armenian",
+    "bengali",
+    "burmese",
+    "chinese",
+    "hindi",
+    "japanese",
+    "khmer",
+    "marathi",
+    "nepali",
+    "persian",
+    "thai",
+    "urdu",
+)
 # A Punkt model trained on the corpus itself.
 TRAIN = "train"
 

@@ -109,18 +109,15 @@ def sha256_of(path: Path) -> str:
 def open_arrow(path: Path, *, mapped: bool = True) -> Iterator[pa.RecordBatchFileReader]:
     """An Arrow IPC file as a reader of its record batches: memory-mapped, or read when asked for.
 
-    Raises DataError when the file is missing, cut short or not Arrow.
+    Raises DataError when the file is missing, cut short or not Arrow, also where that shows only
+    while it is read.
     """
     try:
-        source = pa.memory_map(str(path)) if mapped else pa.OSFile(str(path))
-        reader = pa.ipc.open_file(source)
-    except (OSError, pa.ArrowInvalid) as error:
+        with pa.memory_map(str(path)) if mapped else pa.OSFile(str(path)) as source:
+            yield pa.ipc.open_file(source)
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         message = f"{path} is no whole Arrow file ({first_line(error)}); make it again"
         raise DataError(message) from error
-    try:
-        yield reader
-    finally:
-        source.close()
 
 
 def check_inside(folder: Path, path: str) -> None:

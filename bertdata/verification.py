@@ -189,7 +189,8 @@ def _check_strays(stage: Verified, known: set[str]) -> None:
 
 def _check_sentences(stage: Verified, manifest: Manifest, intact: list[Shard]) -> None:
     said = dict(manifest.counts)
-    said.pop("sentences_dropped", None)  # what is not there cannot be counted
+    for name in ("sentences_dropped", "lines_dropped"):
+        said.pop(name, None)  # what is not there cannot be counted
     num_partitions, seed = len(said["documents_per_partition"]), manifest.config["seed"]
     counts = SentenceCounts(num_partitions=num_partitions)
     ids: list[UInt64Array] = [np.empty(0, dtype=np.uint64)]

@@ -129,6 +129,7 @@ def _anchor(config: RunConfig, base: Path) -> RunConfig:
     table = to_table(config)
     for name, key in (
         ("cleaning", "block_list"),
+        ("cleaning", "bad_words"),
         ("vocab", "file"),
         ("train", "init_from"),
         ("train", "phase2_examples"),

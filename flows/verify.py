@@ -202,7 +202,7 @@ def _check_weights(path: Path) -> Iterator[str]:
     try:
         tensors = json.loads(header)
         ends = [entry["data_offsets"][1] for name, entry in tensors.items() if name[:2] != "__"]
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
         yield f"{path}: is no safetensors file ({first_line(error)})"
         return
     if (wanted := 8 + header_bytes + max(ends, default=0)) != size:
@@ -230,7 +230,7 @@ def _check_metrics(path: Path) -> Iterator[str]:
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
             has_step = isinstance(json.loads(line)["step"], int)
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             has_step = False
         if not has_step:
             yield f"{path}: line {number} is no JSON object with a step"
@@ -241,7 +241,7 @@ def _read_json(path: Path) -> tuple[dict[str, Any], str]:
     """The object in a JSON file, and what is wrong if it is none."""
     try:
         table = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return {}, f"{path}: is damaged ({first_line(error)})"
     return (table, "") if isinstance(table, dict) else ({}, f"{path}: is no JSON object")
 

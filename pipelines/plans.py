@@ -16,7 +16,7 @@ from bertdata.config import to_table
 from bertdata.corpus import CorpusConfig, InputFile, InputUnit, is_remote, list_inputs
 from bertdata.errors import DataError
 from bertdata.examples import ExamplesConfig
-from bertdata.manifest import Manifest, is_complete, read_manifest
+from bertdata.manifest import Manifest, damage_told, is_complete, read_manifest
 from bertdata.partitions import count_partitions, join_small_partitions, plan_shards
 from bertdata.planning import plan_units
 from bertdata.sentences import TRAIN, SentencesConfig
@@ -118,7 +118,8 @@ def plan_vocabulary(folder: Path, sentences_folder: Path, vocab: VocabConfig) ->
         manifest = _finished(sentences_folder, "sentences")
         inputs = {"sentences": {"content_sha256": manifest.content_sha256}}
         names = _sentence_files(manifest)
-        total = manifest.counts["text_bytes"]
+        with damage_told(sentences_folder):
+            total = int(manifest.counts["text_bytes"])
     config = {key: value for key, value in to_table(vocab).items() if key != "file"}
     return StagePlan(
         stage="vocab",
@@ -232,7 +233,10 @@ def _finished(folder: Path, stage: str) -> Manifest:
         raise DataError(
             f"{folder} is not there or not complete; first: bertdata {stage} CONFIG.toml"
         )
-    return read_manifest(folder)
+    manifest = read_manifest(folder)
+    if manifest.format != f"bertdata-{stage}":
+        raise DataError(f"{folder} holds {manifest.format}, not bertdata-{stage}")
+    return manifest
 
 
 def _sentence_files(manifest: Manifest) -> list[str]:

@@ -21,7 +21,7 @@ def read_part_lines(
     path = Path(part.path)
     beginning = next(iter(read_blocks(path)), b"")
     encoding = find_encoding(beginning, corpus)
-    blocks = read_blocks(path, part.start, part.stop)
+    blocks = read_blocks(path, part.start, part.stop, corpus.max_compression_ratio)
     if encoding.startswith(("utf-16", "utf-32")):
         encoding, blocks = "utf-8", to_utf8(blocks, encoding, corpus, part.path)
     return encoding, iter_lines(blocks, part.start, corpus.max_document_bytes)

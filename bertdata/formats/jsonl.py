@@ -13,7 +13,7 @@ from typing import Any
 
 from bertdata.compression import read_range
 from bertdata.corpus import CorpusConfig, FilePart
-from bertdata.documents import Document, Reason, Rejection, printable_name
+from bertdata.documents import Document, Reason, Rejection, at_place, printable_name
 from bertdata.formats.byte_lines import iter_lines, read_part_lines
 from bertdata.formats.decoding import decode, without_surrogates
 
@@ -22,10 +22,12 @@ def read_jsonl(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Reje
     """The documents of a range that starts and ends between lines. Raises InputError."""
     encoding, lines = read_part_lines(part, corpus)
     for offset, line in lines:
-        if line.strip():
-            fallback = f"{part.name}@{offset}"
-            text = decode(line, corpus, fallback, offset, encoding)
-            yield text if isinstance(text, Rejection) else _read_line(text, fallback, corpus)
+        fallback = f"{part.name}@{offset}"
+        text = decode(line, corpus, fallback, offset, encoding)
+        if isinstance(text, Rejection):
+            yield text
+        elif text.strip():
+            yield _read_line(text, fallback, corpus)
 
 
 def find_line(path: Path, position: int) -> int | None:
@@ -56,13 +58,13 @@ def _read_record(record: Any, fallback: str, corpus: CorpusConfig) -> Document |
         kind = type(record).__name__
         return _reject(corpus, fallback, "missing_field", f"a JSON object is wanted, not {kind}")
     document = record_id(record.get(corpus.id_field), fallback)
+    place = "" if document == fallback else _place(fallback)
     if not isinstance(value := record.get(corpus.text_field), str):
         detail = f"{corpus.text_field!r} is {'not text' if value is not None else 'missing'}"
-        return _reject(corpus, document, "missing_field", detail)
+        return at_place(_reject(corpus, document, "missing_field", detail), place)
     text = without_surrogates(value, corpus, document)
     if isinstance(text, Rejection):
-        return text
-    place = "" if document == fallback else _place(fallback)
+        return at_place(text, place)
     return Document(source=corpus.name, document=document, text=text, place=place)
 
 

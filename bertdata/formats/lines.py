@@ -68,4 +68,5 @@ def _read_blocks_of_lines(
 
 
 def _is_blank(line: bytes) -> bool:
-    return not line.decode("utf-8", "replace").strip()
+    """Whether a line is blank whatever the encoding and the longest document: at most one byte."""
+    return len(line) <= 1 and not line.strip()

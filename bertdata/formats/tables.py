@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bertdata.corpus import CorpusConfig, FilePart
-from bertdata.documents import Document, Rejection
+from bertdata.documents import Document, Rejection, at_place
 from bertdata.errors import InputError
 from bertdata.formats.decoding import decode
 from bertdata.formats.jsonl import record_id
@@ -69,7 +69,9 @@ def arrow_blocks(path: Path, corpus: CorpusConfig) -> list[Block]:
     with _readable(str(path)), pa.memory_map(str(path)) as source:
         schema, batches = _open_arrow(source, 0, None)
         _check_column(schema, str(path), corpus)
-        return [Block(rows=batch.num_rows, bytes=batch.nbytes) for batch in batches]
+        # Not `nbytes`, which looks into columns that may be damaged.
+        sizes = [(batch.num_rows, batch.get_total_buffer_size()) for batch in batches]
+        return [Block(rows=rows, bytes=size) for rows, size in sizes]
 
 
 @contextlib.contextmanager
@@ -77,7 +79,7 @@ def _readable(path: str) -> Iterator[None]:
     """Turn what pyarrow raises over a bad file into InputError."""
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {first_line(error)}") from error
 
 
@@ -85,9 +87,16 @@ def _check_column(schema: pa.Schema, path: str, corpus: CorpusConfig) -> None:
     if corpus.text_field not in schema.names:
         known = ", ".join(schema.names)
         raise InputError(f"{path} has no column {corpus.text_field!r}; it has {known}")
+    for name in (corpus.text_field, corpus.id_field):
+        if schema.names.count(name) > 1:
+            raise InputError(f"{path} has several columns {name!r}; name another")
     kind = schema.field(corpus.text_field).type
-    if not _is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
+    if not _is_text(_value_type(kind)):
         raise InputError(f"{path}: column {corpus.text_field!r} is {kind}, not text")
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -130,12 +139,45 @@ def _read_batches(
 
 def _pairs(batch: pa.RecordBatch, corpus: CorpusConfig) -> Iterator[tuple[bytes | None, object]]:
     """(UTF-8 text, id) of each row; what is not UTF-8 must not stop pyarrow."""
-    texts = batch.column(corpus.text_field)
+    texts = _as_bytes(batch.column(corpus.text_field)).to_pylist()
+    yield from zip(texts, _read_ids(batch, corpus))
+
+
+def _read_ids(batch: pa.RecordBatch, corpus: CorpusConfig) -> list[object]:
+    """Integers and strings, as `record_id` takes them; of a column of anything else none."""
+    if corpus.id_field in batch.schema.names:
+        ids = batch.column(corpus.id_field)
+        if pa.types.is_integer(ids.type):
+            return list(_checked(ids).to_pylist())
+        if _is_text(_value_type(ids.type)):
+            values = _as_bytes(ids).to_pylist()
+            return [v if v is None else v.decode("utf-8", "backslashreplace") for v in values]
+    return [None] * batch.num_rows
+
+
+def _as_bytes(texts: pa.Array) -> pa.Array:
+    """Texts as the bytes that they are: one that is not UTF-8 is no damage to the others."""
     if pa.types.is_dictionary(texts.type):
-        texts = texts.dictionary_decode()
-    has_id = corpus.id_field in batch.schema.names
-    ids = batch.column(corpus.id_field).to_pylist() if has_id else [None] * batch.num_rows
-    yield from zip(texts.cast(pa.large_binary()).to_pylist(), ids)
+        words = texts.dictionary.view(_BYTES[texts.dictionary.type])
+        found = pa.DictionaryArray.from_arrays(texts.indices, words, safe=False)
+        return _checked(found).dictionary_decode()
+    return _checked(texts.view(_BYTES[texts.type]))
+
+
+def _checked(array: pa.Array) -> pa.Array:
+    """The same array, which a damaged file cannot make point outside itself. Raises ArrowInvalid.
+
+    pyarrow itself trusts what it maps, and crashes.
+    """
+    array.validate(full=True)
+    return array
+
+
+_BYTES = {
+    pa.string(): pa.binary(),
+    pa.large_string(): pa.large_binary(),
+    pa.string_view(): pa.binary_view(),
+}
 
 
 def _read_row(
@@ -143,10 +185,11 @@ def _read_row(
 ) -> Document | Rejection:
     if data is None:
         detail = f"{corpus.text_field!r} is null"
-        return Rejection(
+        rejection = Rejection(
             source=corpus.name, document=document, reason="missing_field", detail=detail
         )
+        return at_place(rejection, place)
     text = decode(data, corpus, document)
     if isinstance(text, Rejection):
-        return text
+        return at_place(text, place)
     return Document(source=corpus.name, document=document, text=text, place=place)

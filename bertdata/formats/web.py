@@ -101,7 +101,7 @@ def _read_records(
     kinds: frozenset[str],
     read: Callable[[Record, CorpusConfig, str], str],
 ) -> Iterator[Document | Rejection]:
-    blocks = read_blocks(Path(part.path), part.start, part.stop)
+    blocks = read_blocks(Path(part.path), part.start, part.stop, corpus.max_compression_ratio)
     in_member = part.start > 0 and is_compressed(Path(part.path))
     name = f"{part.name}, member at byte {part.start:,}" if in_member else part.name
     for record in iter_records(blocks, kinds, name):

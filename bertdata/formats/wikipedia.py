@@ -43,7 +43,7 @@ def read_wikipedia(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | 
 def _read_utf8(path: Path, start: int, stop: int | None, corpus: CorpusConfig) -> Iterator[bytes]:
     """Blocks of UTF-8 also of a dump whose byte order mark says UTF-16 or UTF-32."""
     encoding = find_encoding(next(read_blocks(path), b""), corpus)
-    blocks = read_blocks(path, start, stop)
+    blocks = read_blocks(path, start, stop, corpus.max_compression_ratio)
     return blocks if encoding == "utf-8" else to_utf8(blocks, encoding, corpus, str(path))
 
 

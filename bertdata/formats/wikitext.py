@@ -70,7 +70,6 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,
 # __NOTOC__ and its like in any language; __init__ stays.
 _MAGIC_WORD = re.compile(r"__(?:(?!__)[^\W\da-z]){2,40}__")
 
-_HEADING = re.compile(r"(={1,6})([^\n]*?[^=\s][^\n]*?)\1")
 _LIST_MARK = re.compile(r"[*#:;]++[ \t]*+")
 _WORD = re.compile(r"\w")
 
@@ -156,7 +155,9 @@ def _unescape(match: re.Match[str]) -> str:
 
 def _remove_elements(text: str) -> str:
     """Without the elements that hold no prose; a tag that is never closed goes alone."""
-    tags = list(_ELEMENT_TAG.finditer(text))
+    found = _ELEMENT_TAG.finditer(text)
+    # </ref name=x> ends nothing, for MediaWiki neither.
+    tags = [tag for tag in found if not (tag[1] and tag[3].strip(" \t\n/"))]
     if not tags:
         return text
     last_close = {tag[2].lower(): tag.start() for tag in tags if tag[1]}
@@ -401,12 +402,12 @@ def _paragraphs(text: str) -> Iterator[_Paragraph]:
     for line in text.split("\n"):
         line = " ".join(line.split())
         is_item = bool(line) and line[0] in "*#:;"
-        heading = _HEADING.fullmatch(line) if line.startswith("=") else None
+        heading = _read_heading(line)
         if (not line or is_item or heading) and lines:
             yield _Paragraph("\n".join(lines))
             lines = []
         if heading:
-            yield _Paragraph(heading[2].strip(" ="), len(heading[1]))
+            yield heading
         elif not line or line.startswith(("|", "----")) or not _WORD.search(line):
             continue
         elif is_item:
@@ -415,6 +416,15 @@ def _paragraphs(text: str) -> Iterator[_Paragraph]:
             lines.append(line)
     if lines:
         yield _Paragraph("\n".join(lines))
+
+
+def _read_heading(line: str) -> _Paragraph | None:
+    """Of "== A ==" the text and level 2; None when a line is no heading."""
+    title = line.strip("= ")
+    if not (title and line.startswith("=") and line.endswith("=")):
+        return None
+    before, after = len(line) - len(line.lstrip("=")), len(line) - len(line.rstrip("="))
+    return _Paragraph(title, min(before, after, 6))
 
 
 def _drop_empty_sections(paragraphs: Iterable[_Paragraph]) -> Iterator[str]:

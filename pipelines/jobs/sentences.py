@@ -121,6 +121,7 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
         some = _of_unit(repeated, duplicates, unit)
         if duplicates is not None and (duplicates.any_in_unit(unit) or len(some)):
             written, counts = _write_without(plan, unit, duplicates, some)
+            counts = {**counts, **_lines_dropped(record)}
         else:
             written, counts = _take_over(plan.path, record), record.counts
         shards += written
@@ -255,6 +256,11 @@ def _write_without(
     if _cleaning(plan).duplicate_sentences == "drop":
         return shards, {**counts.to_table(), "sentences_dropped": len(repeated)}
     return shards, counts.to_table()
+
+
+def _lines_dropped(record: UnitRecord) -> dict[str, int]:
+    """What the files no longer tell: lines that went from documents, whatever became of these."""
+    return {name: record.counts[name] for name in ("lines_dropped",) if name in record.counts}
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from tests.benchmarks import __main__ as command
 from tests.benchmarks import corpus, fixed, kernels, scaling, transfer, wikitext
 from tests.benchmarks.baseline import baseline_table, ratio_table, run_baseline
 from tests.benchmarks.corpus import CorpusFile, count_repetition, take_files, write_corpus
+from tests.benchmarks.empty_pages import run_dump, write_dump
 from tests.benchmarks.fixed import run_fixed
 from tests.benchmarks.job import GIVEN, JobCost, job_table, run_job, size_table
 from tests.benchmarks.material import Material, flatten, prepare, split_all
@@ -238,3 +239,12 @@ def test_wikitext_beside_wikiextractor(tmp_path: Path) -> None:
     assert row["program"] == "bertdata"
     assert row["MB/s"] > 0
     assert {row[name] for name in (*wikitext.LEFTOVERS, "lost")} == {0}
+
+
+def test_every_empty_page_is_counted(tmp_path: Path) -> None:
+    write_dump(tmp_path / "dump.xml", 3000)
+    assert run_dump(tmp_path, workers=1) == {
+        "documents_read": 3001,
+        "documents_written": 1,
+        "documents_rejected": 3000,
+    }

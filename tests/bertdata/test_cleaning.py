@@ -87,7 +87,7 @@ def test_a_block_list_counts_by_its_content(tmp_path: Path) -> None:
     assert described[0] == described[1] != described[2]
     missing = CleaningConfig(block_list=str(tmp_path / "gone"))
     for use in (describe_cleaning, make_cleaner):
-        with pytest.raises(InputError, match="cannot read the block list"):
+        with pytest.raises(InputError, match="cannot read the list"):
             use(missing)
 
 
@@ -119,3 +119,43 @@ def test_packages_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) ->
         make_cleaner(CleaningConfig(unicode_repair=True))
     with pytest.raises(ConfigError, match="languages needs the package resiliparse"):
         make_cleaner(CleaningConfig(languages=("en",)))
+
+
+PAGE = (
+    "Home\n\nThe bridge was built by monks in 1150.[3] It fell soon after.\nToo few words.\n"
+    "This line does not end as prose should\nPlease enable JavaScript to see this fine page.\n\n"
+    "We use cookies to make this site better.\nA tale that nobody ends for us all...\n"
+    "Visitors should climb the hill behind it!"
+)
+
+
+def test_c4_drops_lines_and_counts_them() -> None:
+    config = CleaningConfig(line_rules=("c4",))
+    (item,) = make_cleaner(config)([document(PAGE)])
+    assert isinstance(item, Document)
+    assert item.text == (
+        "\nThe bridge was built by monks in 1150. It fell soon after.\n\n"
+        "Visitors should climb the hill behind it!"
+    )
+    assert item.lines_dropped == 6
+    given = Document(source="c", document="x", text=f"{ENGLISH}\nNo", sentences=(ENGLISH, "No"))
+    (item,) = make_cleaner(config)([given])
+    assert isinstance(item, Document)
+    assert (item.sentences, item.text, item.lines_dropped) == ((ENGLISH,), ENGLISH, 1)
+    (item,) = make_cleaner(config)([document("Home\n\nContact\n")])
+    assert isinstance(item, Rejection)
+    assert (item.reason, item.detail) == ("c4", "f, row 3: of its 2 lines none is left")
+
+
+def test_bad_words_are_whole_words_of_any_case(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("# rude\ndarn\nfull of it\nölig\n")
+    config = CleaningConfig(bad_words=str(tmp_path / "words.txt"))
+    texts = {
+        "That DARN cat": "bad_words",
+        "You are full of it!": "bad_words",
+        "ÖLIG": "bad_words",
+        "a darned sock": "a darned sock",
+    }
+    assert outcomes(config, *map(document, texts)) == list(texts.values())
+    (tmp_path / "empty.txt").write_text("\n")
+    assert outcomes(CleaningConfig(bad_words=str(tmp_path / "empty.txt")), document("a")) == ["a"]

@@ -15,6 +15,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bertdata import compression
 from bertdata.compression import BLOCK_BYTES, is_compressed, read_blocks, read_range
 from bertdata.errors import InputError
 
@@ -134,6 +135,24 @@ def test_blocks_are_bounded_however_well_a_file_packs(tmp_path: Path, suffix: st
     sizes = [len(block) for block in read_blocks(path)]
     assert sum(sizes) == 5 * BLOCK_BYTES
     assert max(sizes) <= BLOCK_BYTES
+
+
+def test_a_zstd_block_is_bounded_too(tmp_path: Path) -> None:
+    path = write(tmp_path, ".zst", COMPRESS[".zst"](bytes(200 << 20)))
+    sizes = [len(block) for block in read_blocks(path, most_ratio=1 << 20)]
+    assert sum(sizes) == 200 << 20
+    assert max(sizes) <= 40 << 20
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_bombs_are_bounded(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compression, "_FREE_BYTES", 2 << 20)
+    path = write(tmp_path, suffix, COMPRESS[suffix](bytes(8 << 20)))
+    assert sum(map(len, read_blocks(path, most_ratio=1 << 20))) == 8 << 20
+    blocks: list[bytes] = []
+    with pytest.raises(InputError, match=r"over 100 times what went in: a bomb"):
+        blocks.extend(read_blocks(path, most_ratio=100))
+    assert sum(map(len, blocks)) <= 2 << 20
 
 
 @pytest.mark.parametrize("name", ["missing.txt", "missing.txt.gz"])

@@ -74,6 +74,7 @@ def test_reasons_are_a_fixed_set_of_words() -> None:
         "gopher_quality",
         "gopher_repetition",
         "c4",
+        "bad_words",
         "fineweb",
         "empty",
         "duplicate",

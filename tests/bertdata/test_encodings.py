@@ -136,3 +136,15 @@ def test_real_speeches_in_latin1(shared_data: Path, tmp_path: Path) -> None:
 
     assert set(reasons(strict)) == {"invalid_utf8"}
     assert reasons(latin) == []
+
+
+def test_what_is_blank_in_utf8_alone_cuts_no_document(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"one\n\xe3\x80\x80\ntwo\n" * 4 + b"\nend\n")
+    corpus = CorpusConfig(name="c", format="lines", paths=("f",), encoding="cp1252")
+    files = list_inputs(corpus, tmp_path)
+    whole, cut = (
+        [item for unit in plan_units(corpus, files, size) for item in read_unit(unit)]
+        for size in (1 << 40, 5)
+    )
+    assert whole == cut
+    assert len(whole) == 2

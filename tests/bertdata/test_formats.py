@@ -360,7 +360,7 @@ def test_a_folder_that_is_no_saved_dataset(tmp_path: Path) -> None:
         (tmp_path / "d" / name).write_text(content)
         with pytest.raises(InputError, match=f"{name} is no description of a saved dataset"):
             read(tmp_path, "arrow", "d")
-    for split in ("", ".", "..", "../other", "/"):
+    for split in ("", ".", "..", "../other", "/", "a" * 300):
         (tmp_path / "d" / "dataset_dict.json").write_text(json.dumps({"splits": [split]}))
         with pytest.raises(InputError, match=r"dataset_dict\.json names .*, no folder in it"):
             read(tmp_path, "arrow", "d")
@@ -488,3 +488,41 @@ def test_long_lines_come_cut_and_leave_offsets_alone(blocks: list[bytes], most: 
     for (_, line), (_, beginning) in zip(whole, cut):
         assert line.startswith(beginning)
         assert beginning == line or len(beginning) > most
+
+
+# damage that pyarrow maps without a look
+
+
+def write_arrow(path: Path, texts: pa.Array, ids: list[str]) -> bytes:
+    table = pa.table({"text": texts, "id": ids})
+    with pa.ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("end", [-5, 7, 1 << 30])
+def test_offsets_that_lead_outside_are_damage(tmp_path: Path, end: int) -> None:
+    path = tmp_path / "f"
+    data = write_arrow(path, pa.array(["a" * 11, "b" * 11]), ["one", "two"])
+    offsets = np.array([0, 11, 22], np.int32).tobytes()
+    assert data.count(offsets) == 1
+    path.write_bytes(data.replace(offsets, np.array([0, 11, end], np.int32).tobytes()))
+    with pytest.raises(InputError, match="cannot read"):
+        read(tmp_path, "arrow", "f")
+
+
+def test_a_dictionary_that_lacks_a_word_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    data = write_arrow(path, pa.array(["a", "b", "a"]).dictionary_encode(), ["x", "y", "z"])
+    places = np.array([0, 1, 0], np.int32).tobytes()
+    assert places in data
+    path.write_bytes(data.replace(places, np.array([0, 9_000_000, 0], np.int32).tobytes()))
+    with pytest.raises(InputError, match="cannot read"):
+        read(tmp_path, "arrow", "f")
+
+
+def test_an_id_that_is_not_utf8_is_spelled_out(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    data = write_arrow(path, pa.array(["a", "b"]), ["one?", "two"])
+    path.write_bytes(data.replace(b"one?", b"one\xff"))
+    assert [item.document for item in read(tmp_path, "arrow", "f")] == ["one\\xff", "two"]

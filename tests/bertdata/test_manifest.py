@@ -16,7 +16,7 @@ from bertdata.manifest import (
     read_manifest,
     write_manifest,
 )
-from bertdata.shards import describe_file
+from bertdata.shards import Shard, describe_file
 
 
 def _manifest(folder: Path) -> Manifest:
@@ -107,4 +107,18 @@ def test_missing_and_newer_manifests_are_refused(tmp_path: Path) -> None:
         read_manifest(tmp_path)
     write_manifest(tmp_path, dataclasses.replace(_manifest(tmp_path), version=99))
     with pytest.raises(DataError, match="version 99"):
+        read_manifest(tmp_path)
+
+
+def test_a_name_too_long_for_a_file_is_a_finding(tmp_path: Path) -> None:
+    shard = Shard(path="a" * 5000, rows=1, bytes=1, sha256="")
+    manifest = make_manifest("sentences", config={}, inputs={}, counts={}, shards=[shard])
+    (line,) = find_damage(tmp_path, manifest)
+    assert line.endswith("File name too long")
+
+
+@pytest.mark.parametrize("data", [b"[" * 100_000, b"{}", b"[]", b"\xff", b'{"shards": [3]}', b""])
+def test_what_is_no_manifest_is_damaged(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "manifest.json").write_bytes(data)
+    with pytest.raises(DataError, match=r"manifest\.json is damaged"):
         read_manifest(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from bertdata.manifest import read_manifest, write_manifest
 from bertdata.mapped_examples import MappedColumn, _gather
 from bertdata.reader import ExampleReader, permute
 from bertdata.schema import examples_schema
-from bertdata.shards import write_arrow
+from bertdata.shards import write_arrow, write_json
 from bertdata.vocabulary import read_vocabulary
 from tests.example_folder import (
     Folders,
@@ -272,10 +273,26 @@ def test_ids_outside_the_vocabulary_are_refused(folders: Folders) -> None:
         ExampleReader(folders.examples, folders.vocabulary)
 
 
+def test_masks_beyond_their_row_are_refused(folders: Folders) -> None:
+    rows = make_rows(3, folders.vocabulary)
+    rows[1]["masked_lm_positions"][-1] = len(rows[1]["input_ids"])
+    finish(folders, [write_shard(folders, "train-0.arrow", rows)], {})
+    with pytest.raises(DataError, match="predicts pieces beyond their rows"):
+        ExampleReader(folders.examples, folders.vocabulary)
+
+
 def test_a_wrong_row_count_is_refused(folders: Folders) -> None:
     shard = write_shard(folders, "train-0.arrow", make_rows(3, folders.vocabulary))
     finish(folders, [replace(shard, rows=4)], {})
     with pytest.raises(DataError, match="has 3 rows, the manifest says 4"):
+        ExampleReader(folders.examples, folders.vocabulary)
+
+
+@pytest.mark.parametrize("name", ["inputs", "config"])
+def test_a_manifest_that_lacks_what_is_needed_is_damaged(folders: Folders, name: str) -> None:
+    table = json.loads((folders.examples / "manifest.json").read_bytes())
+    write_json(folders.examples / "manifest.json", {**table, name: {}})
+    with pytest.raises(DataError, match=r"manifest\.json is damaged \(KeyError"):
         ExampleReader(folders.examples, folders.vocabulary)
 
 

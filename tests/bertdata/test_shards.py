@@ -105,3 +105,21 @@ def test_what_is_no_arrow_file_is_refused(damage: str, tmp_path: Path) -> None:
 def test_sha256(tmp_path: Path) -> None:
     (tmp_path / "t").write_bytes(b"abc")
     assert sha256_of(tmp_path / "t").startswith("ba7816bf8f01cfea")
+
+
+def test_no_flipped_bit_is_more_than_a_data_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.arrow"
+    batch = pa.record_batch({"a": [[1], [2, 3], []], "b": ["x", "", "yz"]})
+    write_arrow(path, batch.schema, [batch, batch])
+    data = path.read_bytes()
+    outcomes = set()
+    for place in range(len(data)):
+        for bit in (1, 128):
+            path.write_bytes(data[:place] + bytes([data[place] ^ bit]) + data[place + 1 :])
+            try:
+                with open_arrow(path) as reader:
+                    for number in range(reader.num_record_batches):
+                        reader.get_batch(number).validate(full=True)
+            except DataError as error:
+                outcomes.add(str(error).split(" is no whole")[0])
+    assert outcomes == {str(path)}

@@ -134,6 +134,17 @@ def test_wrong_count_of_sentences(run: RunPaths, key: str) -> None:
     assert f"counts.{key} is 3, the files have" in finding
 
 
+def test_wrong_counts_of_a_source(run: RunPaths) -> None:
+    def move(table: dict[str, Any]) -> None:
+        source = table["counts"]["sources"]["texts"]
+        source.update(written=source["written"] - 1, rejected=source.get("rejected", 0) + 1)
+
+    edit_manifest(run.sentences, move)
+    findings = "\n".join(verify_sentences(run.sentences).findings)
+    assert "counts.sources.texts.written" in findings
+    assert "counts.sources.texts.rejected" in findings
+
+
 @pytest.mark.parametrize("key", ["examples", "pieces", "masked", "kept", "replaced", "random_next"])
 def test_wrong_count_of_examples(run: RunPaths, key: str) -> None:
     edit_manifest(run.examples, lambda table: table["counts"]["train"].update({key: 3}))

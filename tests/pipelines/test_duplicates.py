@@ -237,3 +237,23 @@ def test_similar_documents_form_groups_of_which_the_first_stays(tmp_path: Path) 
     plan = make_plan(tmp_path, tmp_path, near_duplicates="drop", near_duplicate_similarity=0.7)
     check(plan, run(plan))
     assert [row["document"] for row in rows(plan.path, "sentences-*")] == ["s0"]
+
+
+def test_lines_that_rules_drop_are_counted(tmp_path: Path) -> None:
+    good = [f"The bridge number {i} was built by monks." for i in range(4)]
+    write_jsonl(
+        tmp_path / "one-a.jsonl",
+        [
+            ("a", f"Home\n{good[0]}\nContact\n{good[1]}"),
+            ("equal", f"{good[0]}\nHome\n{good[1]}"),
+            ("gone", "Home\nContact"),
+            ("b", good[2]),
+        ],
+    )
+    plan = make_plan(tmp_path, tmp_path / "out", line_rules=("c4",))
+    manifest = run(plan)
+    check(plan, manifest)
+    assert manifest.counts["rejected"] == {"c4": 1, "duplicate": 1}
+    assert manifest.counts["lines_dropped"] == 3
+    places = [row["detail"] for row in rows(plan.path, "rejected-*")]
+    assert all("one-a.jsonl, line at byte" in place for place in places)

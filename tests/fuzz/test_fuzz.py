@@ -1,0 +1,45 @@
+"""A few inputs for every target, and that the fuzzing finds what is there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.fuzz import loop
+from tests.fuzz.__main__ import main
+from tests.fuzz.loop import fuzz
+from tests.fuzz.targets import Target
+
+
+def test_a_few_inputs_of_every_kind_find_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--inputs", "8", "--findings", str(tmp_path)]) == 0
+    last = capfd.readouterr().out.splitlines()[-1]
+    assert last.startswith("all")
+
+
+def fragile(data: bytes, folder: Path, random: Random) -> None:
+    if data.startswith(b"bb"):
+        raise KeyError("two")
+    if data.startswith(b"c"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if data.startswith(b"d"):
+        time.sleep(60)
+
+
+def test_errors_crashes_and_hangs_are_findings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "LONGEST_SECONDS", 1)
+    target = Target(name="t", seeds=(b"x", b"bb", b"c", b"d"), check=fragile)
+    outcome = fuzz(target, 60, 1, tmp_path, most=4)
+    kinds = {path.name.split("-")[0] for path in outcome.findings}
+    assert kinds == {"KeyError", "died", "tests"}
+    inputs = {path.read_bytes() for path in tmp_path.glob("*.input")}
+    assert inputs == {b"bb", b"c", b"d"}
