@@ -32,13 +32,14 @@ from tests.benchmarks.tables import Row, Table, to_text, write_results
 from trainer.attention import choose_kernel
 from trainer.config import TrainConfig, model_config
 from trainer.data import Counts, PackedBatch, PackedBatches, to_device
+from trainer.device import compute_dtype, find_device
 from trainer.flops import peak_flops, step_flops
-from trainer.loop import StepPlan, TrainStep, compute_dtype
+from trainer.loop import StepPlan, TrainStep
 from trainer.losses import whole_decoder_loss
 from trainer.model import Bert, pad_vocabulary
 from trainer.optim import Optimizers
 from trainer.pretrain import pretrain
-from trainer.ranks import Ranks, choose_device
+from trainer.ranks import Ranks
 
 # Real tokens a second on one H200: what to reach, and below what something is wrong.
 WANTED = {
@@ -124,7 +125,7 @@ def make_setting(options: argparse.Namespace) -> Setting:
         vocab = root / "vocab"
     shape = {"hidden_size": 16, "num_layers": 2, "num_heads": 2} if quick else {}
     return Setting(
-        device=torch.device(choose_device(options.device)),
+        device=find_device(options.device),
         output=options.output,
         vocab=vocab,
         examples=examples,
