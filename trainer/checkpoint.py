@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,7 +51,8 @@ class CheckpointWriter:
 
     The state is copied to the host's memory while the next step computes its gradients; the step
     calls `wait_until_copied` before its update. Fsync, rename and the removal of all checkpoints
-    but the newest `keep` follow in the same thread.
+    but the newest `keep` follow in the same thread. `waits`: seconds for which each save held the
+    training up.
     """
 
     def __init__(self, folder: Path, model: Bert, optimizers: Optimizers, *, keep: int) -> None:
@@ -63,24 +65,27 @@ class CheckpointWriter:
         self._copied = threading.Event()
         self._copied.set()
         self._host: dict[str, Tensor] = {}
+        self.waits: list[float] = []
 
     def make_room(self) -> None:
-        """Take the host memory that copies go to, which is slow, before it is needed in a hurry."""
+        """Take the host memory that copies go to, which is slow, before it is needed in a hurry.
+
+        The optimisers must have their state by then.
+        """
         self._to_host("", self._state(Progress()))
 
     def start(self, progress: Progress) -> None:
         """Begin to write `folder`/step-NNNNNNNN.pt; waits for the one before to be whole."""
-        self.finish()
-        state = self._state(progress)
-        ready = _record_event(self._model)
-        path = self._folder / f"step-{progress.steps:08d}.pt"
-        self._copied.clear()
-        self._thread = threading.Thread(target=self._write, args=(path, state, ready))
-        self._thread.start()
+        started = time.perf_counter()
+        self._start(progress)
+        self.waits.append(time.perf_counter() - started)
 
     def wait_until_copied(self) -> None:
         """Wait until the parameters and the optimiser's state may change again."""
-        self._copied.wait()
+        if not self._copied.is_set():
+            started = time.perf_counter()
+            self._copied.wait()
+            self.waits[-1] += time.perf_counter() - started
 
     def finish(self) -> None:
         """Wait until what was begun is whole; raises what went wrong."""
@@ -90,6 +95,15 @@ class CheckpointWriter:
         if self._error is not None:
             error, self._error = self._error, None
             raise error
+
+    def _start(self, progress: Progress) -> None:
+        self.finish()
+        state = self._state(progress)
+        ready = _record_event(self._model)
+        path = self._folder / f"step-{progress.steps:08d}.pt"
+        self._copied.clear()
+        self._thread = threading.Thread(target=self._write, args=(path, state, ready))
+        self._thread.start()
 
     def _state(self, progress: Progress) -> dict[str, Any]:
         return {

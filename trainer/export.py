@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import torch
@@ -14,17 +14,19 @@ from torch import Tensor
 
 from bertdata.errors import DataError
 from bertdata.shards import atomic_file, first_line, write_json
+from trainer.config import ModelConfig
 from trainer.hf_names import (
     from_hf_config,
     from_hf_parameters,
     to_hf_config,
+    to_hf_name,
     to_hf_parameters,
 )
 from trainer.model import Bert, strip_vocabulary
 
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
-HEADS = ("pooler.", "transform.", "transform_norm.", "output_bias", "next_sentence.")
+_HEADS = ("pooler.", "transform.", "transform_norm.", "output_bias", "next_sentence.")
 _TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
 
 
@@ -56,34 +58,54 @@ def _to_host(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.cpu() for name, value in parameters.items()}
 
 
-def _missing_heads(model: Bert, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What the heads start with where the parameters lack them; says so."""
-    heads = {n: p for n, p in model.state_dict().items() if n.startswith(HEADS)}
-    if missing := sorted(heads.keys() - parameters.keys()):
-        print(f"not in the weights, so at a random start: {', '.join(missing)}", file=sys.stderr)
-    return heads
+def load_model(folder: Path) -> Bert:
+    """The model of a Hugging Face BERT folder, with both heads of pre-training.
 
-
-def load_model(folder: Path, *, needs_heads: bool = True) -> Bert:
-    """The model of a Hugging Face BERT folder.
-
-    Raises DataError when a parameter is missing; without `needs_heads`, those of the pre-training
-    heads may be, and have a random start.
+    Raises DataError when a parameter is missing or has another shape.
     """
+    model, missing = load_encoder(folder)
+    if missing:
+        raise DataError(f"{folder / WEIGHTS_NAME} lacks {to_hf_name(missing[0])}")
+    return model
+
+
+def load_encoder(folder: Path, *, dropout: float | None = None) -> tuple[Bert, list[str]]:
+    """The same, but heads that the folder lacks have a random start; their parameters' names.
+
+    Reads any BERT of transformers, such as a plain BertModel or a fine-tuned one; the heads of
+    other tasks are left out. `dropout`: replaces the folder's own. Raises DataError when the
+    encoder is not whole.
+    """
+    model = new_bert(load_shape(folder, dropout=dropout))
+    weights = folder / WEIGHTS_NAME
     try:
-        config = from_hf_config(json.loads((folder / CONFIG_NAME).read_bytes()))
-        parameters = from_hf_parameters(load_file(folder / WEIGHTS_NAME))
+        found = from_hf_parameters(load_file(weights))
     except KeyError as error:
-        raise DataError(f"{folder / WEIGHTS_NAME} has {error}, which no BERT has") from error
+        raise DataError(f"{weights} has {error}, which no BERT has") from error
     except (OSError, ValueError, SafetensorError) as error:
         raise DataError(f"{folder} holds no whole model: {first_line(error)}") from error
-    with torch.random.fork_rng(devices=[]):
-        model = Bert(config)
-    if not needs_heads:
-        parameters = {**_missing_heads(model, parameters), **parameters}
+    missing = [name for name in model.state_dict() if name not in found]
+    if encoder := [name for name in missing if not name.startswith(_HEADS)]:
+        raise DataError(f"{weights} lacks {to_hf_name(encoder[0])}; is it a BERT?")
     try:
-        model.load_state_dict(parameters)
+        model.load_state_dict(found, strict=False)
     except RuntimeError as error:
-        details = " ".join(str(error).split())
-        raise DataError(f"{folder / WEIGHTS_NAME} does not fit: {details}") from error
-    return model
+        raise DataError(f"{weights} does not fit: {' '.join(str(error).split())}") from error
+    return model, missing
+
+
+def load_shape(folder: Path, *, dropout: float | None = None) -> ModelConfig:
+    """The shape that a folder's config.json describes. Raises DataError when there is none."""
+    try:
+        config = from_hf_config(json.loads((folder / CONFIG_NAME).read_bytes()))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder} holds no whole model: {first_line(error)}") from error
+    if dropout is None:
+        return config
+    return dataclasses.replace(config, dropout=dropout, attention_dropout=None)
+
+
+def new_bert(config: ModelConfig) -> Bert:
+    """A model at its random start, leaving torch's generator as it was."""
+    with torch.random.fork_rng(devices=[]):
+        return Bert(config)

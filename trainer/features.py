@@ -29,9 +29,9 @@ from torch import Tensor
 
 from bertdata.errors import BertdataError, ConfigError, InputError
 from bertdata.shards import write_arrow
+from trainer.device import autocast, compute_dtype, find_device
+from trainer.export import load_encoder
 from trainer.features_config import DESCRIPTION, FeaturesConfig, add_arguments
-from trainer.heads import find_device, load_encoder
-from trainer.loop import compute_dtype
 from trainer.model import Bert
 from trainer.text_input import EncodedText, TextBatch, TextEncoder, lengths_of, pad
 from trainer.text_sources import SourceText, read_texts
@@ -80,7 +80,7 @@ class FeatureExtractor:
         self._config = config
         self._device = find_device(config.device)
         self._dtype = compute_dtype(config.precision, self._device)
-        self._bert = load_encoder(folder).to(self._device).eval()
+        self._bert = load_encoder(folder)[0].to(self._device).eval()
         length = min(config.max_seq_length, self._bert.config.max_positions)
         self._encoder = TextEncoder(folder, length)
         self._layers = layer_numbers(config.layers, self._bert.config.num_layers)
@@ -136,8 +136,7 @@ class FeatureExtractor:
 
     @torch.no_grad()
     def _states(self, batch: TextBatch) -> list[Tensor]:
-        is_mixed = self._dtype is not torch.float32
-        with torch.autocast(self._device.type, self._dtype, enabled=is_mixed):
+        with autocast(self._device, self._dtype):
             states = layer_states(self._bert, batch)
         return [states[number].float() for number in self._layers]
 

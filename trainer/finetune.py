@@ -27,14 +27,12 @@ from bertdata.errors import BertdataError, ConfigError
 from bertdata.locks import hold
 from bertdata.randomness import derive_key
 from bertdata.shards import write_json, write_text
+from trainer.device import find_device
+from trainer.export import load_encoder, load_shape, new_bert
 from trainer.finetune_config import DESCRIPTION, FinetuneConfig, add_arguments
 from trainer.heads import (
     TaskModel,
     export_task_model,
-    find_device,
-    load_encoder,
-    load_shape,
-    new_bert,
     task_config,
 )
 from trainer.metrics import say
@@ -166,7 +164,7 @@ class _Job:
     def _new_bert(self) -> Bert:
         if self._config.from_scratch:
             return new_bert(self._shape)
-        return load_encoder(self._folder, dropout=self._config.dropout)
+        return load_encoder(self._folder, dropout=self._config.dropout)[0]
 
     def _all_data(self) -> Iterator[tuple[str, TaskData]]:
         yield "train", self._train

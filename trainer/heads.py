@@ -9,22 +9,17 @@ Shapes: B batch, L length, D width, Q wanted positions in a row, N of them that 
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from bertdata.errors import ConfigError, DataError
-from bertdata.shards import atomic_file, first_line, write_json
-from trainer.config import ModelConfig
+from bertdata.shards import atomic_file, write_json
 from trainer.export import CONFIG_NAME, WEIGHTS_NAME, copy_tokenizer
-from trainer.hf_names import from_hf_config, from_hf_parameters, to_hf_config, to_hf_name
+from trainer.hf_names import to_hf_config, to_hf_name
 from trainer.model import Bert
 from trainer.text_input import TextBatch
 
@@ -68,58 +63,6 @@ class TaskModel(nn.Module):
         return name.removeprefix("bert.").startswith(prefixes)
 
 
-def load_encoder(folder: Path, *, dropout: float | None = None) -> Bert:
-    """The encoder of any Hugging Face BERT folder; heads that it lacks are left as they start.
-
-    `dropout`: replaces the folder's own. Also reads folders of plain BertModel, whose parameters
-    have no "bert." before them, and of fine-tuned models. Raises DataError when the encoder is not
-    whole.
-    """
-    config = load_shape(folder, dropout=dropout)
-    weights = folder / WEIGHTS_NAME
-    try:
-        named = _encoder_parameters(load_file(weights))
-    except (OSError, ValueError, SafetensorError) as error:
-        raise DataError(f"{folder} holds no whole model: {first_line(error)}") from error
-    bert = new_bert(config)
-    wanted = {n for n in bert.state_dict() if n.startswith(_ENCODER_PREFIXES)}
-    if missing := sorted(wanted - named.keys()):
-        raise DataError(f"{weights} lacks {to_hf_name(missing[0])}; is it a BERT?")
-    try:
-        bert.load_state_dict(named, strict=False)
-    except RuntimeError as error:
-        raise DataError(f"{weights} does not fit: {' '.join(str(error).split())}") from error
-    return bert
-
-
-def load_shape(folder: Path, *, dropout: float | None = None) -> ModelConfig:
-    """The shape that a folder's config.json describes. Raises DataError when there is none."""
-    try:
-        config = from_hf_config(json.loads((folder / CONFIG_NAME).read_bytes()))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder} holds no whole model: {first_line(error)}") from error
-    if dropout is None:
-        return config
-    return dataclasses.replace(config, dropout=dropout, attention_dropout=None)
-
-
-def new_bert(config: ModelConfig) -> Bert:
-    """A model at its random start, leaving torch's generator as it was."""
-    with torch.random.fork_rng(devices=[]):
-        return Bert(config)
-
-
-def find_device(name: str) -> torch.device:
-    """A device by torch's name; "" is the first GPU, or the CPU where there is none."""
-    try:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-    except RuntimeError as error:
-        raise ConfigError(f"there is no device {name!r}; try cpu or cuda") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"there is no device {name!r} here; leave --device out")
-    return device
-
-
 def export_task_model(
     model: TaskModel, config: dict[str, Any], folder: Path, *, tokenizer: Path
 ) -> None:
@@ -151,14 +94,3 @@ def task_config(model: TaskModel, labels: Sequence[str]) -> dict[str, Any]:
 
 def _to_hf_name(name: str) -> str:
     return to_hf_name(name.removeprefix("bert.")) if name.startswith("bert.") else name
-
-
-def _encoder_parameters(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Those of embeddings, layers and pooler, under our names."""
-    has_prefix = any(name.startswith("bert.") for name in parameters)
-    full = parameters if has_prefix else {f"bert.{n}": p for n, p in parameters.items()}
-    encoder = {name: p for name, p in full.items() if name.startswith("bert.")}
-    try:
-        return from_hf_parameters(encoder)
-    except KeyError as error:
-        raise DataError(f"the weights have {error}, which no BERT has") from error

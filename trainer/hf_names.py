@@ -32,6 +32,7 @@ _LAYER_MODULES = {
     "contract": "output.dense",
     "output_norm": "output.LayerNorm",
 }
+_PREFIXES = ("bert.", "cls.")
 _OUTPUT_BIAS = ("output_bias", "cls.predictions.bias")
 _CONFIG = {
     "vocab_size": "vocab_size",
@@ -84,10 +85,14 @@ def to_hf_parameters(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def from_hf_parameters(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The way back; also from a plain BertModel, whose names have no "bert." before them."""
-    if not any(name.startswith(("bert.", "cls.")) for name in parameters):
+    """The way back; also from a plain BertModel, whose names have no "bert." before them.
+
+    The heads of other tasks, such as "classifier.weight", are left out. KeyError for a name of
+    encoder or head that BERT does not have.
+    """
+    if not any(name.startswith(_PREFIXES) for name in parameters):
         parameters = {f"bert.{name}": value for name, value in parameters.items()}
-    named = {from_hf_name(name): value for name, value in parameters.items()}
+    named = {from_hf_name(n): value for n, value in parameters.items() if n.startswith(_PREFIXES)}
     return {name: value for name, value in named.items() if name is not None}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,12 +13,12 @@ from torch.nn import functional
 from bertdata.randomness import derive_key
 from trainer.config import TrainConfig
 from trainer.data import Batch, Counts, PaddedBatch, to_device
+from trainer.device import autocast, compute_dtype
 from trainer.losses import Decoder, LossSums, pretraining_losses, wanted_states
 from trainer.model import Bert
 from trainer.optim import Optimizers, clip_gradients
 from trainer.ranks import Ranks
 
-_CPU = torch.device("cpu")
 _EVALUATION_CHUNK = 256  # predicted pieces scored at once
 
 
@@ -123,7 +122,7 @@ class TrainStep:
 
     def _add_gradients(self, batch: Batch, counts: Counts) -> Tensor:
         """Those of one micro-batch; gives its four sums."""
-        with _autocast(self._ranks.device, self._dtype):
+        with autocast(self._ranks.device, self._dtype):
             mlm, nsp, mlm_right, nsp_right = self._losses(
                 self._model, batch, self._plan.decoder_loss, self._plan.kernel
             )
@@ -172,13 +171,6 @@ def evaluate(
     )
 
 
-def compute_dtype(precision: str, device: torch.device = _CPU) -> torch.dtype:
-    """The type that matrices are multiplied in; parameters stay in single precision."""
-    if precision == "bf16" or (precision == "auto" and _has_native_bf16(device)):
-        return torch.bfloat16
-    return torch.float32
-
-
 def _evaluate_batch(model: Bert, batch: PaddedBatch) -> tuple[float, ...]:
     """Loss and right answers of pieces, then of pairs, then the numbers of either."""
     hidden_ND, first_BD = wanted_states(model, batch)
@@ -202,18 +194,6 @@ def _losses(
 def _compiled_losses() -> Callable[..., tuple[Tensor, Tensor, Tensor, Tensor]]:
     """One graph for all batches, since their shapes are fixed."""
     return torch.compile(_losses, fullgraph=True, dynamic=False)
-
-
-def _has_native_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_avx512_bf16_supported())  # the public way is newer than torch 2.11
-
-
-def _autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractContextManager[None]:
-    if dtype is torch.float32:
-        return contextlib.nullcontext()
-    return torch.autocast(device.type, dtype)
 
 
 def _score(logits: Tensor, labels: Tensor) -> tuple[float, int]:

@@ -35,6 +35,18 @@ class Optimizers:
         self.forget_gradients()
         return self.config.learning_rate * factor
 
+    def make_state(self) -> None:
+        """Make the state, all zeros, that would otherwise come into being in the first step."""
+        for optimizer, _ in self._all:
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad = torch.zeros_like(parameter)
+        self.step(0.0)
+        for optimizer, _ in self._all:
+            for state in optimizer.state.values():
+                for value in state.values():
+                    value.zero_()
+
     def forget_gradients(self) -> None:
         """Make room for the next step's."""
         for optimizer, _ in self._all:

@@ -75,13 +75,13 @@ def pretrain(
         seconds = {"prepare": prepared - started, "train": trained - prepared}
         seconds["evaluate_and_export"] = time.perf_counter() - trained
         if ranks.is_first:
-            _write(output, results, seconds)
+            _write(output, results, seconds, run.longest_wait)
         return results
 
 
-def _write(output: Path, results: Results, seconds: dict[str, float]) -> None:
+def _write(output: Path, results: Results, seconds: dict[str, float], longest_wait: float) -> None:
     write_json(output / RESULTS_NAME, asdict(results))
-    write_json(output / TIMING_NAME, seconds)
+    write_json(output / TIMING_NAME, {**seconds, "longest_checkpoint_wait": longest_wait})
     say({**asdict(results), "seconds": sum(seconds.values())})
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import distributed, nn
 
 from bertdata.errors import ConfigError
+from trainer.device import find_device
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,26 +77,18 @@ def join_ranks(device: str, processes: int) -> Iterator[Ranks]:
             f"processes is {processes}, but {size} run; start {processes} with torchrun "
             f"--nproc-per-node={processes}, or set processes = {size}"
         )
-    kind = choose_device(device)
+    found = find_device(device)
     if size == 1:
-        yield Ranks(device=torch.device(kind))
+        yield Ranks(device=found)
         return
     rank, local_rank = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
-    if kind == "cuda":
-        torch.cuda.set_device(local_rank)
-        kind = f"cuda:{local_rank}"
+    is_gpu = found.type == "cuda"
+    if is_gpu:
+        found = torch.device("cuda", local_rank)
+        torch.cuda.set_device(found)
     # Numbers of the host go through gloo, gradients on a GPU through nccl.
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if kind != "cpu" else "gloo")
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if is_gpu else "gloo")
     try:
-        yield Ranks(device=torch.device(kind), rank=rank, size=size)
+        yield Ranks(device=found, rank=rank, size=size)
     finally:
         distributed.destroy_process_group()
-
-
-def choose_device(name: str) -> str:
-    """ "cuda" where "auto" finds a GPU, else "cpu". Raises ConfigError for a GPU not there."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device is 'cuda', but torch sees no GPU; use 'cpu' or 'auto'")
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return name

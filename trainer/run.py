@@ -111,6 +111,10 @@ class Run:
         if newest := checkpoint.newest_checkpoint(self.checkpoints):
             self.progress = checkpoint.load_checkpoint(newest, self.model, self.optimizers)
             self._steps_saved = self.progress.steps
+        else:
+            self.optimizers.make_state()
+        if self.ranks.is_first and self.config.checkpoint_every:
+            self._writer.make_room()
 
     def train(self, should_stop: Callable[[], bool]) -> bool:
         """Do the steps that are left, or fewer when asked to stop; ends with a checkpoint.
@@ -118,12 +122,9 @@ class Run:
         Gives whether the run is done.
         """
         steps = Steps(self, self._log())
-        first = self.progress.steps
         try:
             while not (is_done := self._is_done()) and not self._is_asked_to_stop(should_stop):
                 steps.do_next()
-                if self.progress.steps == first + 1 and self._will_save():
-                    self._writer.make_room()
                 if is_due(self.progress.steps, self.config.checkpoint_every):
                     self.save()
             steps.end(is_done=is_done)
@@ -156,8 +157,10 @@ class Run:
             self._writer.start(self.progress)
             self._steps_saved = self.progress.steps
 
-    def _will_save(self) -> bool:
-        return self.ranks.is_first and self.config.checkpoint_every > 0
+    @property
+    def longest_wait(self) -> float:
+        """Seconds for which the slowest checkpoint held the training up; 0: none did."""
+        return max(self._writer.waits, default=0.0)
 
     def wait_until_copied(self) -> None:
         """Wait until a checkpoint under way no longer needs the parameters."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from bertdata.reader import ExampleReader
 from trainer.config import TrainConfig, model_config
 from trainer.cooccurrence import cooccurrence_embeddings
 from trainer.entropy import count_masked_pieces
-from trainer.export import load_model
+from trainer.export import load_encoder
 from trainer.model import Bert, add_to_tokens, set_sinusoidal_positions, set_unigram_bias
 
 
@@ -25,7 +26,10 @@ def new_model(config: TrainConfig, seed: int, reader: ExampleReader) -> Bert:
     """
     if config.init_from is not None:
         torch.manual_seed(derive_key(seed, "initial parameters") >> 1)
-        model = load_model(Path(config.init_from), needs_heads=False)
+        model, missing = load_encoder(Path(config.init_from))
+        if missing:
+            text = f"not in {config.init_from}, so at a random start: {', '.join(missing)}"
+            print(text, file=sys.stderr)
         _check_vocabulary(model, reader)
         return model
     return _random_model(config, seed, reader)

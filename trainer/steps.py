@@ -14,10 +14,11 @@ from bertdata.reader import ExampleReader
 from bertdata.shards import write_json
 from trainer.attention import choose_kernel
 from trainer.data import Batches, Counts, PackedBatches, PaddedBatches, StepRows, to_device
+from trainer.device import compute_dtype
 from trainer.entropy import count_masked_pieces
 from trainer.flops import step_flops
 from trainer.loader import Loader
-from trainer.loop import StepPlan, StepResult, TrainStep, compute_dtype
+from trainer.loop import StepPlan, StepResult, TrainStep
 from trainer.losses import Candidates, DecoderLoss, whole_decoder_loss
 from trainer.metrics import Log
 from trainer.schedule import rate_factor

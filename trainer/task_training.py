@@ -18,9 +18,9 @@ from torch.nn import functional
 
 from bertdata.errors import BertdataError
 from bertdata.randomness import derive_key
+from trainer.device import autocast, compute_dtype
 from trainer.finetune_config import FinetuneConfig
 from trainer.heads import TaskModel
-from trainer.loop import compute_dtype
 from trainer.optim import clip_gradients, parameter_groups
 from trainer.scores import classification_scores, regression_scores, tagging_scores
 from trainer.task_data import TaskBatch, TaskData
@@ -112,8 +112,7 @@ class TaskTrainer:
         """One update; its random numbers (dropout) follow from (seed, step)."""
         torch.manual_seed(derive_key(run.seed, "fine-tuning step", run.step) >> 1)
         run.model.train()
-        is_mixed = self._dtype is not torch.float32
-        with torch.autocast(self._device.type, self._dtype, enabled=is_mixed):
+        with autocast(self._device, self._dtype):
             logits_NC = run.model(batch.text, batch.wanted_BQ, batch.places_N)
         assert batch.targets_N is not None
         loss = task_loss(logits_NC.float(), batch.targets_N, bool(self._labels))

@@ -32,13 +32,14 @@ from tests.benchmarks.tables import Row, Table, to_text, write_results
 from trainer.attention import choose_kernel
 from trainer.config import TrainConfig, model_config
 from trainer.data import Counts, PackedBatch, PackedBatches, to_device
+from trainer.device import compute_dtype, find_device
 from trainer.flops import peak_flops, step_flops
-from trainer.loop import StepPlan, TrainStep, compute_dtype
+from trainer.loop import StepPlan, TrainStep
 from trainer.losses import whole_decoder_loss
 from trainer.model import Bert, pad_vocabulary
 from trainer.optim import Optimizers
 from trainer.pretrain import pretrain
-from trainer.ranks import Ranks, choose_device
+from trainer.ranks import Ranks
 
 # Real tokens a second on one H200: what to reach, and below what something is wrong.
 WANTED = {
@@ -48,6 +49,7 @@ WANTED = {
     ("large", 512): (260_000, 202_000),
 }
 _MICRO_BATCHES = (16_384, 32_768, 65_536, 131_072)
+_PLATEAU_LOSS = 6.3  # what training stays above until it begins to use context
 _RECIPE: dict[str, Any] = {"dropout": 0.0, "precision": "bf16", "learning_rate": 5e-4}
 
 
@@ -124,7 +126,7 @@ def make_setting(options: argparse.Namespace) -> Setting:
         vocab = root / "vocab"
     shape = {"hidden_size": 16, "num_layers": 2, "num_heads": 2} if quick else {}
     return Setting(
-        device=torch.device(choose_device(options.device)),
+        device=find_device(options.device),
         output=options.output,
         vocab=vocab,
         examples=examples,
@@ -194,6 +196,8 @@ def whole_runs(setting: Setting) -> Iterator[Table]:
 def real_training(setting: Setting) -> Iterator[Table]:
     """Minutes of pre-training from scratch on real text."""
     if not setting.is_real:
+        note = "Not run: it needs real text; give --vocab, --examples-128 and --examples-512."
+        yield Table(title="Real pre-training", rows=(), note=note)
         return
     length = min(setting.examples)
     output = setting.output / "real"
@@ -222,7 +226,11 @@ def real_training(setting: Setting) -> Iterator[Table]:
         }
         for line in shown
     ]
-    note = f"Held out at the end: MLM loss {results.mlm_loss}, unigram {results.unigram_entropy}."
+    left = next((line["tokens"] for line in lines if line["mlm_loss"] < _PLATEAU_LOSS), None)
+    note = (
+        f"Held out at the end: MLM loss {results.mlm_loss}, unigram {results.unigram_entropy}. "
+        f"Below {_PLATEAU_LOSS}, the plateau, " + (f"after {left:,} tokens." if left else "never.")
+    )
     title = f"{setting.minutes:g} minutes of {setting.models[0]} on real text"
     yield Table(title=title, rows=tuple(rows), note=note)
 
@@ -266,6 +274,9 @@ def _whole_run(setting: Setting, model: str, length: int) -> Row:
 
 
 def _pretrain(setting: Setting, length: int, output: Path, config: TrainConfig) -> Any:
+    torch._dynamo.reset()
+    if setting.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(setting.device)
     return pretrain(
         examples=setting.examples[length],
         vocab=setting.vocab,

@@ -26,6 +26,7 @@ import numpy as np
 from bertdata.reader import permute
 from bertdata.shards import write_text
 from tests.benchmarks.tables import Row, Table, to_text, write_results
+from trainer.finetune import RESULTS_NAME
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "classification"
 # Archive, then the file and label of each class.
@@ -213,13 +214,30 @@ def best_of_rates(
     """results.json of the rate with the best mean accuracy on the validation sentences."""
     found = []
     for rate in options.rates:
-        output = folder / f"tuned{''.join(extra)}-{rate}"
+        output = folder / f"tuned{''.join(extra)}-{rate}-{options.epochs}"
         files = [f"--{name}={folder / name}.tsv" for name in SPLITS]
         how = [f"--epochs={options.epochs}", f"--learning-rate={rate}", f"--seeds={options.seeds}"]
         quick = ["--threads=1", "--precision=auto", "--text=sentence"]
-        call("finetune", work / "run" / "model", *files, "--output", output, *how, *quick, *extra)
-        found.append(json.loads((output / "results.json").read_bytes()))
+        if not is_done(output):
+            call(
+                "finetune", work / "run" / "model", *files, "--output", output, *how, *quick, *extra
+            )
+        found.append(read_results(output))
     return max(found, key=lambda result: float(result["validation"]["accuracy"]["mean"]))
+
+
+def is_done(output: Path) -> bool:
+    """Whether an earlier benchmark in the same folder got through all seeds here."""
+    if not (output / RESULTS_NAME).exists():
+        return False
+    results = read_results(output)
+    return len(results["seeds"]) == len(results["config"]["seeds"])
+
+
+def read_results(output: Path) -> dict[str, Any]:
+    """What `bertdata finetune` wrote."""
+    table: dict[str, Any] = json.loads((output / RESULTS_NAME).read_bytes())
+    return table
 
 
 def call(*arguments: str | Path) -> None:

@@ -18,7 +18,7 @@ from tests.example_folder import Folders, write_folders
 from tests.trainer.test_model import make_model
 from trainer.config import MODEL_SIZES, TrainConfig, model_config
 from trainer.data import PackShape, to_packed, to_tensors
-from trainer.export import export_model, load_model
+from trainer.export import export_model, load_encoder, load_model
 from trainer.hf_names import from_hf_parameters
 from trainer.loop import StepPlan, TrainStep
 from trainer.losses import DecoderLoss, pretraining_losses, whole_decoder_loss
@@ -171,6 +171,29 @@ def test_their_folder_loads_as_ours(exported: tuple[Bert, Path], tmp_path: Path)
         assert torch.equal(back.state_dict()[name], parameter), name
 
 
+@pytest.mark.parametrize(
+    ("kind", "missing", "unexpected"),
+    [
+        ("BertForPreTraining", (), ()),
+        ("BertForMaskedLM", (), ("cls.seq_relationship.", "bert.pooler.")),
+        ("BertForNextSentencePrediction", (), ("cls.predictions.",)),
+        ("BertModel", (), ("cls.",)),
+        ("AutoModelForSequenceClassification", ("classifier.",), ("cls.",)),
+        ("AutoModelForTokenClassification", ("classifier.",), ("cls.", "bert.pooler.")),
+    ],
+)
+def test_every_model_of_theirs_takes_all_it_has_a_place_for(
+    exported: tuple[Bert, Path], kind: str, missing: tuple[str, ...], unexpected: tuple[str, ...]
+) -> None:
+    _, folder = exported
+    loader = getattr(transformers, kind)
+    theirs, info = loader.from_pretrained(folder, output_loading_info=True)
+    assert all(name.startswith(missing) for name in info["missing_keys"]), info
+    assert all(name.startswith(unexpected) for name in info["unexpected_keys"]), info
+    assert not info["mismatched_keys"]
+    assert theirs.config.hidden_act == load_model(folder).config.hidden_act
+
+
 def test_a_folder_of_theirs_is_continued_and_exported(folders: Folders, tmp_path: Path) -> None:
     """From their random start, with our vocabulary filled up to 64 pieces while training."""
     shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -214,9 +237,10 @@ def test_folders_without_all_heads_can_be_continued(
     )
     theirs = getattr(transformers, kind)(config)
     theirs.save_pretrained(tmp_path)
-    with pytest.raises(DataError, match="does not fit"):
+    with pytest.raises(DataError, match=r"lacks (bert\.pooler|cls\.)"):
         load_model(tmp_path)
-    ours = load_model(tmp_path, needs_heads=False)
+    ours, missing = load_encoder(tmp_path)
+    assert {"next_sentence.weight", "next_sentence.bias"} <= set(missing)
     weight = theirs.get_input_embeddings().weight
     assert torch.equal(ours.embeddings.token.weight, weight)
     assert ours.next_sentence.weight.std() > 0.01

@@ -50,6 +50,26 @@ def test_a_checkpoint_holds_its_own_step_whatever_follows(tmp_path: Path) -> Non
         assert torch.equal(value, model.state_dict()[name]), name
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_the_first_checkpoint_goes_to_memory_taken_before_the_first_step(
+    tmp_path: Path, optimizer: str
+) -> None:
+    model, expected = make_model(), make_model()
+    optimizers = Optimizers(model, TrainConfig(optimizer=optimizer))
+    writer = CheckpointWriter(tmp_path, model, optimizers, keep=1)
+    optimizers.make_state()
+    writer.make_room()
+    taken = {name: tensor.data_ptr() for name, tensor in writer._host.items()}
+    do_step(model, optimizers)
+    do_step(expected, Optimizers(expected, TrainConfig(optimizer=optimizer)))
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, expected.state_dict()[name]), name
+    writer.start(Progress(steps=1))
+    writer.finish()
+    assert {name: tensor.data_ptr() for name, tensor in writer._host.items()} == taken
+    assert len(writer.waits) == 1
+
+
 def test_later_checkpoints_reuse_memory_and_older_ones_go_after_success(tmp_path: Path) -> None:
     model = make_model()
     optimizers = Optimizers(model, TrainConfig())

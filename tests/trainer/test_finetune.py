@@ -20,9 +20,9 @@ from tests.trainer.task_files import (
     write_model,
     write_tsv,
 )
+from trainer.export import load_encoder, load_shape
 from trainer.finetune import finetune, main
 from trainer.finetune_config import FinetuneConfig
-from trainer.heads import load_encoder, load_shape
 from trainer.task_training import is_better, linear_rate
 
 transformers = pytest.importorskip("transformers")
@@ -209,11 +209,11 @@ def test_a_folder_of_another_kind_is_not_written_over(
 
 
 def test_encoders_of_any_bert_folder(model: Path, tmp_path: Path) -> None:
-    ours = load_encoder(model)
+    ours, _ = load_encoder(model)
     for kind in ("BertModel", "BertForMaskedLM", "BertForTokenClassification"):
         theirs = getattr(transformers, kind).from_pretrained(model)
         theirs.save_pretrained(tmp_path / kind)
-        found = load_encoder(tmp_path / kind)
+        found, _ = load_encoder(tmp_path / kind)
         for name, value in ours.layers.state_dict().items():
             assert torch.equal(found.layers.state_dict()[name], value)
     (tmp_path / "empty").mkdir()

@@ -44,17 +44,6 @@ def test_parameter_counts(name: str, millions: float) -> None:
     assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(millions, abs=0.1)
 
 
-def test_masked_only_head_equals_the_full_head() -> None:
-    model = make_model().eval()
-    hidden_BLD = model.encode(
-        torch.randint(50, (3, 20)), torch.zeros(3, 20, dtype=torch.long), None
-    )
-    places_N = torch.tensor([2, 19, 25, 59])
-    full_NV = model.mlm_logits(hidden_BLD).flatten(0, 1)[places_N]
-    only_NV = model.mlm_logits(hidden_BLD.flatten(0, 1)[places_N])
-    torch.testing.assert_close(only_NV, full_NV, rtol=1e-6, atol=1e-6)
-
-
 def test_wanted_states_alone_equal_all_states() -> None:
     model = make_model().eval()
     ids_BL, segments_BL = torch.randint(50, (3, 20)), torch.randint(2, (3, 20))

@@ -6,9 +6,12 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
+from torch.nn import functional
 
+from bertdata.batches import to_padded
 from bertdata.errors import BertdataError, ConfigError, DataError
 from bertdata.reader import ExampleReader
 from tests.example_folder import Folders, write_folders
@@ -18,6 +21,7 @@ from trainer.data import (
     PackedBatch,
     PackedBatches,
     PackShape,
+    PaddedBatch,
     pack_shape,
     to_device,
     to_packed,
@@ -26,6 +30,7 @@ from trainer.data import (
 from trainer.losses import DecoderLoss, LossSums, pretraining_losses, whole_decoder_loss
 from trainer.model import Bert, pad_vocabulary, strip_vocabulary
 
+NSP_HEAD = ("pooler.", "next_sentence.")
 SHAPE = PackShape(tokens=300, sequences=14, predictions=64, length=24)
 
 
@@ -73,6 +78,36 @@ def test_each_example_alone_gives_the_same_as_in_its_pack(reader: ExampleReader)
     ]
     torch.testing.assert_close(packed.mlm, sum(sums.mlm for sums in alone), rtol=1e-6, atol=1e-5)
     torch.testing.assert_close(packed.nsp, sum(sums.nsp for sums in alone), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_the_head_at_masked_places_equals_the_head_everywhere(
+    reader: ExampleReader, is_packed: bool
+) -> None:
+    model = make_model()
+    compact = reader.batch_at(seed=3, position=5, batch_size=11)
+    padded = to_tensors(compact, pad_id=0)
+    batch = to_packed(compact, SHAPE, pad_id=0) if is_packed else padded
+    decoder_loss = whole_decoder_loss if is_packed else DecoderLoss()
+    found = pretraining_losses(model, batch, decoder_loss).mlm
+    expected = full_head_loss(model, padded, to_padded(compact, pad_id=0)["labels"])
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    used = [p for name, p in model.named_parameters() if not name.startswith(NSP_HEAD)]
+    per_piece = 1 / padded.counts.masked
+    pairs = zip(*(torch.autograd.grad(loss * per_piece, used) for loss in (found, expected)))
+    for ours, theirs in pairs:
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
+
+
+def full_head_loss(
+    model: Bert, batch: PaddedBatch, labels_BL: npt.NDArray[np.int64]
+) -> torch.Tensor:
+    """Every piece scored at every place, those that are not asked for left out of the sum."""
+    hidden_BLD = model.encode(batch.input_ids_BL, batch.token_type_ids_BL, batch.real_BL)
+    logits = model.mlm_logits(hidden_BLD.flatten(0, 1))
+    return functional.cross_entropy(
+        logits, torch.from_numpy(labels_BL).flatten(), reduction="sum", ignore_index=-100
+    )
 
 
 def test_shapes_never_change_and_no_sequence_is_lost(reader: ExampleReader) -> None:

@@ -107,7 +107,7 @@ def test_results_say_what_was_reached(folders: Folders, tmp_path: Path) -> None:
     assert 2 < results.unigram_entropy < 4
     assert results.parameters == sum(p.numel() for p in load_model(tmp_path).parameters())
     timing = json.loads((tmp_path / "timing.json").read_text())
-    assert set(timing) == {"prepare", "train", "evaluate_and_export"}
+    assert set(timing) == {"prepare", "train", "evaluate_and_export", "longest_checkpoint_wait"}
     metrics = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     evaluations = [line for line in metrics if "validation_mlm_loss" in line]
     assert [line["step"] for line in evaluations] == [6, 12]
@@ -217,6 +217,13 @@ def wait_for_checkpoint(output: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.01)
 
 
+def kill_during_a_save(output: Path, process: subprocess.Popen[str]) -> None:
+    """Kill it when half of a checkpoint is there."""
+    while not any(path.suffix == ".tmp" for path in (output / "checkpoints").iterdir()):
+        assert process.poll() is None, process.communicate()[1]
+    process.kill()
+
+
 def test_killed_and_terminated_runs_end_with_the_same_bytes(
     folders: Folders, tmp_path: Path
 ) -> None:
@@ -226,7 +233,7 @@ def test_killed_and_terminated_runs_end_with_the_same_bytes(
     output = tmp_path / "killed"
     with start_command(folders, output, *long) as process:
         wait_for_checkpoint(output, process)
-        process.kill()
+        kill_during_a_save(output, process)
     assert process.returncode == -signal.SIGKILL
     with start_command(folders, output, *long, "--loader_workers=3") as process:
         assert process.stdout is not None

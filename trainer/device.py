@@ -1,0 +1,48 @@
+"""Where a model is computed, and in which type of numbers."""
+
+from __future__ import annotations
+
+import contextlib
+
+import torch
+
+from bertdata.errors import ConfigError
+
+_CPU = torch.device("cpu")
+
+
+def find_device(name: str) -> torch.device:
+    """A device by torch's name; "" and "auto" are a GPU, or the CPU where there is none.
+
+    Raises ConfigError for a device that is not there.
+    """
+    has_gpu = torch.cuda.is_available()
+    if name in ("", "auto"):
+        return torch.device("cuda" if has_gpu else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"there is no device {name!r}; try cpu or cuda") from error
+    if device.type == "cuda" and not has_gpu:
+        raise ConfigError(f"device is {name!r}, but torch sees no GPU; use 'cpu' or leave it out")
+    return device
+
+
+def compute_dtype(precision: str, device: torch.device = _CPU) -> torch.dtype:
+    """The type that matrices are multiplied in; parameters stay in single precision."""
+    if precision == "bf16" or (precision == "auto" and _has_native_bf16(device)):
+        return torch.bfloat16
+    return torch.float32
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractContextManager[None]:
+    """Products in `dtype` within the context."""
+    if dtype is torch.float32:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype)
+
+
+def _has_native_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_avx512_bf16_supported())  # the public way is newer than torch 2.11
