@@ -42,11 +42,13 @@ clean:
 	@$(PYTHON) -m venv .venv
 	@touch $@
 
+# The last step compiles the loops over text, so that the first run need not.
 # torch once more, with what it wants: on some platforms that is CUDA's libraries.
 .venv/run.done: .venv/pip.done pyproject.toml .lock/run.txt
 	@$(PIP) --no-deps --requirement .lock/run.txt
 	@$(PIP) $$(grep '^torch==' .lock/run.txt)
 	@$(PIP) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pipelines.jobs </dev/null
 	@touch $@
 
 .venv/demo.done: .venv/pip.done .lock/demo.txt

@@ -76,7 +76,7 @@ class Sequences:
     grid_places_T: Tensor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # made while compiling, where torch 2.11 knows no frozen ones
 class PackedAttention:
     """Several sequences in one row of tokens, T D, by the kernel of this name."""
 

@@ -6,6 +6,7 @@ to be installed: one to two seconds of every run, for nothing.
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib.abc import MetaPathFinder
 from typing import Any
@@ -23,6 +24,8 @@ class _Absent(MetaPathFinder):
 
 if __name__ == "__main__":
     sys.meta_path.insert(0, _Absent())
+    # Before Beam is imported, which warns of what we do without.
+    logging.basicConfig(level=logging.ERROR)
     from pipelines.jobs import host
 
     host.main()
