@@ -279,7 +279,7 @@ WORD = st.lists(st.sampled_from(ATOMS.split()), min_size=1, max_size=5).map("".j
 
 
 @pytest.mark.parametrize("language", OURS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     texts=st.lists(st.lists(WORD, min_size=2, max_size=5).map(" ".join), min_size=20, max_size=40)
 )
