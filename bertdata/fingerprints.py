@@ -63,8 +63,9 @@ class FingerprintWriter:
             yield pa.RecordBatch.from_arrays(batch.columns[:num_columns], schema=SENTENCES)
 
     def write(self) -> Shard:
-        """Write what was split off."""
-        return write_arrow(self._path, self._schema, self._batches)
+        """Write what was split off, as one batch: it is read whole, and small beside the text."""
+        table = pa.Table.from_batches(self._batches, self._schema).combine_chunks()
+        return write_arrow(self._path, self._schema, table.to_batches())
 
 
 def _hash_rows(batch: pa.RecordBatch) -> Iterator[bytes]:
