@@ -39,6 +39,7 @@ from tests.process_tree import (
     marked,
     wait_until_gone,
 )
+from trainer.checkpoint import newest_checkpoint
 
 TEXT_BYTES = 2_500_000  # over the size from which a run has workers
 END_SECONDS = 10.0
@@ -336,9 +337,15 @@ def _read_output(output: Path) -> tuple[dict[str, str], frozenset[str]]:
     weights = output / "model" / "model.safetensors"
     if weights.exists():
         content["weights"] = sha256_of(weights)
-    files = (path.relative_to(output) for path in output.rglob("*") if path.is_file())
-    # TensorBoard's files have the time in their names, and each start begins one.
-    names = (path for path in files if "tensorboard" not in path.parts)
+    files = (path for path in output.rglob("*") if path.is_file())
+    # TensorBoard's files have the time in their names, and each start begins one. A trainer that is
+    # asked to end writes a checkpoint of its own, which may still be there beside the newest.
+    newest = newest_checkpoint(output / "model" / "checkpoints")
+    names = (
+        path.relative_to(output)
+        for path in files
+        if "tensorboard" not in path.parts and ("checkpoints" not in path.parts or path == newest)
+    )
     return content, frozenset(map(str, names))
 
 
