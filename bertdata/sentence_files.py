@@ -115,10 +115,7 @@ def round_bytes(num_partitions: int) -> int:
 def count_sentences(batch: pa.RecordBatch, partition: int, counts: SentenceCounts) -> None:
     """Count the documents of a batch, which holds one partition."""
     counts.documents_per_partition[partition] += batch.num_rows
-    _count_sources(batch, "written", counts)
-    texts = batch.column("sentences").flatten()
-    counts.sentences += len(texts)
-    counts.text_bytes += pc.sum(pc.binary_length(texts), min_count=0).as_py()
+    _count_documents(batch, counts)
 
 
 def count_sentence_file(reader: pa.RecordBatchFileReader, counts: SentenceCounts) -> None:
@@ -126,9 +123,12 @@ def count_sentence_file(reader: pa.RecordBatchFileReader, counts: SentenceCounts
     batches = list(map(reader.get_batch, range(reader.num_record_batches)))
     for index, batch in enumerate(batches):
         counts.documents_per_partition[index % counts.num_partitions] += batch.num_rows
-    table = pa.Table.from_batches(batches, SENTENCES)
-    _count_sources(table, "written", counts)
-    texts = pc.list_flatten(table["sentences"])
+    _count_documents(pa.Table.from_batches(batches, SENTENCES), counts)
+
+
+def _count_documents(documents: pa.RecordBatch | pa.Table, counts: SentenceCounts) -> None:
+    _count_sources(documents, "written", counts)
+    texts = pc.list_flatten(documents["sentences"])
     counts.sentences += len(texts)
     counts.text_bytes += pc.sum(pc.binary_length(texts), min_count=0).as_py()
 
