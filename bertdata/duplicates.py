@@ -6,8 +6,7 @@ to them first. Memory: some 40 bytes a document, 24 more for each pair of simila
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,17 +14,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from bertdata.documents import Reason, Rejection
+from bertdata.documents import Reason
 from bertdata.minhash import NUM_PLACES, estimate_similarity
 from bertdata.randomness import UInt64Array
-from bertdata.schema import REJECTED, SENTENCES
-from bertdata.sentence_files import rejection_batches
+from bertdata.schema import REMOVALS
 from bertdata.shards import Shard, open_arrow, write_arrow
 
 Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 _PAIRS_AT_ONCE = 1 << 14
+_ALL_REPEATED: tuple[Reason, str] = ("duplicate", "all its sentences stood before")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,15 +40,6 @@ class Duplicates:
     exact: BoolArray
     ids: UInt64Array
     starts: Int64Array
-
-    def in_unit(self, unit: int) -> slice:
-        """The numbers of a unit's documents."""
-        return slice(int(self.starts[unit]), int(self.starts[unit + 1]))
-
-    def any_in_unit(self, unit: int) -> bool:
-        """Whether a document of the unit goes."""
-        numbers = self.in_unit(unit)
-        return bool((self.stays[numbers] != np.arange(numbers.start, numbers.stop)).any())
 
 
 def find_duplicates(
@@ -121,48 +111,19 @@ def count_hashed_sentences(fingerprints: Sequence[Path]) -> int:
     return total
 
 
-def write_kept(
-    draft: Path,
-    path: Path,
-    unit: int,
-    duplicates: Duplicates,
-    fingerprints: Path,
-    repeated: Int64Array,
-) -> tuple[Shard, list[Rejection]]:
-    """Write a unit's file of sentences without the documents that go, and why these go.
+def write_removals(path: Path, duplicates: Duplicates, repeated: Int64Array) -> Shard:
+    """What goes from each unit, a batch of REMOVALS a unit.
 
-    `repeated`: sentences of the unit that go too, as `find_repeated_sentences` gives them; with
-    its last sentence a document goes.
+    `repeated`: sentences that go, as `find_repeated_sentences` gives them, in order of documents.
     """
-    rejections: list[Rejection] = []
-    with open_arrow(draft) as reader, open_arrow(fingerprints) as details:
-        table = details.read_all().select(["number", "place"])
-        numbers = table["number"].to_numpy().astype(np.int64) + int(duplicates.starts[unit])
-        stays = duplicates.stays[numbers] == numbers
-        gone = _by_document(repeated)
-        is_changed = ~stays | np.isin(numbers, repeated[:, 0])
+    units = range(len(duplicates.starts) - 1)
+    return write_arrow(path, REMOVALS, (_removals_of(unit, duplicates, repeated) for unit in units))
 
-        def without(batch: pa.RecordBatch, start: int) -> pa.RecordBatch:
-            rows = slice(start, start + batch.num_rows)
-            batch = _without_sentences(batch, [gone.get(n) for n in numbers[rows].tolist()])
-            has_sentences = np.diff(np.asarray(batch.column("sentences").offsets)) > 0
-            mask = stays[rows] & has_sentences
-            for row in np.flatnonzero(~mask).tolist():
-                place = table["place"][start + row].as_py()
-                number = int(numbers[start + row])
-                rejections.append(_reject(batch, row, place, number, duplicates))
-            return batch.filter(pa.array(mask))
 
-        def kept() -> Iterator[pa.RecordBatch]:
-            start = 0
-            for index in range(reader.num_record_batches):
-                batch = reader.get_batch(index)
-                stop = start + batch.num_rows
-                yield without(batch, start) if is_changed[start:stop].any() else batch
-                start = stop
-
-        shard = write_arrow(path, SENTENCES, kept())
-    return shard, rejections
+def read_removals(path: Path, unit: int) -> pa.RecordBatch:
+    """What `write_removals` wrote about a unit."""
+    with open_arrow(path, mapped=False) as reader:
+        return reader.get_batch(unit)
 
 
 def _bucket_of(
@@ -179,48 +140,28 @@ def _bucket_of(
     return hashes[chosen], numbers[chosen], places[chosen]
 
 
-def _by_document(repeated: Int64Array) -> dict[int, list[int]]:
+def _removals_of(unit: int, duplicates: Duplicates, repeated: Int64Array) -> pa.RecordBatch:
+    start, stop = duplicates.starts[unit : unit + 2].tolist()
+    numbers = np.arange(start, stop)
+    gone = numbers[duplicates.stays[numbers] != numbers].tolist()
+    bounds = np.searchsorted(repeated[:, 0], [start, stop])
     places: dict[int, list[int]] = {}
-    for number, place in repeated.tolist():
+    for number, place in repeated[slice(*bounds)].tolist():
         places.setdefault(number, []).append(place)
-    return places
-
-
-def _without_sentences(batch: pa.RecordBatch, gone: list[list[int] | None]) -> pa.RecordBatch:
-    """The batch without the sentences at these places of each row."""
-    if not any(gone):
-        return batch
-    lists = batch.column("sentences")
-    offsets = np.asarray(lists.offsets).astype(np.int64)
-    offsets -= offsets[0]
-    keep = np.ones(int(offsets[-1]), dtype=np.bool_)
-    for row, places in enumerate(gone):
-        keep[offsets[row] + np.array(places or [], dtype=np.int64)] = False
-    left = np.concatenate([[0], np.cumsum(keep)])[offsets].astype(np.int32)
-    values = lists.flatten().filter(pa.array(keep))
-    columns = [*batch.columns[:-1], pa.ListArray.from_arrays(pa.array(left), values)]
-    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
-
-
-def _reject(
-    batch: pa.RecordBatch, row: int, place: str, number: int, duplicates: Duplicates
-) -> Rejection:
-    reason, why = _why(number, duplicates)
-    return Rejection(
-        source=batch.column("source")[row].as_py(),
-        document=batch.column("document")[row].as_py(),
-        reason=reason,
-        detail=f"{place}: {why}" if place else why,
-    )
+    rows = [
+        *((number - start, [], *_why(number, duplicates)) for number in gone),
+        *((number - start, some, *_ALL_REPEATED) for number, some in places.items()),
+    ]
+    columns = zip(*rows) if rows else [()] * len(REMOVALS)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, REMOVALS)]
+    return pa.record_batch(arrays, schema=REMOVALS)
 
 
 def _why(number: int, duplicates: Duplicates) -> tuple[Reason, str]:
-    stays = int(duplicates.stays[number])
-    if stays == number:
-        return "duplicate", "all its sentences stood before"
+    first = int(duplicates.ids[duplicates.stays[number]])
     if duplicates.exact[number]:
-        return "duplicate", f"the same text as document_id {int(duplicates.ids[stays])}"
-    return "near_duplicate", f"much the same text as document_id {int(duplicates.ids[stays])}"
+        return "duplicate", f"the same text as document_id {first}"
+    return "near_duplicate", f"much the same text as document_id {first}"
 
 
 def _starts(fingerprints: Sequence[Path]) -> Int64Array:
@@ -313,13 +254,3 @@ class _Rows:
             row_of[numbers] = np.arange(len(numbers))
             self._tables[unit] = table, row_of
         return self._tables[unit]
-
-
-def merge_rejections(path: Path, draft: Path, rejections: Sequence[Rejection]) -> Shard:
-    """One file of the rejections in a draft, if it is there, and of those that came later."""
-    with contextlib.ExitStack() as stack:
-        batches = []
-        if draft.exists():
-            reader = stack.enter_context(open_arrow(draft))
-            batches = [reader.get_batch(index) for index in range(reader.num_record_batches)]
-        return write_arrow(path, REJECTED, [*batches, *rejection_batches(rejections)])

@@ -46,6 +46,19 @@ WORD_COUNTS = pa.schema(
 )
 
 
+# What goes from a unit of sentences, a row a document, by its number in the unit: the sentences at
+# `places`, or the whole document where there is none. `reason`, `detail`: why, if it goes whole.
+REMOVALS = pa.schema(
+    [
+        pa.field("number", pa.uint32(), nullable=False),
+        pa.field("places", pa.list_(pa.uint32()), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+    ],
+    metadata=_METADATA,
+)
+
+
 def fingerprints_schema(num_bands: int, num_places: int, sentences: bool) -> pa.Schema:
     """What tells duplicates, a row a document, in the order of a file of sentences.
 

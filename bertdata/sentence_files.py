@@ -118,12 +118,22 @@ def count_sentences(batch: pa.RecordBatch, partition: int, counts: SentenceCount
     _count_documents(batch, counts)
 
 
-def count_sentence_file(reader: pa.RecordBatchFileReader, counts: SentenceCounts) -> None:
-    """Count all documents of a file: `count_sentences` of each batch, but at once."""
-    batches = list(map(reader.get_batch, range(reader.num_record_batches)))
-    for index, batch in enumerate(batches):
-        counts.documents_per_partition[index % counts.num_partitions] += batch.num_rows
-    _count_documents(pa.Table.from_batches(batches, SENTENCES), counts)
+def count_sentence_file(path: Path, counts: SentenceCounts) -> None:
+    """`count_sentences` of each batch of a file, but some megabytes at once."""
+    with open_arrow(path, mapped=False) as reader:
+        batches = map(reader.get_batch, range(reader.num_record_batches))
+        numbered = itertools.count()
+        for some in _gather(batches, _READ_BYTES):
+            for batch, index in zip(some, numbered):
+                counts.documents_per_partition[index % counts.num_partitions] += batch.num_rows
+            _count_documents(pa.Table.from_batches(some, SENTENCES), counts)
+
+
+def count_rejected_file(path: Path, counts: SentenceCounts) -> None:
+    """Count all rejections of a file."""
+    with open_arrow(path) as reader:
+        for index in range(reader.num_record_batches):
+            count_rejections(reader.get_batch(index), counts)
 
 
 def _count_documents(documents: pa.RecordBatch | pa.Table, counts: SentenceCounts) -> None:

@@ -227,6 +227,10 @@ def _check_sentence_file(
 def _check_rejected(stage: Verified, shard: Shard, counts: SentenceCounts) -> None:
     faults = []
     for _, batch in _read_batches(stage, shard, REJECTED):
+        unexplained = pc.equal(batch.column("detail"), "")
+        if count := pc.sum(unexplained, min_count=0).as_py():
+            row = pc.index(unexplained, True).as_py()
+            faults.append(Fault(rule="has no detail", row=row, value="''", rows=count))
         for reason, count in count_rejections(batch, counts):
             if reason not in REASONS:
                 row = batch.column("reason").index(reason).as_py()

@@ -100,6 +100,24 @@ def read_records(plan_folder: Path) -> dict[int, UnitRecord]:
     }
 
 
+def take_unit(plan_folder: Path, unit: int) -> bool:
+    """Whether a unit is the caller's to do: the first worker of a machine that asks gets it."""
+    path = _taken(plan_folder) / str(unit)
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise BertdataError(f"cannot write {path}: {error.strerror}") from error
+    return True
+
+
+def give_units_back(plan_folder: Path) -> None:
+    """Let all units be taken anew."""
+    shutil.rmtree(_taken(plan_folder), ignore_errors=True)
+    _taken(plan_folder).mkdir(parents=True)
+
+
 def write_failure(plan_folder: Path, unit: int, error: BertdataError) -> None:
     """Note that a unit failed for a reason the user can read."""
     failure = {"type": type(error).__name__, "message": str(error)}
@@ -206,6 +224,10 @@ def _is_there(folder: Path, shard: Shard) -> bool:
 
 def _progress(plan_folder: Path) -> Path:
     return plan_folder / FOLDER
+
+
+def _taken(plan_folder: Path) -> Path:
+    return _progress(plan_folder) / "taken"
 
 
 def _has_names(value: Any) -> bool:

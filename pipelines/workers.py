@@ -8,6 +8,7 @@ waits to be told where the runner listens, and is a Beam worker like any other f
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -137,6 +138,8 @@ def _serve(receiver: Connection) -> None:
     end_with_parent(parent.pid, signal.SIGKILL)
     address, worker_id = receiver.recv()
     SdkHarness(address, worker_id=worker_id, runner_capabilities=FNAPI_RUNNER_CAPABILITIES).run()
+    # All that it made is on disk; taking apart what it holds would keep the job waiting.
+    os._exit(0)
 
 
 def _end_all(forks: Sequence[_Fork]) -> None:

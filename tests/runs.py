@@ -20,16 +20,15 @@ from flows.paths import RunPaths
 from pipelines.jobs import examples as examples_job
 from pipelines.jobs import sentences as sentences_job
 from pipelines.jobs import word_counts as word_counts_job
+from pipelines.jobs.command import Job
 from pipelines.plans import Corpora, plan_examples, plan_sentences, plan_vocabulary
-from pipelines.progress import StagePlan, UnitRecord, clear_progress
-from pipelines.transforms import OpenWorker
+from pipelines.progress import StagePlan, clear_progress, read_records, write_record
 from vocab.config import VocabConfig
 
 VOCABULARY_SIZE = 150
 NUM_SHARDS = 3
 
 Table = Mapping[str, Any]
-Finish = Callable[[StagePlan, Mapping[int, UnitRecord]], Manifest]
 
 
 def make_run(
@@ -63,29 +62,29 @@ def make_run(
     }
     make_stage(
         plan_sentences(paths.sentences, corpora, SentencesConfig(), seed),
-        sentences_job.open_worker,
-        sentences_job.finish,
+        sentences_job.JOB,
     )
     make_stage(
         plan_vocabulary(
             paths.vocab, paths.sentences, read_table(VocabConfig, vocab_table, "vocab")
         ),
-        word_counts_job.open_worker,
-        word_counts_job.finish,
+        word_counts_job.JOB,
     )
     config = read_table(ExamplesConfig, examples_table, "examples")
     make_stage(
         plan_examples(paths.examples, paths.sentences, paths.vocab, config, seed),
-        examples_job.open_worker,
-        examples_job.finish,
+        examples_job.JOB,
     )
     return paths
 
 
-def make_stage(plan: StagePlan, open_worker: OpenWorker, finish: Finish) -> Manifest:
+def make_stage(plan: StagePlan, job: Job) -> Manifest:
     """All units of a stage, one after the other, and its manifest."""
-    work = open_worker(plan.path, plan.spec)
-    manifest = finish(plan, {unit["unit"]: work(unit) for unit in plan.units})
+    for round_ in job.rounds(plan):
+        work = round_.open_worker(round_.plan.path, round_.plan.spec)
+        for unit in round_.plan.units:
+            write_record(round_.plan.path, work(unit))
+    manifest = job.finish(plan, read_records(plan.path))
     write_manifest(plan.path, manifest)
     clear_progress(plan.path)
     return manifest

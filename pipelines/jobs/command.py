@@ -15,7 +15,8 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,26 +30,37 @@ from pipelines.progress import (
     UnitRecord,
     clear_failures,
     clear_progress,
+    give_units_back,
     raise_failure,
     read_plan,
     read_records,
     written_bytes,
 )
-from pipelines.transforms import NO_MEMORY, OpenWorker, find_error
+from pipelines.transforms import NO_MEMORY, OpenWorker, Round, Unit, find_error, sample_states_often
 
 REPORT_SECONDS = 2.0
 
 Finish = Callable[[StagePlan, Mapping[int, UnitRecord]], Manifest]
-# A second round of work, on what all units made, where the plan asks for one.
-SecondRound = Callable[[StagePlan], tuple[StagePlan, OpenWorker] | None]
+LaterRounds = Callable[[StagePlan], Sequence[Round]]
 
 
-def main(
-    open_worker: OpenWorker,
-    finish: Finish,
-    arguments: Sequence[str] | None = None,
-    second_round: SecondRound | None = None,
-) -> int:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """What a job does with a plan: its units, then later rounds on what these made, then the end.
+
+    `finish`: takes the records of the plan's own units and gives the manifest.
+    """
+
+    open_worker: OpenWorker
+    finish: Finish
+    later_rounds: LaterRounds = lambda _: ()
+
+    def rounds(self, plan: StagePlan) -> list[Round]:
+        """All rounds of work in order."""
+        return [Round(plan=plan, open_worker=self.open_worker), *self.later_rounds(plan)]
+
+
+def main(job: Job, arguments: Sequence[str] | None = None) -> int:
     """Run one job; 0 done, 1 failed with the reason in the report and on stderr."""
     known, beam_options = _parse(arguments)
     logging.getLogger().setLevel(logging.WARNING)
@@ -61,7 +73,7 @@ def main(
             os._exit(_fail(_lost_worker(plan, death), known.report))
 
         with watched_workers(give_up):
-            manifest = run(plan, open_worker, finish, beam_options, second_round)
+            manifest = run(plan, job, beam_options)
     except BertdataError as error:
         return _fail(error, known.report)
     except MemoryError:
@@ -83,36 +95,22 @@ def _fail(error: BertdataError, report: Path | None) -> int:
     return 1
 
 
-def run_process(
-    open_worker: OpenWorker,
-    finish: Finish,
-    arguments: Sequence[str],
-    second_round: SecondRound | None = None,
-) -> int:
+def run_process(job: Job, arguments: Sequence[str]) -> int:
     """`main` as all that a process does: its worker processes are forks of it."""
     from apache_beam.options.pipeline_options import PipelineOptions
 
     from pipelines.workers import forked_workers
 
-    known, beam_options = _parse(arguments)
-    has_second = second_round is not None and second_round(read_plan(known.plan)) is not None
-    # Each round has workers of its own.
-    with forked_workers((1 + has_second) * num_processes(PipelineOptions(beam_options))):
-        return main(open_worker, finish, arguments, second_round)
+    sample_states_often()
+    _, beam_options = _parse(arguments)
+    with forked_workers(num_processes(PipelineOptions(beam_options))):
+        return main(job, arguments)
 
 
-def run(
-    plan: StagePlan,
-    open_worker: OpenWorker,
-    finish: Finish,
-    beam_options: Sequence[str],
-    second_round: SecondRound | None = None,
-) -> Manifest:
+def run(plan: StagePlan, job: Job, beam_options: Sequence[str]) -> Manifest:
     """Run the units that have no record yet, then finish the stage: its manifest comes last."""
-    run_missing_units(plan, open_worker, beam_options)
-    if second_round is not None and (second := second_round(plan)) is not None:
-        run_missing_units(*second, beam_options)
-    manifest = finish(plan, read_records(plan.path))
+    run_missing_units(job.rounds(plan), beam_options)
+    manifest = job.finish(plan, read_records(plan.path))
     write_manifest(plan.path, manifest)
     clear_progress(plan.path)
     return manifest
@@ -126,21 +124,26 @@ def _parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[st
     return parser.parse_known_args(arguments)
 
 
-def run_missing_units(
-    plan: StagePlan, open_worker: OpenWorker, beam_options: Sequence[str]
-) -> None:
+def run_missing_units(rounds: Sequence[Round], beam_options: Sequence[str]) -> None:
     """Run the units that have no record yet. Raises the error of one that failed."""
+    plan = rounds[0].plan
     clear_failures(plan.path)
-    done = read_records(plan.path)
-    left = [unit for unit in plan.units if unit["unit"] not in done]
-    if left:
+    left = [(round_, _units_left(round_.plan)) for round_ in rounds]
+    if left := [(round_, units) for round_, units in left if units]:
+        for round_, _ in left:
+            give_units_back(round_.plan.path)
         try:
-            run_units(plan, left, open_worker, beam_options)
+            run_rounds(left, plan.path, beam_options)
         except BertdataError:
             raise
         except Exception as error:
             raise _explain(plan, error) from error
     raise_failure(plan.path)
+
+
+def _units_left(plan: StagePlan) -> list[Unit]:
+    done = read_records(plan.path)
+    return [dict(unit) for unit in plan.units if unit["unit"] not in done]
 
 
 def _explain(plan: StagePlan, error: Exception) -> Exception:
@@ -159,30 +162,24 @@ def _lost_worker(plan: StagePlan, death: str) -> CrashError:
     )
 
 
-def run_units(
-    plan: StagePlan,
-    units: Iterable[Mapping[str, Any]],
-    open_worker: OpenWorker,
-    beam_options: Sequence[str],
+def run_rounds(
+    rounds: Sequence[tuple[Round, Sequence[Unit]]], failures: Path, beam_options: Sequence[str]
 ) -> None:
-    """The Beam pipeline of every job: create the units, run them."""
+    """The Beam pipeline of every job: some units of each round, round after round."""
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    from pipelines.transforms import RunUnits
+    from pipelines.transforms import RunRounds
 
     options = PipelineOptions(list(beam_options))
     with (
-        _Progress(plan),
+        _Progress([round_.plan for round_, _ in rounds]),
         beam.Pipeline(runner=make_runner(options), options=options) as pipeline,
     ):
         # Beam removes its folder for temporary files at the end alone; nothing here uses it.
         shutil.rmtree(pipeline.local_tempdir)
-        _ = (
-            pipeline
-            | "Units" >> beam.Create([dict(unit) for unit in units], reshuffle=False)
-            | plan.stage.capitalize() >> RunUnits(open_worker, plan.path, plan.spec)
-        )
+        name = rounds[0][0].plan.stage.capitalize()
+        _ = pipeline | name >> RunRounds(rounds, failures, num_processes(options))
 
 
 class _Progress:
@@ -191,13 +188,16 @@ class _Progress:
     None where nothing was written since the last: silence is how others tell that a job hangs.
     """
 
-    def __init__(self, plan: StagePlan) -> None:
-        self._plan = plan
+    def __init__(self, plans: Sequence[StagePlan]) -> None:
+        self._plans = list(plans)
         self._seen: Any = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._report, daemon=True)
+        self._start_round()
+
+    def _start_round(self) -> None:
         self._started = time.monotonic()
-        self._at_start = len(read_records(plan.path))
+        self._at_start = len(read_records(self._plans[0].path))
 
     def __enter__(self) -> None:
         self._thread.start()
@@ -208,13 +208,16 @@ class _Progress:
 
     def _report(self) -> None:
         while not self._stop.wait(REPORT_SECONDS):
-            records = read_records(self._plan.path)
-            seen = len(records), written_bytes(self._plan.path)
-            if seen == self._seen:
-                continue
-            self._seen = seen
-            seconds = time.monotonic() - self._started
-            print(progress_line(self._plan, records, self._at_start, seconds), flush=True)
+            plan = self._plans[0]
+            records = read_records(plan.path)
+            seen = plan.stage, len(records), written_bytes(plan.path)
+            if seen != self._seen:
+                self._seen = seen
+                seconds = time.monotonic() - self._started
+                print(progress_line(plan, records, self._at_start, seconds), flush=True)
+            if len(records) == len(plan.units) and len(self._plans) > 1:
+                del self._plans[0]
+                self._start_round()
 
 
 def progress_line(

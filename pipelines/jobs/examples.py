@@ -27,7 +27,7 @@ from bertdata.sentence_files import read_pool
 from bertdata.shards import Shard, write_arrow
 from bertdata.statistics import add_counts, count_examples, with_shares
 from bertdata.vocabulary import read_vocabulary
-from pipelines.jobs.command import run_process
+from pipelines.jobs.command import Job, run_process
 from pipelines.progress import StagePlan, UnitRecord
 from pipelines.transforms import Unit, WorkOnUnit
 from vocab.config import VocabConfig
@@ -111,8 +111,11 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
     )
 
 
+JOB = Job(open_worker=open_worker, finish=finish)
+
+
 if __name__ == "__main__":
     # Workers import this module by its name; nothing that they need may live in __main__.
     from pipelines.jobs import examples
 
-    raise SystemExit(run_process(examples.open_worker, examples.finish, sys.argv[1:]))
+    raise SystemExit(run_process(examples.JOB, sys.argv[1:]))

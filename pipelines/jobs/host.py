@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from bertdata.compiled_tokenization import SentenceTokenizer
 from bertdata.examples import ExamplesConfig, create_examples, tokenize_documents
@@ -27,6 +28,7 @@ from bertdata.sentences import load_splitter
 from bertdata.tokenization import TokenizationConfig
 from bertdata.vocabulary import SPECIAL_PIECES, Vocabulary
 from pipelines.jobs.command import run_process
+from pipelines.options import make_runner
 from pipelines.processes import END, end_with_parent
 
 JOBS = ("pipelines.jobs.sentences", "pipelines.jobs.word_counts", "pipelines.jobs.examples")
@@ -58,6 +60,7 @@ def warm_up() -> None:
     """Do all that jobs do once, on two sentences, so that forks find it imported and compiled."""
     for name in ("pipelines.workers", "pipelines.transforms", *JOBS):
         importlib.import_module(name)
+    make_runner(PipelineOptions([]))
     sentences = load_splitter("english").split_all(pa.array(["One is here. Two is there."]))
     vocabulary = Vocabulary((*SPECIAL_PIECES, "one", "two"))
     tokenizer = SentenceTokenizer(vocabulary, TokenizationConfig())
@@ -72,8 +75,7 @@ def _run_in_fork(request: dict[str, Any], host: int) -> int:
         with Path(request["log"]).open("wb") as log:
             os.dup2(log.fileno(), sys.stderr.fileno())
         job = importlib.import_module(request["module"])
-        second_round = getattr(job, "second_round", None)
-        return run_process(job.open_worker, job.finish, request["arguments"], second_round)
+        return run_process(job.JOB, request["arguments"])
     except BaseException:
         with contextlib.suppress(OSError):
             traceback.print_exc()

@@ -17,7 +17,7 @@ from bertdata.manifest import Manifest, make_manifest
 from bertdata.punkt_training import sample_paragraphs, train_parameters, write_parameters
 from bertdata.shards import Shard, describe_file, open_arrow, write_arrow
 from bertdata.statistics import add_counts
-from pipelines.jobs.command import run_process
+from pipelines.jobs.command import Job, run_process
 from pipelines.plans import PUNKT_FILE
 from pipelines.progress import FOLDER, StagePlan, UnitRecord
 from pipelines.remote_files import read_anywhere
@@ -88,8 +88,11 @@ def _read_samples(folder: Path, records: Mapping[int, UnitRecord]) -> Iterator[s
                     yield from reader.get_batch(number).column("paragraph").to_pylist()
 
 
+JOB = Job(open_worker=open_worker, finish=finish)
+
+
 if __name__ == "__main__":
     # Workers import this module by its name; nothing that they need may live in __main__.
     from pipelines.jobs import punkt
 
-    raise SystemExit(run_process(punkt.open_worker, punkt.finish, sys.argv[1:]))
+    raise SystemExit(run_process(punkt.JOB, sys.argv[1:]))

@@ -17,7 +17,7 @@ from bertdata.sentence_files import iterate_sentences
 from bertdata.shards import Shard, describe_file, open_arrow, sha256_of, write_arrow
 from bertdata.tokenization import save_tokenizer
 from bertdata.vocabulary import Vocabulary, read_vocabulary
-from pipelines.jobs.command import run_process
+from pipelines.jobs.command import Job, run_process
 from pipelines.progress import FOLDER, StagePlan, UnitRecord
 from pipelines.transforms import Unit, WorkOnUnit
 from vocab.config import VocabConfig
@@ -87,8 +87,11 @@ def _describe(path: Path, vocabulary: Vocabulary) -> Shard:
 _TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
 
 
+JOB = Job(open_worker=open_worker, finish=finish)
+
+
 if __name__ == "__main__":
     # Workers import this module by its name; nothing that they need may live in __main__.
     from pipelines.jobs import word_counts
 
-    raise SystemExit(run_process(word_counts.open_worker, word_counts.finish, sys.argv[1:]))
+    raise SystemExit(run_process(word_counts.JOB, sys.argv[1:]))

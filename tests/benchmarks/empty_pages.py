@@ -38,9 +38,7 @@ def run_dump(folder: Path, workers: int) -> dict[str, int]:
     plan = plan_sentences(folder / "sentences", corpora, SentencesConfig(), 1)
     write_plan(plan)
     options = beam_arguments(RunnerConfig(workers=workers))
-    manifest = command.run(
-        plan, sentences.open_worker, sentences.finish, options, sentences.second_round
-    )
+    manifest = command.run(plan, sentences.JOB, options)
     assert verify_sentences(plan.path).findings == []
     names = ("documents_read", "documents_written", "documents_rejected")
     return {name: manifest.counts[name] for name in names}

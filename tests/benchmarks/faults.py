@@ -7,7 +7,8 @@ over the time that they live), at random within equal parts of it. After each fa
 be left within 10 seconds, and every stage that says it is complete must be whole; once run again,
 or once the run itself has tried again, all must be as in the run that nothing disturbed: content
 hashes, the model's bytes, the names of all files, nothing left in the folder for temporary files.
-An interrupted run must say so in one line and exit 130.
+An interrupted run must say so in one line and exit 130. A worker that hangs (it is stopped) is
+noticed after 15 seconds of silence.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ num_shards = 12
 validation_fraction = 0.02
 [runner]
 workers = 2
+stall_timeout_minutes = 0.25
 [train]
 hidden_size = 32
 num_layers = 1
@@ -86,7 +88,7 @@ class Kind:
 
     @property
     def is_interrupt(self) -> bool:
-        return self.number != signal.SIGKILL
+        return self.number in (signal.SIGTERM, signal.SIGINT)
 
 
 KINDS = {
@@ -94,6 +96,7 @@ KINDS = {
     for kind in (
         Kind(name="kill-driver", target="driver", number=signal.SIGKILL),
         Kind(name="kill-worker", target="worker", number=signal.SIGKILL),
+        Kind(name="hang-worker", target="worker", number=signal.SIGSTOP),
         Kind(name="kill-trainer", target="trainer", number=signal.SIGKILL),
         Kind(name="sigterm", target="driver", number=signal.SIGTERM),
         Kind(name="ctrl-c", target="group", number=signal.SIGINT),
@@ -133,6 +136,7 @@ class Command:
         self.output = output
         self.temporary = output.with_name(f"{output.name}.tmp")
         self.temporary.mkdir(parents=True)
+        self._log = output.with_name(f"{output.name}.log")
         self._arguments = ["run", str(folder / "run.toml"), "--output", str(output)]
         self._environment = {
             **os.environ,
@@ -143,21 +147,20 @@ class Command:
     def start(self) -> tuple[subprocess.Popen[str], str]:
         """Start it; the process and the mark of all of its processes."""
         environment, mark = marked(self._environment)
-        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed with the object)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "flows", *self._arguments],
-            stdout=subprocess.DEVNULL,
-            stderr=self._errors,
-            text=True,
-            env=environment,
-            process_group=0,
-        )
+        with self._log.open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "flows", *self._arguments],
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                text=True,
+                env=environment,
+                process_group=0,
+            )
         return process, mark
 
     def errors(self) -> str:
         """What it said on stderr."""
-        self._errors.seek(0)
-        return self._errors.read()
+        return self._log.read_text()
 
 
 def prepare(folder: Path, text_bytes: int = TEXT_BYTES) -> None:

@@ -117,17 +117,15 @@ def make_vocabulary(
     corpora = Corpora(configs=config.corpus, base="/")
     make_stage(
         plan_sentences(paths.sentences, corpora, config.sentences, config.seed),
-        sentences_job.open_worker,
-        sentences_job.finish,
+        sentences_job.JOB,
     )
     make_stage(
         plan_vocabulary(paths.vocab, paths.sentences, config.vocab),
-        word_counts_job.open_worker,
-        word_counts_job.finish,
+        word_counts_job.JOB,
     )
     return config
 
 
 def _make_examples(paths: RunPaths, folder: Path, config: ExamplesConfig, seed: int) -> None:
     plan = plan_examples(folder, paths.sentences, paths.vocab, config, seed)
-    make_stage(plan, examples_job.open_worker, examples_job.finish)
+    make_stage(plan, examples_job.JOB)

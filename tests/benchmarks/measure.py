@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import resource
@@ -159,20 +160,21 @@ class _TreeSampler:
 
 def _descendants() -> dict[int, int]:
     """All processes below this one, with how far below."""
-    parents = {process: _read_stat(process).parent for process in _process_ids()}
     depths = {os.getpid(): 0}
-    # A child's number may be lower than its parent's: go on until nothing is found.
-    while found := {
-        process: depths[parent] + 1
-        for process, parent in parents.items()
-        if parent in depths and process not in depths
-    }:
-        depths |= found
-    return {process: depth for process, depth in depths.items() if depth}
+    level = [os.getpid()]
+    while level := [child for process in level for child in _children(process)]:
+        depths |= dict.fromkeys(level, max(depths.values()) + 1)
+    del depths[os.getpid()]
+    return depths
 
 
-def _process_ids() -> list[int]:
-    return sorted(int(path.name) for path in _PROC.glob("[0-9]*"))
+def _children(process: int) -> list[int]:
+    """Asked of the process alone: to look at all there are takes a tenth of a core."""
+    found: list[int] = []
+    for path in _PROC.glob(f"{process}/task/*/children"):
+        with contextlib.suppress(OSError):  # a thread that is gone
+            found += map(int, path.read_text().split())
+    return found
 
 
 def _update(process: int, depth: int, seen: _Seen) -> None:

@@ -15,8 +15,9 @@ from bertdata.demo import demo_files
 from bertdata.errors import InputError
 from bertdata.vocabulary import read_vocabulary
 from flows.paths import RunPaths
+from flows.verify import verify
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import corpus, fixed, kernels, scaling, transfer, wikitext
+from tests.benchmarks import corpus, dump, fixed, kernels, scaling, transfer, wikitext
 from tests.benchmarks.baseline import baseline_table, ratio_table, run_baseline
 from tests.benchmarks.corpus import CorpusFile, count_repetition, take_files, write_corpus
 from tests.benchmarks.empty_pages import run_dump, write_dump
@@ -26,6 +27,7 @@ from tests.benchmarks.material import Material, flatten, prepare, split_all
 from tests.benchmarks.measure import cost_in_fresh_process, cost_of_children, cpu_seconds_of
 from tests.benchmarks.scaling import run_scaling, scaling_table, write_plots
 from tests.benchmarks.tables import Table, to_markdown, to_text, write_results
+from vocab.config import VocabConfig
 
 VOCABULARY_SIZE = 1000
 
@@ -232,10 +234,10 @@ def test_wikitext_beside_wikiextractor(tmp_path: Path) -> None:
         for n in range(3)
     )
     (tmp_path / "dump.xml").write_text(f"<mediawiki>{pages}</mediawiki>")
-    dump = tmp_path / "dump.xml"
-    long_dump = wikitext.repeat_pages(dump, 2)
+    path = tmp_path / "dump.xml"
+    long_dump = wikitext.repeat_pages(path, 2)
     assert len(wikitext.read_articles(long_dump)) == 6
-    (row, *_) = wikitext.compare(dump, long_dump, sys.executable, repeats=1).rows
+    (row, *_) = wikitext.compare(path, long_dump, sys.executable, repeats=1).rows
     assert row["program"] == "bertdata"
     assert row["MB/s"] > 0
     assert {row[name] for name in (*wikitext.LEFTOVERS, "lost")} == {0}
@@ -248,3 +250,25 @@ def test_every_empty_page_is_counted(tmp_path: Path) -> None:
         "documents_written": 1,
         "documents_rejected": 3000,
     }
+
+
+def test_a_grown_dump_goes_through_the_job(tmp_path: Path) -> None:
+    paragraph = "A plain sentence of some words stands here, and [[Link|another]] one follows it. "
+    article = (
+        "  <page>\n    <title>{0}</title>\n    <ns>0</ns>\n    <id>{0}</id>\n    <revision>"
+        "<text>Lead of {0}. " + paragraph * 5 + "\n== Part ==\n" + paragraph * 9 + "</text>"
+        "</revision>\n  </page>\n"
+    )
+    redirect = article.format(9).replace("<ns>0</ns>", '<ns>0</ns><redirect title="3" />')
+    small = tmp_path / "small.xml"
+    small.write_text(f"<mediawiki>\n{''.join(map(article.format, range(3)))}{redirect}</mediawiki>")
+    pages = dump.read_pages(small)
+    assert (len(pages.articles), len(pages.redirects), len(pages.sections)) == (3, 1, 3)
+    grown, paths = tmp_path / "grown.xml", RunPaths(tmp_path / "run")
+    number = dump.grow_dump(pages, grown, 60_000)
+    config = dataclasses.replace(dump.make_config(grown, 1), vocab=VocabConfig(size=60))
+    table = dump.describe(dump.measure(config, paths), grown.stat().st_size, paths)
+    assert [row["stage"] for row in table.rows] == list(dump.STAGES)
+    assert f"{number:,} pages = " in table.note
+    assert " redirect" in table.note
+    assert verify(paths.output) == []

@@ -147,6 +147,14 @@ def test_c4_drops_lines_and_counts_them() -> None:
     assert (item.reason, item.detail) == ("c4", "f, row 3: of its 2 lines none is left")
 
 
+@pytest.mark.parametrize(("length", "dropped"), [(999, 0), (1000, 1)])
+def test_c4_drops_lines_with_words_without_end(length: int, dropped: int) -> None:
+    long = f"There was once a word {'a' * length}."
+    (item,) = make_cleaner(CleaningConfig(line_rules=("c4",)))([document(f"{ENGLISH}\n{long}")])
+    assert isinstance(item, Document)
+    assert item.lines_dropped == dropped
+
+
 def test_bad_words_are_whole_words_of_any_case(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("# rude\ndarn\nfull of it\nölig\n")
     config = CleaningConfig(bad_words=str(tmp_path / "words.txt"))

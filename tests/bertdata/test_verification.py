@@ -90,6 +90,10 @@ def unknown_reason(batches: Batches) -> None:
     batches[0][0]["reason"] = "dull"
 
 
+def drop_detail(batches: Batches) -> None:
+    batches[0][0]["detail"] = ""
+
+
 @pytest.mark.parametrize(
     ("group", "change", "wanted"),
     [
@@ -98,6 +102,7 @@ def unknown_reason(batches: Batches) -> None:
         ("sentences", add_sentence, "counts.sentences is"),
         ("sentences", drop_document, "counts.documents_read is 42, the files have 41"),
         ("rejected", unknown_reason, "unknown reason 'dull'"),
+        ("rejected", drop_detail, "has no detail"),
         ("rejected", drop_document, "counts.rejected."),
     ],
 )

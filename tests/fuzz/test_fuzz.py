@@ -34,15 +34,18 @@ def fragile(data: bytes, folder: Path, random: Random) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if data.startswith(b"d"):
         time.sleep(60)
+    while data.startswith(b"e"):
+        pass
 
 
 def test_errors_crashes_and_hangs_are_findings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "LONGEST_SECONDS", 1)
-    target = Target(name="t", seeds=(b"x", b"bb", b"c", b"d"), check=fragile)
-    outcome = fuzz(target, 60, 1, tmp_path, most=4)
+    monkeypatch.setattr(loop, "LONGEST_WAIT", 2)
+    target = Target(name="t", seeds=(b"x", b"bb", b"c", b"d", b"e"), check=fragile)
+    outcome = fuzz(target, 60, 1, tmp_path, most=5)
     kinds = {path.name.split("-")[0] for path in outcome.findings}
     assert kinds == {"KeyError", "died", "tests"}
     inputs = {path.read_bytes() for path in tmp_path.glob("*.input")}
-    assert inputs == {b"bb", b"c", b"d"}
+    assert inputs == {b"bb", b"c", b"d", b"e"}

@@ -31,7 +31,7 @@ def make_hashes(folder: Path) -> dict[str, str]:
         plan = plan_stage()
         write_plan(plan)
         options = beam_arguments(RunnerConfig(workers=1))
-        manifest = command.run(plan, job.open_worker, job.finish, options)
+        manifest = command.run(plan, job.JOB, options)
         found[plan.stage] = manifest.content_sha256
     return found
 

@@ -17,7 +17,7 @@ from bertdata.manifest import Manifest, find_damage
 from bertdata.sentences import SentencesConfig
 from bertdata.shards import open_arrow
 from bertdata.verification import verify_sentences
-from pipelines import plans
+from pipelines import duplicate_rounds, plans
 from pipelines.jobs import command, sentences
 from pipelines.options import RunnerConfig, beam_arguments
 from pipelines.plans import Corpora, plan_sentences
@@ -58,9 +58,7 @@ def make_plan(folder: Path, output: Path, **cleaning: Any) -> StagePlan:
 def run(plan: StagePlan, workers: int = 1) -> Manifest:
     write_plan(plan)
     options = beam_arguments(RunnerConfig(workers=workers))
-    return command.run(
-        plan, sentences.open_worker, sentences.finish, options, sentences.second_round
-    )
+    return command.run(plan, sentences.JOB, options)
 
 
 def rows(folder: Path, pattern: str) -> list[dict[str, Any]]:
@@ -175,7 +173,7 @@ def test_sentences_that_stood_before_can_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plans, "SMALL_UNIT_BYTES", 300)
-    monkeypatch.setattr(sentences, "_SENTENCES_AT_ONCE", 2)
+    monkeypatch.setattr(duplicate_rounds, "_SENTENCES_AT_ONCE", 2)
     said = "All rights in this text belong to its publisher alone."
     own = [f"This sentence number {i} is said in one document only." for i in range(6)]
     texts = {
@@ -205,23 +203,23 @@ def test_sentences_that_stood_before_can_go(
     assert hashes[0] == hashes[1]
 
 
-def test_a_finish_that_was_cut_off_ends_with_the_same_bytes(
+def test_a_removal_that_was_cut_off_ends_with_the_same_bytes(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = run(make_plan(corpus, tmp_path / "whole"))
     plan = make_plan(corpus, tmp_path / "cut")
     calls: list[int] = []
-    write = sentences._write_without
+    write = duplicate_rounds.write_kept
 
     def write_once(*arguments: Any) -> Any:
         calls.append(1)
         if len(calls) == 2:
-            raise KeyboardInterrupt
+            raise RuntimeError("cut off")
         return write(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(sentences, "_write_without", write_once)
-        with pytest.raises(KeyboardInterrupt):
+        patch.setattr(duplicate_rounds, "write_kept", write_once)
+        with pytest.raises(RuntimeError, match="cut off"):
             run(plan)
     assert not (plan.path / "manifest.json").exists()
     assert run(plan).content_sha256 == whole.content_sha256

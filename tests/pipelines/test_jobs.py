@@ -8,7 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -29,6 +32,7 @@ from pipelines.progress import (
     write_plan,
     write_record,
 )
+from pipelines.transforms import Round, Unit, WorkOnUnit
 from tests.pipelines.corpus import Stages, write_books
 from vocab.config import VocabConfig
 
@@ -43,7 +47,7 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make(plan: StagePlan, job: object, workers: int = 1) -> Manifest:
     write_plan(plan)
     options = beam_arguments(RunnerConfig(workers=workers))
-    return command.run(plan, job.open_worker, job.finish, options)  # type: ignore[attr-defined]
+    return command.run(plan, job.JOB, options)  # type: ignore[attr-defined]
 
 
 def make_all(stages: Stages, workers: int = 1) -> list[str]:
@@ -282,13 +286,11 @@ def test_the_command_reports_and_exits(
     report = tmp_path / "report.json"
     arguments = [f"--plan={write_plan(plan)}", f"--report={report}"]
     options = beam_arguments(RunnerConfig(workers=1))
-    work, finish = sentences.open_worker, sentences.finish
-    assert command.main(work, finish, [*arguments, *options]) == 0
+    assert command.main(sentences.JOB, [*arguments, *options]) == 0
     assert len(json.loads(report.read_text())["content_sha256"]) == 64
     vocabulary = Stages(books, tmp_path).vocabulary(VocabConfig(size=5000))
     arguments[0] = f"--plan={write_plan(vocabulary)}"
-    work, finish = word_counts.open_worker, word_counts.finish
-    assert command.main(work, finish, [*arguments, *options]) == 1
+    assert command.main(word_counts.JOB, [*arguments, *options]) == 1
     error = json.loads(report.read_text())["error"]
     assert error["type"] == "VocabularyError"
     assert error["message"] in capsys.readouterr().err
@@ -344,3 +346,57 @@ def test_compressed_shards_hold_the_same_examples(
             for name in ("plain", "packed")
         ]
         assert tables[0].equals(tables[1])
+
+
+def test_workers_take_the_next_unit_and_none_twice(tmp_path: Path) -> None:
+    """Where one unit takes as long as all others together, another worker does these."""
+    plan = _plan(tmp_path, 9)
+    options = beam_arguments(RunnerConfig(workers=2))
+    command.run_missing_units([Round(plan=plan, open_worker=open_napper)], options)
+    done = [line.split() for line in (tmp_path / "done").read_text().splitlines()]
+    assert sorted(int(unit) for _, unit in done) == list(range(9))
+    shares = Counter(process for process, _ in done)
+    assert sorted(shares.values()) == [1, 8]
+
+
+def open_napper(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+    """Work that takes long for unit 0 and notes who did what."""
+
+    def nap(unit: Unit) -> UnitRecord:
+        time.sleep(0 if unit["unit"] else 2)
+        with (folder / "done").open("a") as file:
+            file.write(f"{os.getpid()} {unit['unit']}\n")
+        return UnitRecord(unit=unit["unit"], shards=(), counts={})
+
+    return nap
+
+
+def test_later_rounds_wait_and_a_failure_stops_them(tmp_path: Path) -> None:
+    rounds = [Round(plan=_plan(tmp_path / name, 2), open_worker=open_failing) for name in "ab"]
+    with pytest.raises(InputError, match="unit 1 of a"):
+        command.run_missing_units(rounds, beam_options=beam_arguments(RunnerConfig(workers=1)))
+    assert not (tmp_path / "b" / "seen").exists()
+
+
+def _plan(folder: Path, num_units: int) -> StagePlan:
+    return StagePlan(
+        stage=folder.name,
+        folder=str(folder),
+        config={},
+        inputs={},
+        units=tuple({"unit": unit} for unit in range(num_units)),
+        spec={},
+        text_bytes=0,
+    )
+
+
+def open_failing(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+    """Work that fails in unit 1."""
+
+    def work(unit: Unit) -> UnitRecord:
+        (folder / "seen").touch()
+        if unit["unit"]:
+            raise InputError(f"unit 1 of {folder.name}")
+        return UnitRecord(unit=unit["unit"], shards=(), counts={})
+
+    return work

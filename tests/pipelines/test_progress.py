@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bertdata.errors import ConfigError, DataError, InputError
+from bertdata.errors import BertdataError, ConfigError, DataError, InputError
 from bertdata.manifest import make_manifest, write_manifest
 from bertdata.shards import describe_file
 from pipelines.progress import (
@@ -17,11 +17,13 @@ from pipelines.progress import (
     clear_progress,
     describe_differences,
     error_named,
+    give_units_back,
     has_failed,
     is_done,
     raise_failure,
     read_plan,
     read_records,
+    take_unit,
     write_failure,
     write_plan,
     write_record,
@@ -137,3 +139,15 @@ def test_errors_are_found_in_what_runners_make_of_them(text: str) -> None:
     assert type(error) is DataError
     assert str(error) == "it is damaged"
     assert find_error(RuntimeError("another")) is None
+
+
+def test_a_unit_is_taken_once_until_all_are_given_back(plan: StagePlan) -> None:
+    give_units_back(plan.path)
+    assert take_unit(plan.path, 3)
+    assert not take_unit(plan.path, 3)
+    assert take_unit(plan.path, 4)
+    give_units_back(plan.path)
+    assert take_unit(plan.path, 3)
+    clear_progress(plan.path)
+    with pytest.raises(BertdataError, match=r"cannot write .*taken"):
+        take_unit(plan.path, 3)

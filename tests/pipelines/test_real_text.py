@@ -63,7 +63,7 @@ def manifests(
 def make(plan: StagePlan, job: Any) -> Manifest:
     write_plan(plan)
     options = beam_arguments(RunnerConfig(workers=1))
-    return command.run(plan, job.open_worker, job.finish, options)
+    return command.run(plan, job.JOB, options)
 
 
 def test_speeches_that_are_not_utf8_are_accounted_for(

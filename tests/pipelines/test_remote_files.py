@@ -124,7 +124,7 @@ def test_a_whole_job(stored: dict[str, bytes], tmp_path: Path) -> None:
         plan = plan_sentences(output, corpora, SentencesConfig(), 1)
         write_plan(plan)
         options = beam_arguments(RunnerConfig(workers=1))
-        manifest = command.run(plan, sentences.open_worker, sentences.finish, options)
+        manifest = command.run(plan, sentences.JOB, options)
         assert manifest.counts["documents_written"] == 300
         hashes.append(manifest.content_sha256)
     assert hashes[0] == hashes[1]

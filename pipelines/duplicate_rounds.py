@@ -1,0 +1,174 @@
+"""The rounds that take duplicates out of what the units of the sentences job wrote, their drafts.
+
+Where similar documents go, a unit a band finds which these are. One unit finds what goes in all;
+then each draft that loses something is written anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from bertdata.cleaning import CleaningConfig, looks_for_duplicates
+from bertdata.config import read_table
+from bertdata.duplicate_removal import merge_rejections, write_kept
+from bertdata.duplicates import (
+    Duplicates,
+    Int64Array,
+    count_hashed_sentences,
+    find_duplicates,
+    find_repeated_sentences,
+    find_similar,
+    read_removals,
+    write_removals,
+)
+from bertdata.minhash import NUM_BANDS
+from bertdata.sentence_files import SentenceCounts, count_rejected_file, count_sentence_file
+from bertdata.shards import open_arrow, write_arrow
+from pipelines.progress import FOLDER, StagePlan, UnitRecord
+from pipelines.transforms import OpenWorker, Round, Unit, WorkOnUnit
+
+# Folders beside the drafts, one a round.
+_SIMILAR, _REMOVALS, KEPT = "similar", "removals", "kept"
+_SENTENCES_AT_ONCE = 20_000_000  # hashes in memory: 24 bytes each
+_PAIRS = pa.schema([pa.field("earlier", pa.int64()), pa.field("later", pa.int64())])
+
+
+def rounds_for(plan: StagePlan) -> list[Round]:
+    """The rounds that a plan of the sentences job asks for; none where duplicates stay."""
+    cleaning = _cleaning(plan.spec)
+    if not looks_for_duplicates(cleaning):
+        return []
+    bands: list[Unit] = [{"unit": band} for band in range(NUM_BANDS)]
+    drafts: list[Unit] = [{"unit": unit} for unit in range(len(plan.units))]
+    rounds = [
+        _round(plan, _REMOVALS, "duplicates", [{"unit": 0}], open_finder),
+        _round(plan, KEPT, "sentences without duplicates", drafts, open_remover),
+    ]
+    if cleaning.near_duplicates == "drop":
+        rounds.insert(0, _round(plan, _SIMILAR, "similar documents", bands, open_band_worker))
+    return rounds
+
+
+def draft_path(folder: Path, spec: Mapping[str, Any], kind: str, unit: int) -> Path:
+    """The draft of a unit: "sentences", "rejected" or "fingerprints"."""
+    return folder / FOLDER / f"{kind}-{unit:05d}-of-{spec['num_units']:05d}.arrow"
+
+
+def open_band_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+    """The function that finds the similar documents of one band."""
+    fingerprints = _fingerprints(spec)
+    similarity = _cleaning(spec).near_duplicate_similarity
+
+    def find_in_band(unit: Unit) -> UnitRecord:
+        pairs = find_similar(fingerprints, unit["unit"], similarity)
+        columns = [pa.array(np.ascontiguousarray(pairs[:, side])) for side in (0, 1)]
+        batch = pa.record_batch(columns, schema=_PAIRS)
+        shard = write_arrow(folder / f"pairs-{unit['unit']:02d}.arrow", _PAIRS, [batch])
+        return UnitRecord(unit=unit["unit"], shards=(shard,), counts={})
+
+    return find_in_band
+
+
+def open_finder(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+    """The function that finds all that goes."""
+    cleaning = _cleaning(spec)
+    fingerprints = _fingerprints(spec)
+
+    def find(unit: Unit) -> UnitRecord:
+        is_exact = cleaning.exact_duplicates == "drop"
+        pairs = _read_pairs(spec) if cleaning.near_duplicates == "drop" else ()
+        duplicates = find_duplicates(fingerprints, exact=is_exact, pairs=pairs)
+        repeated = np.empty((0, 2), dtype=np.int64)
+        if cleaning.duplicate_sentences == "drop":
+            repeated = _find_repeated(fingerprints, duplicates)
+        shard = write_removals(_removals_path(spec), duplicates, repeated)
+        return UnitRecord(unit=unit["unit"], shards=(shard,), counts={})
+
+    return find
+
+
+def open_remover(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+    """The function that writes a unit's files anew, where something goes; else it writes none."""
+    drops_sentences = _cleaning(spec).duplicate_sentences == "drop"
+
+    def remove(unit: Unit) -> UnitRecord:
+        number = unit["unit"]
+        removals = read_removals(_removals_path(spec), number)
+        if not len(removals):
+            return UnitRecord(unit=number, shards=(), counts={})
+        sentences, rejected, fingerprints = (
+            draft_path(Path(spec["folder"]), spec, kind, number)
+            for kind in ("sentences", "rejected", "fingerprints")
+        )
+        kept, gone = write_kept(sentences, folder / sentences.name, fingerprints, removals)
+        shards = (kept, merge_rejections(folder / rejected.name, rejected, gone))
+        counts = SentenceCounts(num_partitions=spec["num_partitions"])
+        count_sentence_file(folder / sentences.name, counts)
+        count_rejected_file(folder / rejected.name, counts)
+        table = counts.to_table()
+        if drops_sentences:
+            table["sentences_dropped"] = len(removals.column("places").flatten())
+        return UnitRecord(unit=number, shards=shards, counts=table)
+
+    return remove
+
+
+def round_folder(plan: StagePlan, name: str) -> Path:
+    """Where a round's records are, and its files."""
+    return plan.path / FOLDER / name
+
+
+def _round(
+    plan: StagePlan, name: str, stage: str, units: list[Unit], open_worker: OpenWorker
+) -> Round:
+    spec = {key: plan.spec[key] for key in ("cleaning", "num_partitions", "num_units")}
+    return Round(
+        plan=StagePlan(
+            stage=stage,
+            folder=str(round_folder(plan, name)),
+            config={},
+            inputs={},
+            units=tuple(units),
+            spec={**spec, "folder": plan.folder},
+            text_bytes=plan.text_bytes,
+        ),
+        open_worker=open_worker,
+    )
+
+
+def _cleaning(spec: Mapping[str, Any]) -> CleaningConfig:
+    return read_table(CleaningConfig, spec["cleaning"], "[cleaning]")
+
+
+def _fingerprints(spec: Mapping[str, Any]) -> list[Path]:
+    folder, units = Path(spec["folder"]), range(spec["num_units"])
+    return [draft_path(folder, spec, "fingerprints", unit) for unit in units]
+
+
+def _removals_path(spec: Mapping[str, Any]) -> Path:
+    return Path(spec["folder"]) / FOLDER / _REMOVALS / "removals.arrow"
+
+
+def _read_pairs(spec: Mapping[str, Any]) -> Iterator[Int64Array]:
+    """The pairs of similar documents that each band found."""
+    for path in sorted((Path(spec["folder"]) / FOLDER / _SIMILAR).glob("pairs-*.arrow")):
+        with open_arrow(path) as reader:
+            columns = reader.read_all().to_pydict()
+        yield np.stack([np.array(columns[name], np.int64) for name in _PAIRS.names], 1)
+
+
+def _find_repeated(fingerprints: list[Path], duplicates: Duplicates) -> Int64Array:
+    """Sentences that go, as `find_repeated_sentences` gives them, in order of documents."""
+    num_buckets = 1 + count_hashed_sentences(fingerprints) // _SENTENCES_AT_ONCE
+    repeated = np.concatenate(
+        [
+            find_repeated_sentences(fingerprints, duplicates, bucket, num_buckets)
+            for bucket in range(num_buckets)
+        ]
+    )
+    return repeated[np.argsort(repeated[:, 0], kind="stable")]
