@@ -380,6 +380,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kinds", default=",".join(KINDS), help="some of the kinds, with commas")
     parser.add_argument("--folder", type=Path, help="where to work; what failed stays there")
     options = parser.parse_args(arguments)
+    # A shell lets what it starts in the background ignore Ctrl-C, and so would the runs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = Path(options.folder or tempfile.mkdtemp(prefix="bertdata-faults-"))
     prepare(folder)
     with temporary_server() as (url, wait):
