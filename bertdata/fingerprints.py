@@ -7,7 +7,7 @@ much of it stands between words, makes no difference.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -54,13 +54,12 @@ class FingerprintWriter:
             columns.append(_hash_sentences(batch.column("sentences")))
         return pa.RecordBatch.from_arrays([*batch.columns, *columns], schema=self._both)
 
-    def split_off(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """The batches as they were before `extend`; the further columns are kept for `write`."""
+    def split_off(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch as it was before `extend`; the further columns are kept for `write`."""
         num_columns = len(SENTENCES)
-        for batch in batches:
-            columns = [batch.column(0), *batch.columns[num_columns:]]
-            self._batches.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
-            yield pa.RecordBatch.from_arrays(batch.columns[:num_columns], schema=SENTENCES)
+        columns = [batch.column(0), *batch.columns[num_columns:]]
+        self._batches.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+        return pa.RecordBatch.from_arrays(batch.columns[:num_columns], schema=SENTENCES)
 
     def write(self) -> Shard:
         """Write what was split off, as one batch: it is read whole, and small beside the text."""

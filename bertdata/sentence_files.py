@@ -95,10 +95,8 @@ def write_sentences(
     batches: Iterator[pa.RecordBatch] = (
         batch
         for round_ in _gather(itertools.chain([empty], blocks), round_bytes(num_partitions))
-        for batch in _partition(round_, num_partitions, seed, counts)
+        for batch in _partition(round_, num_partitions, seed, counts, fingerprints)
     )
-    if fingerprints is not None:
-        batches = fingerprints.split_off(batches)
     shards = [write_arrow(path, SENTENCES, batches)]
     if fingerprints is not None:
         shards.append(fingerprints.write())
@@ -262,7 +260,11 @@ def _gather(parts: Iterable[Part], num_bytes: int) -> Iterator[list[Part]]:
 
 
 def _partition(
-    blocks: list[pa.RecordBatch], num_partitions: int, seed: int, counts: SentenceCounts
+    blocks: list[pa.RecordBatch],
+    num_partitions: int,
+    seed: int,
+    counts: SentenceCounts,
+    fingerprints: FingerprintWriter | None,
 ) -> Iterator[pa.RecordBatch]:
     """One batch per partition, in order. Takes the blocks: no more than two copies are kept."""
     round_ = pa.concat_batches(blocks)
@@ -276,6 +278,8 @@ def _partition(
     counts.text_bytes += _text_bytes(sentences)
     ordered = round_.take(pa.array(order))
     del round_, sentences
+    if fingerprints is not None:
+        ordered = fingerprints.split_off(ordered)
     for partition in range(num_partitions):
         start, stop = int(bounds[partition]), int(bounds[partition + 1])
         counts.documents_per_partition[partition] += stop - start

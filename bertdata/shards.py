@@ -80,7 +80,9 @@ def write_arrow(
     options = pa.ipc.IpcWriteOptions(compression=compression)
     with atomic_file(path) as temporary:
         with (
-            pa.OSFile(str(temporary), "wb") as sink,
+            pa.OSFile(str(temporary), "wb") as file,
+            # Else every buffer of every batch, and its padding, is a call to the system.
+            pa.BufferedOutputStream(file, _BLOCK_BYTES) as sink,
             pa.ipc.new_file(sink, schema, options=options) as writer,
         ):
             for batch in batches:

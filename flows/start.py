@@ -15,7 +15,15 @@ from types import FrameType
 MESSAGE = "bertdata: stopped; the same command continues where it was"
 INTERRUPTED = 130
 _END_SECONDS = 9.0
+_MOMENT_SECONDS = 0.01
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Stopped(KeyboardInterrupt):
+    """What a signal raises.
+
+    After a KeyboardInterrupt itself that came out of `exec`, Python ends by SIGINT, caught or not.
+    """
 
 
 def main() -> int:
@@ -24,6 +32,7 @@ def main() -> int:
         # As the caller wants it where that is to ignore it, such as nohup.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
+    sys.unraisablehook = _interrupt_again
     try:
         from flows import cli
 
@@ -40,7 +49,16 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     _ignore_signals()
     signal.signal(signal.SIGALRM, _say_and_leave)
     signal.setitimer(signal.ITIMER_REAL, _END_SECONDS)
-    raise KeyboardInterrupt
+    raise Stopped
+
+
+def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Where Python could raise nothing, as in a destructor, raise it a moment later."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        signal.signal(signal.SIGALRM, _interrupt)
+        signal.setitimer(signal.ITIMER_REAL, _MOMENT_SECONDS)
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _say_and_leave(number: int, frame: FrameType | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import flows
 from flows.start import MESSAGE
 from tests.process_tree import wait_for_handler
 
@@ -38,3 +40,40 @@ def test_what_the_caller_ignores_stays_ignored(small_config: Path) -> None:
         shown, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "[train]" in shown
+
+
+WORK = """
+import os, signal, sys, time
+from flows import cli, start
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+    sum(range(1000))
+
+class Swallowing:
+    def __del__(self):
+        interrupt()
+
+def work():
+    {}
+    time.sleep(60)
+
+cli.main = work
+sys.exit(start.main())
+"""
+
+
+@pytest.mark.parametrize("work", ["Swallowing()", "exec('interrupt()')"])
+def test_a_signal_where_python_loses_exceptions(work: str, tmp_path: Path) -> None:
+    """From a destructor or a callback of the import system none comes; past `exec` none is caught.
+
+    Dataclasses and named tuples are made with `exec`, whenever a library is imported.
+    """
+    (tmp_path / "work.py").write_text(WORK.format(work))
+    path = os.pathsep.join([str(Path(flows.__file__).parents[1]), str(tmp_path)])
+    environment = {**os.environ, "PYTHONPATH": path}
+    start = time.monotonic()
+    command = [sys.executable, "-m", "work"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (130, f"{MESSAGE}\n")
+    assert time.monotonic() - start < 8
