@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdata.errors import BertdataError, ConfigError
+from flows.start import Stopped, was_stopped
 from trainer import features_config, finetune_config
 
 STAGES = {
@@ -26,17 +27,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(given, argparse.Namespace(arguments=given[1:]))
     try:
         return int(options.command(options))
-    except BertdataError as error:
-        if options.debug:
+    except Exception as error:
+        if was_stopped():
+            raise Stopped from error
+        return _report(error, options.debug)
+
+
+def _report(error: Exception, debug: bool) -> int:
+    """Say in a line what went wrong; the exit status."""
+    if isinstance(error, BertdataError):
+        if debug:
             traceback.print_exc()
         print(f"bertdata: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
-    except Exception as error:
-        if options.debug:
-            raise
-        line = (str(error).splitlines() or [""])[0]
-        print(f"bertdata: {type(error).__name__}: {line} (--debug shows where)", file=sys.stderr)
-        return 1
+    if debug:
+        raise error
+    line = (str(error).splitlines() or [""])[0]
+    print(f"bertdata: {type(error).__name__}: {line} (--debug shows where)", file=sys.stderr)
+    return 1
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -17,6 +17,7 @@ INTERRUPTED = 130
 _END_SECONDS = 9.0
 _MOMENT_SECONDS = 0.01
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_seen: list[int] = []
 
 
 class Stopped(KeyboardInterrupt):
@@ -45,7 +46,16 @@ def main() -> int:
         signal.signal(signal.SIGALRM, _leave)  # what was to be said is said
 
 
+def was_stopped() -> bool:
+    """Whether there was a signal: then it is behind whatever errors follow.
+
+    Libraries make errors of their own of what it raised in their midst.
+    """
+    return bool(_seen)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    _seen.append(number)
     _ignore_signals()
     signal.signal(signal.SIGALRM, _say_and_leave)
     signal.setitimer(signal.ITIMER_REAL, _END_SECONDS)

@@ -54,20 +54,28 @@ class Swallowing:
     def __del__(self):
         interrupt()
 
-def work():
+def wrap():
+    try:
+        interrupt()
+    except BaseException:
+        raise ValueError("something broke")
+
+def work(options):
     {}
     time.sleep(60)
 
-cli.main = work
+cli.verify_run = work
+sys.argv = ["bertdata", "verify", "."]
 sys.exit(start.main())
 """
 
 
-@pytest.mark.parametrize("work", ["Swallowing()", "exec('interrupt()')"])
+@pytest.mark.parametrize("work", ["Swallowing()", "exec('interrupt()')", "wrap()"])
 def test_a_signal_where_python_loses_exceptions(work: str, tmp_path: Path) -> None:
     """From a destructor or a callback of the import system none comes; past `exec` none is caught.
 
-    Dataclasses and named tuples are made with `exec`, whenever a library is imported.
+    Dataclasses and named tuples are made with `exec`, whenever a library is imported. And libraries
+    raise errors of their own instead.
     """
     (tmp_path / "work.py").write_text(WORK.format(work))
     path = os.pathsep.join([str(Path(flows.__file__).parents[1]), str(tmp_path)])
