@@ -39,13 +39,13 @@ def read_parquet(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Re
     with _readable(part.path), pq.ParquetFile(part.path) as file:
         _check_column(file.schema_arrow, part.path, corpus)
         stop = file.num_row_groups if part.stop is None else part.stop
-        batches = file.iter_batches(
-            batch_size=_ROWS_AT_ONCE,
-            row_groups=list(range(part.start, stop)),
-            columns=_wanted_columns(file.schema_arrow, corpus),
-            use_threads=False,
+        columns = _wanted_columns(file.schema_arrow, corpus)
+        # One by one: a damaged group must not change what is read of the next.
+        groups = (
+            file.iter_batches(_ROWS_AT_ONCE, [group], columns, use_threads=False)
+            for group in range(part.start, stop)
         )
-        yield from _read_batches(batches, part, corpus)
+        yield from _read_batches(itertools.chain.from_iterable(groups), part, corpus)
 
 
 def read_arrow(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:

@@ -41,14 +41,14 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
 
     def split_unit(unit: Unit) -> UnitRecord:
         documents = clean(read_anywhere(read_table(InputUnit, unit["input"], "unit")))
-        sentences, rejected, others = (
+        sentences, rejected, fingerprints = (
             draft_path(folder, spec, kind, unit["unit"])
             for kind in ("sentences", "rejected", "fingerprints")
         )
-        fingerprints = None
+        writer = None
         if looks_for_duplicates(cleaning):
-            fingerprints = FingerprintWriter(
-                others,
+            writer = FingerprintWriter(
+                fingerprints,
                 similar=cleaning.near_duplicates == "drop",
                 sentences=cleaning.duplicate_sentences == "drop",
             )
@@ -59,7 +59,7 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
             splitter.split_all,
             spec["num_partitions"],
             spec["seed"],
-            fingerprints,
+            writer,
         )
         shards = [dataclasses.replace(shard, path=f"{FOLDER}/{shard.path}") for shard in shards]
         return UnitRecord(unit=unit["unit"], shards=tuple(shards), counts=counts)
