@@ -88,7 +88,7 @@ def find_repeated_sentences(
     """
     found: list[tuple[UInt64Array, Int64Array, Int64Array]] = []
     for path, start in zip(fingerprints, duplicates.starts.tolist()):
-        with open_arrow(path) as reader:
+        with open_arrow(path, mapped=False) as reader:
             batches = map(reader.get_batch, range(reader.num_record_batches))
             found += [_bucket_of(batch, start, bucket, num_buckets) for batch in batches]
     hashes, numbers, places = (np.concatenate(parts) for parts in zip(*found))
@@ -105,7 +105,7 @@ def count_hashed_sentences(fingerprints: Sequence[Path]) -> int:
     """How many sentences there are in all documents."""
     total = 0
     for path in fingerprints:
-        with open_arrow(path) as reader:
+        with open_arrow(path, mapped=False) as reader:
             for index in range(reader.num_record_batches):
                 total += len(reader.get_batch(index).column("sentence_hashes").flatten())
     return total
@@ -167,7 +167,7 @@ def _why(number: int, duplicates: Duplicates) -> tuple[Reason, str]:
 def _starts(fingerprints: Sequence[Path]) -> Int64Array:
     counts = []
     for path in fingerprints:
-        with open_arrow(path) as reader:
+        with open_arrow(path, mapped=False) as reader:
             batches = (reader.get_batch(n) for n in range(reader.num_record_batches))
             counts.append(sum(batch.num_rows for batch in batches))
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -177,7 +177,7 @@ def _read_column(fingerprints: Sequence[Path], name: str, starts: Int64Array) ->
     """A column of all files, in input order."""
     values = np.empty(int(starts[-1]), dtype=np.uint64)
     for path, start in zip(fingerprints, starts.tolist()):
-        with open_arrow(path) as reader:
+        with open_arrow(path, mapped=False) as reader:
             for index in range(reader.num_record_batches):
                 batch = reader.get_batch(index)
                 numbers = batch.column("number").to_numpy().astype(np.int64) + start

@@ -2,7 +2,7 @@
 
 A file is a row of rounds; each round holds one record batch per partition, in order, empty ones
 too. So batch `r * num_partitions + p` is partition p of round r, and reading a partition means
-picking its batches from every file. A round ends at 8 MB of text, or 16 KB a partition: memory
+picking its batches from every file. A round ends at 8 MB of text, or 8 KB a partition: memory
 stays bounded, and what a batch takes for itself is little beside its text.
 Documents go through in blocks of about 1 MB, which is what a splitter does best.
 """
@@ -28,7 +28,7 @@ from bertdata.schema import REJECTED, SENTENCES, check_schema
 from bertdata.shards import Shard, open_arrow, write_arrow
 
 _ROUND_BYTES = 8 << 20
-_BATCH_BYTES = 16 << 10
+_BATCH_BYTES = 8 << 10
 _READ_BYTES = 2 << 20
 _BLOCK_CHARACTERS = 1 << 20
 _REJECTED_ROWS = 10_000  # a batch of rejections
