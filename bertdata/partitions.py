@@ -74,6 +74,17 @@ def join_small_partitions(num_documents: Sequence[int]) -> list[tuple[int, int]]
     return pools
 
 
+def plan_validation(num_documents: Sequence[int], fraction: float) -> list[tuple[int, int]]:
+    """Pools of held-out documents: of so many partitions that they hold about as much as one has.
+
+    So the memory of a pool is the same for any corpus; a small one has a single pool.
+    """
+    groups = split_evenly(len(num_documents), max(1, int(len(num_documents) * fraction)))
+    held_out = [int(sum(num_documents[first:end]) * fraction) for first, end in groups]
+    joined = join_small_partitions(held_out)
+    return [(groups[first][0], groups[end - 1][1]) for first, end in joined]
+
+
 def plan_shards(pools: Sequence[tuple[int, int]], num_shards: int) -> list[ShardGroup]:
     """Spread pools over shards: several shards a pool, or several pools a shard."""
     if num_shards >= len(pools):

@@ -17,7 +17,12 @@ from bertdata.corpus import CorpusConfig, InputFile, InputUnit, is_remote, list_
 from bertdata.errors import DataError
 from bertdata.examples import ExamplesConfig
 from bertdata.manifest import Manifest, damage_told, is_complete, read_manifest
-from bertdata.partitions import count_partitions, join_small_partitions, plan_shards
+from bertdata.partitions import (
+    count_partitions,
+    join_small_partitions,
+    plan_shards,
+    plan_validation,
+)
 from bertdata.planning import plan_units
 from bertdata.sentences import TRAIN, SentencesConfig
 from bertdata.shards import sha256_of
@@ -214,8 +219,8 @@ def _example_units(sentences: Manifest, examples: ExamplesConfig) -> list[dict[s
         }
         for group in groups
     ]
-    if examples.validation_fraction:
-        pools = [[0, len(per_partition)]]
+    if fraction := examples.validation_fraction:
+        pools = [list(pool) for pool in plan_validation(per_partition, fraction)]
         validation = {"split": "validation", "pools": pools, "shards": [0], "num_shards": 1}
         # First, as it looks at every file.
         units.insert(0, validation)

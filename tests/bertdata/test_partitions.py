@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from bertdata.partitions import (
     count_partitions,
     join_small_partitions,
     plan_shards,
+    plan_validation,
     split_evenly,
 )
 
@@ -59,3 +62,24 @@ def test_split_evenly(count: int, parts: int) -> None:
     sizes = [end - start for start, end in split_evenly(count, parts)]
     assert sum(sizes) == count
     assert max(sizes) - min(sizes) <= 1
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=400), st.floats(0.001, 0.5))
+def test_pools_of_held_out_documents_cover_all_partitions(
+    documents: list[int], fraction: float
+) -> None:
+    pools = plan_validation(documents, fraction)
+    assert pools[0][0] == 0
+    assert pools[-1][1] == len(documents)
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(pools))
+    assert len(pools) <= max(1, len(documents) * fraction)
+
+
+def test_held_out_documents_of_a_large_corpus_are_many_pools() -> None:
+    assert plan_validation([500] * 200, 0.005) == [(0, 200)]
+    assert plan_validation([500] * 4000, 0.005) == [(n, n + 200) for n in range(0, 4000, 200)]
+    # Large documents: sixteen at least, though that takes more partitions.
+    assert plan_validation([8] * 4000, 0.005) == [
+        (0, 400),
+        *((n, n + 400) for n in range(400, 4000, 400)),
+    ]
