@@ -78,7 +78,7 @@ def to_padded(batch: CompactBatch, *, pad_id: int, length: int | None = None) ->
         batch.masked_ids
     )
     return {
-        "input_ids": pad(batch.input_ids, batch.offsets, real_BL, pad_id),
+        "input_ids": pad(batch.input_ids, real_BL, pad_id),
         "token_type_ids": in_segment_b_BL.astype(np.int64),
         "attention_mask": real_BL.astype(np.int64),
         "labels": labels_BL,
@@ -86,15 +86,10 @@ def to_padded(batch: CompactBatch, *, pad_id: int, length: int | None = None) ->
     }
 
 
-def pad(
-    values: PieceArray, offsets: IntArray, real_BL: npt.NDArray[np.bool_], filling: int
-) -> IntArray:
-    """Rows of values as a table, with a filling where `real_BL` is False."""
+def pad(values: PieceArray, real_BL: npt.NDArray[np.bool_], filling: int) -> IntArray:
+    """Rows of values, one after the other, as a table with a filling where `real_BL` is False."""
     padded_BL = np.full(real_BL.shape, filling, dtype=np.int64)
-    if len(values):
-        # A place beyond a row's end is one of the next row, and not copied.
-        places_BL = offsets[:-1, None] + np.arange(real_BL.shape[1])
-        np.copyto(padded_BL, values.take(places_BL, mode="clip"), where=real_BL)
+    padded_BL[real_BL] = values
     return padded_BL
 
 

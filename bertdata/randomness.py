@@ -121,6 +121,11 @@ def derive_keys(key: int, numbers: npt.NDArray[np.integer[Any]]) -> UInt64Array:
     return mix_array(base ^ mix_array(numbers.astype(np.uint64)))
 
 
+def permutation(size: int, key: int) -> npt.NDArray[np.int64]:
+    """The numbers below `size` in an order chosen by a key: by their hashes, which all differ."""
+    return np.argsort(derive_keys(key, np.arange(size)), kind="stable")
+
+
 def stable_hash(*parts: str) -> int:
     """64 bits of BLAKE2b over the parts; the same for ever, on every machine."""
     digest = hashlib.blake2b(digest_size=8)

@@ -1,11 +1,12 @@
 """Batches from an `examples/` folder: order, position and masks as pure functions.
 
-The shards are memory-mapped, so opening costs no memory and every rank may open all of them. The
-order of training is endless: epoch after epoch, each a permutation of all rows of the split that is
-a pure function of (seed, epoch) and can be evaluated at any place in constant time. So a position
-is one integer and seeking is free. Position p of rank r among n is place p * n + r of that order:
-every row is met exactly once in an epoch whatever n is, and there is no tail to drop or to fill,
-since the rows left at the end of one epoch share their batch with the first of the next.
+The shards are memory-mapped and read a block at a time, so opening costs no memory and every rank
+may open all of them. The order of training is endless: epoch after epoch, each a permutation of all
+rows of the split that is a pure function of (seed, epoch) (`bertdata.row_order`). So a position is
+one integer, and seeking costs the blocks of one window. Position p of rank r among n is place
+p * n + r of that order: every row is met exactly once in an epoch whatever n is, and there is no
+tail to drop or to fill, since the rows left at the end of one epoch share their batch with the
+first of the next.
 
 Shapes: B rows, L pieces of the longest row, M most masked pieces of a row.
 """
@@ -14,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -23,15 +23,14 @@ import numpy as np
 from bertdata.batches import CompactBatch, IntArray, PaddedBatch, offsets_of, pad, to_padded
 from bertdata.errors import ConfigError, DataError
 from bertdata.manifest import Manifest, damage_told, find_damage, read_manifest
-from bertdata.mapped_examples import MappedExamples
 from bertdata.masking import MaskingConfig, MaskingVocabulary, mask_batch, prediction_limits
-from bertdata.randomness import UInt64Array, derive_key, derive_keys, mix_array
+from bertdata.randomness import UInt64Array, derive_key, derive_keys
+from bertdata.row_order import RowOrder
 from bertdata.shards import Shard
+from bertdata.stored_examples import StoredExamples
 from bertdata.vocabulary import Vocabulary
 
 Split = Literal["train", "validation"]
-_FEISTEL_ROUNDS = 6
-_STRETCH = 8192  # places of the order that are worked out together
 # Rows read together: as many as stay in a processor's cache, or pay for masking step by step.
 _STATIC_AHEAD, _DYNAMIC_AHEAD = 512, 4096
 
@@ -51,6 +50,7 @@ class ExampleReader:
         split: Split = "train",
         verify_checksums: bool = True,
     ) -> None:
+        self._folder = folder
         self.manifest = read_manifest(folder)
         self.vocabulary = vocabulary
         self.split = split
@@ -58,12 +58,11 @@ class ExampleReader:
             _check_vocabulary(folder, self.manifest, vocabulary)
         shards = tuple(s for s in self.manifest.shards if s.path.startswith(f"{split}-"))
         _check_shards(folder, self.manifest, shards, verify_checksums)
-        self._examples = MappedExamples(folder, shards, vocabulary.size)
-        if verify_checksums:
-            _check_ids(folder, self._examples.highest_id(), vocabulary.size)
-            if not self._examples.masks_fit():
-                raise DataError(f"{folder} predicts pieces beyond their rows; make it again")
-        self.num_rows = self._examples.num_rows
+        self._examples = StoredExamples(folder, shards, vocabulary.size)
+        if verify_checksums and (wrong := self._examples.check_contents(vocabulary.size)):
+            raise DataError(f"{folder} {wrong}")
+        self._order = RowOrder(self._examples.block_rows)
+        self.num_rows = self._order.num_rows
         with damage_told(folder):
             self._masking = _dynamic_masking(self.manifest, vocabulary)
 
@@ -73,8 +72,12 @@ class ExampleReader:
         return bool(self.manifest.config["examples"]["next_sentence"])
 
     def longest_row(self) -> int:
-        """Pieces of the longest row of the split."""
-        return self._examples.longest_row()
+        """Pieces of the longest row of the split: as the manifest says, or else all are read."""
+        counts = self.manifest.counts.get(self.split)
+        if counts is None:
+            return self._examples.longest_row()
+        with damage_told(self._folder):
+            return max((n for n, examples in enumerate(counts["lengths"]) if examples), default=0)
 
     def rows_at(
         self, seed: int, position: int, count: int, *, rank: int = 0, num_ranks: int = 1
@@ -85,19 +88,14 @@ class ExampleReader:
         if not 0 <= rank < num_ranks:
             raise ConfigError(f"rank must be from 0 to {num_ranks - 1}, got {rank}")
         places = np.arange(position, position + count, dtype=np.int64) * num_ranks + rank
-        epochs, indexes = np.divmod(places, self.num_rows)
-        rows = np.empty(count, dtype=np.int64)
-        for epoch in np.unique(epochs):
-            chosen = epochs == epoch
-            rows[chosen] = _rows_in_order(indexes[chosen], self.num_rows, seed, int(epoch))
-        return rows, epochs
+        return self._order.rows_at(places, seed)
 
     def lengths_of(self, rows: IntArray) -> IntArray:
-        """Pieces of each row, without reading them."""
+        """Pieces of each row."""
         return self._examples.lengths_of(rows)
 
     def predictions_of(self, rows: IntArray) -> IntArray:
-        """Pieces to predict in each row, without reading it; where masking is dynamic, at most."""
+        """Pieces to predict in each row; where masking is dynamic, at most."""
         if self._masking is not None:
             return prediction_limits(self.lengths_of(rows), self._masking[0])
         return self._examples.predictions_of(rows)
@@ -179,46 +177,6 @@ class ExampleReader:
             yield self.read(rows, seed=seed)
 
 
-def permute(indexes: IntArray, size: int, *, seed: int, epoch: int) -> IntArray:
-    """Where a permutation of range(size), chosen by (seed, epoch), sends each index.
-
-    A Feistel network on the smallest even number of bits that holds `size`; an image outside the
-    range is sent on until it falls inside (cycle walking: Black and Rogaway, "Ciphers with
-    arbitrary finite domains", 2002), under four rounds on average.
-    """
-    half_bits = max(1, ((size - 1).bit_length() + 1) // 2)
-    keys = derive_keys(derive_key(seed, "order of rows", epoch), np.arange(_FEISTEL_ROUNDS))
-    images = _feistel(indexes.astype(np.uint64), half_bits, keys)
-    while (outside := images >= size).any():
-        images[outside] = _feistel(images[outside], half_bits, keys)
-    return images.astype(np.int64)
-
-
-def _rows_in_order(indexes: IntArray, size: int, seed: int, epoch: int) -> IntArray:
-    """`permute`, remembering stretches of the order: a batch alone is too short for numpy."""
-    stretches, places = np.divmod(indexes, _STRETCH)
-    rows = np.empty(len(indexes), dtype=np.int64)
-    for stretch in np.unique(stretches):
-        chosen = stretches == stretch
-        rows[chosen] = _permute_stretch(int(stretch), size, seed, epoch)[places[chosen]]
-    return rows
-
-
-@lru_cache(maxsize=64)
-def _permute_stretch(stretch: int, size: int, seed: int, epoch: int) -> IntArray:
-    first = stretch * _STRETCH
-    indexes = np.arange(first, min(first + _STRETCH, size), dtype=np.int64)
-    return permute(indexes, size, seed=seed, epoch=epoch)
-
-
-def _feistel(values: UInt64Array, half_bits: int, keys: UInt64Array) -> UInt64Array:
-    shift, low_bits = np.uint64(half_bits), np.uint64((1 << half_bits) - 1)
-    left, right = values >> shift, values & low_bits
-    for key in keys:
-        left, right = right, left ^ (mix_array(right + key) & low_bits)
-    return (left << shift) | right
-
-
 def _read_ahead(position: int, batch_size: int, most: int) -> Iterator[tuple[int, int]]:
     """(first position, number) of rows to read together: one batch, two, four, up to `most`."""
     number = 1
@@ -252,7 +210,7 @@ def _mask(
 ) -> CompactBatch:
     lengths = batch.lengths
     real_BL = np.arange(lengths.max(initial=0)) < lengths[:, None]
-    input_ids_BL = pad(batch.input_ids, batch.offsets, real_BL, 0)
+    input_ids_BL = pad(batch.input_ids, real_BL, 0)
     masked = mask_batch(input_ids_BL, lengths, batch.segment_b_starts, keys, config, pieces)
     counts = masked.num_predictions_B
     predicted_BM = np.arange(masked.positions_BM.shape[1]) < counts[:, None]
@@ -289,10 +247,3 @@ def _check_shards(
             raise DataError(f"{path} has {size} bytes, the manifest says {shard.bytes}")
     if verify_checksums and (damage := find_damage(folder, replace(manifest, shards=shards))):
         raise DataError(f"{damage[0]}; make the examples again")
-
-
-def _check_ids(folder: Path, highest: int, vocabulary_size: int) -> None:
-    if highest >= vocabulary_size:
-        raise DataError(
-            f"{folder} has piece id {highest}, the vocabulary has {vocabulary_size} pieces"
-        )

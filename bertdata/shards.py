@@ -74,10 +74,11 @@ def write_arrow(
 ) -> Shard:
     """Write record batches as one Arrow IPC file, atomically; the batches keep their bounds.
 
-    `compression`: None, "lz4" or "zstd". Only what is not compressed can be read where it lies.
+    `compression`: of each column of each batch: None, "lz4" or "zstd". Only what is not compressed
+    can be read where it lies.
     """
     rows = 0
-    options = pa.ipc.IpcWriteOptions(compression=compression)
+    options = pa.ipc.IpcWriteOptions(compression=compression, use_threads=False)
     with atomic_file(path) as temporary:
         with (
             pa.OSFile(str(temporary), "wb") as file,
@@ -114,9 +115,27 @@ def open_arrow(path: Path, *, mapped: bool = True) -> Iterator[pa.RecordBatchFil
     Raises DataError when the file is missing, cut short or not Arrow, also where that shows only
     while it is read.
     """
+    with (
+        no_arrow_told(path),
+        pa.memory_map(str(path)) if mapped else pa.OSFile(str(path)) as source,
+    ):
+        yield pa.ipc.open_file(source)
+
+
+def map_arrow(path: Path) -> pa.Buffer:
+    """An Arrow IPC file in memory, where it lies on disk; the file itself need not stay open.
+
+    Raises DataError when it is missing.
+    """
+    with no_arrow_told(path), pa.memory_map(str(path)) as source:
+        return source.read_buffer()
+
+
+@contextlib.contextmanager
+def no_arrow_told(path: Path) -> Iterator[None]:
+    """Where a file is read: what shows that it is not whole or not Arrow becomes a DataError."""
     try:
-        with pa.memory_map(str(path)) if mapped else pa.OSFile(str(path)) as source:
-            yield pa.ipc.open_file(source)
+        yield
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         message = f"{path} is no whole Arrow file ({first_line(error)}); make it again"
         raise DataError(message) from error

@@ -58,6 +58,7 @@ def write_folders(
     vocabulary_size: int = 50,
     length: int = 24,
     config: dict[str, Any] | None = None,
+    compression: str | None = None,
 ) -> Folders:
     """Train rows in three shards of several record batches, validation rows in one."""
     vocabulary = make_vocabulary(vocabulary_size)
@@ -69,17 +70,22 @@ def write_folders(
     parts = [train[i::3] for i in range(3)]
     folders.train[:] = [row for part in parts for row in part]
     shards = [
-        write_shard(folders, f"train-{i:05d}-of-00003.arrow", part) for i, part in enumerate(parts)
+        write_shard(folders, f"train-{i:05d}-of-00003.arrow", part, compression)
+        for i, part in enumerate(parts)
     ]
-    shards.append(write_shard(folders, "validation-00000-of-00001.arrow", validation))
+    name = "validation-00000-of-00001.arrow"
+    shards.append(write_shard(folders, name, validation, compression))
     finish(folders, shards, settings)
     return folders
 
 
-def write_shard(folders: Folders, name: str, rows: Sequence[Row], batch_rows: int = 5) -> Shard:
+def write_shard(
+    folders: Folders, name: str, rows: Sequence[Row], compression: str | None = None
+) -> Shard:
+    """Rows as a shard, in record batches of five."""
     schema = examples_schema(folders.vocabulary.size)
     table = pa.Table.from_pylist(list(rows), schema=schema)
-    return write_arrow(folders.examples / name, schema, table.to_batches(batch_rows))
+    return write_arrow(folders.examples / name, schema, table.to_batches(5), compression)
 
 
 def finish(folders: Folders, shards: Sequence[Shard], config: dict[str, Any]) -> None:

@@ -22,8 +22,8 @@ from torch import Tensor
 
 from bertdata.batches import CompactBatch, to_padded
 from bertdata.errors import ConfigError, DataError
-from bertdata.randomness import derive_key
-from bertdata.reader import ExampleReader, permute
+from bertdata.randomness import derive_key, permutation
+from bertdata.reader import ExampleReader
 from trainer.attention import Sequences
 
 IGNORED = -100  # the label of places that fill a fixed shape
@@ -174,8 +174,8 @@ class PaddedBatches:
         if self._window > 1:
             order = np.argsort(self._reader.lengths_of(rows), kind="stable")
             rows, epochs = rows[order], epochs[order]
-        key = derive_key(self._seed, "order of batches")
-        order_W = permute(np.arange(self._window), self._window, seed=key, epoch=window)
+        key = derive_key(self._seed, "order of batches", window)
+        order_W = permutation(self._window, key)
         shape = (self._window, self._batch_size)
         return rows.reshape(shape)[order_W], epochs.reshape(shape)[order_W]
 
@@ -234,7 +234,7 @@ def pack_shape(reader: ExampleReader, tokens: int) -> PackShape:
     if tokens <= length:
         raise ConfigError(f"{tokens} tokens a micro-batch do not hold the longest row, {length}")
     number = min(reader.num_rows, _SAMPLED_ROWS)
-    rows = np.arange(number, dtype=np.int64) * reader.num_rows // number
+    rows, _ = reader.rows_at(seed=0, position=0, count=number)
     lengths, predictions = reader.lengths_of(rows), reader.predictions_of(rows)
     share = predictions.sum() / lengths.sum()
     most = int(predictions.max())

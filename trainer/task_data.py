@@ -14,8 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from bertdata.randomness import derive_key
-from bertdata.reader import permute
+from bertdata.randomness import derive_key, permutation
 from trainer.tasks import TaskRow
 from trainer.text_input import EncodedText, TextBatch, TextEncoder, lengths_of, pad
 
@@ -73,11 +72,10 @@ class TaskData:
 
     def epoch(self, batch_size: int, *, seed: int, epoch: int) -> list[IntArray]:
         """The rows of each step of an epoch; every row once, the last batch may be smaller."""
-        order = permute(np.arange(len(self)), len(self), seed=seed, epoch=epoch)
+        order = permutation(len(self), derive_key(seed, "order of rows", epoch))
         batches = list(self._cut(order, batch_size, _WINDOW * batch_size))
-        key = derive_key(seed, "order of batches")
-        order = permute(np.arange(len(batches)), len(batches), seed=key, epoch=epoch)
-        return [batches[i] for i in order]
+        key = derive_key(seed, "order of batches", epoch)
+        return [batches[i] for i in permutation(len(batches), key)]
 
     def by_length(self, batch_size: int) -> list[IntArray]:
         """Every row once, in batches of similar length."""
@@ -126,7 +124,7 @@ def encode_rows(rows: Sequence[TaskRow], encoder: TextEncoder) -> list[EncodedTe
 def hold_out(rows: Sequence[TaskRow], share: float) -> tuple[list[TaskRow], list[TaskRow]]:
     """Rows to keep and rows to hold out, in their order; the same ones on every call."""
     number = max(1, round(share * len(rows)))
-    chosen = set(permute(np.arange(number), len(rows), seed=0, epoch=0).tolist())
+    chosen = set(permutation(len(rows), derive_key(0, "held-out rows"))[:number].tolist())
     kept = [row for i, row in enumerate(rows) if i not in chosen]
     return kept, [rows[i] for i in sorted(chosen)]
 

@@ -17,6 +17,7 @@ from bertdata.examples import (
     Documents,
     ExamplesConfig,
     create_examples,
+    cut_into_blocks,
     select_split,
     tokenize_documents,
 )
@@ -39,6 +40,8 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
     config = read_table(ExamplesConfig, spec["examples"], "[examples]")
     vocab = read_table(VocabConfig, spec["vocab"], "[vocab]")
     tokenizer = SentenceTokenizer(vocabulary, vocab.tokenization)
+    schema = examples_schema(vocabulary.size)
+    compression = None if config.compression == "none" else config.compression
     files = [Path(spec["sentences_folder"]) / name for name in spec["sentence_files"]]
 
     def pools(unit: Unit) -> Iterator[Documents]:
@@ -62,10 +65,10 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
             counts.append(count_examples(batch, vocabulary.special.mask))
             return batch
 
-        compression = None if config.compression == "none" else config.compression
-        write = functools.partial(
-            write_arrow, schema=examples_schema(vocabulary.size), compression=compression
-        )
+        def write(path: Path, batches: Iterable[pa.RecordBatch]) -> Shard:
+            blocks = (b for batch in batches for b in cut_into_blocks(batch, config.max_seq_length))
+            return write_arrow(path, schema, blocks, compression)
+
         shards = write_shards(folder, unit, map(make_batch, pools(unit)), write)
         record_counts = {**add_counts(counts), "split": unit["split"]}
         return UnitRecord(unit=unit["unit"], shards=tuple(shards), counts=record_counts)
@@ -74,17 +77,20 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
 
 
 def write_shards(
-    folder: Path, unit: Unit, batches: Iterable[pa.RecordBatch], write: Callable[..., Shard]
+    folder: Path,
+    unit: Unit,
+    batches: Iterable[pa.RecordBatch],
+    write: Callable[[Path, Iterable[pa.RecordBatch]], Shard],
 ) -> list[Shard]:
     """One shard with all batches, one in memory at a time, or one batch cut into several shards."""
     shards = unit["shards"]
     names = [f"{unit['split']}-{n:05d}-of-{unit['num_shards']:05d}.arrow" for n in shards]
     if len(names) == 1:
-        return [write(folder / names[0], batches=batches)]
+        return [write(folder / names[0], batches)]
     (batch,) = batches
     bounds = split_evenly(batch.num_rows, len(names))
     return [
-        write(folder / name, batches=[batch.slice(start, end - start)])
+        write(folder / name, [batch.slice(start, end - start)])
         for name, (start, end) in zip(names, bounds)
     ]
 

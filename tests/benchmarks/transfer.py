@@ -21,9 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from bertdata.reader import permute
+from bertdata.randomness import permutation
 from bertdata.shards import write_text
 from tests.benchmarks.tables import Row, Table, to_text, write_results
 from trainer.finetune import RESULTS_NAME
@@ -139,8 +137,7 @@ def read_task(data: Path, task: str) -> list[Labelled]:
             for name, label in TASKS[task].items()
             for line in archive.read(f"{task}/{name}").decode("utf-8").splitlines()
         ]
-    order = permute(np.arange(len(rows)), len(rows), seed=0, epoch=0)
-    return [rows[i] for i in order]
+    return [rows[i] for i in permutation(len(rows), key=0)]
 
 
 def split(rows: list[Labelled]) -> dict[str, list[Labelled]]:

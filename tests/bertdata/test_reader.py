@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bertdata.batches import CompactBatch, to_padded
 from bertdata.collation import ExampleCollator
 from bertdata.errors import ConfigError, DataError
+from bertdata.loaded_blocks import MemoryColumn, _gather
 from bertdata.manifest import read_manifest, write_manifest
-from bertdata.mapped_examples import MappedColumn, _gather
-from bertdata.reader import ExampleReader, permute
+from bertdata.reader import ExampleReader
 from bertdata.schema import examples_schema
 from bertdata.shards import write_arrow, write_json
 from bertdata.vocabulary import read_vocabulary
@@ -40,42 +39,14 @@ DYNAMIC = {
 }
 
 
-@pytest.fixture
-def folders(tmp_path: Path) -> Folders:
-    return write_folders(tmp_path)
+@pytest.fixture(params=[None, "lz4", "zstd"])
+def folders(request: pytest.FixtureRequest, tmp_path: Path) -> Folders:
+    return write_folders(tmp_path, compression=request.param)
 
 
 @pytest.fixture
 def reader(folders: Folders) -> ExampleReader:
     return ExampleReader(folders.examples, folders.vocabulary)
-
-
-@given(size=st.integers(1, 3000), seed=st.integers(0, 2**63), epoch=st.integers(0, 50))
-@settings(max_examples=60, deadline=None)
-def test_every_epoch_is_a_permutation(size: int, seed: int, epoch: int) -> None:
-    images = permute(np.arange(size), size, seed=seed, epoch=epoch)
-    assert np.array_equal(np.sort(images), np.arange(size))
-
-
-def test_order_depends_on_seed_and_epoch_and_is_well_mixed() -> None:
-    size = 10_000
-    orders = [
-        permute(np.arange(size), size, seed=seed, epoch=epoch)
-        for seed, epoch in ((1, 0), (1, 1), (2, 0), (1, 0))
-    ]
-    assert np.array_equal(orders[0], orders[3])
-    for other in orders[1:3]:
-        assert (orders[0] == other).mean() < 0.01
-    correlation = np.corrcoef(np.arange(size), orders[0])[0, 1]
-    assert abs(correlation) < 0.05
-    assert abs(np.diff(np.sort(orders[0][: size // 10])).mean() - 10) < 1
-
-
-def test_order_of_a_huge_split_is_evaluated_in_place() -> None:
-    indexes = np.array([0, 10**12 - 1, 123_456_789_012])
-    images = permute(indexes, 10**12, seed=3, epoch=7)
-    assert len(set(images.tolist())) == 3
-    assert ((images >= 0) & (images < 10**12)).all()
 
 
 def test_one_pass_gives_every_row_as_stored(reader: ExampleReader, folders: Folders) -> None:
@@ -88,6 +59,52 @@ def test_rows_in_any_order_and_repeated(reader: ExampleReader, folders: Folders)
     batch = reader.read(np.array(numbers))
     assert _to_rows(batch) == [_without_document(folders.train[n]) for n in numbers]
     assert reader.lengths_of(np.array(numbers)).tolist() == batch.lengths.tolist()
+
+
+@pytest.mark.parametrize("compression", [None, "zstd"])
+def test_what_was_put_away_is_read_again(
+    compression: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows all over the split by several threads, where one block alone is kept."""
+    monkeypatch.setattr("bertdata.stored_examples._KEPT_BLOCKS", 1)
+    folders = write_folders(tmp_path, num_train=100, compression=compression)
+    reader = ExampleReader(folders.examples, folders.vocabulary)
+    wanted = [_without_document(row) for row in folders.train]
+    choices = [np.random.default_rng(n).integers(0, 100, 7) for n in range(200)]
+    with ThreadPoolExecutor(4) as pool:
+        batches = list(pool.map(reader.read, choices))
+    for rows, batch in zip(choices, batches, strict=True):
+        assert _to_rows(batch) == [wanted[row] for row in rows]
+        assert reader.lengths_of(rows).tolist() == batch.lengths.tolist()
+        assert reader.document_ids_of(rows) == [folders.train[row]["document_id"] for row in rows]
+
+
+def test_few_blocks_are_kept(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bertdata.stored_examples._KEPT_BLOCKS", 3)
+    reader = ExampleReader(folders.examples, folders.vocabulary)
+    for row in range(reader.num_rows):
+        reader.read(np.array([row]))
+        assert len(reader._examples._loaded._blocks) <= 3
+
+
+@pytest.mark.parametrize("is_counted", [True, False])
+def test_the_longest_row_is_as_the_manifest_says_or_as_read(
+    folders: Folders, is_counted: bool
+) -> None:
+    if is_counted:
+        manifest = read_manifest(folders.examples)
+        counts = {"train": {"lengths": [0] * 20 + [1, 0, 0]}}
+        write_manifest(folders.examples, replace(manifest, counts=counts))
+    longest = ExampleReader(folders.examples, folders.vocabulary).longest_row()
+    assert longest == (20 if is_counted else max(len(row["input_ids"]) for row in folders.train))
+
+
+def test_nulls_are_refused(folders: Folders) -> None:
+    rows = make_rows(3, folders.vocabulary)
+    rows[1]["input_ids"][1] = None
+    finish(folders, [write_shard(folders, "train-0.arrow", rows)], {})
+    with pytest.raises(DataError, match="has nulls"):
+        ExampleReader(folders.examples, folders.vocabulary)
 
 
 def test_no_rows_make_an_empty_batch(reader: ExampleReader) -> None:
@@ -343,7 +360,8 @@ def test_batches_read_ahead_are_those_read_one_by_one(
 
 
 def test_lists_that_go_beyond_their_values_are_refused() -> None:
-    column = MappedColumn([np.arange(5, dtype=np.uint16), np.arange(9, dtype=np.uint16)])
+    parts = [pa.py_buffer(np.arange(size, dtype=np.uint16)) for size in (5, 9)]
+    column = MemoryColumn(parts, np.uint16)
     batches, starts, lengths = np.array([1, 0]), np.array([2, 3]), np.array([3, 2])
     found = _gather(column, batches, starts, lengths, np.array([0, 3, 5]))
     assert found.tolist() == [2, 3, 4, 3, 4]

@@ -334,11 +334,13 @@ def test_compressed_shards_hold_the_same_examples(
 ) -> None:
     stages, _ = finished
     plan = stages.examples()
-    table = {**plan.spec["examples"], "compression": compression}
-    spec = {**plan.spec, "examples": table}
-    unit = plan.units[0]
-    plain = examples.open_worker(tmp_path / "plain", plan.spec)(unit)
-    packed = examples.open_worker(tmp_path / "packed", spec)(unit)
+
+    def make(name: str, compression: str) -> UnitRecord:
+        table = {**plan.spec["examples"], "compression": compression}
+        spec = {**plan.spec, "examples": table}
+        return examples.open_worker(tmp_path / name, spec)(plan.units[0])
+
+    plain, packed = make("plain", "none"), make("packed", compression)
     assert sum(s.bytes for s in packed.shards) < sum(s.bytes for s in plain.shards)
     for shard in plain.shards:
         tables = [
