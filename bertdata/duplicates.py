@@ -1,7 +1,7 @@
 """Duplicates among all documents of a run: of equal or similar ones the first read stays.
 
 First means by the order of corpora, their files' names and places in these, whichever worker came
-to them first. Memory: some 40 bytes a document, 24 more for each pair of similar ones.
+to them first. Memory: 25 bytes a document, 24 more for each pair of similar ones.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 _PAIRS_AT_ONCE = 1 << 14
+_HASHES_AT_ONCE = 200_000
 _ALL_REPEATED: tuple[Reason, str] = ("duplicate", "all its sentences stood before")
 
 
@@ -47,8 +48,7 @@ def find_duplicates(
 ) -> Duplicates:
     """Which documents go. `fingerprints`: files of all units in order; `pairs`: similar ones."""
     starts = _starts(fingerprints)
-    high, low = (_read_column(fingerprints, name, starts) for name in ("hash_high", "hash_low"))
-    equal = _first_of_equal(high, low)
+    equal = _find_equal(fingerprints, starts)
     stays = equal if exact else np.arange(starts[-1], dtype=np.int64)
     for some in pairs:
         stays = _join(stays, some)
@@ -185,8 +185,20 @@ def _read_column(fingerprints: Sequence[Path], name: str, starts: Int64Array) ->
     return values
 
 
+def _find_equal(fingerprints: Sequence[Path], starts: Int64Array) -> Int64Array:
+    """For each document the first that is equal to it; some hashes at a time, to save memory."""
+    high, low = (_read_column(fingerprints, name, starts) for name in ("hash_high", "hash_low"))
+    num_buckets = min(1 + len(high) // _HASHES_AT_ONCE, 256)
+    buckets = (high % np.uint64(num_buckets)).astype(np.uint8)
+    stays = np.empty(len(high), dtype=np.int64)
+    for bucket in range(num_buckets):
+        numbers = np.flatnonzero(buckets == bucket)
+        stays[numbers] = numbers[_first_of_equal(high[numbers], low[numbers])]
+    return stays
+
+
 def _first_of_equal(high: UInt64Array, low: UInt64Array) -> Int64Array:
-    """For each document the first with its hash."""
+    """For each hash the place of the first that is the same."""
     order = np.lexsort((low, high))  # stable: equal ones stay in input order
     high, low = high[order], low[order]
     is_new = np.ones(len(order), dtype=np.bool_)

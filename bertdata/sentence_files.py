@@ -2,7 +2,7 @@
 
 A file is a row of rounds; each round holds one record batch per partition, in order, empty ones
 too. So batch `r * num_partitions + p` is partition p of round r, and reading a partition means
-picking its batches from every file. A round ends at 8 MB of text, or 8 KB a partition: memory
+picking its batches from every file. A round ends at 3 MB of text, or 8 KB a partition: memory
 stays bounded, and what a batch takes for itself is little beside its text.
 Documents go through in blocks of about 1 MB, which is what a splitter does best.
 """
@@ -27,7 +27,7 @@ from bertdata.partitions import assign_partitions
 from bertdata.schema import REJECTED, SENTENCES, check_schema
 from bertdata.shards import Shard, open_arrow, write_arrow
 
-_ROUND_BYTES = 8 << 20
+_ROUND_BYTES = 3 << 20
 _BATCH_BYTES = 8 << 10
 _READ_BYTES = 2 << 20
 _BLOCK_CHARACTERS = 1 << 20
@@ -284,6 +284,8 @@ def _partition(
         start, stop = int(bounds[partition]), int(bounds[partition + 1])
         counts.documents_per_partition[partition] += stop - start
         yield ordered.slice(start, stop - start)
+    del ordered
+    pa.default_memory_pool().release_unused()  # or what a round leaves adds up over some rounds
 
 
 def _text_bytes(sentences: pa.StringArray) -> int:

@@ -80,6 +80,7 @@ def open_finder(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
     fingerprints = _fingerprints(spec)
 
     def find(unit: Unit) -> UnitRecord:
+        pa.default_memory_pool().release_unused()  # what the units before this one left
         is_exact = cleaning.exact_duplicates == "drop"
         pairs = _read_pairs(spec) if cleaning.near_duplicates == "drop" else ()
         duplicates = find_duplicates(fingerprints, exact=is_exact, pairs=pairs)
