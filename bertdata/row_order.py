@@ -4,7 +4,7 @@ Rows lie in blocks, the record batches of the shards, which are read whole. An e
 blocks in a random order, a window of them at a time, and the rows of a window in a random order. So
 every epoch is a permutation of all rows, any place of it can be worked out alone, and a reader has
 few blocks in memory at once, whatever the size of the split. Where all blocks fit into one window,
-any order of the rows is as likely as any other; beyond that rows mix within windows, some 30,000
+any order of the rows is as likely as any other; beyond that rows mix within windows, some 16,000
 rows from blocks all over the split (what a shuffle buffer of that size does for a stream).
 """
 
