@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from bertdata.documents import Document, Rejection
 from bertdata.errors import DataError
 from bertdata.fingerprints import FingerprintWriter
-from bertdata.partitions import assign_partitions
+from bertdata.partitions import assign_partitions, split_evenly
 from bertdata.schema import REJECTED, SENTENCES, check_schema
 from bertdata.shards import Shard, open_arrow, write_arrow
 
@@ -266,25 +266,27 @@ def _partition(
     counts: SentenceCounts,
     fingerprints: FingerprintWriter | None,
 ) -> Iterator[pa.RecordBatch]:
-    """One batch per partition, in order. Takes the blocks: no more than two copies are kept."""
+    """One batch per partition, in order. Takes the blocks; only a part of them is there twice."""
+    num_parts = len(blocks)
     round_ = pa.concat_batches(blocks)
     blocks.clear()
+    sentences = round_.column("sentences").flatten()
+    counts.sentences += len(sentences)
+    counts.text_bytes += _text_bytes(sentences)
     ids = round_.column("document_id").to_numpy()
     partitions = assign_partitions(ids, num_partitions, seed)
     order = np.argsort(partitions, kind="stable")
     bounds = np.searchsorted(partitions[order], np.arange(num_partitions + 1))
-    sentences = round_.column("sentences").flatten()
-    counts.sentences += len(sentences)
-    counts.text_bytes += _text_bytes(sentences)
-    ordered = round_.take(pa.array(order))
+    for first, end in split_evenly(num_partitions, num_parts):
+        ordered = round_.take(pa.array(order[bounds[first] : bounds[end]]))
+        if fingerprints is not None:
+            ordered = fingerprints.split_off(ordered)
+        for partition in range(first, end):
+            start, stop = (int(bounds[edge] - bounds[first]) for edge in (partition, partition + 1))
+            counts.documents_per_partition[partition] += stop - start
+            yield ordered.slice(start, stop - start)
+        del ordered
     del round_, sentences
-    if fingerprints is not None:
-        ordered = fingerprints.split_off(ordered)
-    for partition in range(num_partitions):
-        start, stop = int(bounds[partition]), int(bounds[partition + 1])
-        counts.documents_per_partition[partition] += stop - start
-        yield ordered.slice(start, stop - start)
-    del ordered
     pa.default_memory_pool().release_unused()  # or what a round leaves adds up over some rounds
 
 
