@@ -70,17 +70,22 @@ def to_padded(batch: CompactBatch, *, pad_id: int, length: int | None = None) ->
     length = longest if length is None else length
     if longest > length:
         raise ConfigError(f"a row has {longest} pieces, more than length {length}")
-    place_L = np.arange(length)
-    real_BL = place_L < lengths[:, None]
-    in_segment_b_BL = (place_L >= batch.segment_b_starts[:, None]) & real_BL
-    labels_BL = np.full(real_BL.shape, -100, dtype=np.int64)
+    place_L = np.arange(length, dtype=np.uint32)
+    real_BL = place_L < lengths.astype(np.uint32)[:, None]
+    # One piece of memory, which the next batch takes over; four would go back to the system.
+    input_ids_BL, types_BL, mask_BL, labels_BL = np.empty((4, *real_BL.shape), dtype=np.int64)
+    input_ids_BL.fill(pad_id)
+    input_ids_BL[real_BL] = batch.input_ids
+    mask_BL[:] = real_BL
+    types_BL[:] = real_BL & (place_L >= batch.segment_b_starts.astype(np.uint32)[:, None])
+    labels_BL.fill(-100)
     labels_BL.reshape(-1)[places_of(batch.masked_positions, batch.masked_offsets, length)] = (
         batch.masked_ids
     )
     return {
-        "input_ids": pad(batch.input_ids, real_BL, pad_id),
-        "token_type_ids": in_segment_b_BL.astype(np.int64),
-        "attention_mask": real_BL.astype(np.int64),
+        "input_ids": input_ids_BL,
+        "token_type_ids": types_BL,
+        "attention_mask": mask_BL,
         "labels": labels_BL,
         "next_sentence_label": batch.next_sentence_labels,
     }

@@ -1,181 +1,162 @@
-"""Blocks of examples in memory, and how rows are taken out of many of them at once."""
+"""Blocks of examples in memory, so that rows of many blocks are taken in one step.
+
+Legend of shapes: S slots, of which each holds a block; R rows that are asked for; L the longest of
+their lists.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+import itertools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numpy.lib.stride_tricks import as_strided
+from numpy.lib.stride_tricks import sliding_window_view
 
 from bertdata.batches import CompactBatch, IntArray, offsets_of
 from bertdata.errors import DataError
+from bertdata.schema import MOST_PIECES
 
-Column = npt.NDArray[np.integer[Any]]
+Values = npt.NDArray[Any]
 
-
-class Block(NamedTuple):
-    """Where the columns of a record batch lie in memory; those of lists as offsets and values."""
-
-    input_ids: pa.Buffer
-    input_offsets: pa.Buffer
-    positions: pa.Buffer
-    masked_ids: pa.Buffer
-    masked_offsets: pa.Buffer
-    segment_b_starts: pa.Buffer
-    labels: pa.Buffer
-    document_ids: pa.Buffer
-
-    @classmethod
-    def of(cls, batch: pa.RecordBatch) -> Block:
-        """The buffers of a batch as read from a file, where no column is a slice of another."""
-        _, input_offsets, _, input_ids = batch.column("input_ids").buffers()
-        # Both columns of masks have lists of the same lengths, so also the same offsets.
-        _, masked_offsets, _, positions = batch.column("masked_lm_positions").buffers()
-        return cls(
-            input_ids=input_ids,
-            input_offsets=input_offsets,
-            positions=positions,
-            masked_ids=batch.column("masked_lm_ids").buffers()[-1],
-            masked_offsets=masked_offsets,
-            segment_b_starts=batch.column("segment_b_start").buffers()[-1],
-            labels=batch.column("next_sentence_label").buffers()[-1],
-            document_ids=batch.column("document_id").buffers()[-1],
-        )
+_LISTS = ("input_ids", "masked_lm_positions", "masked_lm_ids")
+_NUMBERS = ("segment_b_start", "next_sentence_label", "document_id")
 
 
 class LoadedBlocks:
-    """Some blocks in memory, by their numbers; never changed, so that threads may share it.
+    """Some blocks of a split, each in a slot of its own.
 
-    `num_blocks`: of the split; `piece_dtype`: of piece ids.
+    `num_blocks`: of the split. `kept`: how many blocks stay here; more only where one call wants
+    more. `schema`: of the examples.
     """
 
-    def __init__(
-        self, num_blocks: int, blocks: Mapping[int, Block], piece_dtype: npt.DTypeLike
-    ) -> None:
-        self._blocks = blocks
-        self._piece_dtype = piece_dtype
-        self._slots = np.full(num_blocks, -1, dtype=np.int64)
-        self._slots[list(blocks)] = np.arange(len(blocks))
+    def __init__(self, num_blocks: int, kept: int, schema: pa.Schema) -> None:
+        self._kept = kept
+        self._slots: dict[int, int] = {}  # of the blocks here, the oldest first
+        self._slot_of = np.zeros(num_blocks, dtype=np.int64)
+        self._lists = {name: _Lists(schema.field(name).type.value_type, kept) for name in _LISTS}
+        self._numbers = {name: _Numbers(schema.field(name).type, kept) for name in _NUMBERS}
 
-        def column(name: str, dtype: npt.DTypeLike) -> MemoryColumn:
-            return MemoryColumn([getattr(block, name) for block in blocks.values()], dtype)
+    def __len__(self) -> int:
+        return len(self._slots)
 
-        masked_offsets = column("masked_offsets", np.int32)
-        self._input_ids = _Ragged(
-            column("input_ids", piece_dtype), column("input_offsets", np.int32)
-        )
-        self._positions = _Ragged(column("positions", np.uint16), masked_offsets)
-        self._masked_ids = column("masked_ids", piece_dtype)
-        self._segment_b_starts = column("segment_b_starts", np.uint16)
-        self._labels = column("labels", np.uint8)
-        self._document_ids = column("document_ids", np.uint64)
+    def load(self, blocks: IntArray, read: Callable[[int], pa.RecordBatch]) -> None:
+        """Read those of the blocks that are not here; the oldest that are not wanted go.
 
-    def missing(self, blocks: IntArray) -> list[int]:
-        """Those of the blocks that are not here."""
-        missing: list[int] = np.unique(blocks[self._slots[blocks] < 0]).tolist()
-        return missing
-
-    def with_blocks(self, read: Mapping[int, Block], wanted: IntArray, most: int) -> LoadedBlocks:
-        """These blocks and more; above `most`, the oldest that are not wanted go."""
-        blocks = {**self._blocks, **read}
-        kept = set(wanted.tolist())
-        unwanted = [number for number in blocks if number not in kept]
-        for number in unwanted[: max(0, len(blocks) - most)]:
-            del blocks[number]
-        return LoadedBlocks(len(self._slots), blocks, self._piece_dtype)
+        Raises DataError for lists that cannot be.
+        """
+        wanted = set(blocks.tolist())
+        for number in sorted(wanted - self._slots.keys()):
+            batch = read(number)
+            slot = self._free_slot(wanted)
+            for name, column in (self._lists | self._numbers).items():
+                column.store(slot, batch.column(name))
+            self._slots[number] = self._slot_of[number] = slot
 
     def lengths_of(self, blocks: IntArray, rows: IntArray) -> IntArray:
         """Pieces of each row; rows are numbered within their block."""
-        return self._input_ids.bounds(self._slots[blocks], rows)[1]
+        return self._lists["input_ids"].lengths_of(self._slot_of[blocks], rows)
 
     def predictions_of(self, blocks: IntArray, rows: IntArray) -> IntArray:
         """Masked pieces of each row."""
-        return self._positions.bounds(self._slots[blocks], rows)[1]
+        return self._lists["masked_lm_positions"].lengths_of(self._slot_of[blocks], rows)
 
     def document_ids_of(self, blocks: IntArray, rows: IntArray) -> list[int]:
         """Where each row's A is from."""
-        ids: list[int] = _pick(self._document_ids, self._slots[blocks], rows).tolist()
+        ids: list[int] = self._numbers["document_id"].take(self._slot_of[blocks], rows).tolist()
         return ids
 
     def take(self, blocks: IntArray, rows: IntArray) -> CompactBatch:
-        """These rows, in this order."""
-        slots = self._slots[blocks]
-        starts, lengths = self._input_ids.bounds(slots, rows)
-        offsets = offsets_of(lengths)
-        masked_starts, masked_lengths = self._positions.bounds(slots, rows)
-        masked_offsets = offsets_of(masked_lengths)
-        masks = masked_starts, masked_lengths, masked_offsets
+        """These rows, in this order. Raises DataError for masks that cannot be."""
+        slots = self._slot_of[blocks]
+        starts_of_b, labels = (
+            self._numbers[name].take(slots, rows).astype(np.int64) for name in _NUMBERS[:2]
+        )
+        input_ids, lengths = self._lists["input_ids"].take(slots, rows)
+        positions, num_masked = self._lists["masked_lm_positions"].take(slots, rows)
+        masked_ids, num_ids = self._lists["masked_lm_ids"].take(slots, rows)
+        if not np.array_equal(num_masked, num_ids):
+            raise DataError("a shard has other numbers of masked pieces than of their positions")
         return CompactBatch(
-            input_ids=_gather(self._input_ids.values, slots, starts, lengths, offsets),
-            offsets=offsets,
-            segment_b_starts=_pick(self._segment_b_starts, slots, rows).astype(np.int64),
-            masked_positions=_gather(self._positions.values, slots, *masks).astype(np.int64),
-            masked_ids=_gather(self._masked_ids, slots, *masks),
-            masked_offsets=masked_offsets,
-            next_sentence_labels=_pick(self._labels, slots, rows).astype(np.int64),
+            input_ids=input_ids,
+            offsets=offsets_of(lengths),
+            segment_b_starts=starts_of_b,
+            masked_positions=positions.astype(np.int64),
+            masked_ids=masked_ids,
+            masked_offsets=offsets_of(num_masked),
+            next_sentence_labels=labels,
         )
 
+    def _free_slot(self, wanted: set[int]) -> int:
+        unwanted = (number for number in self._slots if number not in wanted)
+        if len(self._slots) >= self._kept and (oldest := next(unwanted, None)) is not None:
+            del self._slots[oldest]
+        used = set(self._slots.values())
+        return next(slot for slot in itertools.count() if slot not in used)
 
-class MemoryColumn:
-    """One column of several blocks as one array, without a copy.
 
-    Blocks lie anywhere in memory. `values` is an array over the whole span of addresses from the
-    first to the last of them, so that rows of any block are gathered in one step. Block n is
-    `sizes[n]` values from `starts[n]` on; what lies between blocks is never looked at.
-    """
+class _Numbers:
+    """A column of numbers: a row of a table for each slot."""
 
-    def __init__(self, parts: Sequence[pa.Buffer], dtype: npt.DTypeLike) -> None:
-        # The parts own the memory: as long as they are here, so is it.
-        self._parts = parts
-        itemsize = np.dtype(dtype).itemsize
-        self.sizes = np.array([part.size for part in parts], dtype=np.int64) // itemsize
-        self.starts = np.zeros(len(parts), dtype=np.int64)
-        self.values: Column = np.empty(0, dtype)
-        filled = [part for part in parts if part.size]
-        if not filled:
-            return
-        first = min(filled, key=_address)
-        distances = [part.address - first.address if part.size else 0 for part in parts]
-        self.starts[:] = np.array(distances) // itemsize
-        self.values = as_strided(
-            np.frombuffer(first, dtype, count=1),
-            shape=(int((self.starts + self.sizes).max()),),
-            strides=(itemsize,),
-            writeable=False,
+    def __init__(self, kind: pa.DataType, slots: int) -> None:
+        self._table_SR = np.zeros((slots, 0), dtype=kind.to_pandas_dtype())
+
+    def store(self, slot: int, numbers: pa.Array) -> None:
+        self._table_SR = _with_room(self._table_SR, slot, len(numbers))
+        self._table_SR[slot, : len(numbers)] = numbers.to_numpy()
+
+    def take(self, slots: IntArray, rows: IntArray) -> Values:
+        return self._table_SR[slots, rows]
+
+
+class _Lists:
+    """A column of lists: a row of a table for each slot, the lists one after the other in it."""
+
+    def __init__(self, kind: pa.DataType, slots: int) -> None:
+        self._values_S = np.zeros((slots, 1), dtype=kind.to_pandas_dtype())
+        self._offsets_S = np.zeros((slots, 1), dtype=np.int64)
+
+    def store(self, slot: int, lists: pa.ListArray) -> None:
+        offsets, values = lists.offsets.to_numpy(), lists.values.to_numpy()
+        _check_lists(offsets, values)
+        # With room after the last list to look at as many places as the longest can have.
+        self._values_S = _with_room(self._values_S, slot, len(values) + MOST_PIECES)
+        self._values_S[slot, : len(values)] = values
+        self._offsets_S = _with_room(self._offsets_S, slot, len(offsets))
+        self._offsets_S[slot, : len(offsets)] = offsets
+
+    def lengths_of(self, slots: IntArray, rows: IntArray) -> IntArray:
+        return self._offsets_S[slots, rows + 1] - self._offsets_S[slots, rows]
+
+    def take(self, slots: IntArray, rows: IntArray) -> tuple[Values, IntArray]:
+        """The values of these lists, one list after the other, and the length of each."""
+        lengths = self.lengths_of(slots, rows)
+        longest = int(lengths.max(initial=0))
+        starts = self._offsets_S[slots, rows] + slots * self._values_S.shape[1]
+        # As many places for each list, so that each is copied in one go; then those beyond its end
+        # are left out.
+        table_RL = sliding_window_view(self._values_S.reshape(-1), longest or 1)[starts]
+        is_in_list_RL = (
+            np.arange(longest or 1, dtype=np.uint16) < lengths.astype(np.uint16)[:, None]
         )
+        return table_RL[is_in_list_RL], lengths
 
 
-class _Ragged(NamedTuple):
-    """A column of lists: those of row r of block n are at the offsets r and r + 1 of it."""
-
-    values: MemoryColumn
-    offsets: MemoryColumn
-
-    def bounds(self, blocks: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:
-        """Where the lists start, within their block, and how long they are."""
-        places = self.offsets.starts[blocks] + rows
-        starts = self.offsets.values[places].astype(np.int64)
-        return starts, self.offsets.values[places + 1] - starts
-
-
-def _gather(
-    column: MemoryColumn, blocks: IntArray, starts: IntArray, lengths: IntArray, offsets: IntArray
-) -> Any:
-    """Lists in a row: for list i the values from `starts[i]` of its block on, to `offsets[i]`."""
-    if (lengths < 0).any() or (starts < 0).any() or (starts + lengths > column.sizes[blocks]).any():
+def _check_lists(offsets: Values, values: Values) -> None:
+    lengths = np.diff(offsets)
+    if lengths.min(initial=0) < 0 or offsets[0] < 0 or offsets[-1] > len(values):
         raise DataError("a shard's lists go beyond its values: it is damaged; make it again")
-    shifts = column.starts[blocks] + starts - offsets[:-1]
-    places = np.repeat(shifts, lengths)
-    places += np.arange(len(places))
-    return column.values.take(places)
+    if (longest := lengths.max(initial=0)) > MOST_PIECES:
+        raise DataError(f"a shard has a list of {longest} pieces, more than {MOST_PIECES}")
 
 
-def _pick(column: MemoryColumn, blocks: IntArray, rows: IntArray) -> Any:
-    return column.values[column.starts[blocks] + rows]
-
-
-def _address(part: pa.Buffer) -> int:
-    return int(part.address)
+def _with_room(table: Values, slot: int, size: int) -> Values:
+    """The table, or a copy in a larger one where it lacks the slot or has too little room in it."""
+    slots, room = table.shape
+    if slot < slots and size <= room:
+        return table
+    larger = np.zeros((max(slots, slot + 1), max(room, 1 << size.bit_length())), table.dtype)
+    larger[:slots, :room] = table
+    return larger

@@ -32,7 +32,7 @@ from bertdata.vocabulary import Vocabulary
 
 Split = Literal["train", "validation"]
 # Rows read together: as many as stay in a processor's cache, or pay for masking step by step.
-_STATIC_AHEAD, _DYNAMIC_AHEAD = 512, 4096
+_STATIC_AHEAD, _DYNAMIC_AHEAD = 2048, 4096
 
 
 class ExampleReader:
@@ -120,8 +120,8 @@ class ExampleReader:
         if epochs is None or self.split == "validation":
             epochs = np.zeros(len(rows), dtype=np.int64)
         keys = np.empty(len(rows), dtype=np.uint64)
-        for epoch in np.unique(epochs):
-            key = derive_key(seed, "dynamic masks", int(epoch))
+        for epoch in sorted(set(epochs.tolist())):
+            key = derive_key(seed, "dynamic masks", epoch)
             keys[epochs == epoch] = derive_keys(key, rows[epochs == epoch])
         return _mask(batch, keys, *self._masking)
 

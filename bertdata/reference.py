@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from bertdata.config import check_range
 from bertdata.masking import KEEP_SHARE, MASK_SHARE, MaskingConfig
 from bertdata.randomness import RandomSource
+from bertdata.schema import MOST_PIECES
 
 Sentence = Sequence[int]
 Doc = Sequence[Sentence]
@@ -40,7 +41,7 @@ class PairingConfig:
     original_random_next: bool = False
 
     def __post_init__(self) -> None:
-        check_range("max_seq_length", self.max_seq_length, 5, 512)
+        check_range("max_seq_length", self.max_seq_length, 5, MOST_PIECES)
         check_range("short_seq_prob", self.short_seq_prob, 0, 1)
 
     @property

@@ -4,8 +4,9 @@ Rows lie in blocks, the record batches of the shards, which are read whole. An e
 blocks in a random order, a window of them at a time, and the rows of a window in a random order. So
 every epoch is a permutation of all rows, any place of it can be worked out alone, and a reader has
 few blocks in memory at once, whatever the size of the split. Where all blocks fit into one window,
-any order of the rows is as likely as any other; beyond that rows mix within windows, some 16,000
-rows from blocks all over the split (what a shuffle buffer of that size does for a stream).
+any order of the rows is as likely as any other; beyond that rows mix within windows, some 8,000
+rows of 128 pieces from blocks all over the split (what a shuffle buffer of that size does for a
+stream).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from bertdata.batches import IntArray, offsets_of
 from bertdata.randomness import derive_key, permutation
 
-WINDOW_BLOCKS = 16
+WINDOW_BLOCKS = 8
 
 
 class _Epoch(NamedTuple):
@@ -69,5 +70,6 @@ class RowOrder:
 
 def _groups(keys: IntArray) -> Iterator[tuple[int, IntArray]]:
     """Each distinct key, and where it stands."""
-    for key in np.unique(keys).tolist():
+    # np.unique imports numpy.ma when it is first called, for longer than a seek takes.
+    for key in sorted(set(keys.tolist())):
         yield key, np.flatnonzero(keys == key)

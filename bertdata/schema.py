@@ -13,6 +13,7 @@ import pyarrow as pa
 from bertdata.errors import DataError
 
 VERSION = 1
+MOST_PIECES = 512  # of an example
 WIDE_VOCABULARY = 65_536  # above this many pieces an id no longer fits in 16 bits
 
 _METADATA = {"bertdata.version": str(VERSION)}

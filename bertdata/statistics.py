@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-NUM_LENGTHS = 513  # lengths 0 to 512
+from bertdata.schema import MOST_PIECES
+
+NUM_LENGTHS = MOST_PIECES + 1
 
 
 def count_examples(batch: pa.RecordBatch, mask_id: int) -> dict[str, Any]:

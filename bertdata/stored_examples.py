@@ -1,16 +1,15 @@
 """The rows of all shards of a split, read a block at a time: blocks are their record batches.
 
-Blocks of compressed shards are decompressed when a row of them is asked for; blocks of others are
-read where they lie in the mapped file. The last ones read are kept, so memory stays the same for
-any number of shards, and rows in an order that stays within a few blocks for a while
-(`bertdata.row_order`) cost little more than to copy them.
+A block is read, and decompressed, when a row of it is asked for. The last ones read are kept, so
+memory stays the same for any number of shards, and rows in an order that stays within a few blocks
+for a while (`bertdata.row_order`) cost little more than to copy them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +17,13 @@ import pyarrow as pa
 
 from bertdata.batches import CompactBatch, IntArray, offsets_of
 from bertdata.errors import DataError
-from bertdata.loaded_blocks import Block, LoadedBlocks
+from bertdata.loaded_blocks import LoadedBlocks
 from bertdata.row_order import WINDOW_BLOCKS
-from bertdata.schema import check_schema, examples_schema, piece_dtype
+from bertdata.schema import check_schema, examples_schema
 from bertdata.shards import Shard, map_arrow, no_arrow_told
 
 # Kept in memory: the window that is read, and what readers ahead or behind still want.
 _KEPT_BLOCKS = 3 * WINDOW_BLOCKS
-_READING_THREADS = 2  # for a window at once: what comes first after a seek has to wait for it
 
 
 class StoredExamples:
@@ -42,7 +40,8 @@ class StoredExamples:
         ]
         self.block_rows = [rows for shard in stored for rows in shard.block_rows]
         self._bounds = offsets_of(np.array(self.block_rows, dtype=np.int64))
-        self._loaded = LoadedBlocks(len(self._blocks), {}, piece_dtype(vocabulary_size))
+        self._loaded = LoadedBlocks(len(self._blocks), _KEPT_BLOCKS, schema)
+        # Tables change when blocks are read, and Arrow promises nothing about readers of one file.
         self._lock = threading.Lock()
 
     def check_contents(self, vocabulary_size: int) -> str | None:
@@ -54,46 +53,40 @@ class StoredExamples:
     def longest_row(self) -> int:
         """Pieces of the longest row. Reads all rows."""
         blocks = (shard.read_block(number) for shard, number in self._blocks)
-        return max((_longest(block.column("input_ids")) for block in blocks), default=0)
+        with self._lock:
+            return max((_longest(block.column("input_ids")) for block in blocks), default=0)
 
     def lengths_of(self, rows: IntArray) -> IntArray:
         """Pieces of each row."""
-        blocks, local = self._locate(rows)
-        return self._load(blocks).lengths_of(blocks, local)
+        with self._load(rows) as (loaded, blocks, local):
+            return loaded.lengths_of(blocks, local)
 
     def predictions_of(self, rows: IntArray) -> IntArray:
         """Masked pieces of each row."""
-        blocks, local = self._locate(rows)
-        return self._load(blocks).predictions_of(blocks, local)
+        with self._load(rows) as (loaded, blocks, local):
+            return loaded.predictions_of(blocks, local)
 
     def document_ids_of(self, rows: IntArray) -> list[int]:
         """Where each row's A is from."""
-        blocks, local = self._locate(rows)
-        return self._load(blocks).document_ids_of(blocks, local)
+        with self._load(rows) as (loaded, blocks, local):
+            return loaded.document_ids_of(blocks, local)
 
     def take(self, rows: IntArray) -> CompactBatch:
         """These rows, in this order."""
-        blocks, local = self._locate(rows)
-        return self._load(blocks).take(blocks, local)
+        with self._load(rows) as (loaded, blocks, local):
+            return loaded.take(blocks, local)
 
-    def _locate(self, rows: IntArray) -> tuple[IntArray, IntArray]:
-        """The block of each row, and which row of it that is."""
+    @contextlib.contextmanager
+    def _load(self, rows: IntArray) -> Iterator[tuple[LoadedBlocks, IntArray, IntArray]]:
+        """The block of each row in memory, and which row of it that is; for one thread a time."""
         blocks = np.searchsorted(self._bounds, rows, side="right") - 1
-        return blocks, rows - self._bounds[blocks]
-
-    def _load(self, blocks: IntArray) -> LoadedBlocks:
-        """These blocks and some of those loaded before; what another thread still reads stays."""
         with self._lock:
-            if missing := self._loaded.missing(blocks):
-                # Threads live for one window, so none is missed by a process forked from this one.
-                with ThreadPoolExecutor(_READING_THREADS, "blocks") as pool:
-                    read = dict(zip(missing, pool.map(self._read, missing)))
-                self._loaded = self._loaded.with_blocks(read, np.unique(blocks), _KEPT_BLOCKS)
-            return self._loaded
+            self._loaded.load(blocks, self._read)
+            yield self._loaded, blocks, rows - self._bounds[blocks]
 
-    def _read(self, block: int) -> Block:
+    def _read(self, block: int) -> pa.RecordBatch:
         shard, number = self._blocks[block]
-        return Block.of(shard.read_block(number))
+        return shard.read_block(number)
 
 
 class _StoredShard:
@@ -101,7 +94,6 @@ class _StoredShard:
 
     def __init__(self, path: Path, rows: int, schema: pa.Schema) -> None:
         self._path = path
-        self._lock = threading.Lock()  # Arrow promises nothing about readers that threads share
         self._mapped = map_arrow(path)
         with no_arrow_told(path):
             # A block is too small to share out: threads would take longer than they save.
@@ -114,7 +106,7 @@ class _StoredShard:
 
     def read_block(self, number: int) -> pa.RecordBatch:
         """A record batch; it keeps the mapping alive."""
-        with no_arrow_told(self._path), self._lock:
+        with no_arrow_told(self._path):
             batch = self._reader.get_batch(number)
             batch.validate()  # that its buffers are as long as its rows want, or a read would crash
         return batch

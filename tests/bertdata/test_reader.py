@@ -15,7 +15,6 @@ import pytest
 from bertdata.batches import CompactBatch, to_padded
 from bertdata.collation import ExampleCollator
 from bertdata.errors import ConfigError, DataError
-from bertdata.loaded_blocks import MemoryColumn, _gather
 from bertdata.manifest import read_manifest, write_manifest
 from bertdata.reader import ExampleReader
 from bertdata.schema import examples_schema
@@ -84,7 +83,7 @@ def test_few_blocks_are_kept(folders: Folders, monkeypatch: pytest.MonkeyPatch) 
     reader = ExampleReader(folders.examples, folders.vocabulary)
     for row in range(reader.num_rows):
         reader.read(np.array([row]))
-        assert len(reader._examples._loaded._blocks) <= 3
+        assert len(reader._examples._loaded) <= 3
 
 
 @pytest.mark.parametrize("is_counted", [True, False])
@@ -357,13 +356,3 @@ def test_batches_read_ahead_are_those_read_one_by_one(
         alone = reader.batch_at(3, 5 + 4 * number, 4, rank=1, num_ranks=2)
         wanted = to_padded(alone, pad_id=0, length=length)
         assert all((padded[name] == wanted[name]).all() for name in wanted)
-
-
-def test_lists_that_go_beyond_their_values_are_refused() -> None:
-    parts = [pa.py_buffer(np.arange(size, dtype=np.uint16)) for size in (5, 9)]
-    column = MemoryColumn(parts, np.uint16)
-    batches, starts, lengths = np.array([1, 0]), np.array([2, 3]), np.array([3, 2])
-    found = _gather(column, batches, starts, lengths, np.array([0, 3, 5]))
-    assert found.tolist() == [2, 3, 4, 3, 4]
-    with pytest.raises(DataError, match="damaged"):
-        _gather(column, batches, starts, lengths + 1, np.array([0, 4, 7]))
