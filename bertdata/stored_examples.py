@@ -109,6 +109,8 @@ class _StoredShard:
         with no_arrow_told(self._path):
             batch = self._reader.get_batch(number)
             batch.validate()  # that its buffers are as long as its rows want, or a read would crash
+        if _has_nulls(batch):
+            raise DataError(f"{self._path} has nulls; make it again")
         return batch
 
     def _count_rows(self, schema: pa.Schema) -> list[int]:
@@ -119,11 +121,13 @@ class _StoredShard:
             return [reader.get_batch(n).num_rows for n in range(reader.num_record_batches)]
 
 
-def _find_fault(block: pa.RecordBatch, vocabulary_size: int) -> str | None:
+def _has_nulls(block: pa.RecordBatch) -> bool:
     lists = ("input_ids", "masked_lm_positions", "masked_lm_ids")
     columns = [*block.columns, *(block.column(name).values for name in lists)]
-    if any(column.null_count for column in columns):
-        return "has nulls; make it again"
+    return any(column.null_count for column in columns)
+
+
+def _find_fault(block: pa.RecordBatch, vocabulary_size: int) -> str | None:
     if (highest := _highest_id(block)) >= vocabulary_size:
         return f"has piece id {highest}, the vocabulary has {vocabulary_size} pieces"
     return None if _masks_fit(block) else "predicts pieces beyond their rows; make it again"

@@ -101,9 +101,12 @@ def test_the_longest_row_is_as_the_manifest_says_or_as_read(
 def test_nulls_are_refused(folders: Folders) -> None:
     rows = make_rows(3, folders.vocabulary)
     rows[1]["input_ids"][1] = None
-    finish(folders, [write_shard(folders, "train-0.arrow", rows)], {})
+    finish(folders, [write_shard(folders, "train-0.arrow", rows)], {"masking": "static"})
     with pytest.raises(DataError, match="has nulls"):
         ExampleReader(folders.examples, folders.vocabulary)
+    unchecked = ExampleReader(folders.examples, folders.vocabulary, verify_checksums=False)
+    with pytest.raises(DataError, match="has nulls"):
+        unchecked.read(np.array([0]))
 
 
 def test_no_rows_make_an_empty_batch(reader: ExampleReader) -> None:
