@@ -1,7 +1,8 @@
 """Duplicates among all documents of a run: of equal or similar ones the first read stays.
 
 First means by the order of corpora, their files' names and places in these, whichever worker came
-to them first. Memory: 25 bytes a document, 24 more for each pair of similar ones.
+to them first. Memory: for those that go, and for some of the hashes at a time (a few bytes a
+document of very large corpora); looking for similar ones takes 24 bytes a document.
 """
 
 from __future__ import annotations
@@ -24,22 +25,25 @@ Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 _PAIRS_AT_ONCE = 1 << 14
-_HASHES_AT_ONCE = 200_000
+_HASHES_AT_ONCE = 100_000
+_MOST_BUCKETS = 16  # each reads all fingerprints
+_NO_PAIRS: Int64Array = np.empty((0, 2), dtype=np.int64)
 _ALL_REPEATED: tuple[Reason, str] = ("duplicate", "all its sentences stood before")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Duplicates:
-    """For each document in input order: the number of the one that stays in its place.
+    """The documents that go, by their numbers in input order, ascending.
 
-    `stays[n] == n`: document n stays. `exact[n]`: it is equal to the one that stays, not similar.
-    `ids[n]`: its document_id. `starts[u]`: the number of unit u's first document; one
-    more at the end.
+    `stays`: the number of the one that stays in the place of each, and `stay_ids` its document_id.
+    `exact`: it is equal to that one, not similar. `starts[u]`: the number of unit u's first
+    document; one more at the end.
     """
 
+    gone: Int64Array
     stays: Int64Array
+    stay_ids: UInt64Array
     exact: BoolArray
-    ids: UInt64Array
     starts: Int64Array
 
 
@@ -49,11 +53,15 @@ def find_duplicates(
     """Which documents go. `fingerprints`: files of all units in order; `pairs`: similar ones."""
     starts = _starts(fingerprints)
     equal = _find_equal(fingerprints, starts)
-    stays = equal if exact else np.arange(starts[-1], dtype=np.int64)
-    for some in pairs:
-        stays = _join(stays, some)
-    ids = _read_column(fingerprints, "document_id", starts)
-    return Duplicates(stays=stays, exact=equal == stays, ids=ids, starts=starts)
+    joined = _join(np.concatenate([*([equal] if exact else []), *pairs, _NO_PAIRS]))
+    stays, gone = joined[:, 0], joined[:, 1]
+    return Duplicates(
+        gone=gone,
+        stays=stays,
+        stay_ids=_read_places(fingerprints, "document_id", starts, stays),
+        exact=_first_of(gone, equal) == stays,
+        starts=starts,
+    )
 
 
 def find_similar(fingerprints: Sequence[Path], band: int, similarity: float) -> Int64Array:
@@ -92,7 +100,7 @@ def find_repeated_sentences(
             batches = map(reader.get_batch, range(reader.num_record_batches))
             found += [_bucket_of(batch, start, bucket, num_buckets) for batch in batches]
     hashes, numbers, places = (np.concatenate(parts) for parts in zip(*found))
-    stays = duplicates.stays[numbers] == numbers
+    stays = ~np.isin(numbers, duplicates.gone)
     hashes, numbers, places = hashes[stays], numbers[stays], places[stays]
     order = np.lexsort((places, numbers, hashes))
     again = np.zeros(len(order), dtype=np.bool_)
@@ -142,14 +150,13 @@ def _bucket_of(
 
 def _removals_of(unit: int, duplicates: Duplicates, repeated: Int64Array) -> pa.RecordBatch:
     start, stop = duplicates.starts[unit : unit + 2].tolist()
-    numbers = np.arange(start, stop)
-    gone = numbers[duplicates.stays[numbers] != numbers].tolist()
+    gone = range(*np.searchsorted(duplicates.gone, [start, stop]).tolist())
     bounds = np.searchsorted(repeated[:, 0], [start, stop])
     places: dict[int, list[int]] = {}
     for number, place in repeated[slice(*bounds)].tolist():
         places.setdefault(number, []).append(place)
     rows = [
-        *((number - start, [], *_why(number, duplicates)) for number in gone),
+        *((int(duplicates.gone[n]) - start, [], *_why(n, duplicates)) for n in gone),
         *((number - start, some, *_ALL_REPEATED) for number, some in places.items()),
     ]
     columns = zip(*rows) if rows else [()] * len(REMOVALS)
@@ -157,9 +164,9 @@ def _removals_of(unit: int, duplicates: Duplicates, repeated: Int64Array) -> pa.
     return pa.record_batch(arrays, schema=REMOVALS)
 
 
-def _why(number: int, duplicates: Duplicates) -> tuple[Reason, str]:
-    first = int(duplicates.ids[duplicates.stays[number]])
-    if duplicates.exact[number]:
+def _why(index: int, duplicates: Duplicates) -> tuple[Reason, str]:
+    first = int(duplicates.stay_ids[index])
+    if duplicates.exact[index]:
         return "duplicate", f"the same text as document_id {first}"
     return "near_duplicate", f"much the same text as document_id {first}"
 
@@ -185,36 +192,69 @@ def _read_column(fingerprints: Sequence[Path], name: str, starts: Int64Array) ->
     return values
 
 
+def _read_places(
+    fingerprints: Sequence[Path], name: str, starts: Int64Array, numbers: Int64Array
+) -> UInt64Array:
+    """The value of a column for each of these documents."""
+    wanted = np.unique(numbers)
+    values = np.empty(len(wanted), dtype=np.uint64)
+    for path, start, stop in zip(fingerprints, starts[:-1].tolist(), starts[1:].tolist()):
+        first, end = np.searchsorted(wanted, [start, stop])
+        if first < end:
+            column = _read_column([path], name, np.array([0, stop - start]))
+            values[first:end] = column[wanted[first:end] - start]
+    return values[np.searchsorted(wanted, numbers)]
+
+
 def _find_equal(fingerprints: Sequence[Path], starts: Int64Array) -> Int64Array:
-    """For each document the first that is equal to it; some hashes at a time, to save memory."""
-    high, low = (_read_column(fingerprints, name, starts) for name in ("hash_high", "hash_low"))
-    num_buckets = min(1 + len(high) // _HASHES_AT_ONCE, 256)
-    buckets = (high % np.uint64(num_buckets)).astype(np.uint8)
-    stays = np.empty(len(high), dtype=np.int64)
-    for bucket in range(num_buckets):
-        numbers = np.flatnonzero(buckets == bucket)
-        stays[numbers] = numbers[_first_of_equal(high[numbers], low[numbers])]
-    return stays
+    """Pairs (rows: the first, another) of equal documents; some hashes at a time."""
+    num_buckets = min(1 + int(starts[-1]) // _HASHES_AT_ONCE, _MOST_BUCKETS)
+    found = [
+        _equal_in_bucket(fingerprints, starts, bucket, num_buckets) for bucket in range(num_buckets)
+    ]
+    return np.concatenate(found)
 
 
-def _first_of_equal(high: UInt64Array, low: UInt64Array) -> Int64Array:
-    """For each hash the place of the first that is the same."""
-    order = np.lexsort((low, high))  # stable: equal ones stay in input order
-    high, low = high[order], low[order]
-    is_new = np.ones(len(order), dtype=np.bool_)
-    is_new[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
-    first = np.maximum.accumulate(np.where(is_new, np.arange(len(order)), 0))
-    stays = np.empty(len(order), dtype=np.int64)
-    stays[order] = order[first]
-    return stays
+def _equal_in_bucket(
+    fingerprints: Sequence[Path], starts: Int64Array, bucket: int, num_buckets: int
+) -> Int64Array:
+    """`_find_equal` among those whose hash gives `bucket` when divided by `num_buckets`."""
+    none = np.empty(0, dtype=np.uint64)
+    parts = [(none.astype(np.int64), none, none)]
+    for path, start in zip(fingerprints, starts.tolist()):
+        with open_arrow(path, mapped=False) as reader:
+            for batch in map(reader.get_batch, range(reader.num_record_batches)):
+                numbers, high, low = (
+                    batch.column(name).to_numpy() for name in ("number", "hash_high", "hash_low")
+                )
+                chosen = high % np.uint64(num_buckets) == np.uint64(bucket)
+                parts.append((numbers[chosen].astype(np.int64) + start, high[chosen], low[chosen]))
+    numbers, high, low = (np.concatenate(columns) for columns in zip(*parts))
+    order = np.lexsort((numbers, low, high))
+    numbers, high, low = numbers[order], high[order], low[order]
+    is_again = np.zeros(len(order), dtype=np.bool_)
+    is_again[1:] = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
+    first = np.maximum.accumulate(np.where(is_again, 0, np.arange(len(order))))
+    return np.stack([numbers[first[is_again]], numbers[is_again]], axis=1)
 
 
-def _join(stays: Int64Array, pairs: Int64Array) -> Int64Array:
-    """Let the groups of each pair be one, whose first document stays."""
-    stays = stays.copy()
-    changed = len(pairs) > 0
+def _first_of(numbers: Int64Array, equal: Int64Array) -> Int64Array:
+    """For each number the first that is equal to it, which may be itself."""
+    if not len(equal):
+        return numbers
+    equal = equal[np.argsort(equal[:, 1])]
+    places = np.minimum(np.searchsorted(equal[:, 1], numbers), len(equal) - 1)
+    return np.where(equal[places, 1] == numbers, equal[places, 0], numbers)
+
+
+def _join(pairs: Int64Array) -> Int64Array:
+    """Let the groups of each pair be one: (the first of its group, another) for all others."""
+    numbers, places = np.unique(pairs, return_inverse=True)
+    places = places.reshape(pairs.shape)
+    stays = np.arange(len(numbers))
+    changed = True
     while changed:
-        first, second = stays[pairs[:, 0]], stays[pairs[:, 1]]
+        first, second = stays[places[:, 0]], stays[places[:, 1]]
         least = np.minimum(first, second)
         before = stays.copy()
         np.minimum.at(stays, first, least)
@@ -222,7 +262,8 @@ def _join(stays: Int64Array, pairs: Int64Array) -> Int64Array:
         while (shorter := stays[stays] != stays).any():
             stays[shorter] = stays[stays[shorter]]
         changed = bool((before != stays).any())
-    return stays
+    goes = stays != np.arange(len(stays))
+    return np.stack([numbers[stays[goes]], numbers[goes]], axis=1)
 
 
 def _are_similar(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -90,7 +91,10 @@ def write_sentences(
     counts = SentenceCounts(num_partitions=num_partitions)
     rejections = _Rejections()
     kept = _keep_documents(documents, rejections, counts)
-    blocks = (_to_batch(block, split_all, fingerprints) for block in _gather_blocks(kept))
+    blocks = (
+        _in_order(_to_batch(block, split_all, fingerprints), num_partitions, seed)
+        for block in _gather_blocks(kept)
+    )
     empty = _EMPTY if fingerprints is None else fingerprints.extend(_EMPTY, [])
     batches: Iterator[pa.RecordBatch] = (
         batch
@@ -266,28 +270,40 @@ def _partition(
     counts: SentenceCounts,
     fingerprints: FingerprintWriter | None,
 ) -> Iterator[pa.RecordBatch]:
-    """One batch per partition, in order. Takes the blocks; only a part of them is there twice."""
-    num_parts = len(blocks)
-    round_ = pa.concat_batches(blocks)
-    blocks.clear()
-    sentences = round_.column("sentences").flatten()
-    counts.sentences += len(sentences)
-    counts.text_bytes += _text_bytes(sentences)
-    ids = round_.column("document_id").to_numpy()
-    partitions = assign_partitions(ids, num_partitions, seed)
-    order = np.argsort(partitions, kind="stable")
-    bounds = np.searchsorted(partitions[order], np.arange(num_partitions + 1))
-    for first, end in split_evenly(num_partitions, num_parts):
-        ordered = round_.take(pa.array(order[bounds[first] : bounds[end]]))
+    """One batch per partition, in order, of blocks that are in order each.
+
+    A few partitions at a time are taken out of all blocks: a round is in memory once, not thrice.
+    """
+    edges = np.arange(num_partitions + 1)
+    bounds = [np.searchsorted(_partitions_of(b, num_partitions, seed), edges) for b in blocks]
+    sizes = np.sum([np.diff(at) for at in bounds], axis=0)
+    for first, end in split_evenly(num_partitions, len(blocks)):
+        parts = [b.slice(at[first], at[end] - at[first]) for b, at in zip(blocks, bounds)]
+        ordered = _in_order(pa.concat_batches(parts), num_partitions, seed)
+        sentences = ordered.column("sentences").flatten()
+        counts.sentences += len(sentences)
+        counts.text_bytes += _text_bytes(sentences)
         if fingerprints is not None:
             ordered = fingerprints.split_off(ordered)
+        start = 0
         for partition in range(first, end):
-            start, stop = (int(bounds[edge] - bounds[first]) for edge in (partition, partition + 1))
-            counts.documents_per_partition[partition] += stop - start
-            yield ordered.slice(start, stop - start)
-        del ordered
-    del round_, sentences
+            size = int(sizes[partition])
+            counts.documents_per_partition[partition] += size
+            yield ordered.slice(start, size)
+            start += size
+        del parts, sentences, ordered
+    blocks.clear()
     pa.default_memory_pool().release_unused()  # or what a round leaves adds up over some rounds
+
+
+def _in_order(batch: pa.RecordBatch, num_partitions: int, seed: int) -> pa.RecordBatch:
+    """The rows by partition, those of one in the order they had."""
+    order = np.argsort(_partitions_of(batch, num_partitions, seed), kind="stable")
+    return batch.take(pa.array(order))
+
+
+def _partitions_of(batch: pa.RecordBatch, num_partitions: int, seed: int) -> npt.NDArray[np.int64]:
+    return assign_partitions(batch.column("document_id").to_numpy(), num_partitions, seed)
 
 
 def _text_bytes(sentences: pa.StringArray) -> int:

@@ -44,4 +44,9 @@ def test_the_first_of_equal_ones_stays(
     first: dict[tuple[int, int], int] = {}
     pairs = [pair for unit in units for pair in unit]
     wanted = [first.setdefault(pair, n) for n, pair in enumerate(pairs)]
-    assert found.stays.tolist() == wanted
+    gone = [n for n, first_n in enumerate(wanted) if n != first_n]
+    assert found.gone.tolist() == gone
+    assert found.stays.tolist() == [wanted[n] for n in gone]
+    assert found.exact.all()
+    ids = [n for unit in units for n in range(len(unit))]
+    assert found.stay_ids.tolist() == [ids[wanted[n]] for n in gone]
