@@ -65,9 +65,13 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
             counts.append(count_examples(batch, vocabulary.special.mask))
             return batch
 
+        def cut(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for batch in batches:
+                yield from cut_into_blocks(batch, config.max_seq_length)
+                del batch  # else it is there until the next one is made
+
         def write(path: Path, batches: Iterable[pa.RecordBatch]) -> Shard:
-            blocks = (b for batch in batches for b in cut_into_blocks(batch, config.max_seq_length))
-            return write_arrow(path, schema, blocks, compression)
+            return write_arrow(path, schema, cut(batches), compression)
 
         shards = write_shards(folder, unit, map(make_batch, pools(unit)), write)
         record_counts = {**add_counts(counts), "split": unit["split"]}
