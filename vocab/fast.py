@@ -38,6 +38,7 @@ def train(counts: pa.Table, config: VocabConfig) -> Vocabulary:
     kept = _words_within(alphabet, characters, lengths)
     characters = characters[np.repeat(kept, lengths)]
     names, codes = _first_pieces(characters, lengths[kept])
+    del characters
     base = base_pieces(config, map(chr, alphabet), filter(_is_continuing, names))
     if not names:
         return finish(base, [], config)
@@ -107,16 +108,17 @@ class _Text:
     def __init__(
         self, codes: Int32Array, lengths: Int64Array, frequencies: Int64Array, num_pieces: int
     ) -> None:
-        words = np.repeat(np.arange(len(lengths)), lengths)
-        places = np.arange(len(codes)) + words + 1
+        words = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+        places = np.arange(1, len(codes) + 1, dtype=np.int32) + words
         size = len(codes) + len(lengths) + 1
         self._pieces = np.full(size, _BORDER, dtype=np.int32)
         self._pieces[places] = codes
         self._weights = np.zeros(size, dtype=np.int64)
         self._weights[places] = frequencies[words]
+        del words  # millions of words take as much memory as there is text to merge
         self._lengths = [1] * num_pieces
         small = codes.astype(np.min_scalar_type(num_pieces))  # numpy sorts these by radix
-        order = places[np.argsort(small, kind="stable")].astype(np.int32)
+        order = places[np.argsort(small, kind="stable")]
         bounds = np.cumsum(np.bincount(codes, minlength=num_pieces))
         self._starts: list[Int32Array] = np.split(order, bounds[:-1])
 
@@ -201,7 +203,9 @@ def _short_words(
     lengths = pc.utf8_length(counts["word"])
     short = pc.and_(pc.greater(lengths, 0), pc.less_equal(lengths, max_characters))
     table = counts.filter(short)
-    text = "".join(table["word"].to_pylist())
+    words = table["word"].combine_chunks()
+    in_one = pa.ListArray.from_arrays(pa.array([0, len(words)], pa.int32()), words)
+    text = pc.binary_join(in_one, "")[0].as_py()
     code_points = np.frombuffer(text.encode("utf-32-le"), dtype=np.int32)
     return (
         code_points,

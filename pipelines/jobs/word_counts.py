@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bertdata.config import read_table
 from bertdata.errors import DataError, InputError
@@ -53,7 +54,10 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
     else:
         words = merge_counts(_read_counts(plan.path, records))
         shards.append(write_counts(plan.path, "word_counts.arrow", words))
-        counts = {"words": sum(words["count"].to_pylist()), "distinct_words": words.num_rows}
+        counts = {
+            "words": pc.sum(words["count"], min_count=0).as_py(),
+            "distinct_words": words.num_rows,
+        }
         vocabulary = train(words, config)
     save_tokenizer(plan.path, vocabulary, config.tokenization)
     shards += [_describe(plan.path / name, vocabulary) for name in _TOKENIZER_FILES]
