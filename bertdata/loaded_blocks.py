@@ -101,7 +101,7 @@ class _Numbers:
     """A column of numbers: a row of a table for each slot."""
 
     def __init__(self, kind: pa.DataType, slots: int) -> None:
-        self._table_SR = np.zeros((slots, 0), dtype=kind.to_pandas_dtype())
+        self._table_SR = np.zeros((slots, 0), dtype=str(kind))
 
     def store(self, slot: int, numbers: pa.Array) -> None:
         self._table_SR = _with_room(self._table_SR, slot, len(numbers))
@@ -115,7 +115,7 @@ class _Lists:
     """A column of lists: a row of a table for each slot, the lists one after the other in it."""
 
     def __init__(self, kind: pa.DataType, slots: int) -> None:
-        self._values_S = np.zeros((slots, 1), dtype=kind.to_pandas_dtype())
+        self._values_S = np.zeros((slots, 1), dtype=str(kind))
         self._offsets_S = np.zeros((slots, 1), dtype=np.int64)
 
     def store(self, slot: int, lists: pa.ListArray) -> None:
