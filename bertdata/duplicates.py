@@ -7,7 +7,7 @@ document of very large corpora); looking for similar ones takes 24 bytes a docum
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,11 +94,13 @@ def find_repeated_sentences(
 
     Of all hashes those are looked at that give `bucket` when divided by `num_buckets`.
     """
-    found: list[tuple[UInt64Array, Int64Array, Int64Array]] = []
-    for path, start in zip(fingerprints, duplicates.starts.tolist()):
-        with open_arrow(path, mapped=False) as reader:
-            batches = map(reader.get_batch, range(reader.num_record_batches))
-            found += [_bucket_of(batch, start, bucket, num_buckets) for batch in batches]
+    found = [
+        _bucket_of(batch, start, bucket, num_buckets)
+        for path, start in zip(fingerprints, duplicates.starts.tolist())
+        for batch in _read_batches(path)
+    ]
+    if not found:
+        return _NO_PAIRS
     hashes, numbers, places = (np.concatenate(parts) for parts in zip(*found))
     stays = ~np.isin(numbers, duplicates.gone)
     hashes, numbers, places = hashes[stays], numbers[stays], places[stays]
@@ -111,12 +113,8 @@ def find_repeated_sentences(
 
 def count_hashed_sentences(fingerprints: Sequence[Path]) -> int:
     """How many sentences there are in all documents."""
-    total = 0
-    for path in fingerprints:
-        with open_arrow(path, mapped=False) as reader:
-            for index in range(reader.num_record_batches):
-                total += len(reader.get_batch(index).column("sentence_hashes").flatten())
-    return total
+    batches = (batch for path in fingerprints for batch in _read_batches(path))
+    return sum(len(batch.column("sentence_hashes").flatten()) for batch in batches)
 
 
 def write_removals(path: Path, duplicates: Duplicates, repeated: Int64Array) -> Shard:
@@ -171,12 +169,14 @@ def _why(index: int, duplicates: Duplicates) -> tuple[Reason, str]:
     return "near_duplicate", f"much the same text as document_id {first}"
 
 
+def _read_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """The fingerprints of one unit."""
+    with open_arrow(path, mapped=False) as reader:
+        yield from map(reader.get_batch, range(reader.num_record_batches))
+
+
 def _starts(fingerprints: Sequence[Path]) -> Int64Array:
-    counts = []
-    for path in fingerprints:
-        with open_arrow(path, mapped=False) as reader:
-            batches = (reader.get_batch(n) for n in range(reader.num_record_batches))
-            counts.append(sum(batch.num_rows for batch in batches))
+    counts = [sum(batch.num_rows for batch in _read_batches(path)) for path in fingerprints]
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
@@ -184,11 +184,9 @@ def _read_column(fingerprints: Sequence[Path], name: str, starts: Int64Array) ->
     """A column of all files, in input order."""
     values = np.empty(int(starts[-1]), dtype=np.uint64)
     for path, start in zip(fingerprints, starts.tolist()):
-        with open_arrow(path, mapped=False) as reader:
-            for index in range(reader.num_record_batches):
-                batch = reader.get_batch(index)
-                numbers = batch.column("number").to_numpy().astype(np.int64) + start
-                values[numbers] = batch.column(name).to_numpy()
+        for batch in _read_batches(path):
+            numbers = batch.column("number").to_numpy().astype(np.int64) + start
+            values[numbers] = batch.column(name).to_numpy()
     return values
 
 
@@ -219,16 +217,13 @@ def _equal_in_bucket(
     fingerprints: Sequence[Path], starts: Int64Array, bucket: int, num_buckets: int
 ) -> Int64Array:
     """`_find_equal` among those whose hash gives `bucket` when divided by `num_buckets`."""
-    none = np.empty(0, dtype=np.uint64)
-    parts = [(none.astype(np.int64), none, none)]
-    for path, start in zip(fingerprints, starts.tolist()):
-        with open_arrow(path, mapped=False) as reader:
-            for batch in map(reader.get_batch, range(reader.num_record_batches)):
-                numbers, high, low = (
-                    batch.column(name).to_numpy() for name in ("number", "hash_high", "hash_low")
-                )
-                chosen = high % np.uint64(num_buckets) == np.uint64(bucket)
-                parts.append((numbers[chosen].astype(np.int64) + start, high[chosen], low[chosen]))
+    parts = [
+        _hashes_of(batch, start, bucket, num_buckets)
+        for path, start in zip(fingerprints, starts.tolist())
+        for batch in _read_batches(path)
+    ]
+    if not parts:
+        return _NO_PAIRS
     numbers, high, low = (np.concatenate(columns) for columns in zip(*parts))
     order = np.lexsort((numbers, low, high))
     numbers, high, low = numbers[order], high[order], low[order]
@@ -236,6 +231,17 @@ def _equal_in_bucket(
     is_again[1:] = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
     first = np.maximum.accumulate(np.where(is_again, 0, np.arange(len(order))))
     return np.stack([numbers[first[is_again]], numbers[is_again]], axis=1)
+
+
+def _hashes_of(
+    batch: pa.RecordBatch, start: int, bucket: int, num_buckets: int
+) -> tuple[Int64Array, UInt64Array, UInt64Array]:
+    """Numbers of the documents of a batch that are in a bucket, both halves of their hashes."""
+    numbers, high, low = (
+        batch.column(name).to_numpy() for name in ("number", "hash_high", "hash_low")
+    )
+    chosen = high % np.uint64(num_buckets) == np.uint64(bucket)
+    return numbers[chosen].astype(np.int64) + start, high[chosen], low[chosen]
 
 
 def _first_of(numbers: Int64Array, equal: Int64Array) -> Int64Array:

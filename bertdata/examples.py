@@ -29,7 +29,7 @@ from bertdata.static_masking import Predictions, mask_joined, no_predictions
 from bertdata.vocabulary import Vocabulary
 
 # Pieces of a block were all its rows full. Smaller ones compress less and cost more calls; of
-# larger ones a reader takes too long to decompress a window of 16 before its first batch.
+# larger ones a reader takes too long to decompress a window of 8 before its first batch.
 _BLOCK_PLACES = 1 << 17
 
 

@@ -122,9 +122,8 @@ class _StoredShard:
 
 
 def _has_nulls(block: pa.RecordBatch) -> bool:
-    lists = ("input_ids", "masked_lm_positions", "masked_lm_ids")
-    columns = [*block.columns, *(block.column(name).values for name in lists)]
-    return any(column.null_count for column in columns)
+    values = (column.values for column in block.columns if pa.types.is_list(column.type))
+    return any(column.null_count for column in (*block.columns, *values))
 
 
 def _find_fault(block: pa.RecordBatch, vocabulary_size: int) -> str | None:

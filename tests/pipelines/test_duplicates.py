@@ -133,6 +133,15 @@ def test_filters_are_counted_with_the_rest(corpus: Path, tmp_path: Path) -> None
     assert manifest.counts["rejected"] == {"blocked": 5, "duplicate": 2, "empty": 1}
 
 
+@pytest.mark.parametrize("sentences_too", ["keep", "drop"])
+def test_no_document_is_left_to_look_for_duplicates_in(
+    sentences_too: str, corpus: Path, tmp_path: Path
+) -> None:
+    settings = {"blocked": ("a3", "[two]"), "rules": ("c4",), "duplicate_sentences": sentences_too}
+    with pytest.raises(InputError, match=r"no document to use \(rejected: 5 blocked"):
+        run(make_plan(corpus, tmp_path, **settings))
+
+
 def test_a_unit_that_loses_all_its_documents(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
