@@ -26,12 +26,13 @@ from bertdata.errors import DataError
 from bertdata.fingerprints import FingerprintWriter
 from bertdata.partitions import assign_partitions, split_evenly
 from bertdata.schema import REJECTED, SENTENCES, check_schema
-from bertdata.shards import Shard, open_arrow, write_arrow
+from bertdata.shards import Shard, no_arrow_told, open_arrow, write_arrow
 
 _ROUND_BYTES = 3 << 20
 _BATCH_BYTES = 8 << 10
 _READ_BYTES = 2 << 20
 _BLOCK_CHARACTERS = 1 << 20
+_MOST_OPEN = 128  # files of a reader
 _REJECTED_ROWS = 10_000  # a batch of rejections
 
 SplitAll = Callable[[pa.StringArray], pa.ListArray]
@@ -164,34 +165,52 @@ def _value_counts(column: pa.StringArray | pa.ChunkedArray) -> Iterator[tuple[st
     yield from zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist())
 
 
-def read_pool(
-    files: Sequence[Path],
-    num_partitions: int,
-    first: int,
-    end: int,
-    select: Callable[[pa.Table], pa.Table] = lambda table: table,
-) -> pa.Table:
-    """What `select` takes of the documents of the partitions [first, end), in the files' order.
+class PoolReader:
+    """Reads pools of documents, one after the other, from the sentence files of a stage.
 
-    It gets some megabytes of documents at a time, so a selection of a few may be made from all.
+    A file is opened once, as that takes longer than to read a partition of it; but of very many
+    files those after the first 128 are opened for each pool, as an open one has a table of all its
+    batches in memory.
     """
-    batches = _read_partitions(files, num_partitions, first, end)
-    tables = [
-        select(pa.Table.from_batches(some, SENTENCES)) for some in _gather(batches, _READ_BYTES)
-    ]
-    return pa.concat_tables(tables) if tables else select(SENTENCES.empty_table())
 
+    def __init__(self, files: Sequence[Path], num_partitions: int) -> None:
+        self._files = list(files)
+        self._num_partitions = num_partitions
+        self._open: dict[Path, pa.RecordBatchFileReader] = {}
 
-def _read_partitions(
-    files: Sequence[Path], num_partitions: int, first: int, end: int
-) -> Iterator[pa.RecordBatch]:
-    """Read, not mapped: a page of a file that was touched would count as memory until the end."""
-    for path in files:
-        with open_arrow(path, mapped=False) as reader:
-            check_schema(reader.schema, SENTENCES, str(path))
-            for number in _batch_numbers(path, reader.num_record_batches, num_partitions):
-                if first <= number % num_partitions < end:
-                    yield reader.get_batch(number)
+    def read(
+        self, first: int, end: int, select: Callable[[pa.Table], pa.Table] = lambda table: table
+    ) -> pa.Table:
+        """What `select` takes of the documents of the partitions [first, end), in files' order.
+
+        It gets some megabytes of documents at a time, so a selection of a few may be made from all.
+        Raises DataError where a file is no whole file of sentences, in so many partitions.
+        """
+        tables = [
+            select(pa.Table.from_batches(some, SENTENCES))
+            for some in _gather(self._read_batches(first, end), _READ_BYTES)
+        ]
+        return pa.concat_tables(tables) if tables else select(SENTENCES.empty_table())
+
+    def _read_batches(self, first: int, end: int) -> Iterator[pa.RecordBatch]:
+        for path in self._files:
+            with no_arrow_told(path):
+                reader = self._open.get(path) or self._open_file(path)
+                for start in range(0, reader.num_record_batches, self._num_partitions):
+                    yield from map(reader.get_batch, range(start + first, start + end))
+
+    def _open_file(self, path: Path) -> pa.RecordBatchFileReader:
+        """Read, not mapped: a page of a file that was touched counts as memory as long as that."""
+        reader = pa.ipc.open_file(pa.OSFile(str(path)))
+        check_schema(reader.schema, SENTENCES, str(path))
+        if reader.num_record_batches % self._num_partitions:
+            raise DataError(
+                f"{path} has {reader.num_record_batches} batches, "
+                f"no multiple of {self._num_partitions}"
+            )
+        if len(self._open) < _MOST_OPEN:
+            self._open[path] = reader
+        return reader
 
 
 def iterate_sentences(path: Path) -> Iterator[pa.StringArray]:
@@ -341,12 +360,6 @@ def rejection_batches(rejections: Sequence[Rejection]) -> Iterator[pa.RecordBatc
             for name in REJECTED.names
         ]
         yield pa.record_batch(columns, schema=REJECTED)
-
-
-def _batch_numbers(path: Path, num_batches: int, num_partitions: int) -> range:
-    if num_batches % num_partitions:
-        raise DataError(f"{path} has {num_batches} batches, no multiple of {num_partitions}")
-    return range(num_batches)
 
 
 _EMPTY = pa.RecordBatch.from_pylist([], schema=SENTENCES)

@@ -24,7 +24,7 @@ from bertdata.examples import (
 from bertdata.manifest import Manifest, make_manifest
 from bertdata.partitions import split_evenly
 from bertdata.schema import examples_schema
-from bertdata.sentence_files import read_pool
+from bertdata.sentence_files import PoolReader
 from bertdata.shards import Shard, write_arrow
 from bertdata.statistics import add_counts, count_examples, with_shares
 from bertdata.vocabulary import read_vocabulary
@@ -43,6 +43,7 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
     schema = examples_schema(vocabulary.size)
     compression = None if config.compression == "none" else config.compression
     files = [Path(spec["sentences_folder"]) / name for name in spec["sentence_files"]]
+    reader = PoolReader(files, spec["num_partitions"])
 
     def pools(unit: Unit) -> Iterator[Documents]:
         select = functools.partial(
@@ -52,9 +53,7 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
             seed=spec["seed"],
         )
         for first, end in unit["pools"]:
-            yield tokenize_documents(
-                read_pool(files, spec["num_partitions"], first, end, select), tokenizer
-            )
+            yield tokenize_documents(reader.read(first, end, select), tokenizer)
 
     def make_shards(unit: Unit) -> UnitRecord:
         passes = config.dupe_factor if unit["split"] == "train" else 1

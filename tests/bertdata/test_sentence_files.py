@@ -13,7 +13,7 @@ from bertdata import sentence_files
 from bertdata.documents import Document, Rejection
 from bertdata.errors import DataError
 from bertdata.partitions import assign_partitions
-from bertdata.sentence_files import iterate_sentences, read_pool, write_sentences
+from bertdata.sentence_files import PoolReader, iterate_sentences, write_sentences
 from bertdata.shards import open_arrow
 
 texts = st.lists(st.text("ab. ", min_size=1, max_size=20), max_size=20)
@@ -47,8 +47,9 @@ def test_every_document_is_found_in_its_partition(
         )
     kept = {f"d{n}": text.split() for n, text in enumerate(texts) if text.strip()}
     found = {}
+    reader = PoolReader([path], partitions)
     for partition in range(partitions):
-        table = read_pool([path], partitions, partition, partition + 1)
+        table = reader.read(partition, partition + 1)
         ids = table["document_id"].to_numpy()
         assert (assign_partitions(ids, partitions, 3) == partition).all()
         assert table.num_rows == counts["documents_per_partition"][partition]
@@ -69,19 +70,27 @@ def test_given_sentences_are_not_split_again(tmp_path: Path) -> None:
     document = Document(source="s", document="d", text="", sentences=("a b.", "c. d."))
     path = tmp_path / "s.arrow"
     write_sentences(path, tmp_path / "r.arrow", [document], split_words, 2, seed=1)
-    table = read_pool([path], 2, 0, 2)
+    table = PoolReader([path], 2).read(0, 2)
     assert table["sentences"].to_pylist() == [["a b.", "c. d."]]
 
 
-def test_several_files_make_one_pool(tmp_path: Path) -> None:
+@pytest.mark.parametrize("most_open", [0, 2, 128])
+def test_several_files_make_one_pool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_open: int
+) -> None:
+    monkeypatch.setattr(sentence_files, "_MOST_OPEN", most_open)
     paths = [tmp_path / f"{n}.arrow" for n in range(3)]
     for number, path in enumerate(paths):
         documents = [Document(source="s", document=f"{number}.{i}", text="x") for i in range(5)]
         write_sentences(path, tmp_path / "r.arrow", documents, split_words, 4, seed=1)
-    assert read_pool(paths, 4, 0, 4).num_rows == 15
-    halves = [read_pool(paths, 4, first, first + 2).num_rows for first in (0, 2)]
-    assert sum(halves) == 15
-    assert min(halves) > 0
+    reader = PoolReader(paths, 4)
+    everything = reader.read(0, 4)
+    assert everything.num_rows == 15
+    halves = [reader.read(first, first + 2) for first in (0, 2)]
+    assert min(half.num_rows for half in halves) > 0
+    found = [name for half in halves for name in half["document"].to_pylist()]
+    assert sorted(found) == sorted(everything["document"].to_pylist())
+    assert reader.read(0, 4).equals(everything)
 
 
 def test_files_of_other_partitions_are_refused(tmp_path: Path) -> None:
@@ -90,7 +99,7 @@ def test_files_of_other_partitions_are_refused(tmp_path: Path) -> None:
     with open_arrow(path) as reader:
         assert reader.num_record_batches == 3
     with pytest.raises(DataError, match="no multiple of 2"):
-        read_pool([path], 2, 0, 1)
+        PoolReader([path], 2).read(0, 1)
 
 
 def test_files_with_other_columns_are_refused(tmp_path: Path) -> None:
@@ -99,9 +108,9 @@ def test_files_with_other_columns_are_refused(tmp_path: Path) -> None:
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
     with pytest.raises(DataError, match="format version none"):
-        read_pool([path], 1, 0, 1)
+        PoolReader([path], 1).read(0, 1)
     table = table.replace_schema_metadata({"bertdata.version": "1"})
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
     with pytest.raises(DataError, match="has columns x: int64, expected document_id"):
-        read_pool([path], 1, 0, 1)
+        PoolReader([path], 1).read(0, 1)
