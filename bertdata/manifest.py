@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdata.errors import DataError
-from bertdata.shards import Shard, check_inside, first_line, sha256_of, write_json
+from bertdata.shards import Shard, check_inside, first_line, sha256_of, sync_names, write_json
 
 VERSION = 1
 FILE_NAME = "manifest.json"
@@ -69,7 +69,9 @@ def content_hash(shards: Iterable[Shard]) -> str:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `folder`/manifest.json atomically: from now on the stage is complete."""
+    sync_names(folder)  # it must not be there without the files it names
     write_json(folder / FILE_NAME, asdict(manifest))
+    sync_names(folder)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -23,7 +23,7 @@ from bertdata.reference import (
 )
 from bertdata.reference_tokenization import OriginalTokenizer
 from bertdata.schema import examples_schema
-from bertdata.shards import write_arrow
+from bertdata.shards import sync_files, write_arrow
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -128,7 +128,7 @@ def make_pieces(tokenizer: OriginalTokenizer) -> Pieces:
 def write_examples(path: Path, examples: Sequence[Example], vocabulary_size: int) -> None:
     """Write examples in their order; the original forgets their documents, so the id is 0."""
     batch = to_record_batch(examples, vocabulary_size)
-    write_arrow(path, batch.schema, [batch])
+    sync_files(path.parent, [write_arrow(path, batch.schema, [batch])])
 
 
 def to_record_batch(examples: Sequence[Example], vocabulary_size: int) -> pa.RecordBatch:

@@ -30,9 +30,11 @@ class Shard:
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path, *, synced: bool = True) -> Iterator[Path]:
     """A temporary path beside `path` to write to; on success it is fsynced and renamed.
 
+    A power cut may bring the old name back until `sync_names` has been called, never half a file;
+    unless `synced` is False: that is a promise to call `sync_files` before anything counts on it.
     On any error the temporary file is removed and `path` stays as it was. A full disk or a folder
     that may not be written to becomes a one-line BertdataError.
     """
@@ -46,13 +48,24 @@ def atomic_file(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o666 & ~_UMASK)
-        _fsync(temporary)
+        if synced:
+            _fsync(temporary)
         temporary.replace(path)
-        _fsync(path.parent)
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync_files(folder: Path, shards: Iterable[Shard]) -> None:
+    """Wait until what files of a folder hold is on disk, where it outlives a power cut."""
+    for shard in shards:
+        _sync(folder / shard.path)
+
+
+def sync_names(folder: Path) -> None:
+    """Wait until the names of all files of a folder are on disk."""
+    _sync(folder)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -74,12 +87,13 @@ def write_arrow(
 ) -> Shard:
     """Write record batches as one Arrow IPC file, atomically; the batches keep their bounds.
 
+    It is not yet synced: whoever has something else to do meanwhile calls `sync_files` later.
     `compression`: of each column of each batch: None, "lz4" or "zstd". Only what is not compressed
     can be read where it lies.
     """
     rows = 0
     options = pa.ipc.IpcWriteOptions(compression=compression, use_threads=False)
-    with atomic_file(path) as temporary:
+    with atomic_file(path, synced=False) as temporary:
         with (
             pa.OSFile(str(temporary), "wb") as file,
             # Else every buffer of every batch, and its padding, is a call to the system.
@@ -157,6 +171,13 @@ def first_line(error: BaseException) -> str:
 
 def _cannot_write(path: Path, error: OSError) -> BertdataError:
     return BertdataError(f"cannot write {path}: {error.strerror or first_line(error)}")
+
+
+def _sync(path: Path) -> None:
+    try:
+        _fsync(path)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
 
 
 def _fsync(path: Path) -> None:

@@ -81,17 +81,12 @@ def num_processes(options: Any) -> int:
 def make_runner(options: Any) -> Any:
     """The runner that Beam's options name; the embedded one when they name none.
 
-    Beam's own default first tries to download a runner; so the embedded one is made by hand, with
-    the options it needs to hand on to its worker processes.
+    Beam's own default first tries to download a runner; so the embedded one is named here.
     """
     from apache_beam.options.pipeline_options import StandardOptions
-    from apache_beam.portability.api import beam_provision_api_pb2
     from apache_beam.runners import runner
     from apache_beam.runners.portability.fn_api_runner import fn_runner
-    from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
     if (name := options.view_as(StandardOptions).runner) is not None:
         return runner.create_runner(name)
-    encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
-    info = beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
-    return fn_runner.FnApiRunner(provision_info=fn_runner.ExtendedProvisionInfo(info))
+    return fn_runner.FnApiRunner()

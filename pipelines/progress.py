@@ -17,7 +17,7 @@ from typing import Any
 from bertdata import errors
 from bertdata.errors import BertdataError, ConfigError
 from bertdata.manifest import is_complete, read_manifest
-from bertdata.shards import Shard, check_inside, write_json
+from bertdata.shards import Shard, check_inside, sync_files, write_json
 
 FOLDER = ".progress"
 
@@ -86,7 +86,8 @@ def is_done(plan: StagePlan) -> bool:
 
 
 def write_record(plan_folder: Path, record: UnitRecord) -> None:
-    """Note a finished unit."""
+    """Note a finished unit, once its files are on disk."""
+    sync_files(plan_folder, record.shards)
     write_json(_progress(plan_folder) / f"unit-{record.unit:05d}.json", asdict(record))
 
 

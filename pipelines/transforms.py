@@ -6,10 +6,11 @@ names files to read, its worker writes files, and only names and counts come bac
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ _ERROR_IN_TEXT = re.compile(
 _SAMPLING_PERIOD_MS = 10
 
 OpenWorker = Callable[[Path, Mapping[str, Any]], WorkOnUnit]
+_prepared: dict[Path, WorkOnUnit] = {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,16 +56,28 @@ class Round:
     plan: StagePlan
     open_worker: OpenWorker
 
+    def prepare(self) -> None:
+        """Open this process's worker before its first unit comes, which meets what goes wrong."""
+        with contextlib.suppress(Exception):
+            _prepared[self.plan.path] = self._open()
+
+    def take_worker(self) -> WorkOnUnit:
+        """The function that does the units: what was prepared, or one opened now."""
+        return _prepared.pop(self.plan.path, None) or self._open()
+
+    def _open(self) -> WorkOnUnit:
+        return self.open_worker(self.plan.path, self.plan.spec)
+
 
 class RunRounds(beam.PTransform[Any, Any]):
-    """Rounds of units, one round after the other; numbers of units out, done in the last round.
+    """Rounds of units, one round after the other.
 
     `rounds`: each with its units, one at least. `failures`: the folder that failures are noted in;
     after one nothing new is begun. `seats`: of workers on this machine that take what comes next
     of all units, so none waits while others have work; 0: each unit goes its own way.
 
-    Elements are spread by grouping alone: of Beam's ways the one with the fewest steps, each of
-    which takes milliseconds to set up.
+    Grouping is all there is between rounds: it spreads elements, and nothing is grouped before all
+    is there. Every step of a pipeline takes milliseconds to set up.
     """
 
     def __init__(
@@ -74,61 +88,87 @@ class RunRounds(beam.PTransform[Any, Any]):
         self._failures = failures
         self._seats = seats
 
-    def expand(self, pipeline: beam.Pipeline) -> PCollection[tuple[None, int]]:
-        done: PCollection[tuple[None, int]] = pipeline | "Start" >> beam.Create(
-            [(None, 0)], reshuffle=False
+    def expand(self, pipeline: beam.Pipeline) -> PCollection[tuple[int, None]]:
+        widths = [self._seats or len(units) for _, units in self._rounds]
+        numbers = [(number, None) for number in range(widths[0])]
+        ready: PCollection[tuple[int, None]] = (
+            pipeline | beam.Impulse() | "Start" >> beam.FlatMap(lambda _: numbers)
         )
-        for round_, units in self._rounds:
+        for (round_, units), next_width in zip(self._rounds, [*widths[1:], 0]):
+            work = _RunUnits(round_, units, self._failures, self._seats, next_width)
             name = round_.plan.stage
-            shares = list(enumerate(self._share(units)))
-            all_done = done | f"Wait before {name}" >> beam.GroupByKey()
-            todo = all_done | f"Plan {name}" >> beam.FlatMap(lambda _, shares: shares, shares)
-            spread = todo | f"Spread {name}" >> beam.GroupByKey()
-            work = _RunUnits(round_, self._failures, takes_next=self._seats > 0)
-            done = spread | f"Make {name}" >> beam.ParDo(work)
-        return done
-
-    def _share(self, units: Sequence[Unit]) -> list[list[Unit]]:
-        """What each element of a round is."""
-        return [[*units]] * self._seats or [[unit] for unit in units]
+            spread = ready | f"Spread {name}" >> beam.GroupByKey()
+            ready = spread | f"Make {name}" >> beam.ParDo(work)
+        return ready
 
 
 class _RunUnits(beam.DoFn):
     """Does units and leaves their records on disk; a unit that ran twice leaves the same one.
 
+    Gives the numbers of the next round's elements, of which there are `next_width`.
+
     An error of the user's making goes to disk too, and stops the units after it: raised here, it
     reaches the driver as text, in the midst of a traceback. That is left for a full disk.
+
+    A record waits for the disk; meanwhile the next unit is done.
     """
 
-    def __init__(self, round_: Round, failures: Path, takes_next: bool) -> None:
-        self._takes_next = takes_next
-        self._open_worker = round_.open_worker
-        self._folder = round_.plan.path
-        self._spec = round_.plan.spec
+    def __init__(
+        self, round_: Round, units: Sequence[Unit], failures: Path, seats: int, next_width: int
+    ) -> None:
+        # Nothing is sent to workers that they do not need.
+        plan = replace(round_.plan, units=tuple(units), config={}, inputs={})
+        self._round = replace(round_, plan=plan)
+        self._folder = plan.path
         self._failures = failures
+        self._seats = seats
+        self._next_width = next_width
         self._work: WorkOnUnit | None = None
+        self._recording: Future[None] | None = None
         self._finished = Metrics.counter("bertdata", "units")
 
-    def process(self, keyed: tuple[int, Iterable[list[Unit]]]) -> Iterator[tuple[None, int]]:
-        for unit in itertools.chain.from_iterable(keyed[1]):
-            if not self._takes_next or take_unit(self._folder, unit["unit"]):
-                yield from self._run(unit)
+    def setup(self) -> None:
+        self._recorder = ThreadPoolExecutor(1)
 
-    def _run(self, unit: Unit) -> Iterator[tuple[None, int]]:
+    def teardown(self) -> None:
+        self._recorder.shutdown()
+
+    def process(self, keyed: tuple[int, Iterable[None]]) -> Iterator[tuple[int, None]]:
+        number, _ = keyed
+        units = self._round.plan.units
+        for unit in units if self._seats else [units[number]]:
+            if not self._seats or take_unit(self._folder, unit["unit"]):
+                self._run(unit)
+        with self._noted(number):
+            self._wait()
+        for follower in range(number, self._next_width, self._seats or len(units)):
+            yield follower, None
+
+    def _run(self, unit: Unit) -> None:
         if has_failed(self._failures):
             return
-        try:
+        with self._noted(unit["unit"]):
             if self._work is None:
-                self._work = self._open_worker(self._folder, self._spec)
-            write_record(self._folder, self._work(unit))
+                self._work = self._round.take_worker()
+            record = self._work(unit)
+            self._wait()
+            self._recording = self._recorder.submit(write_record, self._folder, record)
+
+    def _wait(self) -> None:
+        """Wait until the last record is on disk."""
+        if self._recording is not None:
+            recording, self._recording = self._recording, None
+            recording.result()
+            self._finished.inc()
+
+    @contextlib.contextmanager
+    def _noted(self, unit: int) -> Iterator[None]:
+        try:
+            yield
         except BertdataError as error:
-            self._note(unit["unit"], error)
-            return
+            self._note(unit, error)
         except MemoryError:
-            self._note(unit["unit"], MemoryUsedUpError(NO_MEMORY))
-            return
-        self._finished.inc()
-        yield None, unit["unit"]
+            self._note(unit, MemoryUsedUpError(NO_MEMORY))
 
     def _note(self, unit: int, error: BertdataError) -> None:
         try:

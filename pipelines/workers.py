@@ -23,11 +23,11 @@ from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
     GrpcWorkerHandler,
     WorkerHandler,
 )
+from apache_beam.runners.worker.channel_factory import GRPCChannelFactory
 from apache_beam.runners.worker.sdk_worker import SdkHarness
 
 from pipelines.processes import end_with_parent
 
-_JOIN_SECONDS = 10.0
 _POLL_SECONDS = 0.5
 _GRACE_SECONDS = 5.0
 _forks: list[_Fork] = []
@@ -36,11 +36,11 @@ _forks: list[_Fork] = []
 class _Fork:
     """A process that waits for work. Sending it where a runner listens makes it a worker."""
 
-    def __init__(self) -> None:
+    def __init__(self, prepare: Callable[[], None]) -> None:
         self._is_ended = False
         context = multiprocessing.get_context("fork")
         receiver, self._sender = context.Pipe(duplex=False)
-        self._process: BaseProcess = context.Process(target=_serve, args=(receiver,))
+        self._process: BaseProcess = context.Process(target=_serve, args=(receiver, prepare))
         self._process.start()
         receiver.close()
 
@@ -49,29 +49,29 @@ class _Fork:
 
     @property
     def death(self) -> str | None:
-        """How it died, such as "was killed by SIGKILL", if neither in peace nor by `end`."""
+        """How it died, such as "was killed by SIGKILL", if neither in peace nor by `kill`."""
         code = self._process.exitcode
         if not code or self._is_ended:
             return None
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited {code}"
 
-    def join(self) -> None:
-        self._process.join(_JOIN_SECONDS)
-
-    def end(self) -> None:
+    def kill(self) -> None:
         self._is_ended = self.death is None
         self._process.kill()
+
+    def join(self) -> None:
         self._process.join()
         self._sender.close()
 
 
 @contextmanager
-def forked_workers(count: int) -> Iterator[None]:
+def forked_workers(count: int, prepare: Callable[[], None]) -> Iterator[None]:
     """Let the embedded runner's worker processes be `count` forks of this process.
 
     To be entered before anything starts a thread. Those still there at the end are killed.
+    `prepare`: what each does while this process sets the runner up.
     """
-    forks = [_Fork() for _ in range(count)]
+    forks = [_Fork(prepare) for _ in range(count)]
     _forks.extend(forks)
     waiting = list(forks)
 
@@ -128,20 +128,24 @@ class _ForkHandler(GrpcWorkerHandler):
         self._fork.serve(self.control_address, self.worker_id)
 
     def stop_worker(self) -> None:
-        self._fork.join()
+        """It ends as its connection does, while this process goes on."""
 
 
-def _serve(receiver: Connection) -> None:
+def _serve(receiver: Connection, prepare: Callable[[], None]) -> None:
     """Be a Beam worker until the runner closes the connection."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     end_with_parent(parent.pid, signal.SIGKILL)
+    prepare()
+    GRPCChannelFactory.insecure_channel("localhost:0").close()  # a process's first takes 10 ms
     address, worker_id = receiver.recv()
     SdkHarness(address, worker_id=worker_id, runner_capabilities=FNAPI_RUNNER_CAPABILITIES).run()
-    # All that it made is on disk; taking apart what it holds would keep the job waiting.
+    # All that it made is on disk; taking apart what it holds takes time.
     os._exit(0)
 
 
 def _end_all(forks: Sequence[_Fork]) -> None:
     for fork in forks:
-        fork.end()
+        fork.kill()
+    for fork in forks:
+        fork.join()

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from bertdata.errors import DataError
-from bertdata.shards import atomic_file, first_line
+from bertdata.shards import atomic_file, first_line, sync_names
 from trainer.model import Bert
 from trainer.optim import Optimizers
 
@@ -118,6 +118,7 @@ class CheckpointWriter:
             self._copied.set()
             with atomic_file(path) as temporary, temporary.open("wb") as file:
                 torch.save(copy, file)
+            sync_names(path.parent)  # before the older ones go
             for old in _all_checkpoints(self._folder)[: -self._keep]:
                 old.unlink()
         except BaseException as error:  # handed to the training's own thread

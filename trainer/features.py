@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from bertdata.errors import BertdataError, ConfigError, InputError
-from bertdata.shards import write_arrow
+from bertdata.shards import sync_files, write_arrow
 from trainer.device import autocast, compute_dtype, find_device
 from trainer.export import load_encoder
 from trainer.features_config import DESCRIPTION, FeaturesConfig, add_arguments
@@ -66,10 +66,11 @@ def extract_features(
     extractor = FeatureExtractor(model, config)
     texts = itertools.chain.from_iterable(read_texts(path, config) for path in inputs)
     counts = FeatureCounts()
-    write_arrow(output, extractor.schema, _count(extractor.batches(texts), counts))
+    shard = write_arrow(output, extractor.schema, _count(extractor.batches(texts), counts))
     if not counts.texts:
         output.unlink()
         raise InputError(f"there is no text in {', '.join(map(str, inputs))}")
+    sync_files(output.parent, [shard])
     return counts
 
 

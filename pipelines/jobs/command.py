@@ -22,7 +22,7 @@ from typing import Any
 
 from bertdata.errors import BertdataError, CrashError, MemoryUsedUpError
 from bertdata.manifest import Manifest, write_manifest
-from bertdata.shards import write_json
+from bertdata.shards import sync_files, write_json
 from pipelines.options import make_runner, num_processes
 from pipelines.processes import FAILED
 from pipelines.progress import (
@@ -102,8 +102,13 @@ def run_process(job: Job, arguments: Sequence[str]) -> int:
     from pipelines.workers import forked_workers
 
     sample_states_often()
-    _, beam_options = _parse(arguments)
-    with forked_workers(num_processes(PipelineOptions(beam_options))):
+    known, beam_options = _parse(arguments)
+
+    def prepare() -> None:
+        with contextlib.suppress(Exception):  # this process will meet it too
+            job.rounds(read_plan(known.plan))[0].prepare()
+
+    with forked_workers(num_processes(PipelineOptions(beam_options)), prepare):
         return main(job, arguments)
 
 
@@ -111,6 +116,7 @@ def run(plan: StagePlan, job: Job, beam_options: Sequence[str]) -> Manifest:
     """Run the units that have no record yet, then finish the stage: its manifest comes last."""
     run_missing_units(job.rounds(plan), beam_options)
     manifest = job.finish(plan, read_records(plan.path))
+    sync_files(plan.path, manifest.shards)
     write_manifest(plan.path, manifest)
     clear_progress(plan.path)
     return manifest

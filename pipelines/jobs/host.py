@@ -32,6 +32,13 @@ from pipelines.options import make_runner
 from pipelines.processes import END, end_with_parent
 
 JOBS = ("pipelines.jobs.sentences", "pipelines.jobs.word_counts", "pipelines.jobs.examples")
+# What Beam and gRPC import only when something of theirs is first called.
+_IMPORTED_LATE = (
+    "apache_beam.typehints.opcodes",
+    "concurrent.futures.thread",
+    "grpc._server",
+    "grpc.experimental",
+)
 
 
 def main() -> None:
@@ -60,6 +67,9 @@ def warm_up() -> None:
     """Do all that jobs do once, on two sentences, so that forks find it imported and compiled."""
     for name in ("pipelines.workers", "pipelines.transforms", *JOBS):
         importlib.import_module(name)
+    for name in _IMPORTED_LATE:
+        with contextlib.suppress(ImportError):  # another version may have it elsewhere
+            importlib.import_module(name)
     make_runner(PipelineOptions([]))
     sentences = load_splitter("english").split_all(pa.array(["One is here. Two is there."]))
     vocabulary = Vocabulary((*SPECIAL_PIECES, "one", "two"))

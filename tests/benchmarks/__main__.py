@@ -76,7 +76,7 @@ def make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--only", type=_parts, default=PARTS, metavar="PART,…", help=f"of {', '.join(PARTS)}")
     add("--output", type=Path, default=Path("runs/bench"), help="folder for the results")
-    add("--megabytes", type=float, default=100, help="text of the whole job (100)")
+    add("--megabytes", type=float, default=400, help="text of the whole job (400)")
     add("--workers", type=_numbers, default=[1, 2], help="numbers of workers to compare (1,2)")
     add("--baseline-megabytes", type=float, default=3, help="text of the baseline (3)")
     add("--kernel-megabytes", type=float, default=8, help="text of the kernels (8)")

@@ -21,6 +21,7 @@ from bertdata.manifest import Manifest, read_manifest
 from bertdata.punkt_training import read_parameters
 from bertdata.sentence_files import iterate_sentences
 from bertdata.sentences import load_splitter
+from bertdata.shards import Shard
 from bertdata.vocabulary import read_vocabulary
 from pipelines.jobs import command, examples, punkt, sentences, word_counts
 from pipelines.options import RunnerConfig, beam_arguments
@@ -378,6 +379,75 @@ def test_later_rounds_wait_and_a_failure_stops_them(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="unit 1 of a"):
         command.run_missing_units(rounds, beam_options=beam_arguments(RunnerConfig(workers=1)))
     assert not (tmp_path / "b" / "seen").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("widths", [(3, 7, 2), (1, 1), (5, 1, 4)])
+def test_a_round_begins_when_all_before_it_is_done(
+    widths: tuple[int, ...], workers: int, tmp_path: Path
+) -> None:
+    rounds = [
+        Round(plan=_plan(tmp_path / str(number), width), open_worker=open_noter)
+        for number, width in enumerate(widths)
+    ]
+    command.run_missing_units(rounds, beam_arguments(RunnerConfig(workers=workers)))
+    done = (tmp_path / "done").read_text().split()
+    assert [line[0] for line in done] == sorted(line[0] for line in done)
+    assert sorted(done) == [
+        f"{n}-{unit}" for n, width in enumerate(widths) for unit in range(width)
+    ]
+
+
+def open_noter(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+    """Work that notes what was done, for all rounds in one file."""
+
+    def note(unit: Unit) -> UnitRecord:
+        with (folder.parent / "done").open("a") as file:
+            file.write(f"{folder.name}-{unit['unit']}\n")
+        return UnitRecord(unit=unit["unit"], shards=(), counts={})
+
+    return note
+
+
+def test_a_worker_is_prepared_for_its_first_unit_alone(tmp_path: Path) -> None:
+    opened: list[Path] = []
+
+    def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+        opened.append(folder)
+        return open_noter(folder, spec)
+
+    round_ = Round(plan=_plan(tmp_path / "a", 2), open_worker=open_worker)
+    round_.prepare()
+    assert opened == [tmp_path / "a"]
+    assert round_.take_worker()
+    assert opened == [tmp_path / "a"]
+    assert round_.take_worker()
+    assert opened == [tmp_path / "a"] * 2
+
+
+def test_what_goes_wrong_while_a_worker_is_prepared_is_met_later(tmp_path: Path) -> None:
+    def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+        raise InputError("not to be opened")
+
+    round_ = Round(plan=_plan(tmp_path / "a", 2), open_worker=open_worker)
+    round_.prepare()
+    with pytest.raises(InputError, match="not to be opened"):
+        round_.take_worker()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_file_that_never_reached_the_disk_is_no_record(workers: int, tmp_path: Path) -> None:
+    """Also where it is the last one's, and nothing comes after it."""
+    round_ = Round(plan=_plan(tmp_path, 1), open_worker=open_forgetter)
+    with pytest.raises(BertdataError, match=r"cannot write .*lost\.arrow: No such file"):
+        command.run_missing_units([round_], beam_arguments(RunnerConfig(workers=workers)))
+    assert read_records(tmp_path) == {}
+
+
+def open_forgetter(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+    """Work that says it wrote what is not there."""
+    lost = Shard(path="lost.arrow", rows=1, bytes=1, sha256="")
+    return lambda unit: UnitRecord(unit=unit["unit"], shards=(lost,), counts={})
 
 
 def _plan(folder: Path, num_units: int) -> StagePlan:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from bertdata.errors import BertdataError, ConfigError, DataError, InputError
 from bertdata.manifest import make_manifest, write_manifest
-from bertdata.shards import describe_file
+from bertdata.shards import describe_file, write_arrow
 from pipelines.progress import (
     StagePlan,
     UnitRecord,
@@ -151,3 +154,20 @@ def test_a_unit_is_taken_once_until_all_are_given_back(plan: StagePlan) -> None:
     clear_progress(plan.path)
     with pytest.raises(BertdataError, match=r"cannot write .*taken"):
         take_unit(plan.path, 3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the file of a descriptor")
+def test_a_record_waits_until_its_files_are_on_disk(
+    plan: StagePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = []
+
+    def note(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name.split(".json")[0])
+
+    monkeypatch.setattr(os, "fsync", note)
+    schema = pa.schema([pa.field("x", pa.int64())])
+    shard = write_arrow(plan.path / "x.arrow", schema, [])
+    assert synced == []
+    write_record(plan.path, UnitRecord(unit=7, shards=(shard,), counts={}))
+    assert synced == ["x.arrow", ".unit-00007"]
