@@ -13,6 +13,7 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -187,8 +188,9 @@ class PoolReader:
         Raises DataError where a file is no whole file of sentences, in so many partitions.
         """
         tables = [
-            select(pa.Table.from_batches(some, SENTENCES))
-            for some in _gather(self._read_batches(first, end), _READ_BYTES)
+            # As one chunk each: to select rows from hundreds of them takes many times as long.
+            select(pa.Table.from_batches(some, SENTENCES).combine_chunks())
+            for some in _gather(self._read_batches(first, end), _READ_BYTES, _buffer_bytes)
         ]
         return pa.concat_tables(tables) if tables else select(SENTENCES.empty_table())
 
@@ -268,18 +270,25 @@ def _to_batch(
     return batch if fingerprints is None else fingerprints.extend(batch, documents)
 
 
-def _gather(parts: Iterable[Part], num_bytes: int) -> Iterator[list[Part]]:
+def _gather(
+    parts: Iterable[Part], num_bytes: int, bytes_of: Callable[[Part], int] = attrgetter("nbytes")
+) -> Iterator[list[Part]]:
     """Lists of neighbours with `num_bytes` together or a little more."""
     waiting: list[Part] = []
     size = 0
     for part in parts:
         waiting.append(part)
-        size += part.nbytes
+        size += bytes_of(part)
         if size >= num_bytes:
             yield waiting
             waiting, size = [], 0
     if waiting:
         yield waiting
+
+
+def _buffer_bytes(batch: pa.RecordBatch) -> int:
+    """As `nbytes` of what was read whole, for a tenth of the work."""
+    return batch.get_total_buffer_size()  # type: ignore[no-any-return]
 
 
 def _partition(
