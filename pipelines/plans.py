@@ -32,7 +32,7 @@ from vocab.config import VocabConfig
 
 SMALL_UNIT_BYTES = 2 << 20
 LARGE_UNIT_BYTES = 64 << 20
-NUM_UNITS = 64  # aimed at between the two, so that many workers end at about the same time
+NUM_UNITS = 32  # aimed at between the two: enough to keep many workers busy
 PUNKT_FILE = "punkt.json"
 SAMPLE_BYTES = 8 << 20  # of text to train Punkt on: NLTK's trainer takes two seconds a megabyte
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
