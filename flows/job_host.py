@@ -18,6 +18,9 @@ from flows.watchdog import Watchdog
 from pipelines.processes import END, FAILED, PARENT
 from pipelines.progress import error_named
 
+# In glibc each thread has a heap of its own, which keeps what it once took. Here one thread of a
+# process does the work, and Beam's many others would each hold some of the memory.
+_ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}
 _hosts: list[subprocess.Popen[str]] = []
 
 
@@ -37,7 +40,7 @@ def start_host() -> None:
             text=True,
             encoding="utf-8",
             start_new_session=True,
-            env={**os.environ, **ENVIRONMENT, PARENT: str(os.getpid())},
+            env={**_ONE_HEAP, **os.environ, **ENVIRONMENT, PARENT: str(os.getpid())},
         )
     )
 
