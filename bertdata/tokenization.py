@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from bertdata.config import check_range
@@ -29,10 +27,6 @@ from bertdata.vocabulary import (
     Vocabulary,
     write_vocabulary,
 )
-
-_ASCII_PUNCTUATION = r"!-/:-@\[-`{-~"
-# The two great blocks only: rarer Chinese characters are left to the tokenizer, which knows all.
-_CHINESE = r"\x{3400}-\x{4DBF}\x{4E00}-\x{9FFF}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,17 +89,6 @@ def save_tokenizer(folder: Path, vocabulary: Vocabulary, config: TokenizationCon
     with atomic_file(folder / "tokenizer.json") as temporary:
         build_tokenizer(vocabulary, config).save(str(temporary))
     write_json(folder / "tokenizer_config.json", _transformers_config(config))
-
-
-def split_chunks(chunks: pa.StringArray, config: TokenizationConfig) -> pa.ListArray:
-    """Parts of each chunk that can be tokenized apart: list<string>, some parts empty.
-
-    Splits at spaces and around ASCII punctuation and Chinese characters, which are words by
-    themselves whatever stands beside them; a part without them may still be several words.
-    """
-    chinese = _CHINESE if config.split_chinese_characters else ""
-    spaced = pc.replace_substring_regex(chunks, f"([{_ASCII_PUNCTUATION}{chinese}])", r" \1 ")
-    return pc.split_pattern(spaced, " ")
 
 
 def _transformers_config(config: TokenizationConfig) -> dict[str, Any]:

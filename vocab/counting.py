@@ -1,34 +1,38 @@
 """Sentences to word counts; word counts to one table.
 
 A word is what BERT's normalizer and pre-tokenizer leave between white space and around punctuation.
-Distinct chunks are counted first and each is normalised once: most of a text is repetition.
+Parts that can be tokenized apart are counted first and each distinct one is normalised once: most
+of a text is repetition.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import pre_tokenizers
 
-from bertdata.tokenization import TokenizationConfig, build_normalizer, split_chunks
+from bertdata.parts import PartTable
+from bertdata.tokenization import TokenizationConfig, build_normalizer
 from vocab.config import VocabConfig
 
 COUNTS_SCHEMA = pa.schema([("word", pa.string()), ("count", pa.int64())])
 
+_MOST_PARTS = 100_000  # counted before they are made words
 _PLAIN_ASCII = "^[!-~]+$"
 
 
-def count_words(sentences: pa.StringArray, config: VocabConfig) -> pa.Table:
+def count_words(batches: Iterable[pa.StringArray], config: VocabConfig) -> pa.Table:
     """Count the words of sentences: `word` string, `count` int64, as `merge_counts` orders them.
 
-    `sentences`: no nulls; any text.
+    `batches`: of sentences; no nulls, any text.
     """
-    chunks = _count_distinct(pc.split_pattern(sentences, " ").flatten())
-    parts = split_chunks(chunks["word"], config.tokenization)
-    words = _sum_counts(parts.flatten(), _repeat(chunks["count"], parts))
-    return _order(_sum_counts(*_normalize(words, config.tokenization)))
+    return merge_counts(
+        _sum_counts(*_normalize(parts, config.tokenization))
+        for parts in _count_parts(batches, config.tokenization)
+    )
 
 
 def merge_counts(tables: Iterable[pa.Table]) -> pa.Table:
@@ -37,17 +41,25 @@ def merge_counts(tables: Iterable[pa.Table]) -> pa.Table:
     The result is the same for any order and grouping of the parts.
     """
     merged = pa.concat_tables([COUNTS_SCHEMA.empty_table(), *tables])
-    return _order(_sum_counts(merged["word"], merged["count"]))
+    summed = _sum_counts(merged["word"], merged["count"])
+    # Arrow compares strings by their bytes.
+    return summed.sort_by([("count", "descending"), ("word", "ascending")])
 
 
-def _count_distinct(strings: pa.StringArray) -> dict[str, pa.Array]:
-    counted = strings.value_counts()
-    return {"word": counted.field("values"), "count": counted.field("counts")}
-
-
-def _repeat(counts: pa.Int64Array, lists: pa.ListArray) -> pa.Int64Array:
-    """The count of each list, once for each of its elements."""
-    return counts.take(pc.list_parent_indices(lists))
+def _count_parts(
+    batches: Iterable[pa.StringArray], config: TokenizationConfig
+) -> Iterator[pa.Table]:
+    """Distinct parts and their counts; some parts more than once where there are very many."""
+    parts, counts = PartTable(config, _MOST_PARTS), np.zeros(0, dtype=np.int64)
+    for sentences in batches:
+        if parts.table.holds_much:
+            yield pa.table([parts.table.keys_from(0), counts], schema=COUNTS_SCHEMA)
+            parts, counts = PartTable(config, _MOST_PARTS), counts[:0]
+        rows, _ = parts.find_rows(sentences)
+        found = np.bincount(rows, minlength=parts.table.num_rows)
+        found[: len(counts)] += counts
+        counts = found
+    yield pa.table([parts.table.keys_from(0), counts], schema=COUNTS_SCHEMA)
 
 
 def _sum_counts(words: pa.StringArray, counts: pa.Int64Array) -> pa.Table:
@@ -55,20 +67,14 @@ def _sum_counts(words: pa.StringArray, counts: pa.Int64Array) -> pa.Table:
     return grouped.aggregate([("count", "sum")]).rename_columns(["word", "count"])
 
 
-def _order(table: pa.Table) -> pa.Table:
-    # Arrow compares strings by their bytes.
-    return table.sort_by([("count", "descending"), ("word", "ascending")])
-
-
-def _normalize(words: pa.Table, config: TokenizationConfig) -> tuple[pa.StringArray, pa.Int64Array]:
-    """Parts of chunks and their counts to words and theirs, some words more than once."""
-    plain = pc.match_substring_regex(words["word"], _PLAIN_ASCII)
-    ascii_words, other = words.filter(plain), words.filter(pc.invert(plain))
-    lowered = pc.ascii_lower(ascii_words["word"]) if config.lowercase else ascii_words["word"]
+def _normalize(parts: pa.Table, config: TokenizationConfig) -> tuple[pa.StringArray, pa.Int64Array]:
+    """Parts and their counts to words and theirs, some words more than once."""
+    plain = pc.match_substring_regex(parts["word"], _PLAIN_ASCII)
+    ascii_words, other = parts.filter(plain), parts.filter(pc.invert(plain))
     lists = _words_of(other["word"], config)
-    other_counts = _repeat(other["count"], lists)
+    other_counts = other["count"].take(pc.list_parent_indices(lists))
     return (
-        pa.concat_arrays([*lowered.chunks, lists.flatten()]),
+        pa.concat_arrays([*ascii_words["word"].chunks, lists.flatten()]),
         pa.concat_arrays([*ascii_words["count"].chunks, *other_counts.chunks]),
     )
 

@@ -30,6 +30,9 @@ from bertdata.vocabulary import SPECIAL_PIECES, Vocabulary
 from pipelines.jobs.command import run_process
 from pipelines.options import make_runner
 from pipelines.processes import END, end_with_parent
+from vocab.config import VocabConfig
+from vocab.counting import count_words
+from vocab.fast import train
 
 JOBS = ("pipelines.jobs.sentences", "pipelines.jobs.word_counts", "pipelines.jobs.examples")
 # What Beam and gRPC import only when something of theirs is first called.
@@ -77,6 +80,7 @@ def warm_up() -> None:
     table = pa.table({"document_id": pa.array([1], pa.uint64()), "sentences": sentences})
     documents = tokenize_documents(table, tokenizer)
     create_examples(documents, ExamplesConfig(), vocabulary, seed=0, passes=1)
+    train(count_words([sentences.flatten()], VocabConfig()), VocabConfig(size=30, min_frequency=1))
 
 
 def _run_in_fork(request: dict[str, Any], host: int) -> int:

@@ -32,7 +32,7 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
 
     def count_file(unit: Unit) -> UnitRecord:
         sentences = iterate_sentences(Path(spec["sentences_folder"]) / unit["file"])
-        counts = merge_counts(count_words(batch, config) for batch in sentences)
+        counts = count_words(sentences, config)
         name = f"{FOLDER}/counts-{unit['unit']:05d}.arrow"
         shard = write_counts(folder, name, counts)
         return UnitRecord(unit=unit["unit"], shards=(shard,), counts={"words": counts.num_rows})

@@ -202,11 +202,11 @@ def word_counting(material: Material, repeats: int) -> list[Row]:
     config = VocabConfig()
 
     def count(_: object) -> pa.Table:
-        return merge_counts([count_words(sentences, config)])
+        return merge_counts([count_words([sentences], config)])
 
     some = sentences[: max(1, len(sentences) // PLAIN_SHARE)]
     plain_seconds = cpu_seconds_of(lambda _: _count_plainly(some, config), repeats=1)
-    ours = merge_counts([count_words(some, config)])
+    ours = merge_counts([count_words([some], config)])
     counted = dict(zip(ours["word"].to_pylist(), ours["count"].to_pylist()))
     _check_equal(dict(_count_plainly(some, config)), counted, "words")
     seconds = cpu_seconds_of(count, repeats=repeats)

@@ -79,7 +79,7 @@ def test_growing_and_forgetting_change_nothing(calls: list[list[str]]) -> None:
         for sentences in calls:
             got = ids_of(tokenizer, sentences)
             assert got == expected_ids(SMALL, TokenizationConfig(), sentences)
-            assert tokenizer._table.num_rows <= 3 + len(set("".join(sentences))) * 20
+            assert tokenizer._parts.table.num_rows <= 3 + len(set("".join(sentences))) * 20
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -126,4 +126,4 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer = SentenceTokenizer(SMALL, TokenizationConfig())
     for sentences in (["é" * 1000], ["ab,"]):
         assert ids_of(tokenizer, sentences) == expected_ids(SMALL, TokenizationConfig(), sentences)
-    assert tokenizer._table.num_rows == 2
+    assert tokenizer._parts.table.num_rows == 2

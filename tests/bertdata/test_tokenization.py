@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from tokenizers import Tokenizer
 
@@ -11,16 +10,8 @@ from bertdata.tokenization import (
     TokenizationConfig,
     build_tokenizer,
     save_tokenizer,
-    split_chunks,
 )
 from tests.tokenization_cases import CONFIGS, SMALL, expected_ids
-
-
-def test_split_chunks_leaves_chinese_together_when_asked() -> None:
-    chunks = pa.array(["ab中c.d"])
-    together = TokenizationConfig(split_chinese_characters=False)
-    assert split_chunks(chunks, together).to_pylist() == [["ab中c", ".", "d"]]
-    assert split_chunks(chunks, TokenizationConfig()).to_pylist() == [["ab", "中", "c", ".", "d"]]
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)

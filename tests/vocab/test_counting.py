@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 from collections import Counter
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from tokenizers import pre_tokenizers
 
 from bertdata.tokenization import build_normalizer
+from vocab import counting
 from vocab.config import VocabConfig
 from vocab.counting import COUNTS_SCHEMA, count_words, merge_counts
 
@@ -43,7 +45,7 @@ def count_plainly(sentences: list[str], config: VocabConfig) -> Counter[str]:
 
 
 def test_counts_in_their_order() -> None:
-    table = count_words(pa.array(["The cat, the Élan.", "cat\u3000b 中文"]), VocabConfig())
+    table = count_words([pa.array(["The cat, the Élan.", "cat\u3000b 中文"])], VocabConfig())
     assert table.schema == COUNTS_SCHEMA
     words = ["cat", "the", ",", ".", "b", "elan", "中", "文"]
     assert list(counts_of(table).items()) == list(zip(words, [2, 2, 1, 1, 1, 1, 1, 1]))
@@ -53,8 +55,17 @@ def test_counts_in_their_order() -> None:
 @settings(max_examples=80, deadline=None)
 @given(sentences=sentences_of_any_text)
 def test_equals_counting_plainly(config: VocabConfig, sentences: list[str]) -> None:
-    table = count_words(pa.array(sentences, type=pa.string()), config)
+    table = count_words([pa.array(sentences, type=pa.string())], config)
     assert counts_of(table) == count_plainly(sentences, config)
+
+
+@settings(max_examples=50, deadline=None)
+@given(batches=st.lists(sentences_of_any_text, max_size=4))
+def test_what_is_remembered_changes_nothing(batches: list[list[str]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counting, "_MOST_PARTS", 3)
+        table = count_words([pa.array(some, type=pa.string()) for some in batches], VocabConfig())
+    assert counts_of(table) == count_plainly([*itertools.chain(*batches)], VocabConfig())
 
 
 @pytest.mark.parametrize("language", ["en", "de", "tr", "ko", "zh", "th"])
@@ -62,7 +73,7 @@ def test_equals_counting_plainly_on_real_text(shared_data: Path, language: str) 
     with gzip.open(shared_data / "parallel-pud" / f"{language}.jsonl.gz", "rt", "utf-8") as lines:
         sentences = [sentence for line in lines for sentence in json.loads(line)["sents"]]
     for config in (VocabConfig(), VocabConfig(lowercase=False)):
-        table = count_words(pa.array(sentences), config)
+        table = count_words([pa.array(sentences)], config)
         assert counts_of(table) == count_plainly(sentences, config)
 
 
@@ -92,6 +103,6 @@ def test_counts_above_32_bits() -> None:
 
 def test_nothing_gives_no_words() -> None:
     assert merge_counts([]).equals(COUNTS_SCHEMA.empty_table())
-    empty = count_words(pa.array([], type=pa.string()), VocabConfig())
+    empty = count_words([pa.array([], type=pa.string())], VocabConfig())
     assert empty.equals(COUNTS_SCHEMA.empty_table())
-    assert count_words(pa.array(["", " \x00"]), VocabConfig()).num_rows == 0
+    assert count_words([pa.array(["", " \x00"])], VocabConfig()).num_rows == 0

@@ -72,7 +72,7 @@ def test_equals_the_reference_on_real_words(
 ) -> None:
     with gzip.open(shared_data / "parallel-pud" / f"{language}.jsonl.gz", "rt", "utf-8") as lines:
         sentences = pa.array([text for line in lines for text in json.loads(line)["sents"]])
-    counts = count_words(sentences, VocabConfig(lowercase=lowercase)).slice(0, 1000)
+    counts = count_words([sentences], VocabConfig(lowercase=lowercase)).slice(0, 1000)
     num_merged = 10 if language == "zh" else 40  # most Chinese words are one character
     config = VocabConfig(size=_size_of_alphabet(counts) + num_merged, min_frequency=1)
     assert fast.train(counts, config).tokens == wordpiece.train(counts, config).tokens
@@ -81,7 +81,7 @@ def test_equals_the_reference_on_real_words(
 def test_order_of_the_counts_does_not_matter(shared_data: Path) -> None:
     with gzip.open(shared_data / "wiki-vital" / "summaries_en-us.json.gz", "rt", "utf-8") as file:
         texts = [entry["extract"] for entry in json.load(file).values()]
-    counts = count_words(pa.array(texts[:1000]), VocabConfig())
+    counts = count_words([pa.array(texts[:1000])], VocabConfig())
     shuffled = counts.take(np.random.default_rng(0).permutation(len(counts)))
     config = VocabConfig(size=2000)
     assert fast.train(counts, config).fingerprint == fast.train(shuffled, config).fingerprint

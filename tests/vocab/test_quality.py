@@ -43,10 +43,10 @@ def test_pieces_per_word_as_with_tokenizers(shared_data: Path) -> None:
     texts = read_texts(shared_data)
     seen, held_out = texts[::2], pa.array(texts[1::8])
     config = VocabConfig(size=8000)
-    ours = fast.train(count_words(pa.array(seen), config), config)
+    ours = fast.train(count_words([pa.array(seen)], config), config)
     theirs = train_with_tokenizers(seen, config)
     assert ours.size == theirs.size == 8000
-    counts = count_words(held_out, config)
+    counts = count_words([held_out], config)
     our_coverage = measure_coverage(counts, ours, config)
     their_coverage = measure_coverage(counts, theirs, config)
     ratio = our_coverage.pieces_per_word / their_coverage.pieces_per_word

@@ -25,7 +25,7 @@ def test_coverage_worked_out_by_hand() -> None:
 
 def test_cased_words_are_looked_up_as_they_are() -> None:
     config = VocabConfig(lowercase=False)
-    counts = count_words(pa.array(["Z A ab"]), config)
+    counts = count_words([pa.array(["Z A ab"])], config)
     coverage = measure_coverage(counts, VOCABULARY, config)
     assert coverage.unknown_words == 1
     assert coverage.missing_characters == (("A", 1),)

@@ -1,0 +1,178 @@
+"""All words of a text as pieces, in one row, where merging a pair costs what it changes.
+
+The characters of all words lie in one array, a border before, between and after them. A piece is
+written at the place of its first and of its last character; what is between them is INSIDE. So the
+piece after one that starts at p is at p + its length, the piece before it ends at p - 1, and a
+merge is four writes. For each piece the places where it starts are kept, ascending; outdated ones
+are dropped when they are next read.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from bertdata.compilation import kernel
+from vocab.pair_counts import PAIR_SHIFT
+
+Int32Array = npt.NDArray[np.int32]
+Int64Array = npt.NDArray[np.int64]
+
+_BORDER = -1
+_INSIDE = -2
+
+
+class PieceText:
+    """Words as pieces.
+
+    `codes`: the first pieces of the words in a row, ids below `num_pieces`; `lengths`: characters
+    of each word; `frequencies`: how often each word occurs; `room`: so many pieces may be merged.
+    """
+
+    def __init__(
+        self,
+        codes: Int32Array,
+        lengths: Int64Array,
+        frequencies: Int64Array,
+        *,
+        num_pieces: int,
+        room: int,
+    ) -> None:
+        words = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+        places = np.arange(1, len(codes) + 1, dtype=np.int32) + words
+        size = len(codes) + len(lengths) + 1
+        self._pieces = np.full(size, _BORDER, dtype=np.int32)
+        self._pieces[places] = codes
+        self._weights = np.zeros(size, dtype=np.int64)
+        self._weights[places] = frequencies[words]
+        del words  # millions of words take as much memory as there is text to merge
+        # A merge leaves at least one piece less in the text: more there cannot be.
+        self._num_pieces, most = num_pieces, num_pieces + min(room, len(codes))
+        self._lengths = np.ones(most, dtype=np.int64)
+        # For the same reason these are enough.
+        self._starts = np.empty(2 * len(codes), dtype=np.int32)
+        small = codes.astype(np.min_scalar_type(num_pieces))  # numpy sorts these by radix
+        self._starts[: len(codes)] = places[np.argsort(small, kind="stable")]
+        # Starts of piece i: `starts[spans[i, 0]:spans[i, 1]]`.
+        self._spans = np.zeros((most, 2), dtype=np.int64)
+        self._spans[:num_pieces, 1] = np.cumsum(np.bincount(codes, minlength=num_pieces))
+        self._spans[1:num_pieces, 0] = self._spans[: num_pieces - 1, 1]
+        self._end = len(codes)
+        self._totals = np.zeros(2 * most, dtype=np.int64)
+        self._lost, self._gained, self._amounts = np.empty((3, 2 * most), dtype=np.int64)
+
+    def count_pairs(self) -> tuple[Int64Array, Int64Array]:
+        """Every pair of the first pieces, and how often it occurs."""
+        pairs, totals = [], []
+        for left, (begin, end) in enumerate(self._spans[: self._num_pieces].tolist()):
+            after = self._starts[begin:end] + 1
+            total = np.zeros(self._num_pieces, dtype=np.int64)
+            # A border weighs nothing, so it does not matter where it is added.
+            np.add.at(total, self._pieces[after], self._weights[after])
+            present = np.flatnonzero(total)
+            pairs.append(present + (left << PAIR_SHIFT))
+            totals.append(total[present])
+        return np.concatenate(pairs), np.concatenate(totals)
+
+    def merge(self, left: int, right: int) -> tuple[Int64Array, Int64Array, Int64Array]:
+        """Make a pair the next piece: (pairs lost, pairs gained in their place, how often each).
+
+        Pairs gained are new and distinct. The arrays are written over by the next merge.
+        """
+        new, begin = self._num_pieces, self._end
+        self._num_pieces += 1
+        self._lengths[new] = self._lengths[left] + self._lengths[right]
+        text = self._pieces, self._lengths, self._starts
+        self._end = _join(*text, self._spans, begin, left, right, new)
+        self._spans[new] = begin, self._end
+        found = _count_neighbours(
+            self._pieces, self._weights, self._starts[begin : self._end], self._lengths[new],
+            left, right, new, self._totals, self._lost, self._gained, self._amounts,
+        )  # fmt: skip
+        return self._lost[:found], self._gained[:found], self._amounts[:found]
+
+
+@kernel
+def _join(
+    pieces: Int32Array,
+    lengths: Int64Array,
+    starts: Int32Array,
+    spans: Int64Array,
+    end: int,
+    left: int,
+    right: int,
+    new: int,
+) -> int:
+    """Join the pair at all its places, from the left; put these from `end` on; where they end.
+
+    Goes through the starts of the rarer piece and leaves those where it stays.
+
+    A place where a piece started once and that now reads the same is a start still: as an end it
+    would belong to a piece that began before it, so a longer one.
+    """
+    by_left = spans[left, 1] - spans[left, 0] <= spans[right, 1] - spans[right, 0]
+    piece = left if by_left else right
+    kept = spans[piece, 0]
+    for number in range(spans[piece, 0], spans[piece, 1]):
+        place = starts[number]
+        if pieces[place] != piece:
+            continue
+        start = place if by_left else place - lengths[left]
+        middle = place + lengths[left] if by_left else place
+        if pieces[middle if by_left else middle - 1] == (right if by_left else left):
+            # First and last place of a piece can be one, so the order of these matters.
+            pieces[middle - 1] = _INSIDE
+            pieces[middle] = _INSIDE
+            pieces[start] = new
+            pieces[start + lengths[new] - 1] = new
+            starts[end] = start
+            end += 1
+        else:
+            starts[kept] = place
+            kept += 1
+    spans[piece, 1] = kept
+    return end
+
+
+@kernel
+def _count_neighbours(
+    pieces: Int32Array,
+    weights: Int64Array,
+    starts: Int32Array,
+    length: int,
+    left: int,
+    right: int,
+    new: int,
+    totals: Int64Array,
+    lost: Int64Array,
+    gained: Int64Array,
+    amounts: Int64Array,
+) -> int:
+    """Which pairs with the neighbours of the new piece took the place of which; how many.
+
+    `totals`: of each piece before the new one, then of each after it; all 0, as they are left.
+    """
+    found, most = 0, len(totals) // 2
+    for number in range(len(starts)):
+        start = starts[number]
+        before, after = pieces[start - 1], pieces[start + length]
+        if before != _BORDER:
+            if totals[before] == 0:
+                # Where one new piece follows another, the right of a pair stood before a left.
+                old = right if before == new else before
+                lost[found] = (old << PAIR_SHIFT) + left
+                gained[found] = (before << PAIR_SHIFT) + new
+                amounts[found] = before
+                found += 1
+            totals[before] += weights[start]
+        if after != _BORDER and after != new:
+            if totals[most + after] == 0:
+                lost[found] = (right << PAIR_SHIFT) + after
+                gained[found] = (new << PAIR_SHIFT) + after
+                amounts[found] = most + after
+                found += 1
+            totals[most + after] += weights[start]
+    for number in range(found):
+        slot = amounts[number]
+        amounts[number], totals[slot] = totals[slot], 0
+    return found

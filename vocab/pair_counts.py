@@ -1,0 +1,103 @@
+"""Counts of pairs of pieces, kept where compiled code reaches them.
+
+A pair is an integer: id of the left piece times 2**32, plus id of the right.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bertdata.compilation import inlined, kernel
+
+Int64Array = npt.NDArray[np.int64]
+
+PAIR_SHIFT = 32
+
+_FREE = -1  # no pair: ids are not negative
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+_HASH_SHIFT = np.uint64(32)
+
+
+class PairCounts:
+    """Open addressing: each slot a pair and its count, half of the slots free at least.
+
+    `num_slots`: to begin with, a power of two.
+    """
+
+    def __init__(self, num_slots: int = 1 << 12) -> None:
+        self._num_pairs = 0
+        self._allocate(num_slots)
+
+    def __getitem__(self, pair: int) -> int:
+        """The count of a pair; 0 when it is not there."""
+        return int(self._counts[_place(self._pairs, pair)])
+
+    def insert(self, pairs: Int64Array, counts: Int64Array) -> None:
+        """Take pairs in, distinct ones that are not there yet."""
+        self._num_pairs += len(pairs)
+        if 2 * self._num_pairs > len(self._pairs):
+            old = self._pairs, self._counts
+            self._allocate(1 << (4 * self._num_pairs - 1).bit_length())
+            present = np.flatnonzero(old[0] != _FREE)
+            _insert(self._pairs, self._counts, old[0][present], old[1][present])
+        _insert(self._pairs, self._counts, pairs, counts)
+
+    def at_least(self, count: int) -> tuple[Int64Array, Int64Array]:
+        """All pairs that occur so often, at least once, and their counts."""
+        found = np.flatnonzero(self._counts >= count)
+        return self._pairs[found], self._counts[found]
+
+    def remove(self, pair: int) -> None:
+        """Let a pair occur no more."""
+        self._counts[_place(self._pairs, pair)] = 0
+
+    def subtract(self, pairs: Int64Array, amounts: Int64Array) -> None:
+        """Lower the counts of pairs; those that are not there stay away."""
+        _subtract(self._pairs, self._counts, pairs, amounts)
+
+    def _allocate(self, num_slots: int) -> None:
+        """So many slots, a power of two, all free."""
+        self._pairs = np.full(num_slots, _FREE, dtype=np.int64)
+        self._counts = np.zeros(num_slots, dtype=np.int64)
+
+
+def split_pair(pair: int) -> tuple[int, int]:
+    """The ids of its left and its right piece."""
+    return pair >> PAIR_SHIFT, pair & ((1 << PAIR_SHIFT) - 1)
+
+
+@kernel
+def _place(slots: Int64Array, pair: int) -> int:
+    return _find_slot(slots, pair)  # type: ignore[no-any-return]
+
+
+@kernel
+def _insert(slots: Int64Array, counts: Int64Array, pairs: Int64Array, values: Int64Array) -> None:
+    for number in range(len(pairs)):
+        slot = _find_slot(slots, pairs[number])
+        slots[slot] = pairs[number]
+        counts[slot] = values[number]
+
+
+@kernel
+def _subtract(
+    slots: Int64Array, counts: Int64Array, pairs: Int64Array, amounts: Int64Array
+) -> None:
+    for number in range(len(pairs)):
+        slot = _find_slot(slots, pairs[number])
+        if slots[slot] == pairs[number]:
+            counts[slot] -= amounts[number]
+
+
+@inlined
+def _find_slot(slots: Int64Array, pair: int) -> Any:
+    """The slot of a pair, or the free one where it belongs."""
+    value = np.uint64(pair) * _FACTOR
+    value ^= value >> _HASH_SHIFT
+    slot = np.int64(value & np.uint64(len(slots) - 1))
+    while slots[slot] != pair and slots[slot] != _FREE:
+        slot = (slot + 1) & (len(slots) - 1)
+    return slot
