@@ -225,12 +225,23 @@ def _equal_in_bucket(
     if not parts:
         return _NO_PAIRS
     numbers, high, low = (np.concatenate(columns) for columns in zip(*parts))
-    order = np.lexsort((numbers, low, high))
+    some = _repeated(high)
+    order = some[np.lexsort((numbers[some], low[some], high[some]))]
     numbers, high, low = numbers[order], high[order], low[order]
     is_again = np.zeros(len(order), dtype=np.bool_)
     is_again[1:] = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
     first = np.maximum.accumulate(np.where(is_again, 0, np.arange(len(order))))
     return np.stack([numbers[first[is_again]], numbers[is_again]], axis=1)
+
+
+def _repeated(values: UInt64Array) -> Int64Array:
+    """The places of values that stand at two places or more: few, and quick to find."""
+    order = np.argsort(values)
+    found = np.zeros(len(order), dtype=np.bool_)
+    found[1:] = values[order[1:]] == values[order[:-1]]
+    found[:-1] |= found[1:]
+    places: Int64Array = order[found]
+    return places
 
 
 def _hashes_of(

@@ -18,6 +18,7 @@ from bertdata.errors import DataError
 from bertdata.examples import ExamplesConfig
 from bertdata.manifest import Manifest, damage_told, is_complete, read_manifest
 from bertdata.partitions import (
+    ShardGroup,
     count_partitions,
     join_small_partitions,
     plan_shards,
@@ -210,6 +211,12 @@ def _list_inputs(corpus: CorpusConfig, base: str) -> tuple[InputFile, ...]:
 def _example_units(sentences: Manifest, examples: ExamplesConfig) -> list[dict[str, Any]]:
     per_partition = sentences.counts["documents_per_partition"]
     groups = plan_shards(join_small_partitions(per_partition), examples.num_shards)
+
+    def count_documents(group: ShardGroup) -> int:
+        return sum(sum(per_partition[first:end]) for first, end in group.pools)
+
+    # Largest first, so that the last ones, for which some workers wait, are short.
+    groups = sorted(groups, key=count_documents, reverse=True)
     units: list[dict[str, Any]] = [
         {
             "split": "train",
@@ -228,7 +235,7 @@ def _example_units(sentences: Manifest, examples: ExamplesConfig) -> list[dict[s
 
 
 def _unit_tables(units: Sequence[InputUnit]) -> list[dict[str, Any]]:
-    """Largest first: units are dealt to workers in turn, so that gives each about the same."""
+    """Largest first, so that the last ones, for which some workers wait, are short."""
     tables = [{"unit": number, "input": to_table(unit)} for number, unit in enumerate(units)]
     return sorted(tables, key=lambda table: (-units[table["unit"]].bytes, table["unit"]))
 
