@@ -30,7 +30,7 @@ from bertdata.minhash import NUM_BANDS
 from bertdata.sentence_files import SentenceCounts, count_rejected_file, count_sentence_file
 from bertdata.shards import open_arrow, write_arrow
 from pipelines.progress import FOLDER, StagePlan, UnitRecord
-from pipelines.transforms import OpenWorker, Round, Unit, WorkOnUnit
+from pipelines.units import OpenWorker, Round, Unit, WorkOnUnit
 
 # Folders beside the drafts, one a round.
 _SIMILAR, _REMOVALS, KEPT = "similar", "removals", "kept"

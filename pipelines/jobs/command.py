@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -15,7 +16,8 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,11 +38,14 @@ from pipelines.progress import (
     read_records,
     written_bytes,
 )
-from pipelines.transforms import NO_MEMORY, OpenWorker, Round, Unit, find_error, sample_states_often
+from pipelines.transforms import find_error, sample_states_often
+from pipelines.units import NO_MEMORY, OpenWorker, Round, Unit, begin_early
 
 REPORT_SECONDS = 2.0
 
 Finish = Callable[[StagePlan, Mapping[int, UnitRecord]], Manifest]
+RoundsLeft = Sequence[tuple[Round, Sequence[Unit]]]
+Workers = Callable[[RoundsLeft], AbstractContextManager[Any]]
 LaterRounds = Callable[[StagePlan], Sequence[Round]]
 
 
@@ -60,20 +65,21 @@ class Job:
         return [Round(plan=plan, open_worker=self.open_worker), *self.later_rounds(plan)]
 
 
-def main(job: Job, arguments: Sequence[str] | None = None) -> int:
-    """Run one job; 0 done, 1 failed with the reason in the report and on stderr."""
+def main(job: Job, arguments: Sequence[str] | None = None, *, forks: bool = False) -> int:
+    """Run one job; 0 done, 1 failed with the reason in the report and on stderr.
+
+    `forks`: worker processes are forks of this one, in which no other thread may run then.
+    """
     known, beam_options = _parse(arguments)
     logging.getLogger().setLevel(logging.WARNING)
-    from pipelines.workers import watched_workers
-
     try:
         plan = read_plan(known.plan)
 
         def give_up(death: str) -> None:
             os._exit(_fail(_lost_worker(plan, death), known.report))
 
-        with watched_workers(give_up):
-            manifest = run(plan, job, beam_options)
+        workers = functools.partial(_fork_workers, beam_options, give_up) if forks else nullcontext
+        manifest = run(plan, job, beam_options, workers)
     except BertdataError as error:
         return _fail(error, known.report)
     except MemoryError:
@@ -97,24 +103,33 @@ def _fail(error: BertdataError, report: Path | None) -> int:
 
 def run_process(job: Job, arguments: Sequence[str]) -> int:
     """`main` as all that a process does: its worker processes are forks of it."""
+    sample_states_often()
+    return main(job, arguments, forks=True)
+
+
+@contextmanager
+def _fork_workers(
+    beam_options: Sequence[str], give_up: Callable[[str], None], left: RoundsLeft
+) -> Iterator[None]:
+    """Worker processes, where more than one is wanted, that begin the first round at once."""
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    from pipelines.workers import forked_workers
+    from pipelines.workers import forked_workers, watched_workers
 
-    sample_states_often()
-    known, beam_options = _parse(arguments)
+    def begin() -> None:
+        (round_, units), *_ = left
+        begin_early(round_, units, round_.plan.path)
 
-    def prepare() -> None:
-        with contextlib.suppress(Exception):  # this process will meet it too
-            job.rounds(read_plan(known.plan))[0].prepare()
-
-    with forked_workers(num_processes(PipelineOptions(beam_options)), prepare):
-        return main(job, arguments)
+    count = num_processes(PipelineOptions(list(beam_options)))
+    with forked_workers(count, begin), watched_workers(give_up):
+        yield
 
 
-def run(plan: StagePlan, job: Job, beam_options: Sequence[str]) -> Manifest:
+def run(
+    plan: StagePlan, job: Job, beam_options: Sequence[str], workers: Workers = nullcontext
+) -> Manifest:
     """Run the units that have no record yet, then finish the stage: its manifest comes last."""
-    run_missing_units(job.rounds(plan), beam_options)
+    run_missing_units(job.rounds(plan), beam_options, workers)
     manifest = job.finish(plan, read_records(plan.path))
     sync_files(plan.path, manifest.shards)
     write_manifest(plan.path, manifest)
@@ -130,21 +145,32 @@ def _parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[st
     return parser.parse_known_args(arguments)
 
 
-def run_missing_units(rounds: Sequence[Round], beam_options: Sequence[str]) -> None:
-    """Run the units that have no record yet. Raises the error of one that failed."""
+def run_missing_units(
+    rounds: Sequence[Round], beam_options: Sequence[str], workers: Workers = nullcontext
+) -> None:
+    """Run the units that have no record yet. Raises the error of one that failed.
+
+    `workers`: gives the processes that do them, where the runner has none of its own.
+    """
     plan = rounds[0].plan
-    clear_failures(plan.path)
-    left = [(round_, _units_left(round_.plan)) for round_ in rounds]
-    if left := [(round_, units) for round_, units in left if units]:
-        for round_, _ in left:
-            give_units_back(round_.plan.path)
-        try:
-            run_rounds(left, plan.path, beam_options)
-        except BertdataError:
-            raise
-        except Exception as error:
-            raise _explain(plan, error) from error
+    if left := begin_rounds(rounds):
+        with workers(left):
+            try:
+                run_rounds(left, plan.path, beam_options)
+            except BertdataError:
+                raise
+            except Exception as error:
+                raise _explain(plan, error) from error
     raise_failure(plan.path)
+
+
+def begin_rounds(rounds: Sequence[Round]) -> RoundsLeft:
+    """Forget what failed before; the rounds that have units without a record, and these."""
+    clear_failures(rounds[0].plan.path)
+    left = [(round_, units) for round_ in rounds if (units := _units_left(round_.plan))]
+    for round_, _ in left:
+        give_units_back(round_.plan.path)
+    return left
 
 
 def _units_left(plan: StagePlan) -> list[Unit]:
@@ -168,9 +194,7 @@ def _lost_worker(plan: StagePlan, death: str) -> CrashError:
     )
 
 
-def run_rounds(
-    rounds: Sequence[tuple[Round, Sequence[Unit]]], failures: Path, beam_options: Sequence[str]
-) -> None:
+def run_rounds(rounds: RoundsLeft, failures: Path, beam_options: Sequence[str]) -> None:
     """The Beam pipeline of every job: some units of each round, round after round."""
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions

@@ -30,7 +30,7 @@ from bertdata.statistics import add_counts, count_examples, with_shares
 from bertdata.vocabulary import read_vocabulary
 from pipelines.jobs.command import Job, run_process
 from pipelines.progress import StagePlan, UnitRecord
-from pipelines.transforms import Unit, WorkOnUnit
+from pipelines.units import Unit, WorkOnUnit
 from vocab.config import VocabConfig
 
 

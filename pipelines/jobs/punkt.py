@@ -21,7 +21,7 @@ from pipelines.jobs.command import Job, run_process
 from pipelines.plans import PUNKT_FILE
 from pipelines.progress import FOLDER, StagePlan, UnitRecord
 from pipelines.remote_files import read_anywhere
-from pipelines.transforms import Unit, WorkOnUnit
+from pipelines.units import Unit, WorkOnUnit
 
 _SAMPLE = pa.schema([pa.field("paragraph", pa.string())])
 _ROWS_AT_ONCE = 4096

@@ -28,7 +28,7 @@ from pipelines.duplicate_rounds import KEPT, draft_path, round_folder, rounds_fo
 from pipelines.jobs.command import Job, run_process
 from pipelines.progress import FOLDER, StagePlan, UnitRecord, read_records
 from pipelines.remote_files import read_anywhere
-from pipelines.transforms import Unit, WorkOnUnit
+from pipelines.units import Unit, WorkOnUnit
 
 
 def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:

@@ -20,7 +20,7 @@ from bertdata.tokenization import save_tokenizer
 from bertdata.vocabulary import Vocabulary, read_vocabulary
 from pipelines.jobs.command import Job, run_process
 from pipelines.progress import FOLDER, StagePlan, UnitRecord
-from pipelines.transforms import Unit, WorkOnUnit
+from pipelines.units import Unit, WorkOnUnit
 from vocab.config import VocabConfig
 from vocab.counting import COUNTS_SCHEMA, count_words, merge_counts
 from vocab.fast import train

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -29,11 +30,12 @@ from pipelines.progress import (
     StagePlan,
     UnitRecord,
     is_done,
+    raise_failure,
     read_records,
     write_plan,
     write_record,
 )
-from pipelines.transforms import Round, Unit, WorkOnUnit
+from pipelines.units import Round, Unit, WorkOnUnit, begin_early, take_worker
 from tests.pipelines.corpus import Stages, write_books
 from vocab.config import VocabConfig
 
@@ -377,7 +379,7 @@ def open_napper(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
 def test_later_rounds_wait_and_a_failure_stops_them(tmp_path: Path) -> None:
     rounds = [Round(plan=_plan(tmp_path / name, 2), open_worker=open_failing) for name in "ab"]
     with pytest.raises(InputError, match="unit 1 of a"):
-        command.run_missing_units(rounds, beam_options=beam_arguments(RunnerConfig(workers=1)))
+        command.run_missing_units(rounds, beam_arguments(RunnerConfig(workers=1)))
     assert not (tmp_path / "b" / "seen").exists()
 
 
@@ -409,30 +411,66 @@ def open_noter(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
     return note
 
 
-def test_a_worker_is_prepared_for_its_first_unit_alone(tmp_path: Path) -> None:
-    opened: list[Path] = []
+def test_a_worker_begins_before_it_is_asked_for(tmp_path: Path) -> None:
+    opened = threading.Event()
 
     def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
-        opened.append(folder)
+        opened.set()
         return open_noter(folder, spec)
 
-    round_ = Round(plan=_plan(tmp_path / "a", 2), open_worker=open_worker)
-    round_.prepare()
-    assert opened == [tmp_path / "a"]
-    assert round_.take_worker()
-    assert opened == [tmp_path / "a"]
-    assert round_.take_worker()
-    assert opened == [tmp_path / "a"] * 2
+    round_ = Round(plan=_plan(tmp_path / "a", 3), open_worker=open_worker)
+    ((_, units),) = command.begin_rounds([round_])
+    begin_early(round_, units, tmp_path / "a")
+    assert opened.wait(10)
+    worker = take_worker(round_, tmp_path / "a")
+    worker.take_units(units)
+    worker.wait()
+    done = (tmp_path / "done").read_text().split()
+    assert done == ["a-0", "a-1", "a-2"]
+    assert set(read_records(tmp_path / "a")) == {0, 1, 2}
+    assert take_worker(round_, tmp_path / "a") is not worker
 
 
-def test_what_goes_wrong_while_a_worker_is_prepared_is_met_later(tmp_path: Path) -> None:
+def test_an_early_worker_stops_when_it_is_asked_for(tmp_path: Path) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
     def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
-        raise InputError("not to be opened")
+        note = open_noter(folder, spec)
 
-    round_ = Round(plan=_plan(tmp_path / "a", 2), open_worker=open_worker)
-    round_.prepare()
+        def work(unit: Unit) -> UnitRecord:
+            begun.set()
+            assert go_on.wait(10)
+            return note(unit)
+
+        return work
+
+    round_ = Round(plan=_plan(tmp_path / "a", 3), open_worker=open_worker)
+    ((_, units),) = command.begin_rounds([round_])
+    begin_early(round_, units, tmp_path / "a")
+    assert begun.wait(10)
+    threading.Timer(0.2, go_on.set).start()
+    worker = take_worker(round_, tmp_path / "a")
+    worker.wait()
+    assert set(read_records(tmp_path / "a")) == {0}
+
+
+def test_what_goes_wrong_early_is_met_later(tmp_path: Path) -> None:
+    opened = threading.Event()
+
+    def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+        opened.set()
+        raise InputError("not to be opened") if folder.name == "a" else ValueError("a mistake")
+
+    rounds = [Round(plan=_plan(tmp_path / name, 2), open_worker=open_worker) for name in "ab"]
+    for round_ in rounds:
+        begin_early(*command.begin_rounds([round_])[0], round_.plan.path)
+        assert opened.wait(10)
+        opened.clear()
+    take_worker(rounds[0], tmp_path / "a")
     with pytest.raises(InputError, match="not to be opened"):
-        round_.take_worker()
+        raise_failure(tmp_path / "a")
+    with pytest.raises(ValueError, match="a mistake"):
+        take_worker(rounds[1], tmp_path / "b")
 
 
 @pytest.mark.parametrize("workers", [1, 2])

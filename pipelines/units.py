@@ -1,0 +1,141 @@
+"""Units of work and what does them in a process, whichever runner hands them out.
+
+Text never crosses a stage of a pipeline, as whatever does lives in the driver's memory: a unit
+names files to read, its worker writes files, and only names and counts come back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertdata.errors import BertdataError, MemoryUsedUpError
+from pipelines.progress import (
+    StagePlan,
+    UnitRecord,
+    has_failed,
+    take_unit,
+    write_failure,
+    write_record,
+)
+
+Unit = Mapping[str, Any]
+WorkOnUnit = Callable[[Unit], UnitRecord]
+OpenWorker = Callable[[Path, Mapping[str, Any]], WorkOnUnit]
+
+NO_MEMORY = (
+    "a worker needs more memory than there is; set [runner] workers lower, or "
+    "[[corpus]] max_document_bytes where a document is very long"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Round:
+    """Units of work that may be done in any order, once the rounds before them are through.
+
+    `plan`: names the units and the folder of their records, which each round has for itself.
+    """
+
+    plan: StagePlan
+    open_worker: OpenWorker
+
+
+class UnitWorker:
+    """Does units of a round and leaves their records on disk; one done twice leaves the same.
+
+    `failures`: the folder that errors of the user's making are noted in: raised, they reach the
+    driver of a pipeline as text, in the midst of a traceback. That is left for a full disk. After a
+    failure nothing new is begun.
+
+    A record waits for the disk; meanwhile the next unit is done.
+    """
+
+    def __init__(self, round_: Round, failures: Path) -> None:
+        self._round = round_
+        self._folder = round_.plan.path
+        self._failures = failures
+        self._work: WorkOnUnit | None = None
+        self._recorder = ThreadPoolExecutor(1)
+        self._recording: tuple[int, Future[None]] | None = None
+
+    def take_units(self, units: Iterable[Unit], until: Callable[[], bool] = lambda: False) -> None:
+        """Do those that no worker of this machine took, until told to stop."""
+        for unit in units:
+            if until():
+                return
+            if take_unit(self._folder, unit["unit"]):
+                self.run(unit)
+
+    def run(self, unit: Unit) -> None:
+        """Do a unit; its record may still wait for the disk."""
+        if has_failed(self._failures):
+            return
+        number = unit["unit"]
+        with self._noted(number):
+            if self._work is None:
+                self._work = self._round.open_worker(self._folder, self._round.plan.spec)
+            record = self._work(unit)
+            self.wait()
+            recording = self._recorder.submit(write_record, self._folder, record)
+            self._recording = number, recording
+
+    def wait(self) -> None:
+        """Wait until the last record is on disk."""
+        if self._recording is not None:
+            (number, recording), self._recording = self._recording, None
+            with self._noted(number):
+                recording.result()
+
+    def close(self) -> None:
+        """End its thread."""
+        self._recorder.shutdown()
+
+    @contextlib.contextmanager
+    def _noted(self, unit: int) -> Iterator[None]:
+        try:
+            yield
+        except BertdataError as error:
+            self._note(unit, error)
+        except MemoryError:
+            self._note(unit, MemoryUsedUpError(NO_MEMORY))
+
+    def _note(self, unit: int, error: BertdataError) -> None:
+        try:
+            write_failure(self._failures, unit, error)
+        except BertdataError:
+            raise error from None
+
+
+_early: dict[Path, tuple[threading.Event, Future[UnitWorker]]] = {}
+
+
+def begin_early(round_: Round, units: Sequence[Unit], failures: Path) -> None:
+    """Let a thread of this process do units until a worker is asked for.
+
+    A runner takes a tenth of a second to hand out the first.
+    """
+    is_asked_for = threading.Event()
+
+    def work() -> UnitWorker:
+        worker = UnitWorker(round_, failures)
+        worker.take_units(units, until=is_asked_for.is_set)
+        return worker
+
+    _early[round_.plan.path] = is_asked_for, ThreadPoolExecutor(1).submit(work)
+
+
+def take_worker(round_: Round, failures: Path) -> UnitWorker:
+    """The worker that began early in this process, once its unit is done; else a new one.
+
+    Raises what went wrong in the thread.
+    """
+    if (begun := _early.pop(round_.plan.path, None)) is None:
+        return UnitWorker(round_, failures)
+    is_asked_for, future = begun
+    is_asked_for.set()
+    return future.result()
