@@ -47,6 +47,7 @@ class PartTable:
     def __init__(self, config: TokenizationConfig, most_parts: int) -> None:
         self._config = config
         self.table = ByteTable(most_parts)
+        self._make_room(0)
 
     def find_rows(self, sentences: pa.StringArray) -> tuple[Int32Array, Int64Array]:
         """Rows of all parts, and how many the sentences up to each have (int64[n + 1]).
@@ -57,12 +58,19 @@ class PartTable:
         text = data[offsets[0] : offsets[-1]].copy()
         if self._config.lowercase:
             _lowercase(text)
-        starts, stops = np.empty(len(text), np.int32), np.empty(len(text), np.int32)
-        packed = np.empty((len(text), 2), np.uint64)
+        if len(text) > len(self._starts):
+            self._make_room(2 * len(text))
+        starts, stops, packed = self._starts, self._stops, self._packed
         ends = np.zeros(len(offsets), np.int64)
         split_chinese = self._config.split_chinese_characters
         count = _find_parts(text, offsets - offsets[0], split_chinese, starts, stops, packed, ends)
         return self.table.find_rows(text, starts[:count], stops[:count], packed[:count]), ends
+
+    def _make_room(self, num_bytes: int) -> None:
+        """For the parts of so much text: kept, as only what was written to takes memory."""
+        self._starts = np.empty(num_bytes, np.int32)
+        self._stops = np.empty(num_bytes, np.int32)
+        self._packed = np.empty((num_bytes, 2), np.uint64)
 
 
 @kernel

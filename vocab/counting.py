@@ -29,10 +29,8 @@ def count_words(batches: Iterable[pa.StringArray], config: VocabConfig) -> pa.Ta
 
     `batches`: of sentences; no nulls, any text.
     """
-    return merge_counts(
-        _sum_counts(*_normalize(parts, config.tokenization))
-        for parts in _count_parts(batches, config.tokenization)
-    )
+    parts = _count_parts(batches, config.tokenization)
+    return merge_counts(_normalize(some, config.tokenization) for some in parts)
 
 
 def merge_counts(tables: Iterable[pa.Table]) -> pa.Table:
@@ -41,9 +39,10 @@ def merge_counts(tables: Iterable[pa.Table]) -> pa.Table:
     The result is the same for any order and grouping of the parts.
     """
     merged = pa.concat_tables([COUNTS_SCHEMA.empty_table(), *tables])
-    summed = _sum_counts(merged["word"], merged["count"])
+    summed = merged.group_by("word", use_threads=False).aggregate([("count", "sum")])
     # Arrow compares strings by their bytes.
-    return summed.sort_by([("count", "descending"), ("word", "ascending")])
+    ordered = summed.sort_by([("count_sum", "descending"), ("word", "ascending")])
+    return ordered.rename_columns(COUNTS_SCHEMA.names)
 
 
 def _count_parts(
@@ -59,24 +58,18 @@ def _count_parts(
         found = np.bincount(rows, minlength=parts.table.num_rows)
         found[: len(counts)] += counts
         counts = found
+        pa.default_memory_pool().release_unused()  # or what is read adds up over some batches
     yield pa.table([parts.table.keys_from(0), counts], schema=COUNTS_SCHEMA)
 
 
-def _sum_counts(words: pa.StringArray, counts: pa.Int64Array) -> pa.Table:
-    grouped = pa.table([words, counts], schema=COUNTS_SCHEMA).group_by("word", use_threads=False)
-    return grouped.aggregate([("count", "sum")]).rename_columns(["word", "count"])
-
-
-def _normalize(parts: pa.Table, config: TokenizationConfig) -> tuple[pa.StringArray, pa.Int64Array]:
+def _normalize(parts: pa.Table, config: TokenizationConfig) -> pa.Table:
     """Parts and their counts to words and theirs, some words more than once."""
     plain = pc.match_substring_regex(parts["word"], _PLAIN_ASCII)
     ascii_words, other = parts.filter(plain), parts.filter(pc.invert(plain))
-    lists = _words_of(other["word"], config)
-    other_counts = other["count"].take(pc.list_parent_indices(lists))
-    return (
-        pa.concat_arrays([*ascii_words["word"].chunks, lists.flatten()]),
-        pa.concat_arrays([*ascii_words["count"].chunks, *other_counts.chunks]),
-    )
+    words = _words_of(other["word"], config)
+    counts = other["count"].take(pc.list_parent_indices(words))
+    others = pa.table([words.flatten(), counts], schema=COUNTS_SCHEMA)
+    return pa.concat_tables([ascii_words, others])
 
 
 def _words_of(parts: pa.ChunkedArray, config: TokenizationConfig) -> pa.ListArray:
