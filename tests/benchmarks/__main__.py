@@ -23,7 +23,7 @@ from tests.benchmarks import kernels
 from tests.benchmarks.baseline import BaselineCost, baseline_table, ratio_table, run_baseline
 from tests.benchmarks.corpus import CorpusFile, count_repetition, take_files, write_corpus
 from tests.benchmarks.fixed import run_fixed
-from tests.benchmarks.job import JobCost, job_table, run_job, size_table
+from tests.benchmarks.job import JobCost, job_table, middle_run, run_job, size_table
 from tests.benchmarks.material import make_vocabulary, prepare
 from tests.benchmarks.scaling import run_scaling, scaling_table, write_plots
 from tests.benchmarks.tables import Row, Table, megabytes, to_text, write_results
@@ -77,6 +77,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--only", type=_parts, default=PARTS, metavar="PART,…", help=f"of {', '.join(PARTS)}")
     add("--output", type=Path, default=Path("runs/bench"), help="folder for the results")
     add("--megabytes", type=float, default=400, help="text of the whole job (400)")
+    add("--job-repeats", type=int, default=3, help="of the whole job; the middle run counts (3)")
     add("--workers", type=_numbers, default=[1, 2], help="numbers of workers to compare (1,2)")
     add("--baseline-megabytes", type=float, default=3, help="text of the baseline (3)")
     add("--kernel-megabytes", type=float, default=8, help="text of the kernels (8)")
@@ -109,23 +110,25 @@ def make_corpus(bench: Bench) -> None:
 
 
 def run_jobs(bench: Bench) -> None:
-    """The whole job for each number of workers."""
+    """The whole job for each number of workers, in turn; of several runs the middle one counts."""
     options = bench.options
     files = take_files(bench.files, int(options.megabytes * _MEGABYTE))
-    for workers in options.workers:
-        folder = bench.work / f"job-{workers}"
-        bench.jobs.append(
-            run_job(files, folder, workers=workers, vocabulary_size=options.vocabulary_size)
-        )
+    folder = bench.work / "job"
+    runs: dict[int, list[JobCost]] = {workers: [] for workers in options.workers}
+    for _ in range(options.job_repeats):
+        for workers, found in runs.items():
+            shutil.rmtree(folder, ignore_errors=True)
+            size = options.vocabulary_size
+            found.append(run_job(files, folder, workers=workers, vocabulary_size=size))
+    bench.jobs = [middle_run(found) for found in runs.values()]
     paths = RunPaths(folder)
     bench.vocabulary = read_vocabulary(paths.vocab / "vocab.txt")
     sentences = [
         batch for path in paths.sentences.glob("s*.arrow") for batch in iterate_sentences(path)
     ]
     bench.facts |= count_repetition(pa.chunked_array(sentences))
-    bench.tables += [job_table(bench.jobs), size_table(bench.jobs[0])]
-    for workers in options.workers:
-        shutil.rmtree(bench.work / f"job-{workers}")
+    bench.tables += [job_table(bench.jobs, list(runs.values())), size_table(bench.jobs[0])]
+    shutil.rmtree(folder)
 
 
 def run_plain(bench: Bench) -> None:

@@ -58,9 +58,18 @@ class JobCost:
         return megabytes(self.text_bytes) / self.costs[part].cpu_seconds
 
 
-def job_table(jobs: Sequence[JobCost]) -> Table:
-    """A row for each stage and number of workers."""
-    _check_same([job.content for job in jobs])
+def middle_run(runs: Sequence[JobCost]) -> JobCost:
+    """Of several runs the one whose time, once started, is in the middle."""
+    return sorted(runs, key=_seconds_started)[(len(runs) - 1) // 2]
+
+
+def _seconds_started(job: JobCost, part: str = GIVEN) -> float:
+    return job.costs[part].wall_seconds - job.costs[START].wall_seconds
+
+
+def job_table(jobs: Sequence[JobCost], runs: Sequence[Sequence[JobCost]]) -> Table:
+    """A row for each stage and number of workers. `runs`: of each of `jobs`, all there were."""
+    _check_same([run.content for found in runs for run in found])
     rows = tuple(_row(job, part) for job in jobs for part in job.costs)
     return Table(
         title="The job: dupe_factor 5, length 128, static masks",
@@ -68,7 +77,7 @@ def job_table(jobs: Sequence[JobCost]) -> Table:
         note="MB: of raw text, in millions of bytes; per second and core-second of all processes. "
         "Memory: the peak of each process, with the pages of mapped files that it touched; "
         "private, without them, in brackets. All numbers of workers wrote the same bytes. "
-        + " ".join(_speed_ups(jobs)),
+        + " ".join([*_speed_ups(jobs), *_pairs(runs)]),
     )
 
 
@@ -210,12 +219,21 @@ def _speed_ups(jobs: Sequence[JobCost]) -> list[str]:
     lines = []
     for job, part in itertools.product(others, (GIVEN, TRAINED)):
         before, after = (j.costs[part].wall_seconds for j in (first, job))
-        starts = [j.costs[START].wall_seconds for j in (first, job)]
         lines.append(
             f"{job.workers} workers do {before / after:.2f}x the work of {first.workers}, once "
-            f"started {(before - starts[0]) / (after - starts[1]):.2f}x ({part})."
+            f"started {_seconds_started(first, part) / _seconds_started(job, part):.2f}x ({part})."
         )
     return lines
+
+
+def _pairs(runs: Sequence[Sequence[JobCost]]) -> list[str]:
+    """The same, once started, for each run and the one of the first number before it."""
+    first, *others = runs
+    return [
+        f"Run by run, vocabulary given: {', '.join(f'{a / b:.2f}' for a, b in pairs)}."
+        for found in others
+        if (pairs := list(zip(map(_seconds_started, first), map(_seconds_started, found))))
+    ]
 
 
 def _check_same(contents: Sequence[str]) -> None:
