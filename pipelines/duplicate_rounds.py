@@ -1,12 +1,13 @@
 """The rounds that take duplicates out of what the units of the sentences job wrote, their drafts.
 
 Where similar documents go, a unit a band finds which these are. One unit finds what goes in all;
-then each draft that loses something is written anew.
+then each draft that loses something is written anew, and removed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,11 @@ from bertdata.duplicates import (
 from bertdata.minhash import NUM_BANDS
 from bertdata.sentence_files import SentenceCounts, count_rejected_file, count_sentence_file
 from bertdata.shards import open_arrow, write_arrow
-from pipelines.progress import FOLDER, StagePlan, UnitRecord
+from pipelines.progress import FOLDER, StagePlan, UnitRecord, read_record
 from pipelines.units import OpenWorker, Round, Unit, WorkOnUnit
 
-# Folders beside the drafts, one a round.
-_SIMILAR, _REMOVALS, KEPT = "similar", "removals", "kept"
+# Folders beside the drafts.
+_SIMILAR, _REMOVALS, _KEPT = "similar", "removals", "kept"
 _SENTENCES_AT_ONCE = 20_000_000  # hashes in memory: 24 bytes each
 _PAIRS = pa.schema([pa.field("earlier", pa.int64()), pa.field("later", pa.int64())])
 
@@ -45,12 +46,14 @@ def rounds_for(plan: StagePlan) -> list[Round]:
         return []
     bands: list[Unit] = [{"unit": band} for band in range(NUM_BANDS)]
     drafts: list[Unit] = [{"unit": unit} for unit in range(len(plan.units))]
+    base = plan.path / FOLDER
     rounds = [
-        _round(plan, _REMOVALS, "duplicates", [{"unit": 0}], open_finder),
-        _round(plan, KEPT, "sentences without duplicates", drafts, open_remover),
+        _round(plan, base / _REMOVALS, "duplicates", [{"unit": 0}], open_finder),
+        _round(plan, plan.path, "sentences without duplicates", drafts, open_remover, number=1),
     ]
     if cleaning.near_duplicates == "drop":
-        rounds.insert(0, _round(plan, _SIMILAR, "similar documents", bands, open_band_worker))
+        similar = _round(plan, base / _SIMILAR, "similar documents", bands, open_band_worker)
+        rounds.insert(0, similar)
     return rounds
 
 
@@ -94,44 +97,68 @@ def open_finder(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
 
 
 def open_remover(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
-    """The function that writes a unit's files anew, where something goes; else it writes none."""
+    """The function that writes a unit's files anew, where something goes; else they stay."""
     drops_sentences = _cleaning(spec).duplicate_sentences == "drop"
+    (folder / FOLDER / _KEPT).mkdir(parents=True, exist_ok=True)
 
     def remove(unit: Unit) -> UnitRecord:
-        number = unit["unit"]
-        removals = read_removals(_removals_path(spec), number)
+        record = read_record(folder, unit["unit"])
+        removals = read_removals(_removals_path(spec), record.unit)
         if not len(removals):
-            return UnitRecord(unit=number, shards=(), counts={})
-        sentences, rejected, fingerprints = (
-            draft_path(Path(spec["folder"]), spec, kind, number)
-            for kind in ("sentences", "rejected", "fingerprints")
-        )
-        kept, gone = write_kept(sentences, folder / sentences.name, fingerprints, removals)
-        shards = (kept, merge_rejections(folder / rejected.name, rejected, gone))
-        counts = SentenceCounts(num_partitions=spec["num_partitions"])
-        count_sentence_file(folder / sentences.name, counts)
-        count_rejected_file(folder / rejected.name, counts)
-        table = counts.to_table()
-        if drops_sentences:
-            table["sentences_dropped"] = len(removals.column("places").flatten())
-        return UnitRecord(unit=number, shards=shards, counts=table)
+            return replace(record, round=1)
+        record = _write_anew(folder, spec, record, removals)
+        if not drops_sentences:
+            return record
+        dropped = len(removals.column("places").flatten())
+        return replace(record, counts={**record.counts, "sentences_dropped": dropped})
 
     return remove
 
 
-def round_folder(plan: StagePlan, name: str) -> Path:
-    """Where a round's records are, and its files."""
-    return plan.path / FOLDER / name
+def _write_anew(
+    folder: Path, spec: Mapping[str, Any], record: UnitRecord, removals: pa.RecordBatch
+) -> UnitRecord:
+    """Write a unit's files without what goes; the record to take the place of its first one."""
+    draft, rejected, fingerprints = (
+        draft_path(folder, spec, kind, record.unit)
+        for kind in ("sentences", "rejected", "fingerprints")
+    )
+    target = folder / FOLDER / _KEPT
+    kept, gone = write_kept(draft, target / draft.name, fingerprints, removals)
+    written = (kept, merge_rejections(target / rejected.name, rejected, gone))
+    counts = SentenceCounts(num_partitions=spec["num_partitions"])
+    count_sentence_file(target / draft.name, counts)
+    count_rejected_file(target / rejected.name, counts)
+    return UnitRecord(
+        unit=record.unit,
+        shards=(
+            *(replace(shard, path=f"{FOLDER}/{_KEPT}/{shard.path}") for shard in written),
+            *(shard for shard in record.shards if shard.path.endswith(fingerprints.name)),
+        ),
+        counts={**counts.to_table(), **_lines_dropped(record)},
+        round=1,
+        replaced=tuple(f"{FOLDER}/{path.name}" for path in (draft, rejected)),
+    )
+
+
+def _lines_dropped(record: UnitRecord) -> dict[str, int]:
+    """What the files no longer tell: lines that went from documents, whatever became of these."""
+    return {name: record.counts[name] for name in ("lines_dropped",) if name in record.counts}
 
 
 def _round(
-    plan: StagePlan, name: str, stage: str, units: list[Unit], open_worker: OpenWorker
+    plan: StagePlan,
+    folder: Path,
+    stage: str,
+    units: list[Unit],
+    open_worker: OpenWorker,
+    number: int = 0,
 ) -> Round:
     spec = {key: plan.spec[key] for key in ("cleaning", "num_partitions", "num_units")}
     return Round(
         plan=StagePlan(
             stage=stage,
-            folder=str(round_folder(plan, name)),
+            folder=str(folder),
             config={},
             inputs={},
             units=tuple(units),
@@ -139,6 +166,7 @@ def _round(
             text_bytes=plan.text_bytes,
         ),
         open_worker=open_worker,
+        number=number,
     )
 
 

@@ -24,11 +24,17 @@ FOLDER = ".progress"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnitRecord:
-    """What one finished unit of work wrote and counted."""
+    """What one finished unit of work wrote and counted.
+
+    `round`: of those that work on the same units one after the other, the last that it went
+    through, from 0. `replaced`: files, named as shards are, that no one needs once this is written.
+    """
 
     unit: int
     shards: tuple[Shard, ...]
     counts: Mapping[str, Any]
+    round: int = 0
+    replaced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,24 +92,31 @@ def is_done(plan: StagePlan) -> bool:
 
 
 def write_record(plan_folder: Path, record: UnitRecord) -> None:
-    """Note a finished unit, once its files are on disk."""
+    """Note a finished unit, once its files are on disk; then remove those that it replaced."""
     sync_files(plan_folder, record.shards)
-    write_json(_progress(plan_folder) / f"unit-{record.unit:05d}.json", asdict(record))
+    write_json(_record_path(plan_folder, record.unit), asdict(record))
+    for path in record.replaced:
+        (plan_folder / path).unlink(missing_ok=True)
 
 
-def read_records(plan_folder: Path) -> dict[int, UnitRecord]:
-    """Records of finished units whose files are there, by unit."""
+def read_records(plan_folder: Path, round_: int = 0) -> dict[int, UnitRecord]:
+    """Records of units that went through a round and whose files are there, by unit."""
     records = (_read_record(path) for path in sorted(_progress(plan_folder).glob("unit-*.json")))
     return {
         record.unit: record
         for record in records
-        if all(_is_there(plan_folder, shard) for shard in record.shards)
+        if record.round >= round_ and all(_is_there(plan_folder, shard) for shard in record.shards)
     }
 
 
-def take_unit(plan_folder: Path, unit: int) -> bool:
+def read_record(plan_folder: Path, unit: int) -> UnitRecord:
+    """The record of a unit that has one."""
+    return _read_record(_record_path(plan_folder, unit))
+
+
+def take_unit(plan_folder: Path, unit: int, round_: int = 0) -> bool:
     """Whether a unit is the caller's to do: the first worker of a machine that asks gets it."""
-    path = _taken(plan_folder) / str(unit)
+    path = _taken(plan_folder, round_) / str(unit)
     try:
         path.touch(exist_ok=False)
     except FileExistsError:
@@ -113,10 +126,10 @@ def take_unit(plan_folder: Path, unit: int) -> bool:
     return True
 
 
-def give_units_back(plan_folder: Path) -> None:
+def give_units_back(plan_folder: Path, round_: int = 0) -> None:
     """Let all units be taken anew."""
-    shutil.rmtree(_taken(plan_folder), ignore_errors=True)
-    _taken(plan_folder).mkdir(parents=True)
+    shutil.rmtree(_taken(plan_folder, round_), ignore_errors=True)
+    _taken(plan_folder, round_).mkdir(parents=True)
 
 
 def write_failure(plan_folder: Path, unit: int, error: BertdataError) -> None:
@@ -210,12 +223,17 @@ def _plain(table: Mapping[str, Any]) -> Any:
     return json.loads(json.dumps(table))
 
 
+def _record_path(plan_folder: Path, unit: int) -> Path:
+    return _progress(plan_folder) / f"unit-{unit:05d}.json"
+
+
 def _read_record(path: Path) -> UnitRecord:
     table = json.loads(path.read_bytes())
-    shards = tuple(Shard(**shard) for shard in table["shards"])
-    for shard in shards:
+    shards = tuple(Shard(**shard) for shard in table.pop("shards"))
+    record = UnitRecord(shards=shards, **{**table, "replaced": ()})
+    for shard in record.shards:
         check_inside(path.parent.parent, shard.path)
-    return UnitRecord(unit=table["unit"], shards=shards, counts=table["counts"])
+    return record
 
 
 def _is_there(folder: Path, shard: Shard) -> bool:
@@ -227,8 +245,8 @@ def _progress(plan_folder: Path) -> Path:
     return plan_folder / FOLDER
 
 
-def _taken(plan_folder: Path) -> Path:
-    return _progress(plan_folder) / "taken"
+def _taken(plan_folder: Path, round_: int) -> Path:
+    return _progress(plan_folder) / f"taken-{round_}"
 
 
 def _has_names(value: Any) -> bool:

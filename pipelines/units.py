@@ -19,6 +19,7 @@ from pipelines.progress import (
     StagePlan,
     UnitRecord,
     has_failed,
+    read_records,
     take_unit,
     write_failure,
     write_record,
@@ -38,11 +39,22 @@ NO_MEMORY = (
 class Round:
     """Units of work that may be done in any order, once the rounds before them are through.
 
-    `plan`: names the units and the folder of their records, which each round has for itself.
+    `plan`: names the units and the folder of their records. `number`: of rounds that work on the
+    same units one after the other, and replace their records, which this is.
     """
 
     plan: StagePlan
     open_worker: OpenWorker
+    number: int = 0
+
+    def read_records(self) -> dict[int, UnitRecord]:
+        """Records of the units that went through."""
+        return read_records(self.plan.path, self.number)
+
+    def units_left(self) -> list[Unit]:
+        """The units without one."""
+        done = self.read_records()
+        return [dict(unit) for unit in self.plan.units if unit["unit"] not in done]
 
 
 class UnitWorker:
@@ -68,7 +80,7 @@ class UnitWorker:
         for unit in units:
             if until():
                 return
-            if take_unit(self._folder, unit["unit"]):
+            if take_unit(self._folder, unit["unit"], self._round.number):
                 self.run(unit)
 
     def run(self, unit: Unit) -> None:

@@ -167,15 +167,10 @@ def run_missing_units(
 def begin_rounds(rounds: Sequence[Round]) -> RoundsLeft:
     """Forget what failed before; the rounds that have units without a record, and these."""
     clear_failures(rounds[0].plan.path)
-    left = [(round_, units) for round_ in rounds if (units := _units_left(round_.plan))]
+    left = [(round_, units) for round_ in rounds if (units := round_.units_left())]
     for round_, _ in left:
-        give_units_back(round_.plan.path)
+        give_units_back(round_.plan.path, round_.number)
     return left
-
-
-def _units_left(plan: StagePlan) -> list[Unit]:
-    done = read_records(plan.path)
-    return [dict(unit) for unit in plan.units if unit["unit"] not in done]
 
 
 def _explain(plan: StagePlan, error: Exception) -> Exception:
@@ -203,7 +198,7 @@ def run_rounds(rounds: RoundsLeft, failures: Path, beam_options: Sequence[str]) 
 
     options = PipelineOptions(list(beam_options))
     with (
-        _Progress([round_.plan for round_, _ in rounds]),
+        _Progress([round_ for round_, _ in rounds]),
         beam.Pipeline(runner=make_runner(options), options=options) as pipeline,
     ):
         # Beam removes its folder for temporary files at the end alone; nothing here uses it.
@@ -218,8 +213,8 @@ class _Progress:
     None where nothing was written since the last: silence is how others tell that a job hangs.
     """
 
-    def __init__(self, plans: Sequence[StagePlan]) -> None:
-        self._plans = list(plans)
+    def __init__(self, rounds: Sequence[Round]) -> None:
+        self._rounds = list(rounds)
         self._seen: Any = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._report, daemon=True)
@@ -227,7 +222,7 @@ class _Progress:
 
     def _start_round(self) -> None:
         self._started = time.monotonic()
-        self._at_start = len(read_records(self._plans[0].path))
+        self._at_start = len(self._rounds[0].read_records())
 
     def __enter__(self) -> None:
         self._thread.start()
@@ -238,15 +233,15 @@ class _Progress:
 
     def _report(self) -> None:
         while not self._stop.wait(REPORT_SECONDS):
-            plan = self._plans[0]
-            records = read_records(plan.path)
+            round_ = self._rounds[0]
+            plan, records = round_.plan, round_.read_records()
             seen = plan.stage, len(records), written_bytes(plan.path)
             if seen != self._seen:
                 self._seen = seen
                 seconds = time.monotonic() - self._started
                 print(progress_line(plan, records, self._at_start, seconds), flush=True)
-            if len(records) == len(plan.units) and len(self._plans) > 1:
-                del self._plans[0]
+            if len(records) == len(plan.units) and len(self._rounds) > 1:
+                del self._rounds[0]
                 self._start_round()
 
 

@@ -24,9 +24,9 @@ from bertdata.sentence_files import write_sentences
 from bertdata.sentences import SentencesConfig, load_splitter
 from bertdata.shards import Shard, atomic_file
 from bertdata.statistics import add_counts
-from pipelines.duplicate_rounds import KEPT, draft_path, round_folder, rounds_for
+from pipelines.duplicate_rounds import draft_path, rounds_for
 from pipelines.jobs.command import Job, run_process
-from pipelines.progress import FOLDER, StagePlan, UnitRecord, read_records
+from pipelines.progress import FOLDER, StagePlan, UnitRecord
 from pipelines.remote_files import read_anywhere
 from pipelines.units import Unit, WorkOnUnit
 
@@ -69,20 +69,10 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
 
 def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
     """Make drafts the stage's files and add up. Raises InputError when no document is left."""
-    kept = _read_kept(plan)
-    if len(records) < len(plan.units):
+    if len(records) < len(plan.units) or any(round_.units_left() for round_ in rounds_for(plan)):
         raise DataError(f"{plan.folder} lost files while they were made; run again")
-    shards: list[Shard] = []
-    tables: list[Mapping[str, Any]] = []
-    for unit, record in sorted(records.items()):
-        if unit in kept:
-            folder = round_folder(plan, KEPT)
-            shards += _take_over(folder, plan.path, kept[unit])
-            tables.append({**kept[unit].counts, **_lines_dropped(record)})
-        else:
-            shards += _take_over(plan.path / FOLDER, plan.path, record)
-            tables.append(record.counts)
-    counts = add_counts(tables)
+    in_order = [record for _, record in sorted(records.items())]
+    counts = add_counts([record.counts for record in in_order])
     if not counts.get("documents_written"):
         rejected = counts.get("rejected", {})
         reasons = ", ".join(f"{number:,} {reason}" for reason, number in rejected.items())
@@ -90,28 +80,19 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
             f"the corpus has no document to use (rejected: {reasons or 'none'}); "
             "check [[corpus]] paths, format and text_field"
         )
+    shards = [shard for record in in_order for shard in _take_over(plan.path, record)]
     return make_manifest(
         plan.stage, config=plan.config, inputs=plan.inputs, counts=counts, shards=shards
     )
 
 
-def _read_kept(plan: StagePlan) -> dict[int, UnitRecord]:
-    """Records of the units that were written anew. Raises DataError where a round is not done."""
-    for round_ in rounds_for(plan):
-        records = read_records(round_.plan.path)
-        if len(records) < len(round_.plan.units):
-            raise DataError(f"{plan.folder} lost files while they were made; run again")
-    kept = read_records(round_folder(plan, KEPT))
-    return {unit: record for unit, record in kept.items() if record.shards}
-
-
-def _take_over(folder: Path, target: Path, record: UnitRecord) -> list[Shard]:
+def _take_over(folder: Path, record: UnitRecord) -> list[Shard]:
     """The files of a record as they are, as files of the stage; fingerprints are none."""
     shards = []
     for draft in record.shards:
-        name = draft.path.removeprefix(f"{FOLDER}/")
+        name = Path(draft.path).name
         if not name.startswith("fingerprints-"):
-            _link(folder / name, target / name)
+            _link(folder / draft.path, folder / name)
             shards.append(dataclasses.replace(draft, path=name))
     return shards
 
@@ -128,11 +109,6 @@ def _link(source: Path, target: Path) -> None:
     else:
         # What the file holds is safe since it was written; its name is when the manifest is.
         temporary.replace(target)
-
-
-def _lines_dropped(record: UnitRecord) -> dict[str, int]:
-    """What the files no longer tell: lines that went from documents, whatever became of these."""
-    return {name: record.counts[name] for name in ("lines_dropped",) if name in record.counts}
 
 
 JOB = Job(open_worker=open_worker, finish=finish, later_rounds=rounds_for)

@@ -21,7 +21,7 @@ from pipelines import duplicate_rounds, plans
 from pipelines.jobs import command, sentences
 from pipelines.options import RunnerConfig, beam_arguments
 from pipelines.plans import Corpora, plan_sentences
-from pipelines.progress import StagePlan, write_plan
+from pipelines.progress import FOLDER, StagePlan, read_records, write_plan
 
 TOPICS = ("river", "mill", "church", "bridge", "meadow", "harbour", "market", "castle")
 
@@ -231,6 +231,18 @@ def test_a_removal_that_was_cut_off_ends_with_the_same_bytes(
         with pytest.raises(RuntimeError, match="cut off"):
             run(plan)
     assert not (plan.path / "manifest.json").exists()
+    # What was written anew took the place of its draft, and is not made again.
+    done = read_records(plan.path, round_=1)
+    first_files = [plan.path / record.shards[0].path for record in done.values()]
+    (kept,) = (path for path in first_files if path.parent.name == "kept")
+    assert not (plan.path / FOLDER / kept.name).exists()
+    ((round_, left),) = command.begin_rounds(sentences.JOB.rounds(plan))
+    assert round_.number == 1
+    assert len(left) == len(plan.units) - len(done)
+    # But if it is lost, it is made from the start.
+    kept.unlink()
+    left_again = command.begin_rounds(sentences.JOB.rounds(plan))
+    assert [len(units) for _, units in left_again] == [1, len(left) + 1]
     assert run(plan).content_sha256 == whole.content_sha256
     check(plan, whole)
 

@@ -70,6 +70,20 @@ def test_a_record_counts_while_its_files_are_there(plan: StagePlan) -> None:
     assert read_records(plan.path) == {}
 
 
+def test_a_record_takes_the_place_of_an_earlier_round_s(plan: StagePlan) -> None:
+    for name in ("a.arrow", "b.arrow"):
+        (plan.path / name).write_text(name)
+    first, second = (
+        UnitRecord(unit=1, shards=(describe_file(plan.path / name, rows=1),), counts={}, round=n)
+        for n, name in enumerate(("a.arrow", "b.arrow"))
+    )
+    write_record(plan.path, first)
+    assert read_records(plan.path, round_=1) == {}
+    write_record(plan.path, dataclasses.replace(second, replaced=("a.arrow", "never-there.arrow")))
+    assert read_records(plan.path) == read_records(plan.path, round_=1) == {1: second}
+    assert not (plan.path / "a.arrow").exists()
+
+
 def test_failures_come_back_with_their_type(plan: StagePlan) -> None:
     assert not has_failed(plan.path)
     write_failure(plan.path, 5, ConfigError("later"))
@@ -149,6 +163,9 @@ def test_a_unit_is_taken_once_until_all_are_given_back(plan: StagePlan) -> None:
     assert take_unit(plan.path, 3)
     assert not take_unit(plan.path, 3)
     assert take_unit(plan.path, 4)
+    give_units_back(plan.path, round_=1)
+    assert take_unit(plan.path, 3, round_=1)
+    assert not take_unit(plan.path, 3)
     give_units_back(plan.path)
     assert take_unit(plan.path, 3)
     clear_progress(plan.path)
