@@ -7,8 +7,7 @@ names files to read, its worker writes files, and only names and counts come bac
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,11 +74,13 @@ class UnitWorker:
         self._recorder = ThreadPoolExecutor(1)
         self._recording: tuple[int, Future[None]] | None = None
 
-    def take_units(self, units: Iterable[Unit], until: Callable[[], bool] = lambda: False) -> None:
-        """Do those that no worker of this machine took, until told to stop."""
+    def open(self) -> None:
+        """Load what the units need."""
+        self._work = self._round.open_worker(self._folder, self._round.plan.spec)
+
+    def take_units(self, units: Iterable[Unit]) -> None:
+        """Do those that no worker of this machine took."""
         for unit in units:
-            if until():
-                return
             if take_unit(self._folder, unit["unit"], self._round.number):
                 self.run(unit)
 
@@ -90,7 +91,8 @@ class UnitWorker:
         number = unit["unit"]
         with self._noted(number):
             if self._work is None:
-                self._work = self._round.open_worker(self._folder, self._round.plan.spec)
+                self.open()
+            assert self._work is not None
             record = self._work(unit)
             self.wait()
             recording = self._recorder.submit(write_record, self._folder, record)
@@ -123,31 +125,18 @@ class UnitWorker:
             raise error from None
 
 
-_early: dict[Path, tuple[threading.Event, Future[UnitWorker]]] = {}
+_prepared: dict[tuple[Path, int], UnitWorker] = {}
 
 
-def begin_early(round_: Round, units: Sequence[Unit], failures: Path) -> None:
-    """Let a thread of this process do units until a worker is asked for.
-
-    A runner takes a tenth of a second to hand out the first.
-    """
-    is_asked_for = threading.Event()
-
-    def work() -> UnitWorker:
-        worker = UnitWorker(round_, failures)
-        worker.take_units(units, until=is_asked_for.is_set)
-        return worker
-
-    _early[round_.plan.path] = is_asked_for, ThreadPoolExecutor(1).submit(work)
+def prepare_worker(round_: Round, failures: Path) -> None:
+    """Open this process's worker before its first unit comes, which meets what goes wrong."""
+    worker = UnitWorker(round_, failures)
+    with contextlib.suppress(Exception):
+        worker.open()
+        _prepared[round_.plan.path, round_.number] = worker
 
 
 def take_worker(round_: Round, failures: Path) -> UnitWorker:
-    """The worker that began early in this process, once its unit is done; else a new one.
-
-    Raises what went wrong in the thread.
-    """
-    if (begun := _early.pop(round_.plan.path, None)) is None:
-        return UnitWorker(round_, failures)
-    is_asked_for, future = begun
-    is_asked_for.set()
-    return future.result()
+    """What was prepared in this process for a round, else a new one."""
+    prepared = _prepared.pop((round_.plan.path, round_.number), None)
+    return prepared or UnitWorker(round_, failures)

@@ -36,11 +36,11 @@ _forks: list[_Fork] = []
 class _Fork:
     """A process that waits for work. Sending it where a runner listens makes it a worker."""
 
-    def __init__(self, begin: Callable[[], None]) -> None:
+    def __init__(self, prepare: Callable[[], None]) -> None:
         self._is_ended = False
         context = multiprocessing.get_context("fork")
         receiver, self._sender = context.Pipe(duplex=False)
-        self._process: BaseProcess = context.Process(target=_serve, args=(receiver, begin))
+        self._process: BaseProcess = context.Process(target=_serve, args=(receiver, prepare))
         self._process.start()
         receiver.close()
 
@@ -65,13 +65,13 @@ class _Fork:
 
 
 @contextmanager
-def forked_workers(count: int, begin: Callable[[], None]) -> Iterator[None]:
+def forked_workers(count: int, prepare: Callable[[], None]) -> Iterator[None]:
     """Let the embedded runner's worker processes be `count` forks of this process.
 
     To be entered before anything starts a thread. Those still there at the end are killed.
-    `begin`: lets each begin what it does while this process sets the runner up.
+    `prepare`: what each does while this process sets the runner up.
     """
-    forks = [_Fork(begin) for _ in range(count)]
+    forks = [_Fork(prepare) for _ in range(count)]
     _forks.extend(forks)
     waiting = list(forks)
 
@@ -131,12 +131,12 @@ class _ForkHandler(GrpcWorkerHandler):
         """It ends as its connection does, while this process goes on."""
 
 
-def _serve(receiver: Connection, begin: Callable[[], None]) -> None:
+def _serve(receiver: Connection, prepare: Callable[[], None]) -> None:
     """Be a Beam worker until the runner closes the connection."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     end_with_parent(parent.pid, signal.SIGKILL)
-    begin()
+    prepare()
     GRPCChannelFactory.insecure_channel("localhost:0").close()  # a process's first takes 10 ms
     address, worker_id = receiver.recv()
     SdkHarness(address, worker_id=worker_id, runner_capabilities=FNAPI_RUNNER_CAPABILITIES).run()

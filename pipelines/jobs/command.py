@@ -39,7 +39,7 @@ from pipelines.progress import (
     written_bytes,
 )
 from pipelines.transforms import find_error, sample_states_often
-from pipelines.units import NO_MEMORY, OpenWorker, Round, Unit, begin_early
+from pipelines.units import NO_MEMORY, OpenWorker, Round, Unit, prepare_worker
 
 REPORT_SECONDS = 2.0
 
@@ -78,7 +78,9 @@ def main(job: Job, arguments: Sequence[str] | None = None, *, forks: bool = Fals
         def give_up(death: str) -> None:
             os._exit(_fail(_lost_worker(plan, death), known.report))
 
-        workers = functools.partial(_fork_workers, beam_options, give_up) if forks else nullcontext
+        workers: Workers = nullcontext
+        if forks:
+            workers = functools.partial(_fork_workers, beam_options, plan.path, give_up)
         manifest = run(plan, job, beam_options, workers)
     except BertdataError as error:
         return _fail(error, known.report)
@@ -109,19 +111,19 @@ def run_process(job: Job, arguments: Sequence[str]) -> int:
 
 @contextmanager
 def _fork_workers(
-    beam_options: Sequence[str], give_up: Callable[[str], None], left: RoundsLeft
+    beam_options: Sequence[str], failures: Path, give_up: Callable[[str], None], left: RoundsLeft
 ) -> Iterator[None]:
-    """Worker processes, where more than one is wanted, that begin the first round at once."""
+    """Worker processes, where more than one is wanted, that prepare for the first round."""
     from apache_beam.options.pipeline_options import PipelineOptions
 
     from pipelines.workers import forked_workers, watched_workers
 
-    def begin() -> None:
-        (round_, units), *_ = left
-        begin_early(round_, units, round_.plan.path)
+    def prepare() -> None:
+        (round_, _), *_ = left
+        prepare_worker(round_, failures)
 
     count = num_processes(PipelineOptions(list(beam_options)))
-    with forked_workers(count, begin), watched_workers(give_up):
+    with forked_workers(count, prepare), watched_workers(give_up):
         yield
 
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -35,7 +34,7 @@ from pipelines.progress import (
     write_plan,
     write_record,
 )
-from pipelines.units import Round, Unit, WorkOnUnit, begin_early, take_worker
+from pipelines.units import Round, Unit, WorkOnUnit, prepare_worker, take_worker
 from tests.pipelines.corpus import Stages, write_books
 from vocab.config import VocabConfig
 
@@ -411,66 +410,38 @@ def open_noter(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
     return note
 
 
-def test_a_worker_begins_before_it_is_asked_for(tmp_path: Path) -> None:
-    opened = threading.Event()
+def test_a_worker_is_prepared_for_its_first_round_alone(tmp_path: Path) -> None:
+    opened: list[Path] = []
 
     def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
-        opened.set()
+        opened.append(folder)
         return open_noter(folder, spec)
 
-    round_ = Round(plan=_plan(tmp_path / "a", 3), open_worker=open_worker)
-    ((_, units),) = command.begin_rounds([round_])
-    begin_early(round_, units, tmp_path / "a")
-    assert opened.wait(10)
-    worker = take_worker(round_, tmp_path / "a")
-    worker.take_units(units)
-    worker.wait()
-    done = (tmp_path / "done").read_text().split()
-    assert done == ["a-0", "a-1", "a-2"]
-    assert set(read_records(tmp_path / "a")) == {0, 1, 2}
-    assert take_worker(round_, tmp_path / "a") is not worker
+    plan = _plan(tmp_path / "a", 2)
+    first, second = (Round(plan=plan, open_worker=open_worker, number=n) for n in (0, 1))
+    command.begin_rounds([first, second])
+    prepare_worker(first, tmp_path / "a")
+    assert opened == [tmp_path / "a"]
+    later = take_worker(second, tmp_path / "a")
+    worker = take_worker(first, tmp_path / "a")
+    worker.take_units(plan.units)
+    assert len(opened) == 1
+    later.run(plan.units[0])
+    assert len(opened) == 2
+    assert take_worker(first, tmp_path / "a") is not worker
 
 
-def test_an_early_worker_stops_when_it_is_asked_for(tmp_path: Path) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
+def test_what_goes_wrong_while_a_worker_is_prepared_is_met_later(tmp_path: Path) -> None:
     def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
-        note = open_noter(folder, spec)
+        raise InputError("not to be opened")
 
-        def work(unit: Unit) -> UnitRecord:
-            begun.set()
-            assert go_on.wait(10)
-            return note(unit)
-
-        return work
-
-    round_ = Round(plan=_plan(tmp_path / "a", 3), open_worker=open_worker)
-    ((_, units),) = command.begin_rounds([round_])
-    begin_early(round_, units, tmp_path / "a")
-    assert begun.wait(10)
-    threading.Timer(0.2, go_on.set).start()
-    worker = take_worker(round_, tmp_path / "a")
-    worker.wait()
-    assert set(read_records(tmp_path / "a")) == {0}
-
-
-def test_what_goes_wrong_early_is_met_later(tmp_path: Path) -> None:
-    opened = threading.Event()
-
-    def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
-        opened.set()
-        raise InputError("not to be opened") if folder.name == "a" else ValueError("a mistake")
-
-    rounds = [Round(plan=_plan(tmp_path / name, 2), open_worker=open_worker) for name in "ab"]
-    for round_ in rounds:
-        begin_early(*command.begin_rounds([round_])[0], round_.plan.path)
-        assert opened.wait(10)
-        opened.clear()
-    take_worker(rounds[0], tmp_path / "a")
+    plan = _plan(tmp_path / "a", 2)
+    round_ = Round(plan=plan, open_worker=open_worker)
+    command.begin_rounds([round_])
+    prepare_worker(round_, tmp_path / "a")
+    take_worker(round_, tmp_path / "a").take_units(plan.units)
     with pytest.raises(InputError, match="not to be opened"):
         raise_failure(tmp_path / "a")
-    with pytest.raises(ValueError, match="a mistake"):
-        take_worker(rounds[1], tmp_path / "b")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
