@@ -26,6 +26,8 @@ from bertdata.byte_table import (
 from bertdata.compilation import inlined, kernel
 from bertdata.tokenization import TokenizationConfig
 
+_TEXT_BYTES = 8 << 20  # at once, as a rule; what more takes is given back
+
 _PLAIN, _SPACE, _PUNCTUATION, _OTHER = 0, 1, 2, 3
 
 
@@ -47,7 +49,9 @@ class PartTable:
     def __init__(self, config: TokenizationConfig, most_parts: int) -> None:
         self._config = config
         self.table = ByteTable(most_parts)
-        self._make_room(0)
+        # Kept, as what lies at other places each time takes memory at all of them. Of what was
+        # never written to there is none taken.
+        self._room = _make_room(_TEXT_BYTES)
 
     def find_rows(self, sentences: pa.StringArray) -> tuple[Int32Array, Int64Array]:
         """Rows of all parts, and how many the sentences up to each have (int64[n + 1]).
@@ -58,19 +62,17 @@ class PartTable:
         text = data[offsets[0] : offsets[-1]].copy()
         if self._config.lowercase:
             _lowercase(text)
-        if len(text) > len(self._starts):
-            self._make_room(2 * len(text))
-        starts, stops, packed = self._starts, self._stops, self._packed
+        starts, stops, packed = self._room if len(text) <= _TEXT_BYTES else _make_room(len(text))
         ends = np.zeros(len(offsets), np.int64)
         split_chinese = self._config.split_chinese_characters
         count = _find_parts(text, offsets - offsets[0], split_chinese, starts, stops, packed, ends)
         return self.table.find_rows(text, starts[:count], stops[:count], packed[:count]), ends
 
-    def _make_room(self, num_bytes: int) -> None:
-        """For the parts of so much text: kept, as only what was written to takes memory."""
-        self._starts = np.empty(num_bytes, np.int32)
-        self._stops = np.empty(num_bytes, np.int32)
-        self._packed = np.empty((num_bytes, 2), np.uint64)
+
+def _make_room(num_bytes: int) -> tuple[Int32Array, Int32Array, PackedArray]:
+    """For where the parts of so much text start and stop, and what `pack_key` gives for them."""
+    starts, stops = np.empty((2, num_bytes), np.int32)
+    return starts, stops, np.empty((num_bytes, 2), np.uint64)
 
 
 @kernel

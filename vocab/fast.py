@@ -21,9 +21,8 @@ from vocab.pair_counts import PairCounts, split_pair
 from vocab.wordpiece import base_pieces, finish, join_pair
 
 Int32Array = npt.NDArray[np.int32]
-_Entry = tuple[int, str, str, int]
-
 Int64Array = npt.NDArray[np.int64]
+_Entry = tuple[int, str, str, int]  # negative count, both pieces, the pair
 
 _FIRST_BAR = 1 << 62
 _NUM_CODE_POINTS = 0x110000

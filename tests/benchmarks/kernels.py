@@ -50,7 +50,7 @@ from tests.benchmarks.measure import cost_in_fresh_process, cpu_seconds_of
 from tests.benchmarks.tables import Row, Table, megabytes
 from vocab import fast, wordpiece
 from vocab.config import VocabConfig
-from vocab.counting import COUNTS_SCHEMA, count_words, merge_counts
+from vocab.counting import COUNTS_SCHEMA, count_words
 
 SEED = 7
 PLAIN_SHARE = 16  # the plain libraries get one part in so many of the text
@@ -202,11 +202,11 @@ def word_counting(material: Material, repeats: int) -> list[Row]:
     config = VocabConfig()
 
     def count(_: object) -> pa.Table:
-        return merge_counts([count_words([sentences], config)])
+        return count_words([sentences], config)
 
     some = sentences[: max(1, len(sentences) // PLAIN_SHARE)]
     plain_seconds = cpu_seconds_of(lambda _: _count_plainly(some, config), repeats=1)
-    ours = merge_counts([count_words([some], config)])
+    ours = count_words([some], config)
     counted = dict(zip(ours["word"].to_pylist(), ours["count"].to_pylist()))
     _check_equal(dict(_count_plainly(some, config)), counted, "words")
     seconds = cpu_seconds_of(count, repeats=repeats)

@@ -32,3 +32,10 @@ def test_a_part_keeps_its_row() -> None:
     parts = PartTable(TokenizationConfig(), 100)
     assert parts.find_rows(pa.array(["a b"]))[0].tolist() == [0, 1]
     assert parts.find_rows(pa.array(["c B a"]))[0].tolist() == [2, 1, 0]
+
+
+def test_text_for_which_no_room_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bertdata.parts._TEXT_BYTES", 4)
+    parts = PartTable(TokenizationConfig(), 100)
+    assert parts.find_rows(pa.array(["a bc", "d ef g"]))[0].tolist() == [0, 1, 2, 3, 4]
+    assert parts.find_rows(pa.array(["g a"]))[0].tolist() == [4, 0]
