@@ -70,14 +70,17 @@ def to_padded(batch: CompactBatch, *, pad_id: int, length: int | None = None) ->
     length = longest if length is None else length
     if longest > length:
         raise ConfigError(f"a row has {longest} pieces, more than length {length}")
-    place_L = np.arange(length, dtype=np.uint32)
-    real_BL = place_L < lengths.astype(np.uint32)[:, None]
+    small = np.min_scalar_type(length)  # the fewer bytes, the more places are compared at once
+    place_L = np.arange(length, dtype=small)
+    real_BL = place_L < lengths.astype(small)[:, None]
+    in_b_BL = place_L >= np.minimum(batch.segment_b_starts, length).astype(small)[:, None]
+    in_b_BL &= real_BL
     # One piece of memory, which the next batch takes over; four would go back to the system.
     input_ids_BL, types_BL, mask_BL, labels_BL = np.empty((4, *real_BL.shape), dtype=np.int64)
     input_ids_BL.fill(pad_id)
     input_ids_BL[real_BL] = batch.input_ids
     mask_BL[:] = real_BL
-    types_BL[:] = real_BL & (place_L >= batch.segment_b_starts.astype(np.uint32)[:, None])
+    types_BL[:] = in_b_BL
     labels_BL.fill(-100)
     labels_BL.reshape(-1)[places_of(batch.masked_positions, batch.masked_offsets, length)] = (
         batch.masked_ids

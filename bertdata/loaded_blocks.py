@@ -138,9 +138,8 @@ class _Lists:
         # As many places for each list, so that each is copied in one go; then those beyond its end
         # are left out.
         table_RL = sliding_window_view(self._values_S.reshape(-1), longest or 1)[starts]
-        is_in_list_RL = (
-            np.arange(longest or 1, dtype=np.uint16) < lengths.astype(np.uint16)[:, None]
-        )
+        small = np.min_scalar_type(longest or 1)
+        is_in_list_RL = np.arange(longest or 1, dtype=small) < lengths.astype(small)[:, None]
         return table_RL[is_in_list_RL], lengths
 
 

@@ -321,7 +321,6 @@ def _partition(
             start += size
         del parts, sentences, ordered
     blocks.clear()
-    pa.default_memory_pool().release_unused()  # or what a round leaves adds up over some rounds
 
 
 def _in_order(batch: pa.RecordBatch, num_partitions: int, seed: int) -> pa.RecordBatch:

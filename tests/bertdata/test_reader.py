@@ -172,6 +172,29 @@ def test_padding_length_must_hold_the_longest_row(reader: ExampleReader) -> None
         to_padded(batch, pad_id=0, length=7)
 
 
+@pytest.mark.parametrize("size", [1, 2, 254, 255, 256, 257, 65_535, 65_536])
+@pytest.mark.parametrize("spare", [0, 1, 3])
+def test_rows_of_any_length_are_padded(size: int, spare: int) -> None:
+    lengths, starts = [size, size // 2], [size, size // 4]
+    rows = [
+        {
+            "input_ids": list(range(5, 5 + length)),
+            "segment_b_start": start,
+            "masked_lm_positions": [length - 1] if length else [0],
+            "masked_lm_ids": [9],
+            "next_sentence_label": 0,
+        }
+        for length, start in zip(lengths, starts)
+    ]
+    padded = ExampleCollator(pad_id=3, length=size + spare)(rows)
+    places = np.arange(size + spare)
+    for i, (length, start) in enumerate(zip(lengths, starts)):
+        real = places < length
+        assert np.array_equal(padded["attention_mask"][i], real)
+        assert np.array_equal(padded["input_ids"][i], np.where(real, places + 5, 3))
+        assert np.array_equal(padded["token_type_ids"][i], real & (places >= start))
+
+
 def test_collator_equals_the_reader(reader: ExampleReader, folders: Folders) -> None:
     collated = ExampleCollator(pad_id=0, length=24)(folders.train[:6])
     padded = to_padded(reader.read(np.arange(6)), pad_id=0, length=24)
