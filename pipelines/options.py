@@ -70,12 +70,25 @@ def beam_arguments(config: RunnerConfig) -> list[str]:
 
 def num_processes(options: Any) -> int:
     """Worker processes that the embedded runner will want; 0 where it works in its own."""
-    from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
+    from apache_beam.options.pipeline_options import DirectOptions
 
     direct = options.view_as(DirectOptions)
-    is_embedded = options.view_as(StandardOptions).runner is None
     is_many = direct.direct_running_mode == "multi_processing"
-    return int(direct.direct_num_workers) if is_embedded and is_many else 0
+    return int(direct.direct_num_workers) if _is_embedded(options) and is_many else 0
+
+
+def num_seats(options: Any) -> int:
+    """Workers that are all on this machine: its processes, or one; 0 where that is not known."""
+    from apache_beam.options.pipeline_options import DirectOptions
+
+    is_alone = options.view_as(DirectOptions).direct_running_mode == "in_memory"
+    return num_processes(options) or int(_is_embedded(options) and is_alone)
+
+
+def _is_embedded(options: Any) -> bool:
+    from apache_beam.options.pipeline_options import StandardOptions
+
+    return options.view_as(StandardOptions).runner is None
 
 
 def make_runner(options: Any) -> Any:

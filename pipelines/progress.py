@@ -96,7 +96,8 @@ def write_record(plan_folder: Path, record: UnitRecord) -> None:
     sync_files(plan_folder, record.shards)
     write_json(_record_path(plan_folder, record.unit), asdict(record))
     for path in record.replaced:
-        (plan_folder / path).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it goes with all that only an unfinished stage needs
+            (plan_folder / path).unlink()
 
 
 def read_records(plan_folder: Path, round_: int = 0) -> dict[int, UnitRecord]:

@@ -24,8 +24,8 @@ from typing import Any
 
 from bertdata.errors import BertdataError, CrashError, MemoryUsedUpError
 from bertdata.manifest import Manifest, write_manifest
-from bertdata.shards import sync_files, write_json
-from pipelines.options import make_runner, num_processes
+from bertdata.shards import write_json
+from pipelines.options import make_runner, num_processes, num_seats
 from pipelines.processes import FAILED
 from pipelines.progress import (
     StagePlan,
@@ -53,7 +53,8 @@ LaterRounds = Callable[[StagePlan], Sequence[Round]]
 class Job:
     """What a job does with a plan: its units, then later rounds on what these made, then the end.
 
-    `finish`: takes the records of the plan's own units and gives the manifest.
+    `finish`: takes the records of the plan's own units and gives the manifest. The files of records
+    are on disk then; those that it makes itself it has to wait for.
     """
 
     open_worker: OpenWorker
@@ -133,7 +134,6 @@ def run(
     """Run the units that have no record yet, then finish the stage: its manifest comes last."""
     run_missing_units(job.rounds(plan), beam_options, workers)
     manifest = job.finish(plan, read_records(plan.path))
-    sync_files(plan.path, manifest.shards)
     write_manifest(plan.path, manifest)
     clear_progress(plan.path)
     return manifest
@@ -206,7 +206,7 @@ def run_rounds(rounds: RoundsLeft, failures: Path, beam_options: Sequence[str]) 
         # Beam removes its folder for temporary files at the end alone; nothing here uses it.
         shutil.rmtree(pipeline.local_tempdir)
         name = rounds[0][0].plan.stage.capitalize()
-        _ = pipeline | name >> RunRounds(rounds, failures, num_processes(options))
+        _ = pipeline | name >> RunRounds(rounds, failures, num_seats(options))
 
 
 class _Progress:

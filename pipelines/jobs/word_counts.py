@@ -15,7 +15,7 @@ from bertdata.errors import DataError, InputError
 from bertdata.manifest import Manifest, make_manifest
 from bertdata.schema import WORD_COUNTS
 from bertdata.sentence_files import iterate_sentences
-from bertdata.shards import Shard, describe_file, open_arrow, sha256_of, write_arrow
+from bertdata.shards import Shard, describe_file, open_arrow, sha256_of, sync_files, write_arrow
 from bertdata.tokenization import save_tokenizer
 from bertdata.vocabulary import Vocabulary, read_vocabulary
 from pipelines.jobs.command import Job, run_process
@@ -54,6 +54,7 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
     else:
         words = merge_counts(_read_counts(plan.path, records))
         shards.append(write_counts(plan.path, "word_counts.arrow", words))
+        sync_files(plan.path, shards)
         counts = {
             "words": pc.sum(words["count"], min_count=0).as_py(),
             "distinct_words": words.num_rows,

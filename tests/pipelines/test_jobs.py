@@ -72,6 +72,24 @@ def test_two_workers_write_the_same_bytes(
     assert make_all(Stages(books, tmp_path), workers=2) == finished[1]
 
 
+def test_a_manifest_comes_when_all_it_names_is_on_disk(
+    books: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino))
+    stages = Stages(books, tmp_path)
+    make_all(stages)
+    for plan in (stages.sentences(), stages.vocabulary(), stages.examples()):
+        shards = read_manifest(plan.path).shards
+        # When each was synced last: before it was there another file may have had its number.
+        manifest, *files = (
+            max(when for when, number in enumerate(synced) if number == path.stat().st_ino)
+            for path in (plan.path / name for name in ("manifest.json", *(s.path for s in shards)))
+        )
+        assert files
+        assert max(files) < manifest
+
+
 def test_another_seed_writes_others(
     books: Path, finished: tuple[Stages, list[str]], tmp_path: Path
 ) -> None:

@@ -8,7 +8,14 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.portability.portable_runner import PortableRunner
 
 from bertdata.errors import ConfigError
-from pipelines.options import RunnerConfig, available_cores, beam_arguments, make_runner
+from pipelines.options import (
+    RunnerConfig,
+    available_cores,
+    beam_arguments,
+    make_runner,
+    num_processes,
+    num_seats,
+)
 
 
 def test_one_worker_runs_in_memory_and_several_as_processes() -> None:
@@ -34,6 +41,23 @@ def test_the_embedded_runner_is_made_by_hand() -> None:
     embedded = make_runner(PipelineOptions(beam_arguments(RunnerConfig(workers=1))))
     assert type(embedded) is FnApiRunner
     assert type(make_runner(PipelineOptions(["--runner=PortableRunner"]))) is PortableRunner
+
+
+@pytest.mark.parametrize(
+    ("arguments", "processes", "seats"),
+    [
+        (beam_arguments(RunnerConfig(workers=1)), 0, 1),
+        (beam_arguments(RunnerConfig(workers=3)), 3, 3),
+        (["--direct_running_mode=multi_threading", "--direct_num_workers=3"], 0, 0),
+        (["--runner=PortableRunner", "--job_endpoint=localhost:1"], 0, 0),
+    ],
+)
+def test_workers_of_this_machine_are_counted(
+    arguments: list[str], processes: int, seats: int
+) -> None:
+    options = PipelineOptions(arguments)
+    assert num_processes(options) == processes
+    assert num_seats(options) == seats
 
 
 @pytest.mark.parametrize("name", ["DaskRunner", "dask"])
