@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import hypothesis
@@ -12,6 +13,14 @@ pytest_plugins = ["tests.flows_fixtures"]
 # The first call of compiled code takes a second; and no test here is about time.
 hypothesis.settings.register_profile("bertdata", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("bertdata")
+
+
+@pytest.fixture
+def untraced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Coverage leaves child processes alone: where a signal interrupts it, it waits for ever."""
+    for name in os.environ:
+        if name.startswith("COVERAGE_PROCESS"):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")

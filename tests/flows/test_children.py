@@ -46,6 +46,7 @@ def test_a_killed_child_is_named_by_its_signal(tmp_path: Path) -> None:
     assert "was killed by SIGKILL, as the system does where memory runs out: it printed no" in said
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_child_ends_with_its_parent(number: signal.Signals, tmp_path: Path) -> None:
     with subprocess.Popen(

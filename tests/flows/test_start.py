@@ -16,6 +16,7 @@ from flows.start import MESSAGE
 from tests.process_tree import wait_for_handler
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("seconds", [0.0, 0.4])
 def test_a_signal_gets_one_line(

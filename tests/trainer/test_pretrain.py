@@ -247,11 +247,12 @@ def test_killed_and_terminated_runs_end_with_the_same_bytes(
     assert digest(output) == digest(tmp_path / "whole")
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_signal_before_the_first_step_ends_at_once(folders: Folders, tmp_path: Path) -> None:
     with start_command(folders, tmp_path) as process:
         wait_for_handler(process, signal.SIGTERM)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate()
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.startswith("stopped")
     assert errors.count("\n") == 1
