@@ -70,17 +70,14 @@ def to_padded(batch: CompactBatch, *, pad_id: int, length: int | None = None) ->
     length = longest if length is None else length
     if longest > length:
         raise ConfigError(f"a row has {longest} pieces, more than length {length}")
-    small = np.min_scalar_type(length)  # the fewer bytes, the more places are compared at once
-    place_L = np.arange(length, dtype=small)
-    real_BL = place_L < lengths.astype(small)[:, None]
-    in_b_BL = place_L >= np.minimum(batch.segment_b_starts, length).astype(small)[:, None]
-    in_b_BL &= real_BL
+    real_BL = places_within(lengths, length)
+    in_a_BL = places_within(np.minimum(batch.segment_b_starts, length), length)
     # One piece of memory, which the next batch takes over; four would go back to the system.
     input_ids_BL, types_BL, mask_BL, labels_BL = np.empty((4, *real_BL.shape), dtype=np.int64)
     input_ids_BL.fill(pad_id)
     input_ids_BL[real_BL] = batch.input_ids
     mask_BL[:] = real_BL
-    types_BL[:] = in_b_BL
+    types_BL[:] = real_BL & ~in_a_BL
     labels_BL.fill(-100)
     labels_BL.reshape(-1)[places_of(batch.masked_positions, batch.masked_offsets, length)] = (
         batch.masked_ids
@@ -92,6 +89,15 @@ def to_padded(batch: CompactBatch, *, pad_id: int, length: int | None = None) ->
         "labels": labels_BL,
         "next_sentence_label": batch.next_sentence_labels,
     }
+
+
+def places_within(lengths: npt.NDArray[np.integer[Any]], width: int) -> npt.NDArray[np.bool_]:
+    """Which of `width` places of each row come before its length, bool of shape B width.
+
+    `lengths`: B, none above `width`.
+    """
+    small = np.min_scalar_type(width)  # the fewer bytes, the more places are compared at once
+    return np.arange(width, dtype=small) < lengths.astype(small)[:, None]
 
 
 def pad(values: PieceArray, real_BL: npt.NDArray[np.bool_], filling: int) -> IntArray:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from numpy.lib.stride_tricks import sliding_window_view
 
-from bertdata.batches import CompactBatch, IntArray, offsets_of
+from bertdata.batches import CompactBatch, IntArray, offsets_of, places_within
 from bertdata.errors import DataError
 from bertdata.schema import MOST_PIECES
 
@@ -133,14 +133,12 @@ class _Lists:
     def take(self, slots: IntArray, rows: IntArray) -> tuple[Values, IntArray]:
         """The values of these lists, one list after the other, and the length of each."""
         lengths = self.lengths_of(slots, rows)
-        longest = int(lengths.max(initial=0))
+        longest = int(lengths.max(initial=0)) or 1
         starts = self._offsets_S[slots, rows] + slots * self._values_S.shape[1]
         # As many places for each list, so that each is copied in one go; then those beyond its end
         # are left out.
-        table_RL = sliding_window_view(self._values_S.reshape(-1), longest or 1)[starts]
-        small = np.min_scalar_type(longest or 1)
-        is_in_list_RL = np.arange(longest or 1, dtype=small) < lengths.astype(small)[:, None]
-        return table_RL[is_in_list_RL], lengths
+        table_RL = sliding_window_view(self._values_S.reshape(-1), longest)[starts]
+        return table_RL[places_within(lengths, longest)], lengths
 
 
 def _check_lists(offsets: Values, values: Values) -> None:

@@ -20,7 +20,15 @@ from typing import Literal
 
 import numpy as np
 
-from bertdata.batches import CompactBatch, IntArray, PaddedBatch, offsets_of, pad, to_padded
+from bertdata.batches import (
+    CompactBatch,
+    IntArray,
+    PaddedBatch,
+    offsets_of,
+    pad,
+    places_within,
+    to_padded,
+)
 from bertdata.errors import ConfigError, DataError
 from bertdata.manifest import Manifest, damage_told, find_damage, read_manifest
 from bertdata.masking import MaskingConfig, MaskingVocabulary, mask_batch, prediction_limits
@@ -209,11 +217,11 @@ def _mask(
     batch: CompactBatch, keys: UInt64Array, config: MaskingConfig, pieces: MaskingVocabulary
 ) -> CompactBatch:
     lengths = batch.lengths
-    real_BL = np.arange(lengths.max(initial=0)) < lengths[:, None]
+    real_BL = places_within(lengths, int(lengths.max(initial=0)))
     input_ids_BL = pad(batch.input_ids, real_BL, 0)
     masked = mask_batch(input_ids_BL, lengths, batch.segment_b_starts, keys, config, pieces)
     counts = masked.num_predictions_B
-    predicted_BM = np.arange(masked.positions_BM.shape[1]) < counts[:, None]
+    predicted_BM = places_within(counts, masked.positions_BM.shape[1])
     return CompactBatch(
         input_ids=masked.input_ids_BL[real_BL].astype(batch.input_ids.dtype),
         offsets=batch.offsets,
