@@ -110,7 +110,7 @@ class ByteTable:
         """Room for so many rows, a power of two, and bytes of keys."""
         self._keys = np.empty(num_bytes, np.uint8)
         self._starts = np.zeros(num_rows + 1, np.int64)
-        self._slots = np.full((2 * num_rows, 3), 0, np.uint64)  # touched, as zeros would not be
+        self._slots = np.zeros((2 * num_rows, 3), np.uint64)
 
 
 def buffers_of(strings: pa.StringArray) -> tuple[ByteArray, Int32Array]:
