@@ -20,6 +20,7 @@ from torch import Tensor
 
 from bertdata.errors import DataError
 from bertdata.shards import atomic_file, first_line, sync_names
+from trainer.device import record_event
 from trainer.model import Bert
 from trainer.optim import Optimizers
 
@@ -99,7 +100,7 @@ class CheckpointWriter:
     def _start(self, progress: Progress) -> None:
         self.finish()
         state = self._state(progress)
-        ready = _record_event(self._model)
+        ready = record_event(next(self._model.parameters()).device)
         path = self._folder / f"step-{progress.steps:08d}.pt"
         self._copied.clear()
         self._thread = threading.Thread(target=self._write, args=(path, state, ready))
@@ -180,16 +181,6 @@ def load_checkpoint(path: Path, model: Bert, optimizers: Optimizers) -> Progress
     ) as error:
         message = f"{path} is damaged ({first_line(error)}); remove it to use the one before"
         raise DataError(message) from error
-
-
-def _record_event(model: Bert) -> torch.cuda.Event | None:
-    """On a GPU, the moment when all that is under way will be done."""
-    device = next(model.parameters()).device
-    if device.type != "cuda":
-        return None
-    event = torch.cuda.Event()
-    event.record(torch.cuda.current_stream(device))
-    return event
 
 
 def _all_checkpoints(folder: Path) -> list[Path]:

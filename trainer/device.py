@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import torch
+from torch import Tensor
 
 from bertdata.errors import ConfigError
 
@@ -40,6 +41,31 @@ def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractCon
     if dtype is torch.float32:
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype)
+
+
+class HostCopy:
+    """Numbers on their way to the host, which can go on in the meantime."""
+
+    def __init__(self, values: Tensor) -> None:
+        """Begin to copy what `values` will hold when all that is under way is done."""
+        self._values = torch.empty_like(values, device="cpu", pin_memory=values.is_cuda)
+        self._values.copy_(values, non_blocking=True)
+        self._arrived = record_event(values.device)
+
+    def wait(self) -> list[float]:
+        """The numbers, as soon as they are there."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        return [float(value) for value in self._values.tolist()]
+
+
+def record_event(device: torch.device) -> torch.cuda.Event | None:
+    """On a GPU, the moment when all that is under way will be done."""
+    if device.type != "cuda":
+        return None
+    event = torch.cuda.Event()
+    event.record(torch.cuda.current_stream(device))
+    return event
 
 
 def _has_native_bf16(device: torch.device) -> bool:

@@ -13,7 +13,7 @@ from torch.nn import functional
 from bertdata.randomness import derive_key
 from trainer.config import TrainConfig
 from trainer.data import Batch, Counts, PaddedBatch, to_device
-from trainer.device import autocast, compute_dtype
+from trainer.device import HostCopy, autocast, compute_dtype
 from trainer.losses import Decoder, LossSums, pretraining_losses, wanted_states
 from trainer.model import Bert
 from trainer.optim import Optimizers, clip_gradients
@@ -109,16 +109,12 @@ class TrainStep:
             sums += self._add_gradients(to_device(batch, self._ranks.device), counts)
         self._ranks.sum_gradients(self._model)
         norm = clip_gradients(self._model, self._config.max_grad_norm)
-        *own, gradient_norm = torch.cat([sums, norm[None]]).tolist()
-        totals = self._ranks.sum(own)
-        is_finite = all(math.isfinite(value) for value in (*totals, gradient_norm))
+        numbers = torch.cat([self._ranks.sum_tensor(sums), norm[None]])
+        numbers_on_host = HostCopy(numbers)
         before_update()
-        rate = self._config.learning_rate * factor
-        if is_finite:
-            self._optimizers.step(factor)
-        else:
-            self._optimizers.forget_gradients()
-        return self._result(totals, counts, gradient_norm, rate, is_finite)
+        rate = self._optimizers.step(factor, numbers.isfinite().all())
+        *totals, gradient_norm = numbers_on_host.wait()
+        return self._result(totals, counts, gradient_norm, rate)
 
     def _add_gradients(self, batch: Batch, counts: Counts) -> Tensor:
         """Those of one micro-batch; gives its four sums."""
@@ -131,7 +127,7 @@ class TrainStep:
         return sums.stacked()
 
     def _result(
-        self, totals: Sequence[float], counts: Counts, norm: float, rate: float, is_finite: bool
+        self, totals: Sequence[float], counts: Counts, norm: float, rate: float
     ) -> StepResult:
         mlm, nsp, mlm_right, nsp_right = totals
         masked, sequences = max(1, counts.masked), max(1, counts.sequences)
@@ -144,7 +140,7 @@ class TrainStep:
             nsp_accuracy=nsp_right / sequences,
             gradient_norm=norm,
             learning_rate=rate,
-            is_finite=is_finite,
+            is_finite=all(math.isfinite(value) for value in (*totals, norm)),
             counts=counts,
         )
 

@@ -26,12 +26,21 @@ class Optimizers:
         if matrices:
             self._all.append((_muon(matrices, config), config.muon_learning_rate))
 
-    def step(self, factor: float) -> float:
-        """Update the parameters at `factor` of the peak rates; gives AdamW's rate."""
+    def step(self, factor: float, is_finite: Tensor | None = None) -> float:
+        """Update the parameters at `factor` of the peak rates; gives AdamW's rate.
+
+        `is_finite`: one truth value, on the device. Where it is False nothing is updated; AdamW
+        finds that out on the device, so that the host need not wait for it.
+        """
         for optimizer, rate in self._all:
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
-            optimizer.step()
+            if isinstance(optimizer, torch.optim.AdamW):
+                is_broken = None if is_finite is None else (~is_finite).float()
+                optimizer.found_inf = is_broken  # type: ignore[attr-defined]  # of fused optimisers
+                optimizer.step()
+            elif is_finite is None or is_finite:
+                optimizer.step()
         self.forget_gradients()
         return self.config.learning_rate * factor
 

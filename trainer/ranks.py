@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 
 from bertdata.errors import ConfigError
 from trainer.device import find_device
@@ -35,6 +35,12 @@ class Ranks:
         tensor = torch.tensor(values, dtype=torch.float64)
         distributed.all_reduce(tensor)
         return tensor.tolist()
+
+    def sum_tensor(self, values: Tensor) -> Tensor:
+        """The same of a tensor, on its device and in its place."""
+        if self.size > 1:
+            distributed.all_reduce(values)
+        return values
 
     def sum_gradients(self, model: nn.Module) -> None:
         """Put the sum over the ranks in the place of every gradient."""

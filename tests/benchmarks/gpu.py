@@ -51,6 +51,15 @@ WANTED = {
 _MICRO_BATCHES = (16_384, 32_768, 65_536, 131_072)
 _PLATEAU_LOSS = 6.3  # what training stays above until it begins to use context
 _RECIPE: dict[str, Any] = {"dropout": 0.0, "precision": "bf16", "learning_rate": 5e-4}
+# What left the plateau after 8 million tokens; AdamW alone was still there after 25 million.
+_LEARNING: dict[str, Any] = {
+    "optimizer": "muon",
+    "muon_learning_rate": 1e-3,
+    "position_init": "sinusoidal",
+    "output_bias_init": "unigram",
+    "beta2": 0.98,
+    "warmup_fraction": 0.05,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -203,12 +212,11 @@ def real_training(setting: Setting) -> Iterator[Table]:
     output = setting.output / "real"
     config = TrainConfig(
         **setting.recipe,
+        **_LEARNING,
         model=setting.models[0],
         minutes=setting.minutes,
         batch_tokens=setting.micro_batches[-2] if len(setting.micro_batches) > 2 else 192,
-        warmup_fraction=0.05,
         schedule="linear",
-        beta2=0.98,
         device=setting.device.type,
         checkpoint_every=0,
         log_every=20,
@@ -241,7 +249,7 @@ PARTS = {"ceilings": ceilings, "ladder": ladder, "runs": whole_runs, "real": rea
 def _whole_run(setting: Setting, model: str, length: int) -> Row:
     output = setting.output / f"{model}-{length}"
     large = model == "large"
-    tokens = setting.micro_batches[1] if large else setting.micro_batches[-2]
+    tokens = setting.micro_batches[-2 if large else -1]
     warm_up = max(1, setting.steps // 10)
     config = TrainConfig(
         **setting.recipe,

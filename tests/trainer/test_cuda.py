@@ -11,11 +11,13 @@ import torch
 
 from bertdata.reader import ExampleReader
 from tests.example_folder import Folders, write_folders
+from tests.trainer.test_loop import check_that_a_broken_step_changes_nothing
 from tests.trainer.test_model import make_model
 from tests.trainer.test_pretrain import CONFIG, run
 from trainer.attention import choose_kernel
 from trainer.data import PackedBatches, to_device
 from trainer.losses import pretraining_losses, whole_decoder_loss
+from trainer.ranks import Ranks
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
@@ -81,3 +83,9 @@ def test_a_compiled_run_learns_as_an_eager_one_and_goes_on(
 def test_padded_batches_and_muon_run_too(folders: Folders, tmp_path: Path) -> None:
     config = replace(CONFIG, device="cuda", optimizer="muon", output_candidates=20)
     assert run(folders, tmp_path, config) is not None
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_step_that_is_not_finite_changes_nothing(optimizer: str) -> None:
+    ranks = Ranks(device=torch.device("cuda"))
+    check_that_a_broken_step_changes_nothing(ranks, optimizer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 
@@ -117,12 +118,22 @@ def test_dropout_follows_from_step_and_part() -> None:
     assert first.loss != one_step(4)[0].loss
 
 
-def test_a_step_that_is_not_finite_changes_nothing() -> None:
-    model = make_model()
-    step = make_step(model, TrainConfig(), StepPlan(decoder_loss=DecoderLoss()))
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_step_that_is_not_finite_changes_nothing(optimizer: str) -> None:
+    check_that_a_broken_step_changes_nothing(ALONE, optimizer)
+
+
+def check_that_a_broken_step_changes_nothing(ranks: Ranks, optimizer: str) -> None:
+    """Neither parameters nor the optimisers' state, number of steps included."""
+    config = TrainConfig(optimizer=optimizer)
+    model = make_model().to(ranks.device)
+    optimizers = Optimizers(model, config)
+    plan = StepPlan(decoder_loss=DecoderLoss())
+    step = TrainStep(model, optimizers, config, seed=1, next_sentence=True, plan=plan, ranks=ranks)
     good = to_tensors(to_compact(uneven_rows()), pad_id=0)
     step(0, [(0, good)], good.counts, 1.0)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
+    before = copy.deepcopy(model.state_dict())
+    state_before = copy.deepcopy(optimizers.state_dict())
     with torch.no_grad():
         model.output_bias[3] = math.nan
     result = step(1, [(0, good)], good.counts, 1.0)
@@ -130,8 +141,9 @@ def test_a_step_that_is_not_finite_changes_nothing() -> None:
     assert all(parameter.grad is None for parameter in model.parameters())
     with torch.no_grad():
         model.output_bias[3] = before["output_bias"][3]
-    for name, value in model.state_dict().items():
-        assert torch.equal(value, before[name]), name
+    torch.testing.assert_close(model.state_dict(), before, rtol=0.0, atol=0.0)
+    for found, expected in zip(optimizers.state_dict(), state_before, strict=True):
+        torch.testing.assert_close(found["state"], expected["state"], rtol=0.0, atol=0.0)
     assert step(2, [(0, good)], good.counts, 1.0).is_finite
 
 

@@ -167,7 +167,7 @@ def test_what_cannot_be_run_is_refused(
 
 def test_two_processes_take_the_same_steps_as_one(folders: Folders, tmp_path: Path) -> None:
     """Two ranks over gloo, started by torchrun, against one process that accumulates."""
-    more = ("--dropout=0.2", "--evaluate_every=6", "--log_every=1", "--device=cpu")
+    more = ("--dropout=0.2", "--evaluate_every=6", "--log_every=1")
     flags = [*to_flags(folders, tmp_path / "two"), *more, "--processes=2"]
     done = subprocess.run(
         [sys.executable, "-m", "trainer.pretrain", *flags],
