@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bertdata.compression import is_compressed
@@ -31,6 +32,8 @@ from bertdata.formats.tables import Block, arrow_blocks, parquet_blocks
 from bertdata.formats.web import find_member
 
 SizedPart = tuple[FilePart, int]
+
+_SHARE_LEFT_SMALL = 8  # of the text one part in so many
 
 _FindRecord = Callable[[Path, int], int | None]
 
@@ -60,6 +63,40 @@ def plan_units(
     check_range("unit_bytes", unit_bytes, 1, float("inf"))
     parts = (part for file in inputs for part in _split(corpus, file, unit_bytes))
     return tuple(_group(corpus, parts, unit_bytes))
+
+
+def join_units(units: Sequence[InputUnit], unit_bytes: int) -> list[InputUnit]:
+    """Neighbouring units of a corpus joined to about `unit_bytes`, but for the last eighth of all.
+
+    What is left small is done last, so that all workers end at nearly the same time.
+    """
+    joined: list[InputUnit] = []
+    left = sum(unit.bytes for unit in units)
+    smaller_from = left // _SHARE_LEFT_SMALL
+    for unit in units:
+        last = joined[-1] if joined else None
+        fits = last is not None and last.bytes + unit.bytes <= unit_bytes
+        if last is not None and fits and left > smaller_from and last.corpus == unit.corpus:
+            parts = tuple(_join_parts([*last.parts, *unit.parts]))
+            joined[-1] = replace(last, parts=parts, bytes=last.bytes + unit.bytes)
+        else:
+            joined.append(unit)
+        left -= unit.bytes
+    return joined
+
+
+def _join_parts(parts: Iterable[FilePart]) -> Iterator[FilePart]:
+    """Parts that follow each other in a file as one."""
+    last: FilePart | None = None
+    for part in parts:
+        if last is not None and (last.path, last.stop) == (part.path, part.start):
+            last = replace(last, stop=part.stop)
+            continue
+        if last is not None:
+            yield last
+        last = part
+    if last is not None:
+        yield last
 
 
 def _split(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> list[SizedPart]:

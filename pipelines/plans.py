@@ -24,7 +24,7 @@ from bertdata.partitions import (
     plan_shards,
     plan_validation,
 )
-from bertdata.planning import plan_units
+from bertdata.planning import join_units, plan_units
 from bertdata.sentences import TRAIN, SentencesConfig
 from bertdata.shards import sha256_of
 from bertdata.vocabulary import read_vocabulary
@@ -34,6 +34,7 @@ from vocab.config import VocabConfig
 SMALL_UNIT_BYTES = 2 << 20
 LARGE_UNIT_BYTES = 64 << 20
 NUM_UNITS = 32  # aimed at between the two: enough to keep many workers busy
+PARTS_OF_UNIT = 4  # the last units are cut into so many
 PUNKT_FILE = "punkt.json"
 SAMPLE_BYTES = 8 << 20  # of text to train Punkt on: NLTK's trainer takes two seconds a megabyte
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
@@ -189,12 +190,12 @@ def _list_units(corpora: Corpora) -> _Inputs:
     units = [
         unit
         for corpus in corpora.configs
-        for unit in plan_units(corpus, inputs[corpus.name], unit_bytes)
+        for unit in plan_units(corpus, inputs[corpus.name], unit_bytes // PARTS_OF_UNIT)
     ]
     return _Inputs(
         config=[_content_config(corpus) for corpus in corpora.configs],
         files={name: [_input_table(file) for file in files] for name, files in inputs.items()},
-        units=tuple(_unit_tables(units)),
+        units=tuple(_unit_tables(join_units(units, unit_bytes))),
         text_bytes=total,
     )
 

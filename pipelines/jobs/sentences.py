@@ -75,7 +75,7 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
     counts = add_counts([record.counts for record in in_order])
     if not counts.get("documents_written"):
         rejected = counts.get("rejected", {})
-        reasons = ", ".join(f"{number:,} {reason}" for reason, number in rejected.items())
+        reasons = ", ".join(f"{rejected[reason]:,} {reason}" for reason in sorted(rejected))
         raise InputError(
             f"the corpus has no document to use (rejected: {reasons or 'none'}); "
             "check [[corpus]] paths, format and text_field"

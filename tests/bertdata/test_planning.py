@@ -17,7 +17,7 @@ from bertdata.corpus import CorpusConfig, InputUnit, list_inputs
 from bertdata.documents import Document, Rejection
 from bertdata.errors import ConfigError, InputError
 from bertdata.formats import read_unit
-from bertdata.planning import plan_units
+from bertdata.planning import join_units, plan_units
 
 # Lines that are records, blank, broken, Unicode blank or not UTF-8.
 LINES = st.sampled_from(
@@ -59,7 +59,10 @@ def test_units_of_any_size_hold_what_the_file_holds(
     folder = tmp_path_factory.getbasetemp()
     (folder / f"split.{format_}").write_bytes(b"\n".join(lines) + b"\n" * end)
     corpus = CorpusConfig(name="x", format=format_, paths=(f"split.{format_}",))
-    assert read_all(corpus, folder, unit_bytes) == read_all(corpus, folder, 1 << 40)
+    items = read_all(corpus, folder, 1 << 40)
+    assert read_all(corpus, folder, unit_bytes) == items
+    joined = join_units(units_of(corpus, folder, unit_bytes), 3 * unit_bytes)
+    assert [item for unit in joined for item in read_unit(unit)] == items
 
 
 @pytest.mark.parametrize("format_", ["parquet", "arrow", "stream"])
@@ -80,6 +83,8 @@ def test_so_do_units_of_tables(
     )
     items = read_all(corpus, folder, unit_bytes)
     assert items == read_all(corpus, folder, 1 << 40)
+    joined = join_units(units_of(corpus, folder, unit_bytes), 3 * unit_bytes)
+    assert items == [item for unit in joined for item in read_unit(unit)]
     assert [item.document for item in items] == [f"{path.name}@{i}" for i in range(len(texts))]
 
 
@@ -101,6 +106,28 @@ def test_a_large_file_is_cut_and_small_ones_are_grouped(tmp_path: Path) -> None:
     assert [len(unit.parts) for unit in units] == [1] * 10 + [10]
     assert {unit.bytes for unit in units} == {1400}
     assert sum(unit.bytes for unit in units) == 15_400
+
+
+def test_units_are_joined_but_for_the_last_ones(tmp_path: Path) -> None:
+    for name in "abcd":
+        (tmp_path / f"{name}.jsonl").write_bytes(b'{"text": "x"}\n' * 100)
+    corpus = CorpusConfig(name="x", format="jsonl", paths=("*.jsonl",))
+    small = units_of(corpus, tmp_path, 140)
+    joined = join_units(small, 560)
+    assert [unit.bytes for unit in joined] == [560] * 8 + [420] + [140] * 5
+    assert [len(unit.parts) for unit in joined[:4]] == [1, 1, 2, 1]
+    read = [[item for unit in units for item in read_unit(unit)] for units in (small, joined)]
+    assert read[0] == read[1]
+    (alone,) = join_units(small[:3], 560)
+    assert (alone.bytes, len(alone.parts)) == (420, 1)
+
+
+def test_units_of_two_corpora_stay_apart(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'{"text": "x"}\n')
+    corpora = [CorpusConfig(name=name, format="jsonl", paths=("a.jsonl",)) for name in "xy"]
+    units = [unit for corpus in corpora for unit in units_of(corpus, tmp_path, 100)]
+    assert join_units(units, 1000) == units
+    assert join_units([], 1000) == []
 
 
 def test_compressed_and_text_files_stay_whole(tmp_path: Path) -> None:
