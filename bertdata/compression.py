@@ -20,6 +20,7 @@ import zstandard
 from bertdata.errors import InputError
 
 BLOCK_BYTES = 1 << 20
+SEARCH_BYTES = 1 << 16  # a block where little is read, such as to the end of a line
 # A file that gives more than this many times what it takes is meant to fill disks, not to be read.
 MOST_RATIO = 1000
 _FREE_BYTES = 64 << 20  # small files may be all one letter
@@ -52,7 +53,9 @@ def read_blocks(
         yield from read_range(path, start, stop)
 
 
-def read_range(path: Path, start: int, stop: int | None) -> Iterator[bytes]:
+def read_range(
+    path: Path, start: int, stop: int | None, block_bytes: int = BLOCK_BYTES
+) -> Iterator[bytes]:
     """The bytes from `start` up to `stop` (None: the end) of a file as it is, as blocks.
 
     Raises InputError when the file cannot be read or ends before `stop`.
@@ -61,7 +64,7 @@ def read_range(path: Path, start: int, stop: int | None) -> Iterator[bytes]:
     try:
         with path.open("rb") as file:
             file.seek(start)
-            while block := file.read(_next_size(position, stop, BLOCK_BYTES)):
+            while block := file.read(_next_size(position, stop, block_bytes)):
                 position += len(block)
                 yield block
     except OSError as error:

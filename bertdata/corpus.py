@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ GONE = "gone"  # the version of a file that is not there
 _LONGEST_NAME = 255  # bytes that file systems take
 _FINGERPRINT_BLOCKS = 16
 _FINGERPRINT_BLOCK_BYTES = 1 << 16
+_FILES_AT_ONCE = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -184,7 +186,9 @@ def list_inputs(corpus: CorpusConfig, base: Path) -> tuple[InputFile, ...]:
     root = os.path.commonpath([_literal_folder(pattern, base) for pattern in patterns])
     paths = {path for pattern in patterns for path in _match(corpus, pattern, base)}
     named = sorted((Path(path).relative_to(root).as_posix(), path) for path in paths)
-    return tuple(_describe(corpus, Path(path), name) for name, path in named)
+    # Reading samples waits for the disk, and hashing them leaves Python alone.
+    with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
+        return tuple(pool.map(lambda file: _describe(corpus, Path(file[1]), file[0]), named))
 
 
 def fingerprint(path: Path) -> str:

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bertdata.compression import read_range
+from bertdata.compression import SEARCH_BYTES, read_range
 from bertdata.corpus import CorpusConfig, FilePart
 from bertdata.documents import Document, Reason, Rejection, at_place, printable_name
-from bertdata.formats.byte_lines import iter_lines, read_part_lines
+from bertdata.formats.byte_lines import read_part_lines
 from bertdata.formats.decoding import decode, without_surrogates
 
 
@@ -32,10 +32,14 @@ def read_jsonl(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Reje
 
 def find_line(path: Path, position: int) -> int | None:
     """Where the first line begins that begins at byte `position` or later; None if none does."""
-    lines = iter_lines(read_range(path, position - 1, None), position - 1)
-    next(lines, None)
-    following = next(lines, None)
-    return following[0] if following else None
+    start, is_ended = position - 1, False  # the line that lies before
+    for block in read_range(path, start, None, SEARCH_BYTES):
+        end = -1 if is_ended else block.find(b"\n")
+        if is_ended or 0 <= end < len(block) - 1:
+            return start + end + 1
+        is_ended = end >= 0
+        start += len(block)
+    return None
 
 
 def record_id(value: Any, fallback: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from bertdata.compression import read_range
+from bertdata.compression import SEARCH_BYTES, read_range
 from bertdata.corpus import CorpusConfig, FilePart
 from bertdata.documents import Document, Rejection
 from bertdata.formats.byte_lines import iter_lines, read_part_lines
@@ -32,7 +32,7 @@ def find_document(path: Path, position: int) -> int | None:
 
     That is a line with text after a blank line that itself starts at `position` or later.
     """
-    lines = iter_lines(read_range(path, position - 1, None), position - 1)
+    lines = iter_lines(read_range(path, position - 1, None, SEARCH_BYTES), position - 1)
     next(lines, None)
     after_blank = False
     for offset, line in lines:
