@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ def job_table(jobs: Sequence[JobCost], runs: Sequence[Sequence[JobCost]]) -> Tab
         note="MB: of raw text, in millions of bytes; per second and core-second of all processes. "
         "Memory: the peak of each process, with the pages of mapped files that it touched; "
         "private, without them, in brackets. All numbers of workers wrote the same bytes. "
-        + " ".join([*_speed_ups(jobs), *_pairs(runs)]),
+        + " ".join(_speed_ups(runs)),
     )
 
 
@@ -213,27 +214,28 @@ def _row(job: JobCost, part: str) -> Row:
     }
 
 
-def _speed_ups(jobs: Sequence[JobCost]) -> list[str]:
-    """How much faster more workers are than the first number of them, and without the start."""
-    first, *others = jobs
+def _speed_ups(runs: Sequence[Sequence[JobCost]]) -> list[str]:
+    """How much faster more workers are than the first number of them, in pairs of runs.
+
+    The two of a pair ran one after the other: a machine that is slower for minutes slows both. The
+    pair in the middle counts.
+    """
+    first, *others = runs
     lines = []
-    for job, part in itertools.product(others, (GIVEN, TRAINED)):
-        before, after = (j.costs[part].wall_seconds for j in (first, job))
+    for found, part in itertools.product(others, (GIVEN, TRAINED)):
+        whole = [
+            a.costs[part].wall_seconds / b.costs[part].wall_seconds for a, b in zip(first, found)
+        ]
+        ratios = [
+            _seconds_started(a, part) / _seconds_started(b, part) for a, b in zip(first, found)
+        ]
         lines.append(
-            f"{job.workers} workers do {before / after:.2f}x the work of {first.workers}, once "
-            f"started {_seconds_started(first, part) / _seconds_started(job, part):.2f}x ({part})."
+            f"{found[0].workers} workers do {statistics.median(ratios):.2f}x the work of "
+            f"{first[0].workers}, once started ({part}; of the pairs "
+            f"{', '.join(f'{ratio:.2f}' for ratio in ratios)} the one in the middle), with the "
+            f"start {statistics.median(whole):.2f}x."
         )
     return lines
-
-
-def _pairs(runs: Sequence[Sequence[JobCost]]) -> list[str]:
-    """The same, once started, for each run and the one of the first number before it."""
-    first, *others = runs
-    return [
-        f"Run by run, vocabulary given: {', '.join(f'{a / b:.2f}' for a, b in pairs)}."
-        for found in others
-        if (pairs := list(zip(map(_seconds_started, first), map(_seconds_started, found))))
-    ]
 
 
 def _check_same(contents: Sequence[str]) -> None:

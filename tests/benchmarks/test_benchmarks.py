@@ -22,7 +22,7 @@ from tests.benchmarks.baseline import baseline_table, ratio_table, run_baseline
 from tests.benchmarks.corpus import CorpusFile, count_repetition, take_files, write_corpus
 from tests.benchmarks.empty_pages import run_dump, write_dump
 from tests.benchmarks.fixed import run_fixed
-from tests.benchmarks.job import GIVEN, JobCost, job_table, middle_run, run_job, size_table
+from tests.benchmarks.job import GIVEN, START, JobCost, job_table, middle_run, run_job, size_table
 from tests.benchmarks.material import Material, flatten, prepare, split_all
 from tests.benchmarks.measure import cost_in_fresh_process, cost_of_children, cpu_seconds_of
 from tests.benchmarks.scaling import run_scaling, scaling_table, write_plots
@@ -106,8 +106,9 @@ def test_job_and_its_tables(job: tuple[JobCost, RunPaths]) -> None:
     assert cost.costs[GIVEN].cpu_seconds > 0
     table = job_table([cost, cost], [[cost], [cost]])
     assert len(table.rows) == 2 * 7
-    assert "1 workers do 1.00x the work of 1" in table.note
-    assert "Run by run, vocabulary given: 1.00." in table.note
+    assert (
+        "1 workers do 1.00x the work of 1, once started (whole job, vocabulary given" in table.note
+    )
     assert size_table(cost).rows[0]["examples"] == cost.examples
 
 
@@ -118,14 +119,28 @@ def test_a_run_that_wrote_other_bytes_is_refused(job: tuple[JobCost, RunPaths]) 
 
 
 def test_the_middle_run_counts(job: tuple[JobCost, RunPaths]) -> None:
-    def slower(seconds: float) -> JobCost:
-        whole = job[0].costs[GIVEN]
-        cost = dataclasses.replace(whole, wall_seconds=whole.wall_seconds + seconds)
-        return dataclasses.replace(job[0], costs={**job[0].costs, GIVEN: cost})
-
-    runs = [slower(2), slower(0), slower(1)]
+    runs = [taking(seconds, job[0]) for seconds in (2, 0, 1)]
     assert middle_run(runs) is runs[2]
     assert middle_run(runs[:2]) is runs[1]
+
+
+def test_the_pair_in_the_middle_counts(job: tuple[JobCost, RunPaths]) -> None:
+    """A slow phase of the machine takes both runs of a pair."""
+    alone = [taking(seconds, job[0]) for seconds in (20, 40, 30)]
+    together = [dataclasses.replace(taking(s, job[0]), workers=2) for s in (10, 20, 20)]
+    note = job_table([alone[0], together[0]], [alone, together]).note
+    expected = (
+        "2 workers do 2.00x the work of 1, once started (whole job, vocabulary given; of the "
+    )
+    assert expected + "pairs 2.00, 2.00, 1.50 the one in the middle), with the start" in note
+
+
+def taking(seconds: float, job: JobCost) -> JobCost:
+    """The same, but that it took so many seconds once started."""
+    whole = job.costs[GIVEN]
+    wall = job.costs[START].wall_seconds + seconds
+    cost = dataclasses.replace(whole, wall_seconds=wall)
+    return dataclasses.replace(job, costs={**job.costs, GIVEN: cost})
 
 
 def test_baseline_and_ratio(
