@@ -25,7 +25,7 @@ Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 _PAIRS_AT_ONCE = 1 << 14
-_HASHES_AT_ONCE = 300_000
+_HASHES_AT_ONCE = 150_000
 _MOST_BUCKETS = 16  # each reads all fingerprints
 _NO_PAIRS: Int64Array = np.empty((0, 2), dtype=np.int64)
 _ALL_REPEATED: tuple[Reason, str] = ("duplicate", "all its sentences stood before")
