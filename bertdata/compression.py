@@ -54,17 +54,18 @@ def read_blocks(
 
 
 def read_range(
-    path: Path, start: int, stop: int | None, block_bytes: int = BLOCK_BYTES
+    path: Path, start: int, stop: int | None, block_bytes: int | None = None
 ) -> Iterator[bytes]:
     """The bytes from `start` up to `stop` (None: the end) of a file as it is, as blocks.
 
-    Raises InputError when the file cannot be read or ends before `stop`.
+    `block_bytes`: of one block at most; None: a megabyte. Raises InputError when the file cannot be
+    read or ends before `stop`.
     """
-    position = start
+    position, most = start, block_bytes or BLOCK_BYTES
     try:
         with path.open("rb") as file:
             file.seek(start)
-            while block := file.read(_next_size(position, stop, block_bytes)):
+            while block := file.read(_next_size(position, stop, most)):
                 position += len(block)
                 yield block
     except OSError as error:

@@ -17,6 +17,7 @@ from bertdata.corpus import CorpusConfig, InputUnit, list_inputs
 from bertdata.documents import Document, Rejection
 from bertdata.errors import ConfigError, InputError
 from bertdata.formats import read_unit
+from bertdata.formats.jsonl import find_line
 from bertdata.planning import join_units, plan_units
 
 # Lines that are records, blank, broken, Unicode blank or not UTF-8.
@@ -63,6 +64,20 @@ def test_units_of_any_size_hold_what_the_file_holds(
     assert read_all(corpus, folder, unit_bytes) == items
     joined = join_units(units_of(corpus, folder, unit_bytes), 3 * unit_bytes)
     assert [item for unit in joined for item in read_unit(unit)] == items
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.text("a\n", max_size=20), position=st.integers(1, 20))
+def test_a_line_is_found_across_blocks(
+    tmp_path_factory: pytest.TempPathFactory, text: str, position: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "blocks.jsonl"
+    path.write_text(text)
+    starts = [at + 1 for at, letter in enumerate(text[:-1]) if letter == "\n"]
+    expected = next((start for start in starts if start >= position), None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bertdata.formats.jsonl.SEARCH_BYTES", 3)
+        assert find_line(path, position) == expected
 
 
 @pytest.mark.parametrize("format_", ["parquet", "arrow", "stream"])
