@@ -77,7 +77,7 @@ def join_units(units: Sequence[InputUnit], unit_bytes: int) -> list[InputUnit]:
         last = joined[-1] if joined else None
         fits = last is not None and last.bytes + unit.bytes <= unit_bytes
         if last is not None and fits and left > smaller_from and last.corpus == unit.corpus:
-            parts = tuple(_join_parts([*last.parts, *unit.parts]))
+            parts = _join_parts(last.parts, unit.parts)
             joined[-1] = replace(last, parts=parts, bytes=last.bytes + unit.bytes)
         else:
             joined.append(unit)
@@ -85,18 +85,14 @@ def join_units(units: Sequence[InputUnit], unit_bytes: int) -> list[InputUnit]:
     return joined
 
 
-def _join_parts(parts: Iterable[FilePart]) -> Iterator[FilePart]:
-    """Parts that follow each other in a file as one."""
-    last: FilePart | None = None
-    for part in parts:
-        if last is not None and (last.path, last.stop) == (part.path, part.start):
-            last = replace(last, stop=part.stop)
-            continue
-        if last is not None:
-            yield last
-        last = part
-    if last is not None:
-        yield last
+def _join_parts(
+    parts: tuple[FilePart, ...], following: tuple[FilePart, ...]
+) -> tuple[FilePart, ...]:
+    """All parts; where the following begin in the file in which the first end, one for both."""
+    last, first = parts[-1], following[0]
+    if (last.path, last.stop) != (first.path, first.start):
+        return (*parts, *following)
+    return (*parts[:-1], replace(last, stop=first.stop), *following[1:])
 
 
 def _split(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> list[SizedPart]:
