@@ -12,23 +12,23 @@ import pyarrow as pa
 
 from bertdata.documents import Rejection
 from bertdata.schema import REJECTED, SENTENCES
-from bertdata.sentence_files import rejection_batches
+from bertdata.sentence_files import SentenceCounts, counted, rejection_batches
 from bertdata.shards import Shard, open_arrow, write_arrow
 
 BoolArray = npt.NDArray[np.bool_]
 
 
 def write_kept(
-    draft: Path, path: Path, fingerprints: Path, removals: pa.RecordBatch
+    draft: Path, path: Path, fingerprints: Path, removals: pa.RecordBatch, counts: SentenceCounts
 ) -> tuple[Shard, list[Rejection]]:
     """Write a unit's file of sentences without what goes; and the documents that went, and why.
 
     `draft`, `fingerprints`: of the unit. `removals`: as `bertdata.duplicates.write_removals` wrote
-    them; with its last sentence a document goes.
+    them; with its last sentence a document goes. `counts`: takes what stays.
     """
     removal = _Removal(fingerprints, removals)
     with open_arrow(draft, mapped=False) as reader:
-        shard = write_arrow(path, SENTENCES, removal.filter(reader))
+        shard = write_arrow(path, SENTENCES, counted(removal.filter(reader), counts))
     return shard, removal.rejections
 
 

@@ -28,7 +28,7 @@ from bertdata.duplicates import (
     write_removals,
 )
 from bertdata.minhash import NUM_BANDS
-from bertdata.sentence_files import SentenceCounts, count_rejected_file, count_sentence_file
+from bertdata.sentence_files import SentenceCounts, count_rejected_file
 from bertdata.shards import open_arrow, write_arrow
 from pipelines.progress import FOLDER, StagePlan, UnitRecord, read_record
 from pipelines.units import OpenWorker, Round, Unit, WorkOnUnit
@@ -124,10 +124,9 @@ def _write_anew(
         for kind in ("sentences", "rejected", "fingerprints")
     )
     target = folder / FOLDER / _KEPT
-    kept, gone = write_kept(draft, target / draft.name, fingerprints, removals)
-    written = (kept, merge_rejections(target / rejected.name, rejected, gone))
     counts = SentenceCounts(num_partitions=spec["num_partitions"])
-    count_sentence_file(target / draft.name, counts)
+    kept, gone = write_kept(draft, target / draft.name, fingerprints, removals, counts)
+    written = (kept, merge_rejections(target / rejected.name, rejected, gone))
     count_rejected_file(target / rejected.name, counts)
     return UnitRecord(
         unit=record.unit,
