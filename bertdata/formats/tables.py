@@ -23,6 +23,7 @@ from bertdata.formats.jsonl import record_id
 from bertdata.shards import first_line
 
 _ROWS_AT_ONCE = 64
+_BYTES_AT_ONCE = 8 << 20
 _ARROW_FILE_MAGIC = b"ARROW1"
 
 
@@ -42,7 +43,12 @@ def read_parquet(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Re
         columns = _wanted_columns(file.schema_arrow, corpus)
         # One by one: a damaged group must not change what is read of the next.
         groups = (
-            file.iter_batches(_ROWS_AT_ONCE, [group], columns, use_threads=False)
+            file.iter_batches(
+                _rows_at_once(file.metadata.row_group(group), corpus.text_field),
+                [group],
+                columns,
+                use_threads=False,
+            )
             for group in range(part.start, stop)
         )
         yield from _read_batches(itertools.chain.from_iterable(groups), part, corpus)
@@ -109,6 +115,14 @@ def _wanted_columns(schema: pa.Schema, corpus: CorpusConfig) -> list[str]:
     return [name for name in wanted if name in schema.names]
 
 
+def _rows_at_once(group: pq.RowGroupMetaData, column: str) -> int:
+    """How many rows of a row group to decode together: fewer where their texts are long."""
+    columns = map(group.column, range(group.num_columns))
+    size = sum(c.total_uncompressed_size for c in columns if c.path_in_schema == column)
+    mean = max(1, int(size) // max(1, int(group.num_rows)))
+    return max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // mean))
+
+
 def _open_arrow(
     source: pa.NativeFile, start: int, stop: int | None
 ) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
@@ -139,29 +153,32 @@ def _read_batches(
 
 def _pairs(batch: pa.RecordBatch, corpus: CorpusConfig) -> Iterator[tuple[bytes | None, object]]:
     """(UTF-8 text, id) of each row; what is not UTF-8 must not stop pyarrow."""
-    texts = _as_bytes(batch.column(corpus.text_field)).to_pylist()
-    yield from zip(texts, _read_ids(batch, corpus))
+    yield from zip(_iterate_bytes(batch.column(corpus.text_field)), _iterate_ids(batch, corpus))
 
 
-def _read_ids(batch: pa.RecordBatch, corpus: CorpusConfig) -> list[object]:
+def _iterate_ids(batch: pa.RecordBatch, corpus: CorpusConfig) -> Iterator[object]:
     """Integers and strings, as `record_id` takes them; of a column of anything else none."""
-    if corpus.id_field in batch.schema.names:
-        ids = batch.column(corpus.id_field)
-        if pa.types.is_integer(ids.type):
-            return list(_checked(ids).to_pylist())
-        if _is_text(_value_type(ids.type)):
-            values = _as_bytes(ids).to_pylist()
-            return [v if v is None else v.decode("utf-8", "backslashreplace") for v in values]
-    return [None] * batch.num_rows
+    ids = batch.column(corpus.id_field) if corpus.id_field in batch.schema.names else None
+    if ids is not None and pa.types.is_integer(ids.type):
+        yield from _checked(ids).to_pylist()
+    elif ids is not None and _is_text(_value_type(ids.type)):
+        for value in _iterate_bytes(ids):
+            yield value if value is None else value.decode("utf-8", "backslashreplace")
+    else:
+        yield from itertools.repeat(None, batch.num_rows)
 
 
-def _as_bytes(texts: pa.Array) -> pa.Array:
-    """Texts as the bytes that they are: one that is not UTF-8 is no damage to the others."""
+def _iterate_bytes(texts: pa.Array) -> Iterator[bytes | None]:
+    """Texts as the bytes that they are: one that is not UTF-8 is no damage to the others.
+
+    One by one: each may be as long as a file, and few words of a dictionary make many rows.
+    """
     if pa.types.is_dictionary(texts.type):
         words = texts.dictionary.view(_BYTES[texts.dictionary.type])
-        found = pa.DictionaryArray.from_arrays(texts.indices, words, safe=False)
-        return _checked(found).dictionary_decode()
-    return _checked(texts.view(_BYTES[texts.type]))
+        found = _checked(pa.DictionaryArray.from_arrays(texts.indices, words, safe=False))
+    else:
+        found = _checked(texts.view(_BYTES[texts.type]))
+    yield from (text.as_py() for text in found)
 
 
 def _checked(array: pa.Array) -> pa.Array:

@@ -25,7 +25,7 @@ from bertdata.corpus import CorpusConfig, FilePart, InputUnit, list_inputs
 from bertdata.demo import ARTICLES_NAME
 from bertdata.documents import Document, Rejection
 from bertdata.errors import InputError
-from bertdata.formats import read_unit
+from bertdata.formats import read_unit, tables
 from bertdata.formats.byte_lines import iter_lines
 from bertdata.planning import plan_units
 
@@ -277,6 +277,19 @@ def test_dictionaries_and_string_ids(tmp_path: Path) -> None:
         assert texts(items) == ["a", "b", "a"]
 
 
+@pytest.mark.parametrize(("most", "expected"), [(1 << 20, 64), (9000, 2), (1, 1)])
+def test_long_rows_of_parquet_are_decoded_few_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, expected: int
+) -> None:
+    monkeypatch.setattr(tables, "_BYTES_AT_ONCE", most)
+    rows = ["a" * 3000, "b" * 5000, "c" * 4000, ""]
+    table = pa.table({"text": rows, "more": ["x" * 90_000] * 4})
+    pq.write_table(table, tmp_path / "f.parquet")
+    group = pq.ParquetFile(tmp_path / "f.parquet").metadata.row_group(0)
+    assert tables._rows_at_once(group, "text") == expected
+    assert texts(read(tmp_path, "parquet", "f.parquet")) == rows[:3]
+
+
 def test_text_that_is_not_utf8_is_rejected_alone(tmp_path: Path) -> None:
     raw = pa.array([b"a", b"b\xff", b"c"])
     unchecked = pa.Array.from_buffers(pa.string(), 3, raw.buffers())
@@ -519,6 +532,14 @@ def test_a_dictionary_that_lacks_a_word_is_damage(tmp_path: Path) -> None:
     path.write_bytes(data.replace(places, np.array([0, 9_000_000, 0], np.int32).tobytes()))
     with pytest.raises(InputError, match="cannot read"):
         read(tmp_path, "arrow", "f")
+
+
+def test_rows_of_one_long_word_are_read_one_by_one(tmp_path: Path) -> None:
+    word = pa.array(["a" * (40 << 20)])
+    rows = pa.DictionaryArray.from_arrays(pa.array([0] * 63 + [None], pa.int8()), word)
+    write_arrow(tmp_path / "f", rows, [str(row) for row in range(64)])
+    items = read(tmp_path, "arrow", "f", max_document_bytes=1000)
+    assert reasons(items) == ["too_long"] * 63 + ["missing_field"]
 
 
 def test_an_id_that_is_not_utf8_is_spelled_out(tmp_path: Path) -> None:
