@@ -33,6 +33,7 @@ AnyBatch = TypeVar("AnyBatch", bound="PaddedBatch | PackedBatch")
 
 Tensors = TypeVar("Tensors", bound="PaddedBatch | PackedBatch | Sequences")
 
+_LENGTH_MULTIPLE = 8
 _SPARE = 1.1  # of fixed shapes over the mean: few batches are cut short for it
 _SAMPLED_ROWS = 16_384
 
@@ -151,6 +152,7 @@ class PaddedBatches:
         self._batch_size = batch_size
         self._seed = seed
         self._window = window
+        self._longest = reader.longest_row()
         self._rows_of_window = functools.lru_cache(maxsize=2)(self._cut_window)
 
     def rows_at(self, position: int) -> StepRows:
@@ -166,7 +168,8 @@ class PaddedBatches:
     def read(self, step: StepRows, part: int) -> PaddedBatch:
         """One part of it as tensors."""
         batch = self._reader.read(step.rows[part], seed=self._seed, epochs=step.epochs[part])
-        return to_tensors(batch, pad_id=self._reader.vocabulary.special.pad)
+        length = _padded_length(batch, self._longest)
+        return to_tensors(batch, pad_id=self._reader.vocabulary.special.pad, length=length)
 
     def _cut_window(self, window: int) -> tuple[IntArray, IntArray]:
         count = self._window * self._batch_size
@@ -262,14 +265,25 @@ def validation_batches(
     num_ranks: int = 1,
 ) -> Iterator[PaddedBatch]:
     """Every validation example once, of each `num_ranks` batches the one of this rank."""
+    longest = reader.longest_row()
     for number, batch in enumerate(reader.one_pass(batch_size, seed=seed)):
         if number % num_ranks == rank:
-            yield to_tensors(batch, pad_id=reader.vocabulary.special.pad)
+            length = _padded_length(batch, longest)
+            yield to_tensors(batch, pad_id=reader.vocabulary.special.pad, length=length)
 
 
-def to_tensors(batch: CompactBatch, *, pad_id: int) -> PaddedBatch:
-    """A compact batch, padded to its longest row."""
-    padded = to_padded(batch, pad_id=pad_id)
+def _padded_length(batch: CompactBatch, most: int) -> int:
+    """Its longest row, rounded up, `most` at most.
+
+    For each shape of a product a processor's library makes code and keeps it: with a length for
+    every batch that takes half of the time, and gigabytes.
+    """
+    return min(most, _round_up(int(batch.lengths.max()), _LENGTH_MULTIPLE))
+
+
+def to_tensors(batch: CompactBatch, *, pad_id: int, length: int | None = None) -> PaddedBatch:
+    """A compact batch, padded to `length`, or to its longest row."""
+    padded = to_padded(batch, pad_id=pad_id, length=length)
     length = padded["input_ids"].shape[1]
     counts_B = np.diff(batch.masked_offsets)
     is_masked_BQ = np.arange(counts_B.max(initial=0) + 1) <= counts_B[:, None]

@@ -60,14 +60,17 @@ class Candidates:
     over the vocabulary is estimated without bias. (Jean et al., "On using very large target
     vocabulary for neural machine translation", 2015, with the frequent pieces kept exact.)
 
-    `counts_V`: how often each piece is to be predicted. `number`: half are frequent, half sampled.
+    `counts_V`: how often each piece is to be predicted. `number`: half are frequent, half sampled,
+    and as many more as make all of them a multiple of `multiple`: so steps share few shapes, for
+    each of which a processor's library makes code and keeps it.
     """
 
-    def __init__(self, counts_V: Tensor, number: int) -> None:
+    def __init__(self, counts_V: Tensor, number: int, multiple: int = 256) -> None:
         frequent = counts_V.argsort(descending=True, stable=True)[: number // 2]
         self._is_frequent_V = torch.zeros(len(counts_V), dtype=torch.bool)
         self._is_frequent_V[frequent] = True
         self._num_sampled = number - number // 2
+        self._multiple = multiple
 
     def choose(self, labels_N: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Ids of the candidates, what to add to their scores, and each label's place among them."""
@@ -76,7 +79,8 @@ class Candidates:
         is_certain_V[labels_N] = True
         certain, others = is_certain_V.nonzero()[:, 0], (~is_certain_V).nonzero()[:, 0]
         order = torch.randperm(len(others), device=labels_N.device)
-        sampled = others[order[: self._num_sampled]]
+        least = len(certain) + self._num_sampled
+        sampled = others[order[: self._num_sampled + -least % self._multiple]]
         ids_C = torch.cat([certain, sampled])
         log_weights_C = torch.zeros(len(ids_C), device=labels_N.device)
         if len(sampled):

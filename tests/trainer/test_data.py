@@ -47,6 +47,18 @@ def test_rows_of_one_length_have_no_padding_mask(reader: ExampleReader) -> None:
     assert to_tensors(reader.batch_at(1, 0, 1), pad_id=0).real_BL is None
 
 
+def test_batches_share_few_lengths(reader: ExampleReader) -> None:
+    longest = reader.longest_row()
+    batches = PaddedBatches(reader, batch_size=4, seed=5)
+    found = [batch_at(batches, step) for step in range(30)]
+    found += validation_batches(reader, 4, 0)
+    for batch in found:
+        rows, length = batch.input_ids_BL.shape
+        row_lengths = (batch.input_ids_BL != 0).sum(dim=1)
+        assert length == longest or (length % 8 == 0 and length < row_lengths.max() + 8)
+        assert batch.counts.places == rows * length
+
+
 def test_any_step_can_be_asked_for(reader: ExampleReader) -> None:
     forward = PaddedBatches(reader, batch_size=4, seed=5, window=3)
     backward = PaddedBatches(reader, batch_size=4, seed=5, window=3)

@@ -63,7 +63,7 @@ def test_bfloat16_is_near() -> None:
 def test_candidates_hold_all_labels_and_the_frequent() -> None:
     counts_V = torch.arange(41)
     labels_N = torch.tensor([3, 3, 40, 7])
-    ids_C, log_weights_C, places_N = Candidates(counts_V, 20).choose(labels_N)
+    ids_C, log_weights_C, places_N = Candidates(counts_V, 20, multiple=1).choose(labels_N)
     assert ids_C[places_N].tolist() == labels_N.tolist()
     assert set(range(31, 41)) <= set(ids_C.tolist())
     assert len(set(ids_C.tolist())) == len(ids_C) == 12 + 10
@@ -71,10 +71,18 @@ def test_candidates_hold_all_labels_and_the_frequent() -> None:
     assert log_weights_C[12:].exp().tolist() == pytest.approx([29 / 10] * 10)
 
 
+def test_candidates_of_all_steps_are_about_as_many() -> None:
+    candidates = Candidates(torch.arange(400), 100, multiple=32)
+    sizes = {len(candidates.choose(torch.randint(400, (20,)))[0]) for _ in range(50)}
+    assert sizes == {128}
+    certain = torch.arange(400)  # all there are, and none is left to sample
+    assert len(candidates.choose(certain)[0]) == 400
+
+
 def test_candidates_estimate_the_whole_softmax_without_bias() -> None:
     features, weight, bias, labels = (x.detach() for x in make_inputs(30))
     scores_NV = features @ weight.T + bias
-    candidates = Candidates(torch.zeros(41), 10)
+    candidates = Candidates(torch.zeros(41), 10, multiple=1)
     sums = []
     for seed in range(1000):
         torch.manual_seed(seed)
