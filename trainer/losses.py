@@ -24,6 +24,7 @@ from trainer.data import IGNORED, Batch, Counts, PackedBatch, PaddedBatch
 from trainer.model import Bert
 
 _CHUNK = 256  # predictions scored at once: their scores stay in the processor's cache
+_ROWS_MULTIPLE = 64
 
 # Summed loss and number of right answers, from features N D, weights V D, bias V and labels N.
 Decoder = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -93,10 +94,11 @@ class Candidates:
 class DecoderLoss:
     """Summed cross-entropy of the scores features @ weight.T + bias against the labels.
 
-    Right answers are counted among the pieces that are scored. Works in autocast's type where
-    autocast is on. Scores are made, turned into gradients and left behind chunk by chunk within the
-    forward pass, in memory kept from step to step: on a CPU this takes a third of the time of plain
-    layers, which pass single-precision scores through fresh memory several times.
+    Labels of the last rows may be IGNORED. Right answers are counted among the pieces that are
+    scored. Works in autocast's type where autocast is on. Scores are made, turned into gradients
+    and left behind chunk by chunk within the forward pass, in memory kept from step to step: on a
+    CPU this takes a third of the time of plain layers, which pass single-precision scores through
+    fresh memory several times.
     """
 
     def __init__(self, candidates: Candidates | None = None) -> None:
@@ -107,12 +109,13 @@ class DecoderLoss:
         self, features_ND: Tensor, weight_VD: Tensor, bias_V: Tensor, labels_N: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The loss, for which `features_ND`, `weight_VD`, `bias_V` get gradients; right answers."""
+        labels_N = labels_N[labels_N != IGNORED]
         if self._candidates is not None:
             ids_C, log_weights_C, labels_N = self._candidates.choose(labels_N)
             weight_VD = weight_VD.index_select(0, ids_C)
             bias_V = bias_V.index_select(0, ids_C) + log_weights_C
         dtype = _compute_dtype(features_ND)
-        slopes_NV = self._room_for(len(labels_N), len(bias_V), features_ND.device, dtype)
+        slopes_NV = self._room_for(len(features_ND), len(bias_V), features_ND.device, dtype)
         loss, right = _DecoderLoss.apply(features_ND, weight_VD, bias_V, labels_N, slopes_NV)
         return loss, right
 
@@ -138,20 +141,29 @@ def pretraining_losses(
     """Both losses of a batch; `kernel`: the attention of packed ones."""
     if isinstance(batch, PaddedBatch):
         hidden_ND, first_BD = wanted_states(model, batch)
+        hidden_ND, masked_ids_N = _fill_up(hidden_ND, batch.masked_ids_N)
         labels_B = batch.next_sentence_labels_B
     else:
         hidden_ND, first_BD = packed_states(model, batch, kernel)
+        masked_ids_N = batch.masked_ids_N
         labels_B = batch.next_sentence_labels_G
     mlm, mlm_right = decoder_loss(
         model.mlm_features(hidden_ND),
         model.embeddings.token.weight,
         model.output_bias,
-        batch.masked_ids_N,
+        masked_ids_N,
     )
     scores_B2 = model.nsp_logits(first_BD).float()
     nsp = functional.cross_entropy(scores_B2, labels_B, reduction="sum", ignore_index=IGNORED)
     nsp_right = (scores_B2.argmax(dim=1) == labels_B).sum()
     return LossSums(mlm=mlm, nsp=nsp, mlm_right=mlm_right, nsp_right=nsp_right)
+
+
+def _fill_up(hidden_ND: Tensor, labels_N: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows up to a multiple, so that steps share few shapes; the labels of the last are IGNORED."""
+    missing = -len(labels_N) % _ROWS_MULTIPLE
+    labels_N = functional.pad(labels_N, (0, missing), value=IGNORED)
+    return functional.pad(hidden_ND, (0, 0, 0, missing)), labels_N
 
 
 def wanted_states(model: Bert, batch: PaddedBatch) -> tuple[Tensor, Tensor]:
@@ -192,10 +204,12 @@ class _DecoderLoss(torch.autograd.Function):
         d_features = torch.empty_like(features)
         loss = torch.zeros((), device=features.device)
         right = torch.zeros_like(loss)
-        for start in range(0, len(labels_N), _CHUNK):
+        for start in range(0, len(features), _CHUNK):
             chunk = slice(start, start + _CHUNK)
             slopes_CV = torch.addmm(bias, features[chunk], weight.t(), out=slopes_NV[chunk])
-            chunk_loss, chunk_right = _to_slopes(slopes_CV, labels_N[chunk])
+            labels_C = labels_N[chunk]
+            slopes_CV[len(labels_C) :] = 0
+            chunk_loss, chunk_right = _to_slopes(slopes_CV[: len(labels_C)], labels_C)
             loss, right = loss + chunk_loss, right + chunk_right
             torch.mm(slopes_CV, weight, out=d_features[chunk])
         d_weight = slopes_NV.t() @ features

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from trainer.data import Counts
-from trainer.losses import Candidates, DecoderLoss, LossSums
+from trainer.data import IGNORED, Counts
+from trainer.losses import Candidates, DecoderLoss, LossSums, whole_decoder_loss
 
 
 def make_inputs(n: int, v: int = 41, d: int = 8) -> tuple[torch.Tensor, ...]:
@@ -32,6 +32,21 @@ def test_loss_and_gradients_equal_plain_cross_entropy(n: int) -> None:
     assert right == (functional.linear(features, weight, bias).argmax(dim=1) == labels).sum()
     for ours, theirs in zip(gradients(chunked, inputs), gradients(plain, inputs), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("n", "filling"), [(5, 3), (250, 6), (257, 300), (0, 64)])
+@pytest.mark.parametrize("candidates", [None, Candidates(torch.arange(41), 82)])
+def test_rows_that_fill_up_have_no_part(
+    n: int, filling: int, candidates: Candidates | None
+) -> None:
+    inputs = make_inputs(n + filling)
+    inputs[3][n:] = IGNORED
+    ours, right = DecoderLoss(candidates)(*inputs)
+    plain, expected = whole_decoder_loss(*inputs)
+    torch.testing.assert_close(ours, plain, rtol=1e-6, atol=1e-6)
+    assert right == expected
+    for got, wanted in zip(gradients(ours, inputs), gradients(plain, inputs), strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_kept_memory_does_not_leak_from_batch_to_batch() -> None:
