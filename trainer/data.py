@@ -273,12 +273,13 @@ def validation_batches(
 
 
 def _padded_length(batch: CompactBatch, most: int) -> int:
-    """Its longest row, rounded up, `most` at most.
+    """Its longest row rounded up, if need be to `most`, what the longest of all rows has.
 
     For each shape of a product a processor's library makes code and keeps it: with a length for
     every batch that takes half of the time, and gigabytes.
     """
-    return min(most, _round_up(int(batch.lengths.max()), _LENGTH_MULTIPLE))
+    longest = int(batch.lengths.max(initial=0))
+    return max(longest, min(most, _round_up(longest, _LENGTH_MULTIPLE)))
 
 
 def to_tensors(batch: CompactBatch, *, pad_id: int, length: int | None = None) -> PaddedBatch:
