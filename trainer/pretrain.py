@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 import torch
 
@@ -197,5 +198,15 @@ def _stop_on_signal() -> Iterator[_Stop]:
             signal.signal(number, handler)
 
 
+def _leave(status: int) -> NoReturn:
+    """End without taking the process apart: threads of torch's may abort one of several ranks then.
+
+    torchrun would end the others, of which one still saves.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    (_leave if started_by_torchrun() else sys.exit)(main())
