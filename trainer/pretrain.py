@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
 import torch
 
@@ -198,7 +197,7 @@ def _stop_on_signal() -> Iterator[_Stop]:
             signal.signal(number, handler)
 
 
-def _leave(status: int) -> NoReturn:
+def _leave(status: int) -> typing.NoReturn:
     """End without taking the process apart: threads of torch's may abort one of several ranks then.
 
     torchrun would end the others, of which one still saves.
@@ -209,4 +208,7 @@ def _leave(status: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    (_leave if started_by_torchrun() else sys.exit)(main())
+    exit_status = main()
+    if started_by_torchrun():
+        _leave(exit_status)
+    sys.exit(exit_status)
