@@ -33,7 +33,7 @@ AnyBatch = TypeVar("AnyBatch", bound="PaddedBatch | PackedBatch")
 
 Tensors = TypeVar("Tensors", bound="PaddedBatch | PackedBatch | Sequences")
 
-_LENGTH_MULTIPLE = 8
+_LENGTH_MULTIPLE = 8  # of padded batches
 _SPARE = 1.1  # of fixed shapes over the mean: few batches are cut short for it
 _SAMPLED_ROWS = 16_384
 

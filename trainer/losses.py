@@ -24,7 +24,7 @@ from trainer.data import IGNORED, Batch, Counts, PackedBatch, PaddedBatch
 from trainer.model import Bert
 
 _CHUNK = 256  # predictions scored at once: their scores stay in the processor's cache
-_ROWS_MULTIPLE = 64
+_ROWS_MULTIPLE = 64  # of predictions in a padded batch
 
 # Summed loss and number of right answers, from features N D, weights V D, bias V and labels N.
 Decoder = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
