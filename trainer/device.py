@@ -10,6 +10,7 @@ from torch import Tensor
 from bertdata.errors import ConfigError
 
 _CPU = torch.device("cpu")
+_BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 
 
 def find_device(name: str) -> torch.device:
@@ -71,4 +72,7 @@ def record_event(device: torch.device) -> torch.cuda.Event | None:
 def _has_native_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_avx512_bf16_supported())  # the public way is newer than torch 2.11
+    if not hasattr(torch.cpu, "get_capabilities"):  # newer than torch 2.11
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in _BF16_INSTRUCTIONS)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from trainer.config import TrainConfig
+from trainer.device import compute_dtype
 from trainer.model import Bert
-
-_MUON_MOMENTUM = 0.95
+from trainer.muon import Muon
 
 
 class Optimizers:
@@ -108,11 +108,10 @@ def _adamw(model: Bert, others: list[nn.Parameter], config: TrainConfig) -> torc
     )
 
 
-def _muon(matrices: list[nn.Parameter], config: TrainConfig) -> torch.optim.Muon:
-    return torch.optim.Muon(
+def _muon(matrices: list[nn.Parameter], config: TrainConfig) -> Muon:
+    return Muon(
         matrices,
         lr=config.muon_learning_rate,
-        momentum=_MUON_MOMENTUM,
         weight_decay=config.weight_decay,
-        adjust_lr_fn="match_rms_adamw",
+        dtype=compute_dtype(config.precision, matrices[0].device),
     )

@@ -72,3 +72,11 @@ def test_embeddings_have_unit_mean_square_and_follow_the_seed(tmp_path: Path) ->
     assert embeddings.square().mean().item() == pytest.approx(1)
     assert torch.equal(embeddings, cooccurrence_embeddings(reader, 16, seed=1))
     assert not torch.equal(embeddings, cooccurrence_embeddings(reader, 16, seed=2))
+
+
+def test_a_vocabulary_smaller_than_the_width_has_embeddings_too(tmp_path: Path) -> None:
+    folders = write_folders(tmp_path)
+    reader = ExampleReader(folders.examples, folders.vocabulary)
+    embeddings = cooccurrence_embeddings(reader, 64, seed=1)
+    assert embeddings.shape == (50, 64)
+    assert embeddings.square().mean().item() == pytest.approx(1)

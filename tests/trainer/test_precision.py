@@ -1,0 +1,59 @@
+"""Which type of numbers a step multiplies in: the processor's own, never one that it imitates."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from flows.run_config import DEMO_CONFIG, load_config
+from tests.example_folder import write_folders
+from trainer.device import compute_dtype
+from trainer.ranks import Ranks
+from trainer.run import Run
+from trainer.steps import Steps
+
+PRODUCTS = {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::addmv", "aten::linear"}
+HAS_BF16 = compute_dtype("auto") is torch.bfloat16
+
+
+def count_products(tmp_path: Path, precision: str) -> Counter[str]:
+    """The matrix products of one step of the demo's training, by the type of their numbers."""
+    folders = write_folders(tmp_path)
+    config = replace(load_config(DEMO_CONFIG).train, precision=precision, checkpoint_every=0)
+    (tmp_path / "model").mkdir()
+    ranks = Ranks(device=torch.device("cpu"))
+    run = Run(
+        folders.examples, folders.vocab, tmp_path / "model", config=config, seed=1, ranks=ranks
+    )
+    run.prepare(resume=False)
+    steps = Steps(run, None)
+    steps.do_next()
+    with torch.profiler.profile(record_shapes=True) as profile:
+        steps.do_next()
+    steps.close()
+    profile.export_chrome_trace(str(tmp_path / "trace.json"))
+    events = json.loads((tmp_path / "trace.json").read_bytes())["traceEvents"]
+    return Counter(
+        kind
+        for event in events
+        if event.get("name") in PRODUCTS
+        for kind in set(event["args"]["Input type"]) & {"float", "c10::BFloat16"}
+    )
+
+
+def test_a_processor_without_bf16_multiplies_in_single_precision(tmp_path: Path) -> None:
+    """As the demo has it ("auto") where this processor lacks bf16, else as such a one chooses."""
+    counts = count_products(tmp_path, "fp32" if HAS_BF16 else "auto")
+    assert counts["float"] > 50
+    assert counts["c10::BFloat16"] == 0
+
+
+@pytest.mark.skipif(not HAS_BF16, reason="this processor has no bf16 instructions")
+def test_a_processor_with_bf16_uses_it(tmp_path: Path) -> None:
+    counts = count_products(tmp_path, "auto")
+    assert counts["c10::BFloat16"] > counts["float"]
