@@ -97,9 +97,10 @@ def drop_detail(batches: Batches) -> None:
 @pytest.mark.parametrize(
     ("group", "change", "wanted"),
     [
-        ("sentences", change_document, "no hash of source and document"),
+        ("sentences", change_document, "is not the hash of its source, document and text"),
         ("sentences", empty_document, "sentences of 0"),
         ("sentences", add_sentence, "counts.sentences is"),
+        ("sentences", add_sentence, "is not the hash of its source, document and text"),
         ("sentences", drop_document, "counts.documents_read is 42, the files have 41"),
         ("rejected", unknown_reason, "unknown reason 'dull'"),
         ("rejected", drop_detail, "has no detail"),
@@ -129,7 +130,14 @@ def test_document_in_the_wrong_partition(tmp_path: Path) -> None:
     assert "counts.documents_per_partition[0]" in findings
 
 
-COUNTED = ("documents_read", "documents_written", "documents_rejected", "sentences", "text_bytes")
+COUNTED = (
+    "documents_read",
+    "documents_written",
+    "documents_rejected",
+    "repeated_ids",
+    "sentences",
+    "text_bytes",
+)
 
 
 @pytest.mark.parametrize("key", COUNTED)
