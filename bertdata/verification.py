@@ -35,10 +35,12 @@ from bertdata.invariants import (
 )
 from bertdata.manifest import FILE_NAME, Manifest, content_hash, find_damage, read_manifest
 from bertdata.masking import MaskingConfig
+from bertdata.partitions import choose_validation
 from bertdata.randomness import UInt64Array
 from bertdata.schema import REJECTED, SENTENCES, WORD_COUNTS, check_schema, examples_schema
 from bertdata.sentence_files import SentenceCounts, count_rejections, count_sentences
 from bertdata.shards import Shard, first_line, open_arrow
+from bertdata.shares import ExampleShares, check_held_out
 from bertdata.statistics import NUM_LENGTHS, add_counts, count_examples, with_shares
 from bertdata.tokenization import TokenizationConfig, build_tokenizer
 from bertdata.vocabulary import SpecialIds, Vocabulary, read_vocabulary
@@ -353,6 +355,9 @@ def _check_examples(
     rules = example_rules(manifest)
     fraction = manifest.config["examples"]["validation_fraction"]
     counts: dict[str, list[dict[str, Any]]] = {}
+    shares = {
+        split: ExampleShares(rules, table["examples"]) for split, table in manifest.counts.items()
+    }
     for shard in intact:
         split = shard.path.split("-")[0]
         check = partial(
@@ -362,7 +367,9 @@ def _check_examples(
             seed=manifest.config["seed"],
             known=document_ids,
         )
-        counts.setdefault(split, []).append(_check_shard(stage, shard, rules, check))
+        counts.setdefault(split, []).append(
+            _check_shard(stage, shard, rules, check, shares.get(split))
+        )
     if len(intact) < len(manifest.shards):
         return
     length = rules.max_seq_length
@@ -370,6 +377,14 @@ def _check_examples(
     for split in sorted({*manifest.counts, *found}):
         said = manifest.counts.get(split)
         for line in differences(said, found.get(split), f"counts.{split}"):
+            stage.add(FILE_NAME, line)
+    for split in sorted(found):
+        for line in shares[split].findings(found[split]) if split in shares else ():
+            stage.add(f"{split}-*.arrow", line)
+    if document_ids is not None:
+        ids = np.unique(document_ids)
+        num_held_out = int(choose_validation(ids, fraction, manifest.config["seed"]).sum())
+        for line in check_held_out(num_held_out, len(ids), fraction):
             stage.add(FILE_NAME, line)
 
 
@@ -403,6 +418,7 @@ def _check_shard(
     shard: Shard,
     rules: ExampleRules,
     check: Callable[[UInt64Array], list[Fault]],
+    shares: ExampleShares | None,
 ) -> dict[str, Any]:
     """Check the rows of one shard of examples and count them."""
     faults: list[Fault] = []
@@ -417,6 +433,10 @@ def _check_shard(
             first_row += rows.num_rows
             if not found:
                 counts.append(count_examples(rows, rules.special.mask))
+                if shares is not None:
+                    shares.add(rows)
+    if shares is not None:
+        shares.end_shard()
     stage.add_faults(shard.path, faults)
     return add_counts(counts)
 
