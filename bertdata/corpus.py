@@ -52,7 +52,8 @@ class CorpusConfig:
 
     `paths`: globs (`**` too), relative to the configuration file's folder; none for `demo`. Or
     addresses, such as "gs://bucket/*.jsonl.gz", of storage that Beam's file systems reach.
-    `text_field`, `id_field`: keys or columns of jsonl, parquet and arrow.
+    `text_field`, `id_field`: keys or columns of jsonl, parquet and arrow; without an `id_field`,
+    records are named by their file and place.
     `on_bad_file`: an unreadable or damaged file ends the run ("stop") or is a rejection ("skip").
     `encoding`: of text, lines and jsonl, by Python's name; a byte order mark overrules it.
     `encoding_errors`: bytes that it cannot be reject their document ("strict") or become U+FFFD.
@@ -65,7 +66,7 @@ class CorpusConfig:
     format: str
     paths: tuple[str, ...] = ()
     text_field: str = "text"
-    id_field: str = "id"
+    id_field: str = ""
     on_bad_file: str = "stop"
     encoding: str = "utf-8"
     encoding_errors: str = "strict"

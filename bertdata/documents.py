@@ -9,8 +9,6 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
-from bertdata.randomness import stable_hash
-
 Reason = Literal[
     "unreadable_file",
     "invalid_utf8",
@@ -54,11 +52,6 @@ class Document:
     sentences: tuple[str, ...] | None = None
     place: str = field(default="", compare=False)
     lines_dropped: int = field(default=0, compare=False)
-
-    @property
-    def document_id(self) -> int:
-        """64 bits that depend on the corpus name and the id in it alone, so never on the run."""
-        return stable_hash(self.source, self.document)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from bertdata.documents import Reason
+from bertdata.identity import count_repeated_ids
 from bertdata.minhash import NUM_PLACES, estimate_similarity
 from bertdata.randomness import UInt64Array
 from bertdata.schema import REMOVALS
@@ -117,6 +118,22 @@ def count_hashed_sentences(fingerprints: Sequence[Path]) -> int:
     return sum(len(batch.column("sentence_hashes").flatten()) for batch in batches)
 
 
+def count_repeated_names(
+    fingerprints: Sequence[Path], duplicates: Duplicates, repeated: Int64Array
+) -> int:
+    """`bertdata.identity.count_repeated_ids` of the documents that stay; some names at a time.
+
+    `repeated`: the sentences that go; with its last one a document goes.
+    """
+    starts = duplicates.starts
+    gone = np.concatenate([duplicates.gone, _emptied(fingerprints, starts, repeated)])
+    num_buckets = _count_buckets(starts)
+    return sum(
+        _repeated_in_bucket(fingerprints, starts, gone, bucket, num_buckets)
+        for bucket in range(num_buckets)
+    )
+
+
 def write_removals(path: Path, duplicates: Duplicates, repeated: Int64Array) -> Shard:
     """What goes from each unit, a batch of REMOVALS a unit.
 
@@ -130,6 +147,41 @@ def read_removals(path: Path, unit: int) -> pa.RecordBatch:
     """What `write_removals` wrote about a unit."""
     with open_arrow(path, mapped=False) as reader:
         return reader.get_batch(unit)
+
+
+def _repeated_in_bucket(
+    fingerprints: Sequence[Path],
+    starts: Int64Array,
+    gone: Int64Array,
+    bucket: int,
+    num_buckets: int,
+) -> int:
+    """`count_repeated_names` among those whose name gives `bucket` divided by `num_buckets`."""
+    columns = ("number", "name_hash", "document_id")
+    ids, names = [], []
+    for path, start in zip(fingerprints, starts.tolist()):
+        for batch in _read_batches(path):
+            numbers, hashes, batch_ids = (batch.column(name).to_numpy() for name in columns)
+            chosen = hashes % np.uint64(num_buckets) == np.uint64(bucket)
+            chosen &= ~np.isin(numbers.astype(np.int64) + start, gone)
+            ids.append(batch_ids[chosen])
+            names.append(hashes[chosen])
+    return count_repeated_ids(np.concatenate(ids), np.concatenate(names)) if ids else 0
+
+
+def _emptied(fingerprints: Sequence[Path], starts: Int64Array, repeated: Int64Array) -> Int64Array:
+    """The documents all of whose sentences are among the `repeated`."""
+    numbers, counts = np.unique(repeated[:, 0], return_counts=True)
+    lengths = np.zeros(len(numbers), dtype=np.int64)
+    for path, start in zip(fingerprints if len(numbers) else (), starts.tolist()):
+        for batch in _read_batches(path):
+            found = batch.column("number").to_numpy().astype(np.int64) + start
+            places = np.minimum(np.searchsorted(numbers, found), len(numbers) - 1)
+            is_wanted = numbers[places] == found
+            sizes = np.diff(np.asarray(batch.column("sentence_hashes").offsets))
+            lengths[places[is_wanted]] = sizes[is_wanted]
+    emptied: Int64Array = numbers[counts == lengths]
+    return emptied
 
 
 def _bucket_of(
@@ -206,11 +258,15 @@ def _read_places(
 
 def _find_equal(fingerprints: Sequence[Path], starts: Int64Array) -> Int64Array:
     """Pairs (rows: the first, another) of equal documents; some hashes at a time."""
-    num_buckets = min(1 + int(starts[-1]) // _HASHES_AT_ONCE, _MOST_BUCKETS)
+    num_buckets = _count_buckets(starts)
     found = [
         _equal_in_bucket(fingerprints, starts, bucket, num_buckets) for bucket in range(num_buckets)
     ]
     return np.concatenate(found)
+
+
+def _count_buckets(starts: Int64Array) -> int:
+    return min(1 + int(starts[-1]) // _HASHES_AT_ONCE, _MOST_BUCKETS)
 
 
 def _equal_in_bucket(

@@ -136,7 +136,8 @@ def create_examples(
 ) -> pa.RecordBatch:
     """All examples of one pool: `passes` passes over its documents, shuffled.
 
-    Equal to `bertdata.reference` over the source keyed by (seed, pass, document id), row for row.
+    Equal to `bertdata.reference` over the source keyed by (seed, pass, document id), row for row;
+    where several documents have one id, the key of all but the first has their number besides.
     """
     pairs = pair_all_passes(documents, config.pairing_config, seed, passes)
     if not len(pairs.document):
@@ -155,12 +156,26 @@ def create_examples(
 
 
 def pair_all_passes(documents: Documents, config: PairingConfig, seed: int, passes: int) -> Pairs:
-    """The pairs of every pass, one pass after the other."""
+    """The pairs of every pass, one pass after the other; `documents` in order of their ids."""
+    copies = _count_before(documents.ids)
     parts = []
     for number in range(passes):
         keys = derive_keys(derive_key(seed, "pairs", number), documents.ids)
+        keys = np.where(copies > 0, derive_keys(keys, copies), keys)
         parts.append(create_pairs(documents.tokenized, keys, config))
     return Pairs._make(np.concatenate(columns) for columns in zip(*parts))
+
+
+def _count_before(ids: UInt64Array) -> npt.NDArray[np.int64]:
+    """How many equal ids stand before each; `ids` are in order: [5, 7, 7, 7] -> [0, 0, 1, 2].
+
+    Documents with equal ids are copies of each other. Each needs random choices of its own, else
+    what one of them is given counts as often as there are copies.
+    """
+    places = np.arange(len(ids))
+    is_first = np.ones(len(ids), dtype=np.bool_)
+    is_first[1:] = ids[1:] != ids[:-1]
+    return places - np.maximum.accumulate(np.where(is_first, places, 0))
 
 
 def shuffled(keys: UInt64Array) -> npt.NDArray[np.int64]:

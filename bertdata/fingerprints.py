@@ -7,13 +7,14 @@ much of it stands between words, makes no difference.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from bertdata.documents import Document
+from bertdata.identity import DocumentHashes
 from bertdata.minhash import NUM_BANDS, NUM_PLACES, UInt32Array, make_band_keys, make_signature
 from bertdata.schema import SENTENCES, fingerprints_schema
 from bertdata.shards import Shard, write_arrow
@@ -37,16 +38,18 @@ class FingerprintWriter:
         self._batches: list[pa.RecordBatch] = []
         self._count = 0
 
-    def extend(self, batch: pa.RecordBatch, documents: Sequence[Document]) -> pa.RecordBatch:
+    def extend(
+        self, batch: pa.RecordBatch, documents: Sequence[Document], hashes: DocumentHashes
+    ) -> pa.RecordBatch:
         """A batch of documents with their fingerprints as further columns."""
         numbers = np.arange(self._count, self._count + len(documents), dtype=np.uint32)
         self._count += len(documents)
-        hashes = np.frombuffer(b"".join(_hash_rows(batch)), dtype="<u8").reshape(-1, 2)
         columns = [
             pa.array(numbers),
             pa.array([document.place for document in documents], pa.string()),
-            pa.array(np.ascontiguousarray(hashes[:, 0])),
-            pa.array(np.ascontiguousarray(hashes[:, 1])),
+            pa.array(hashes.names),
+            pa.array(np.ascontiguousarray(hashes.texts[:, 0])),
+            pa.array(np.ascontiguousarray(hashes.texts[:, 1])),
         ]
         if self._similar:
             columns += _similarity_columns(documents)
@@ -65,19 +68,6 @@ class FingerprintWriter:
         """Write what was split off, as one batch: it is read whole, and small beside the text."""
         table = pa.Table.from_batches(self._batches, self._schema).combine_chunks()
         return write_arrow(self._path, self._schema, table.to_batches())
-
-
-def _hash_rows(batch: pa.RecordBatch) -> Iterator[bytes]:
-    """16 bytes of BLAKE2b over the characters of each document's sentences."""
-    lists = batch.column("sentences")
-    texts = lists.values
-    if not len(lists):
-        return
-    ends = np.frombuffer(texts.buffers()[1], dtype=np.int32)[texts.offset :]
-    bounds = ends[np.asarray(lists.offsets)]
-    data = memoryview(texts.buffers()[2] or b"")
-    for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist()):
-        yield hashlib.blake2b(data[start:stop], digest_size=16).digest()
 
 
 def _hash_sentences(lists: pa.ListArray) -> pa.ListArray:

@@ -14,9 +14,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bertdata.identity import DocumentHashes
 from bertdata.masking import MaskingConfig, prediction_limits
 from bertdata.partitions import assign_partitions, choose_validation
-from bertdata.randomness import UInt64Array, stable_hash
+from bertdata.randomness import UInt64Array
 from bertdata.vocabulary import SpecialIds
 
 IntArray = npt.NDArray[np.int64]
@@ -56,19 +57,28 @@ def check_examples(batch: pa.RecordBatch, rules: ExampleRules) -> list[Fault]:
 
 
 def check_sentences(
-    batch: pa.RecordBatch, *, partition: int, num_partitions: int, seed: int
+    batch: pa.RecordBatch,
+    *,
+    partition: int,
+    num_partitions: int,
+    seed: int,
+    hashes: DocumentHashes,
+    is_whole: bool = True,
 ) -> list[Fault]:
-    """The rules that rows of one batch of `sentences/` break; the batch holds one partition."""
+    """The rules that rows of one batch of `sentences/` break; the batch holds one partition.
+
+    `hashes`: of the rows. `is_whole`: no sentences were dropped from documents; ids are hashes of
+    the texts before that, and cannot be checked after it.
+    """
     ids = batch.column("document_id").to_numpy()
-    names = zip(batch.column("source").to_pylist(), batch.column("document").to_pylist())
-    hashes = np.fromiter((stable_hash(*name) for name in names), dtype=np.uint64, count=len(ids))
+    is_wrong = (hashes.document_ids() != ids) & is_whole
     partitions = assign_partitions(ids, num_partitions, seed)
     offsets = np.asarray(batch.column("sentences").offsets).astype(np.int64)
     texts = batch.column("sentences").flatten()
     is_blank = pc.or_(pc.equal(pc.binary_length(texts), 0), pc.utf8_is_space(texts))
     where = f"stands in partition {partition} but belongs in"
     return [
-        *row_faults("document_id is no hash of source and document", ids != hashes, ids),
+        *row_faults("document_id is not the hash of its source, document and text:", is_wrong, ids),
         *row_faults(where, partitions != partition, partitions),
         *row_faults("has a number of sentences of", np.diff(offsets) == 0, np.diff(offsets)),
         *_flat_faults("has an empty sentence, number", is_blank.to_numpy(False), offsets),

@@ -30,8 +30,11 @@ _HANGUL = re.compile("[\uac00-\ud7a3]+")
 
 
 def sample_paragraphs(text: str, source: str, document: str, rate: float) -> Iterator[str]:
-    """About a share `rate` of a document's paragraphs: the same ones on every run."""
-    draws = CounterSource(stable_hash(source, document))
+    """About a share `rate` of a document's paragraphs: the same ones on every run.
+
+    The text is part of the key, as ids may repeat.
+    """
+    draws = CounterSource(stable_hash(source, document, text))
     for paragraph in split_paragraphs(text):
         if draws.random() < rate:
             yield paragraph

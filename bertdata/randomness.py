@@ -115,9 +115,12 @@ def derive_key(seed: int, purpose: str, *numbers: int) -> int:
     return key
 
 
-def derive_keys(key: int, numbers: npt.NDArray[np.integer[Any]]) -> UInt64Array:
-    """`derive_key`'s last step for many numbers at once: derive_key(…, n) from derive_key(…)."""
-    base = np.uint64((key + GOLDEN_GAMMA) & _MASK_64)
+def derive_keys(key: int | UInt64Array, numbers: npt.NDArray[np.integer[Any]]) -> UInt64Array:
+    """`derive_key`'s last step for many numbers at once: derive_key(…, n) from derive_key(…).
+
+    `key`: one for all numbers, or one for each.
+    """
+    base = np.atleast_1d(np.asarray(key, dtype=np.uint64)) + np.uint64(GOLDEN_GAMMA)
     return mix_array(base ^ mix_array(numbers.astype(np.uint64)))
 
 
@@ -126,10 +129,10 @@ def permutation(size: int, key: int) -> npt.NDArray[np.int64]:
     return np.argsort(derive_keys(key, np.arange(size)), kind="stable")
 
 
-def stable_hash(*parts: str) -> int:
+def stable_hash(*parts: str | bytes) -> int:
     """64 bits of BLAKE2b over the parts; the same for ever, on every machine."""
     digest = hashlib.blake2b(digest_size=8)
     for part in parts:
-        data = part.encode("utf-8", "surrogatepass")
+        data = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")
         digest.update(len(data).to_bytes(8, "little") + data)
     return int.from_bytes(digest.digest(), "little")

@@ -63,14 +63,16 @@ REMOVALS = pa.schema(
 def fingerprints_schema(num_bands: int, num_places: int, sentences: bool) -> pa.Schema:
     """What tells duplicates, a row a document, in the order of a file of sentences.
 
-    `number`: of the document in its unit. `hash_high`, `hash_low`: of its text. Where similar
-    texts are looked for, `band_00` … meet where they are similar, and `signature` compares them.
+    `number`: of the document in its unit. `name_hash`: of its corpus and id. `hash_high`,
+    `hash_low`: of its text. Where similar texts are looked for, `band_00` … meet where they are
+    similar, and `signature` compares them.
     `sentences`: also a hash of each sentence, 0 for short ones.
     """
     fields = [
         pa.field("document_id", pa.uint64(), nullable=False),
         pa.field("number", pa.uint32(), nullable=False),
         pa.field("place", pa.string(), nullable=False),
+        pa.field("name_hash", pa.uint64(), nullable=False),
         pa.field("hash_high", pa.uint64(), nullable=False),
         pa.field("hash_low", pa.uint64(), nullable=False),
     ]

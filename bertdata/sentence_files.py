@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 from bertdata.documents import Document, Rejection
 from bertdata.errors import DataError
 from bertdata.fingerprints import FingerprintWriter
+from bertdata.identity import hash_documents
 from bertdata.partitions import assign_partitions, split_evenly
 from bertdata.schema import REJECTED, SENTENCES, check_schema
 from bertdata.shards import Shard, no_arrow_told, open_arrow, write_arrow
@@ -97,7 +98,9 @@ def write_sentences(
         _in_order(_to_batch(block, split_all, fingerprints), num_partitions, seed)
         for block in _gather_blocks(kept)
     )
-    empty = _EMPTY if fingerprints is None else fingerprints.extend(_EMPTY, [])
+    empty = _EMPTY
+    if fingerprints is not None:
+        empty = fingerprints.extend(_EMPTY, [], hash_documents((), _EMPTY.column("sentences")))
     batches: Iterator[pa.RecordBatch] = (
         batch
         for round_ in _gather(itertools.chain([empty], blocks), round_bytes(num_partitions))
@@ -259,14 +262,16 @@ def _to_batch(
     else:
         given = [document.sentences for document in documents]
         sentences = pa.array(given, pa.list_(pa.string()))
+    names = ((document.source, document.document) for document in documents)
+    hashes = hash_documents(names, sentences)
     columns = [
-        pa.array([document.document_id for document in documents], pa.uint64()),
+        pa.array(hashes.document_ids()),
         pa.array([document.source for document in documents], pa.string()),
         pa.array([document.document for document in documents], pa.string()),
         sentences,
     ]
     batch = pa.record_batch(columns, schema=SENTENCES)
-    return batch if fingerprints is None else fingerprints.extend(batch, documents)
+    return batch if fingerprints is None else fingerprints.extend(batch, documents, hashes)
 
 
 def _gather(

@@ -2,7 +2,8 @@
 
 Nothing is taken on trust but the program's own rules: checksums, sizes, schemas and rows are read
 from the files and compared with the manifest. A file that its checksum refutes is not opened.
-Memory: one slice of a batch at a time, the ids of all documents (8 bytes each), the word counts.
+Memory: one slice of a batch at a time, 16 bytes for each document (its id, and a hash of its name),
+the word counts.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from tokenizers import Tokenizer
 
 from bertdata.documents import REASONS
 from bertdata.errors import BertdataError, DataError
+from bertdata.identity import count_repeated_ids, hash_rows
 from bertdata.invariants import (
     ExampleRules,
     Fault,
@@ -33,10 +35,12 @@ from bertdata.invariants import (
 )
 from bertdata.manifest import FILE_NAME, Manifest, content_hash, find_damage, read_manifest
 from bertdata.masking import MaskingConfig
+from bertdata.partitions import choose_validation
 from bertdata.randomness import UInt64Array
 from bertdata.schema import REJECTED, SENTENCES, WORD_COUNTS, check_schema, examples_schema
 from bertdata.sentence_files import SentenceCounts, count_rejections, count_sentences
 from bertdata.shards import Shard, first_line, open_arrow
+from bertdata.shares import ExampleShares, check_held_out
 from bertdata.statistics import NUM_LENGTHS, add_counts, count_examples, with_shares
 from bertdata.tokenization import TokenizationConfig, build_tokenizer
 from bertdata.vocabulary import SpecialIds, Vocabulary, read_vocabulary
@@ -46,6 +50,7 @@ _PROBE_WORDS = 2000
 _PROBE = "The [MASK] of Café-Zürich costs 3.14 €; 東京 too, he said. supercalifragilistic"
 _SHARD_NAME = re.compile(r"(?P<group>[a-z]+)-(?P<number>\d{5})-of-(?P<total>\d{5})\.arrow")
 _PROGRESS = ".progress"
+_NO_IDS = np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.uint64)
 
 
 @dataclass(kw_only=True)
@@ -191,36 +196,45 @@ def _check_sentences(stage: Verified, manifest: Manifest, intact: list[Shard]) -
     said = dict(manifest.counts)
     for name in ("sentences_dropped", "lines_dropped"):
         said.pop(name, None)  # what is not there cannot be counted
-    num_partitions, seed = len(said["documents_per_partition"]), manifest.config["seed"]
+    num_partitions = len(said["documents_per_partition"])
     counts = SentenceCounts(num_partitions=num_partitions)
-    ids: list[UInt64Array] = [np.empty(0, dtype=np.uint64)]
+    ids: list[tuple[UInt64Array, UInt64Array]] = [_NO_IDS]
     for shard in intact:
         if shard.path.startswith("rejected-"):
             _check_rejected(stage, shard, counts)
         else:
-            ids += _check_sentence_file(stage, shard, counts, seed)
+            ids += _check_sentence_file(stage, shard, counts, manifest.config)
     if len(intact) == len(manifest.shards):
-        stage.document_ids = np.sort(np.concatenate(ids))
-        for line in differences(said, counts.to_table(), "counts"):
+        document_ids, names = (np.concatenate(parts) for parts in zip(*ids))
+        stage.document_ids = np.sort(document_ids)
+        found = counts.to_table() | {"repeated_ids": count_repeated_ids(document_ids, names)}
+        for line in differences(said, found, "counts"):
             stage.add(FILE_NAME, line)
 
 
 def _check_sentence_file(
-    stage: Verified, shard: Shard, counts: SentenceCounts, seed: int
-) -> Iterator[UInt64Array]:
-    """Yields the document ids of each batch, as copies."""
+    stage: Verified, shard: Shard, counts: SentenceCounts, config: Mapping[str, Any]
+) -> Iterator[tuple[UInt64Array, UInt64Array]]:
+    """Yields the document ids of each batch, and the hashes of their names, as copies."""
+    is_whole = config["cleaning"]["duplicate_sentences"] == "keep"
     faults: list[Fault] = []
     first_row = 0
     for number, batch in _read_batches(stage, shard, SENTENCES):
         partition = number % counts.num_partitions
         for rows in _slices(batch):
+            hashes = hash_rows(rows)
             found = check_sentences(
-                rows, partition=partition, num_partitions=counts.num_partitions, seed=seed
+                rows,
+                partition=partition,
+                num_partitions=counts.num_partitions,
+                seed=config["seed"],
+                hashes=hashes,
+                is_whole=is_whole,
             )
             faults += [replace(fault, row=first_row + fault.row) for fault in found]
             first_row += rows.num_rows
             count_sentences(rows, partition, counts)
-            yield rows.column("document_id").to_numpy().copy()
+            yield rows.column("document_id").to_numpy().copy(), hashes.names
     stage.add_faults(shard.path, faults)
 
 
@@ -341,6 +355,9 @@ def _check_examples(
     rules = example_rules(manifest)
     fraction = manifest.config["examples"]["validation_fraction"]
     counts: dict[str, list[dict[str, Any]]] = {}
+    shares = {
+        split: ExampleShares(rules, table["examples"]) for split, table in manifest.counts.items()
+    }
     for shard in intact:
         split = shard.path.split("-")[0]
         check = partial(
@@ -350,7 +367,9 @@ def _check_examples(
             seed=manifest.config["seed"],
             known=document_ids,
         )
-        counts.setdefault(split, []).append(_check_shard(stage, shard, rules, check))
+        counts.setdefault(split, []).append(
+            _check_shard(stage, shard, rules, check, shares.get(split))
+        )
     if len(intact) < len(manifest.shards):
         return
     length = rules.max_seq_length
@@ -358,6 +377,14 @@ def _check_examples(
     for split in sorted({*manifest.counts, *found}):
         said = manifest.counts.get(split)
         for line in differences(said, found.get(split), f"counts.{split}"):
+            stage.add(FILE_NAME, line)
+    for split in sorted(found):
+        for line in shares[split].findings(found[split]) if split in shares else ():
+            stage.add(f"{split}-*.arrow", line)
+    if document_ids is not None:
+        ids = np.unique(document_ids)
+        num_held_out = int(choose_validation(ids, fraction, manifest.config["seed"]).sum())
+        for line in check_held_out(num_held_out, len(ids), fraction):
             stage.add(FILE_NAME, line)
 
 
@@ -391,6 +418,7 @@ def _check_shard(
     shard: Shard,
     rules: ExampleRules,
     check: Callable[[UInt64Array], list[Fault]],
+    shares: ExampleShares | None,
 ) -> dict[str, Any]:
     """Check the rows of one shard of examples and count them."""
     faults: list[Fault] = []
@@ -405,6 +433,10 @@ def _check_shard(
             first_row += rows.num_rows
             if not found:
                 counts.append(count_examples(rows, rules.special.mask))
+                if shares is not None:
+                    shares.add(rows)
+    if shares is not None:
+        shares.end_shard()
     stage.add_faults(shard.path, faults)
     return add_counts(counts)
 

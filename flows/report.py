@@ -256,6 +256,7 @@ def _sentences_section(manifest: Manifest) -> Element:
         ("documents read", number(counts["documents_read"])),
         ("documents written", number(counts["documents_written"])),
         ("documents rejected", describe_rejected(counts)),
+        ("ids that repeat", number(counts.get("repeated_ids", 0))),
         ("sentences", number(counts["sentences"])),
         ("text", size(counts["text_bytes"])),
         *((f"corpus {name}", _outcomes(table)) for name, table in counts["sources"].items()),

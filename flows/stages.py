@@ -19,6 +19,7 @@ from flows.children import crash, run_child
 from flows.job_host import run_job
 from flows.paths import RunPaths
 from flows.run_config import RunConfig
+from flows.wording import repeated_ids
 from pipelines.options import RunnerConfig, beam_arguments
 from pipelines.plans import Corpora, plan_examples, plan_punkt, plan_sentences, plan_vocabulary
 from pipelines.progress import StagePlan, is_done, write_plan
@@ -160,6 +161,8 @@ def _make_alone(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) ->
     if rejected := manifest.counts.get("rejected"):
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in rejected.items())
         say(f"{plan.stage}: rejected {reasons}; each is in {plan.path}/rejected-*.arrow")
+    if repeated := manifest.counts.get("repeated_ids"):
+        say(f"{plan.stage}: {repeated_ids(repeated)}")
     return manifest.content_sha256
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from bertdata.manifest import Manifest
 from flows.finished import FinishedRun, is_dynamic, nsp_baseline, read_run, shares_of, splits_of
 from flows.paths import RunPaths
-from flows.wording import number, percent, size
+from flows.wording import number, percent, repeated_ids, size
 
 _INDENT = " " * 12
 
@@ -72,6 +72,8 @@ def _describe_sentences(manifest: Manifest) -> Iterator[str]:
         f"{documents} documents, {describe_rejected(counts)}; "
         f"{number(counts['sentences'])} sentences, {size(counts['text_bytes'])}"
     )
+    if repeated := counts.get("repeated_ids"):
+        yield repeated_ids(repeated)
 
 
 def _describe_vocabulary(manifest: Manifest) -> Iterator[str]:

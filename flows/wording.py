@@ -23,6 +23,12 @@ def percent(share: float) -> str:
     return f"{share:.1%}"
 
 
+def repeated_ids(count: int) -> str:
+    """About documents whose id an earlier document of their corpus has, with another text."""
+    documents = "1 document repeats" if count == 1 else f"{number(count)} documents repeat"
+    return f"{documents} the id of another with a different text; the text tells them apart"
+
+
 def printable(text: str) -> str:
     r"""The text on one line: what would steer a terminal, or is none, is spelled out as `\x1b`."""
     return "".join(

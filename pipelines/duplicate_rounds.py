@@ -1,7 +1,8 @@
 """The rounds that take duplicates out of what the units of the sentences job wrote, their drafts.
 
-Where similar documents go, a unit a band finds which these are. One unit finds what goes in all;
-then each draft that loses something is written anew, and removed.
+Where similar documents go, a unit a band finds which these are. One unit finds what goes in all,
+and counts the ids that repeat in what stays; then each draft that loses something is written anew,
+and removed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from bertdata.duplicates import (
     Duplicates,
     Int64Array,
     count_hashed_sentences,
+    count_repeated_names,
     find_duplicates,
     find_repeated_sentences,
     find_similar,
@@ -40,17 +42,17 @@ _PAIRS = pa.schema([pa.field("earlier", pa.int64()), pa.field("later", pa.int64(
 
 
 def rounds_for(plan: StagePlan) -> list[Round]:
-    """The rounds that a plan of the sentences job asks for; none where duplicates stay."""
+    """The rounds that a plan of the sentences job asks for; where duplicates stay, only a count."""
     cleaning = _cleaning(plan.spec)
-    if not looks_for_duplicates(cleaning):
-        return []
     bands: list[Unit] = [{"unit": band} for band in range(NUM_BANDS)]
     drafts: list[Unit] = [{"unit": unit} for unit in range(len(plan.units))]
     base = plan.path / FOLDER
-    rounds = [
-        _round(plan, base / _REMOVALS, "duplicates", [{"unit": 0}], open_finder),
-        _round(plan, plan.path, "sentences without duplicates", drafts, open_remover, number=1),
-    ]
+    rounds = [_round(plan, base / _REMOVALS, "duplicates", [{"unit": 0}], open_finder)]
+    if not looks_for_duplicates(cleaning):
+        return rounds
+    rounds.append(
+        _round(plan, plan.path, "sentences without duplicates", drafts, open_remover, number=1)
+    )
     if cleaning.near_duplicates == "drop":
         similar = _round(plan, base / _SIMILAR, "similar documents", bands, open_band_worker)
         rounds.insert(0, similar)
@@ -78,7 +80,7 @@ def open_band_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
 
 
 def open_finder(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
-    """The function that finds all that goes."""
+    """The function that finds all that goes, and counts the ids that repeat in what stays."""
     cleaning = _cleaning(spec)
     fingerprints = _fingerprints(spec)
 
@@ -91,9 +93,15 @@ def open_finder(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
         if cleaning.duplicate_sentences == "drop":
             repeated = _find_repeated(fingerprints, duplicates)
         shard = write_removals(_removals_path(spec), duplicates, repeated)
-        return UnitRecord(unit=unit["unit"], shards=(shard,), counts={})
+        counts = {"repeated_ids": count_repeated_names(fingerprints, duplicates, repeated)}
+        return UnitRecord(unit=unit["unit"], shards=(shard,), counts=counts)
 
     return find
+
+
+def count_after_removal(plan: StagePlan) -> dict[str, int]:
+    """What only the unit that finds what goes can count."""
+    return dict(read_record(plan.path / FOLDER / _REMOVALS, 0).counts)
 
 
 def open_remover(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:

@@ -32,7 +32,7 @@ def read_texts(path: Path, config: FeaturesConfig) -> Iterator[SourceText]:
 
     A document of a folder keeps its ids; its sentences are joined by spaces, or come one by one.
     Otherwise the source is the file's name, the document the record's id or its line or row, and
-    the id is made of the two.
+    `document_id` is made of the two and the text, as a record's id may repeat.
     """
     if path.is_dir():
         return _read_folder(path, config.unit)
@@ -81,7 +81,7 @@ def _read_table(path: Path, config: FeaturesConfig) -> Iterator[SourceText]:
 
 def _from_file(path: Path, document: str, text: str) -> SourceText:
     return SourceText(
-        document_id=stable_hash(path.name, document),
+        document_id=stable_hash(path.name, document, text),
         source=path.name,
         document=document,
         sentence=None,

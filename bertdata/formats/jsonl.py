@@ -1,7 +1,7 @@
 """`jsonl`: a JSON object a line; `text_field` and `id_field` name its keys.
 
-Without an id (an integer or a string that is not empty) a document is `file name@byte offset of
-its line`. Blank lines are passed over.
+Without an `id_field`, and where it holds neither an integer nor a string that is not empty, a
+document is named `file name@byte offset of its line`. Blank lines are passed over.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def _read_record(record: Any, fallback: str, corpus: CorpusConfig) -> Document |
     if not isinstance(record, dict):
         kind = type(record).__name__
         return _reject(corpus, fallback, "missing_field", f"a JSON object is wanted, not {kind}")
-    document = record_id(record.get(corpus.id_field), fallback)
+    given = record.get(corpus.id_field) if corpus.id_field else None
+    document = record_id(given, fallback)
     place = "" if document == fallback else _place(fallback)
     if not isinstance(value := record.get(corpus.text_field), str):
         detail = f"{corpus.text_field!r} is {'not text' if value is not None else 'missing'}"

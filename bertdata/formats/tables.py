@@ -1,7 +1,7 @@
 """`parquet` and `arrow` (IPC files and streams, as `datasets` saves them): a row is a document.
 
-Their blocks are row groups and record batches. Without an id (an integer or a string that is not
-empty) a document is `file name@row number`.
+Their blocks are row groups and record batches. Without an `id_field`, and where it holds neither an
+integer nor a string that is not empty, a document is named `file name@row number`.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _check_column(schema: pa.Schema, path: str, corpus: CorpusConfig) -> None:
     if corpus.text_field not in schema.names:
         known = ", ".join(schema.names)
         raise InputError(f"{path} has no column {corpus.text_field!r}; it has {known}")
-    for name in (corpus.text_field, corpus.id_field):
+    for name in filter(None, (corpus.text_field, corpus.id_field)):
         if schema.names.count(name) > 1:
             raise InputError(f"{path} has several columns {name!r}; name another")
     kind = schema.field(corpus.text_field).type
@@ -111,7 +111,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _wanted_columns(schema: pa.Schema, corpus: CorpusConfig) -> list[str]:
-    wanted = dict.fromkeys((corpus.text_field, corpus.id_field))
+    wanted = dict.fromkeys(filter(None, (corpus.text_field, corpus.id_field)))
     return [name for name in wanted if name in schema.names]
 
 
@@ -158,7 +158,8 @@ def _pairs(batch: pa.RecordBatch, corpus: CorpusConfig) -> Iterator[tuple[bytes 
 
 def _iterate_ids(batch: pa.RecordBatch, corpus: CorpusConfig) -> Iterator[object]:
     """Integers and strings, as `record_id` takes them; of a column of anything else none."""
-    ids = batch.column(corpus.id_field) if corpus.id_field in batch.schema.names else None
+    has_ids = corpus.id_field and corpus.id_field in batch.schema.names
+    ids = batch.column(corpus.id_field) if has_ids else None
     if ids is not None and pa.types.is_integer(ids.type):
         yield from _checked(ids).to_pylist()
     elif ids is not None and _is_text(_value_type(ids.type)):

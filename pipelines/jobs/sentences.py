@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bertdata.cleaning import CleaningConfig, looks_for_duplicates, make_cleaner
+from bertdata.cleaning import CleaningConfig, make_cleaner
 from bertdata.config import read_table
 from bertdata.corpus import InputUnit
 from bertdata.errors import DataError, InputError
@@ -24,7 +24,7 @@ from bertdata.sentence_files import write_sentences
 from bertdata.sentences import SentencesConfig, load_splitter
 from bertdata.shards import Shard, atomic_file
 from bertdata.statistics import add_counts
-from pipelines.duplicate_rounds import draft_path, rounds_for
+from pipelines.duplicate_rounds import count_after_removal, draft_path, rounds_for
 from pipelines.jobs.command import Job, run_process
 from pipelines.progress import FOLDER, StagePlan, UnitRecord
 from pipelines.remote_files import read_anywhere
@@ -45,13 +45,11 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
             draft_path(folder, spec, kind, unit["unit"])
             for kind in ("sentences", "rejected", "fingerprints")
         )
-        writer = None
-        if looks_for_duplicates(cleaning):
-            writer = FingerprintWriter(
-                fingerprints,
-                similar=cleaning.near_duplicates == "drop",
-                sentences=cleaning.duplicate_sentences == "drop",
-            )
+        writer = FingerprintWriter(
+            fingerprints,
+            similar=cleaning.near_duplicates == "drop",
+            sentences=cleaning.duplicate_sentences == "drop",
+        )
         shards, counts = write_sentences(
             sentences,
             rejected,
@@ -72,7 +70,7 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
     if len(records) < len(plan.units) or any(round_.units_left() for round_ in rounds_for(plan)):
         raise DataError(f"{plan.folder} lost files while they were made; run again")
     in_order = [record for _, record in sorted(records.items())]
-    counts = add_counts([record.counts for record in in_order])
+    counts = add_counts([record.counts for record in in_order]) | count_after_removal(plan)
     if not counts.get("documents_written"):
         rejected = counts.get("rejected", {})
         reasons = ", ".join(f"{rejected[reason]:,} {reason}" for reason in sorted(rejected))

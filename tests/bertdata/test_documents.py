@@ -15,26 +15,10 @@ from bertdata.documents import (
     replace_surrogates,
     unless_empty,
 )
-from bertdata.randomness import stable_hash
 
 
 def make(text: str, source: str = "wiki", document: str = "a") -> Document:
     return Document(source=source, document=document, text=text)
-
-
-def test_the_id_depends_on_source_and_name_alone() -> None:
-    assert make("one").document_id == make("two").document_id == stable_hash("wiki", "a")
-    assert make("one").document_id != make("one", source="web").document_id
-    assert (
-        make("", source="ab", document="c").document_id
-        != make("", source="a", document="bc").document_id
-    )
-
-
-def test_the_id_never_changes() -> None:
-    """Examples are keyed by it; another value here would mean another result for every run."""
-    assert make("").document_id == 6989966432374538139
-    assert 0 <= make("").document_id < 2**64
 
 
 def test_documents_are_frozen() -> None:

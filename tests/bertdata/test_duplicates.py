@@ -24,7 +24,7 @@ def write_fingerprints(path: Path, hashes: list[tuple[int, int]], seed: int) -> 
     order = np.random.default_rng(seed).permutation(len(hashes)).tolist()
     rows = [
         {"document_id": n, "number": n, "place": "", "hash_high": hashes[n][0] << 62 | hashes[n][0]}
-        | {"hash_low": hashes[n][1]}
+        | {"name_hash": n, "hash_low": hashes[n][1]}
         for n in order
     ]
     write_arrow(path, schema, pa.Table.from_pylist(rows, schema=schema).to_batches(3))

@@ -52,9 +52,9 @@ configs = st.builds(
 )
 
 
-def to_table(corpus: list[list[str]]) -> pa.Table:
+def to_table(corpus: list[list[str]], ids: list[int] | None = None) -> pa.Table:
     columns = {
-        "document_id": np.arange(7, 7 + len(corpus), dtype=np.uint64),
+        "document_id": np.array(ids or range(7, 7 + len(corpus)), dtype=np.uint64),
         "source": ["s"] * len(corpus),
         "document": [str(number) for number in range(len(corpus))],
         "sentences": corpus,
@@ -103,6 +103,33 @@ def test_equals_the_reference(
     key = str
     expected = expected_rows(corpus, config, seed, passes)
     assert sorted(batch.to_pylist(), key=key) == sorted(expected, key=key)
+
+
+@given(st.lists(sentences, min_size=1, max_size=8), configs, st.integers(0, 2**63))
+def test_copies_under_one_id_draw_for_themselves(
+    document: list[str], config: ExamplesConfig, seed: int
+) -> None:
+    config = dataclasses.replace(config, masking="static")
+    documents = tokenize_documents(to_table([document] * 4, [9, 5, 9, 9]), TOKENIZER)
+    batch = create_examples(documents, config, VOCABULARY, seed, 2)
+    pieces = [s for s in (TOKENIZER.encode(pa.array([s])).ids.tolist() for s in document) if s]
+    copies = [(5,), (9,), (9, 1), (9, 2)] if pieces else []
+    expected = [
+        (example.input_ids, example.masked_lm_positions, copy[0])
+        for number in range(2)
+        for index, copy in enumerate(copies)
+        for example in create_document_examples(
+            [pieces] * len(copies),
+            index,
+            config.pairing_config,
+            config.masking_config,
+            PIECES,
+            CounterSource(derive_key(seed, "pairs", number, *copy)),
+        )
+    ]
+    names = ("input_ids", "masked_lm_positions", "document_id")
+    found = zip(*(batch.column(name).to_pylist() for name in names))
+    assert sorted(found) == sorted(expected)
 
 
 @given(corpora, st.integers(0, 2**63))

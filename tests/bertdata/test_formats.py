@@ -178,13 +178,16 @@ def test_jsonl_takes_ids_of_numbers_and_strings(tmp_path: Path) -> None:
         '{"text": "f", "id": true}',
     ]
     data = "\n".join(lines).encode()
-    items = read_bytes(tmp_path, "jsonl", data)
+    items = read_bytes(tmp_path, "jsonl", data, id_field="id")
     assert texts(items) == list("abcdef")
     assert [item.document for item in items[:2]] == ["7", "x/y"]
     for item, letter in zip(items[2:], "cdef"):
         name, offset = item.document.split("@")
         assert name == "f"
         assert data[int(offset) :].startswith(f'{{"text": "{letter}"'.encode())
+    unasked = read_bytes(tmp_path, "jsonl", data)
+    assert [item.document.partition("@")[0] for item in unasked] == ["f"] * 6
+    assert len({item.document for item in unasked}) == 6
 
 
 @pytest.mark.parametrize(
@@ -218,7 +221,7 @@ def test_a_bad_line_is_rejected_alone(
 
 def test_half_a_pair_can_be_replaced_and_a_whole_one_is_text(tmp_path: Path) -> None:
     data = b'{"text": "a\\ud83d", "id": "\\udc00"}\n{"text": "\\ud83d\\ude00"}'
-    items = read_bytes(tmp_path, "jsonl", data, encoding_errors="replace")
+    items = read_bytes(tmp_path, "jsonl", data, id_field="id", encoding_errors="replace")
     assert texts(items) == ["a\ufffd", "😀"]
     assert items[0].document == "\\udc00"
 
@@ -260,8 +263,10 @@ def test_rows_are_documents(tmp_path: Path, kind: pa.DataType) -> None:
         "id": pa.array([1, 2, None, 4, 5]),
     }
     for format_, name in write_tables(tmp_path, pa.table(columns)):
-        items = read(tmp_path, format_, name)
+        items = read(tmp_path, format_, name, id_field="id")
         assert [item.document for item in items] == ["1", "2", f"{name}@2", "4", "5"]
+        unasked = read(tmp_path, format_, name)
+        assert [item.document for item in unasked] == [f"{name}@{row}" for row in range(5)]
         assert reasons(items) == ["", "missing_field", "empty", "", ""]
         assert texts(items) == ["a", "d €", "e"]
 
@@ -339,7 +344,7 @@ def test_what_datasets_saves(tmp_path: Path) -> None:
     dataset.save_to_disk(str(tmp_path / "saved"), num_shards=2)
     dataset.to_parquet(str(tmp_path / "f.parquet"))
     for format_, pattern in [("arrow", "saved/*.arrow"), ("parquet", "f.parquet")]:
-        items = read(tmp_path, format_, pattern)
+        items = read(tmp_path, format_, pattern, id_field="id")
         assert [(item.document, item.text) for item in items if isinstance(item, Document)] == [
             ("x", "a"),
             ("y", "b"),
@@ -546,4 +551,5 @@ def test_an_id_that_is_not_utf8_is_spelled_out(tmp_path: Path) -> None:
     path = tmp_path / "f"
     data = write_arrow(path, pa.array(["a", "b"]), ["one?", "two"])
     path.write_bytes(data.replace(b"one?", b"one\xff"))
-    assert [item.document for item in read(tmp_path, "arrow", "f")] == ["one\\xff", "two"]
+    items = read(tmp_path, "arrow", "f", id_field="id")
+    assert [item.document for item in items] == ["one\\xff", "two"]

@@ -117,7 +117,7 @@ def test_columns_of_other_kinds(
     nested = [[{"b": number}] for number in range(len(values))]
     sink = io.BytesIO()
     pq.write_table(pa.table({"text": pa.array(values, kind), "id": ids, "n": nested}), sink)
-    items = read(tmp_path, "parquet", sink.getvalue())
+    items = read(tmp_path, "parquet", sink.getvalue(), id_field="id")
     assert [outcome(item) for item in items] == wanted
     for row, item in enumerate(items):
         if isinstance(item, Rejection) and item.reason != "unreadable_file":

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from bertdata.identity import hash_documents, hash_rows
 from bertdata.invariants import (
     ExampleRules,
     Fault,
@@ -19,7 +20,6 @@ from bertdata.invariants import (
 )
 from bertdata.masking import MaskingConfig
 from bertdata.partitions import assign_partitions, choose_validation
-from bertdata.randomness import stable_hash
 from bertdata.schema import SENTENCES, examples_schema
 from bertdata.vocabulary import SpecialIds
 
@@ -173,13 +173,16 @@ def test_documents_of_the_other_split_and_unknown_ones() -> None:
 
 
 def sentence_faults(sentences: list[str], **values: Any) -> list[str]:
-    document_id = stable_hash("wiki", "Paris")
+    hashes = hash_documents([("wiki", "Paris")], pa.array([sentences], pa.list_(pa.string())))
+    document_id = int(hashes.document_ids()[0])
     partition = int(assign_partitions(np.array([document_id], dtype=np.uint64), 4, 9)[0])
     row = {"document_id": document_id, "source": "wiki", "document": "Paris"}
     row |= {"sentences": sentences, **values}
     batch = pa.RecordBatch.from_pylist([row], SENTENCES)
     wanted = values.get("partition", partition)
-    found = check_sentences(batch, partition=wanted, num_partitions=4, seed=9)
+    found = check_sentences(
+        batch, partition=wanted, num_partitions=4, seed=9, hashes=hash_rows(batch)
+    )
     return [f"{fault.rule} {fault.value}" for fault in found]
 
 
@@ -188,7 +191,8 @@ def test_sentences() -> None:
     assert "sentences of 0" in sentence_faults([])[0]
     assert "empty sentence, number 1" in sentence_faults(["One.", ""])[0]
     assert "empty sentence, number 0" in sentence_faults([" \n", "Two."])[0]
-    assert "no hash" in sentence_faults(["One."], document="Rome")[0]
+    assert "not the hash" in sentence_faults(["One."], document="Rome")[0]
+    assert "not the hash" in sentence_faults(["One."], document_id=7, partition=0)[0]
     wrong = [sentence_faults(["One."], partition=partition) for partition in range(4)]
     assert sum(map(len, wrong)) == 3
     assert "belongs in" in "".join(line for lines in wrong for line in lines)

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
+from bertdata.identity import DocumentHashes
 from bertdata.schema import SENTENCES
 from bertdata.shards import describe_file, open_arrow, write_arrow
 from bertdata.tokenization import TokenizationConfig, save_tokenizer
@@ -97,9 +99,10 @@ def drop_detail(batches: Batches) -> None:
 @pytest.mark.parametrize(
     ("group", "change", "wanted"),
     [
-        ("sentences", change_document, "no hash of source and document"),
+        ("sentences", change_document, "is not the hash of its source, document and text"),
         ("sentences", empty_document, "sentences of 0"),
         ("sentences", add_sentence, "counts.sentences is"),
+        ("sentences", add_sentence, "is not the hash of its source, document and text"),
         ("sentences", drop_document, "counts.documents_read is 42, the files have 41"),
         ("rejected", unknown_reason, "unknown reason 'dull'"),
         ("rejected", drop_detail, "has no detail"),
@@ -111,6 +114,24 @@ def test_changed_sentences(
 ) -> None:
     edit_shard(run.sentences, first_shard(run.sentences, group), change)
     assert wanted in "\n".join(verify_sentences(run.sentences).findings)
+
+
+def test_documents_that_shared_their_random_choices(tmp_path: Path) -> None:
+    """Made as if texts made no difference to ids, and one id keyed all that stands under it."""
+    rows = [json.dumps({"id": "en", "text": text}) for text in some_documents(80).values()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DocumentHashes, "document_ids", lambda hashes: hashes.names)
+        patch.setattr("bertdata.examples._count_before", np.zeros_like)
+        run = make_run(
+            tmp_path,
+            {"a.jsonl": "\n".join(rows)},
+            corpus={"format": "jsonl", "id_field": "id"},
+            examples={"max_seq_length": 64, "max_predictions_per_seq": 20},
+        )
+    sentences = verify_sentences(run.sentences)
+    assert "document_id is not the hash of its source" in sentences.findings[0]
+    examples = verify_examples(run.examples, sentences.document_ids)
+    assert "shared their random choices" in "".join(examples.findings)
 
 
 def test_document_in_the_wrong_partition(tmp_path: Path) -> None:
@@ -129,7 +150,14 @@ def test_document_in_the_wrong_partition(tmp_path: Path) -> None:
     assert "counts.documents_per_partition[0]" in findings
 
 
-COUNTED = ("documents_read", "documents_written", "documents_rejected", "sentences", "text_bytes")
+COUNTED = (
+    "documents_read",
+    "documents_written",
+    "documents_rejected",
+    "repeated_ids",
+    "sentences",
+    "text_bytes",
+)
 
 
 @pytest.mark.parametrize("key", COUNTED)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from bertdata.corpus import CorpusConfig
 from bertdata.errors import DataError
 from bertdata.manifest import read_manifest
 from bertdata.shards import write_json
 from flows.paths import RunPaths
+from flows.run_config import RunConfig
+from flows.stages import Run, make_sentences
 from flows.summary import describe_results, summarize
 from flows.wording import number, percent, printable, size
+from pipelines.options import RunnerConfig
 from tests.runs import make_run, some_documents
 
 RESULTS = {
@@ -54,6 +59,25 @@ def test_whole_run(run: RunPaths) -> None:
     assert "report.html" not in text
     run.report.touch()
     assert "report.html shows it all" in summarize(run.output)
+
+
+def test_ids_that_repeat(run: RunPaths, tmp_path: Path) -> None:
+    """Four texts of two shards under two ids, which are no file's place as `id_field` is set."""
+    for shard in range(2):
+        rows = [{"id": row, "text": f"Text {row} of shard {shard} stays."} for row in range(2)]
+        lines = "\n".join(map(json.dumps, rows))
+        (tmp_path / f"{shard}.jsonl").write_text(lines)
+    config = RunConfig(
+        corpus=(CorpusConfig(name="c", format="jsonl", paths=("*.jsonl",), id_field="id"),),
+        runner=RunnerConfig(workers=1),
+    )
+    paths = RunPaths(tmp_path / "run")
+    said: list[str] = []
+    make_sentences(Run(config=config, base=tmp_path, paths=paths), said.append)
+    line = "2 documents repeat the id of another with a different text; the text tells them apart"
+    assert said[-1] == f"sentences: {line}"
+    assert line in summarize(paths.output)
+    assert "repeat the id" not in summarize(run.output)
 
 
 def test_as_far_as_the_run_has_come(run: RunPaths, tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ The examples are hashed uncompressed: the bytes of ZSTD are its own version's.
 
 Renew (`python -m tests.golden.make`) only when a change of the result is wanted and the CHANGELOG
 says so, or when another pyarrow version writes the same rows in other bytes.
+
+Renewed: when a document's text became part of its `document_id`, as ids may repeat (sentences,
+examples); random choices follow from that id, and documents with one id shared theirs.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def write_jsonl(path: Path, rows: list[tuple[str, str]]) -> None:
 
 def make_plan(folder: Path, output: Path, **cleaning: Any) -> StagePlan:
     configs = tuple(
-        CorpusConfig(name=name, format="jsonl", paths=(f"{name}-*.jsonl",))
+        CorpusConfig(name=name, format="jsonl", paths=(f"{name}-*.jsonl",), id_field="id")
         for name in ("one", "two")
         if list(folder.glob(f"{name}-*"))
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import zipfile
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from bertdata.examples import ExamplesConfig
 from bertdata.manifest import Manifest
 from bertdata.partitions import choose_validation
 from bertdata.punkt import load_parameters
-from bertdata.randomness import CounterSource, derive_key, stable_hash
+from bertdata.randomness import CounterSource, derive_key, derive_keys, stable_hash
 from bertdata.reference import Pieces, create_document_examples
 from bertdata.sentences import SentencesConfig
 from bertdata.vocabulary import Vocabulary, read_vocabulary
@@ -107,7 +108,10 @@ def tokenized_speeches(speeches: Path, shared_data: Path) -> Iterator[tuple[int,
             paragraphs = re.split(r"\n\s*\n", path.read_text(encoding="utf-8"))
             sentences = [s for p in paragraphs for s in punkt.tokenize(" ".join(p.split()))]
             pieces = [tokenizer.encode(s, add_special_tokens=False).ids for s in sentences]
-            yield stable_hash("speeches", path.name), [ids for ids in pieces if ids]
+            text_hash = hashlib.blake2b("".join(sentences).encode(), digest_size=16).digest()
+            first = np.frombuffer(text_hash, dtype="<u8")[:1]
+            (document_id,) = derive_keys(stable_hash("speeches", path.name), first).tolist()
+            yield document_id, [ids for ids in pieces if ids]
 
 
 def reference_rows(

@@ -80,7 +80,7 @@ def test_rows_name_their_texts(model: Path, rows: Path) -> None:
     table = run(model, rows, "--pooling=tokens", "--dtype=float16")
     names = [str(i) if i % 2 == 0 else f"doc {i}" for i in range(len(TEXTS))]
     assert table["document"].to_pylist() == names
-    assert table["document_id"][3].as_py() == stable_hash("texts.jsonl", "doc 3")
+    assert table["document_id"][3].as_py() == stable_hash("texts.jsonl", "doc 3", TEXTS[3])
     assert table["num_cut"].to_pylist() == [0] * 8 + [18]
     assert table["num_pieces"][-1].as_py() == len(table["input_ids"][-1]) == 24
     assert table.schema.field("layer_2").type == pa.list_(pa.list_(pa.float16(), 16))
