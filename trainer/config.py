@@ -76,7 +76,9 @@ class TrainConfig:
     the embeddings are filled up to a multiple of so many rows while training; 0: 64 on a GPU.
 
     Length of the run: `steps`, or `tokens` (padding not counted), or `minutes`, where above 0.
-    `early_stop_evaluations`: stop after so many evaluations without a new best loss; 0: never.
+    `early_stop_evaluations`: stop after so many evaluations without a new best loss, and export the
+    parameters of the best one, of equal ones the first; 0: never stop early and export the last
+    parameters, whatever the evaluations said.
 
     Batch, of one step: `batch_size` sequences, padded; or, above 0, `batch_tokens` tokens, packed.
     Either is cut into `accumulate` micro-batches for each of `processes` processes (GPUs).

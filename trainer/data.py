@@ -266,10 +266,18 @@ def validation_batches(
 ) -> Iterator[PaddedBatch]:
     """Every validation example once, of each `num_ranks` batches the one of this rank."""
     longest = reader.longest_row()
-    for number, batch in enumerate(reader.one_pass(batch_size, seed=seed)):
-        if number % num_ranks == rank:
-            length = _padded_length(batch, longest)
-            yield to_tensors(batch, pad_id=reader.vocabulary.special.pad, length=length)
+    for rows in validation_rows(reader, batch_size, rank=rank, num_ranks=num_ranks):
+        batch = reader.read(rows, seed=seed)
+        length = _padded_length(batch, longest)
+        yield to_tensors(batch, pad_id=reader.vocabulary.special.pad, length=length)
+
+
+def validation_rows(
+    reader: ExampleReader, batch_size: int, *, rank: int = 0, num_ranks: int = 1
+) -> list[IntArray]:
+    """Which rows of the split each of `validation_batches` holds."""
+    starts = range(rank * batch_size, reader.num_rows, num_ranks * batch_size)
+    return [np.arange(start, min(start + batch_size, reader.num_rows)) for start in starts]
 
 
 def _padded_length(batch: CompactBatch, most: int) -> int:

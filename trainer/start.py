@@ -12,9 +12,9 @@ from bertdata.randomness import derive_key
 from bertdata.reader import ExampleReader
 from trainer.config import TrainConfig, model_config
 from trainer.cooccurrence import cooccurrence_embeddings
-from trainer.entropy import count_masked_pieces
 from trainer.export import load_encoder
 from trainer.model import Bert, add_to_tokens, set_sinusoidal_positions, set_unigram_bias
+from trainer.yardstick import count_masked_pieces
 
 
 def new_model(config: TrainConfig, seed: int, reader: ExampleReader) -> Bert:

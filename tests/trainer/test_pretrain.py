@@ -104,8 +104,11 @@ def test_results_say_what_was_reached(folders: Folders, tmp_path: Path) -> None:
     assert results is not None
     table = json.loads((tmp_path / "results.json").read_text())
     assert table == {name: getattr(results, name) for name in table}
-    assert results.unigram_entropy is not None
-    assert 2 < results.unigram_entropy < 4
+    assert results.unigram_loss is not None
+    assert 2 < results.unigram_loss < 4
+    assert results.mlm_loss is not None
+    assert results.below_unigram == pytest.approx(results.unigram_loss - results.mlm_loss)
+    assert results.exported_step == results.steps
     assert results.parameters == sum(p.numel() for p in load_model(tmp_path).parameters())
     timing = json.loads((tmp_path / "timing.json").read_text())
     assert set(timing) == {"prepare", "train", "evaluate_and_export", "longest_checkpoint_wait"}
@@ -113,6 +116,17 @@ def test_results_say_what_was_reached(folders: Folders, tmp_path: Path) -> None:
     evaluations = [line for line in metrics if "validation_mlm_loss" in line]
     assert [line["step"] for line in evaluations] == [6, 12]
     assert evaluations[-1]["validation_mlm_loss"] == results.mlm_loss
+
+
+def test_few_validation_pieces_are_said_to_be_few(
+    folders: Folders, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = run(folders, tmp_path, replace(CONFIG, steps=1))
+    assert results is not None
+    assert not results.is_reliable
+    pieces = sum(len(row["masked_lm_ids"]) for row in folders.validation)
+    expected = f"mean much ({pieces} of 9 documents); raise [examples] validation_fraction"
+    assert expected in capsys.readouterr().out
 
 
 def test_one_batch_is_learnt_by_heart(tmp_path: Path) -> None:
@@ -123,7 +137,7 @@ def test_one_batch_is_learnt_by_heart(tmp_path: Path) -> None:
     config = replace(config, group_by_length=1, checkpoint_every=0, log_every=10)
     results = run(folders, tmp_path / "model", config)
     assert results is not None
-    assert (results.mlm_loss, results.unigram_entropy) == (None, None)
+    assert (results.mlm_loss, results.unigram_loss, results.below_unigram) == (None, None, None)
     assert losses(tmp_path / "model")[-1][1] < 0.05
 
 
