@@ -176,7 +176,7 @@ class TrainConfig:
         if (self.tokens or self.minutes) and self.warmup_steps is not None:
             raise ConfigError("warmup_steps goes with steps; use warmup_fraction")
         if self.early_stop_evaluations and not self.evaluate_every:
-            raise ConfigError("early_stop_evaluations needs evaluate_every")
+            raise ConfigError("early_stop_evaluations needs evaluate_every; set it above 0")
         if self.batch_tokens and self.output_candidates:
             raise ConfigError("output_candidates are for padded batches; leave batch_tokens at 0")
         if self.batch_tokens % (self.accumulate * self.processes):

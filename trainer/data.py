@@ -146,7 +146,9 @@ class PaddedBatches:
         parts: int = 1,
     ) -> None:
         if batch_size < parts:
-            raise ConfigError(f"batch_size {batch_size} is less than its {parts} micro-batches")
+            raise ConfigError(
+                f"batch_size {batch_size} is less than its {parts} micro-batches; raise it"
+            )
         self.parts = parts
         self._reader = reader
         self._batch_size = batch_size
@@ -235,7 +237,10 @@ def pack_shape(reader: ExampleReader, tokens: int) -> PackShape:
         raise DataError(f"there are no {reader.split} examples to pack")
     length = reader.longest_row()
     if tokens <= length:
-        raise ConfigError(f"{tokens} tokens a micro-batch do not hold the longest row, {length}")
+        raise ConfigError(
+            f"{tokens} tokens a micro-batch do not hold the longest row, {length}; raise "
+            "batch_tokens, or lower accumulate or processes"
+        )
     number = min(reader.num_rows, _SAMPLED_ROWS)
     rows, _ = reader.rows_at(seed=0, position=0, count=number)
     lengths, predictions = reader.lengths_of(rows), reader.predictions_of(rows)

@@ -16,6 +16,7 @@ import torch
 
 from bertdata.config import to_table
 from bertdata.errors import ConfigError, DataError
+from bertdata.manifest import check_stage
 from bertdata.reader import ExampleReader
 from bertdata.shards import write_json
 from bertdata.vocabulary import Vocabulary, read_vocabulary
@@ -23,7 +24,7 @@ from trainer import checkpoint
 from trainer.checkpoint import CheckpointWriter, Parameters, Progress
 from trainer.config import TrainConfig
 from trainer.data import validation_batches, validation_rows
-from trainer.export import export_model
+from trainer.export import TOKENIZER_FILES, WEIGHTS_NAME, export_model
 from trainer.flops import peak_flops
 from trainer.loop import Evaluation, evaluate
 from trainer.metrics import Log
@@ -93,11 +94,13 @@ class Run:
     ) -> None:
         self.config, self.seed, self.ranks = config, seed, ranks
         self.output, self.vocab = output, vocab
+        if ranks.is_first:
+            check_stage(vocab, TOKENIZER_FILES)
         self.readers = _open_readers(examples, read_vocabulary(vocab / "vocab.txt"), config, ranks)
         _check_early_stop(config, self.readers.validation)
         model = new_model(config, seed, self.readers.phases[0])
         for reader in (*self.readers.phases, self.readers.validation):
-            check_lengths(model, reader)
+            check_lengths(model, reader, is_new=config.init_from is None)
         on_gpu = ranks.device.type == "cuda"
         default_multiple = _GPU_VOCABULARY_MULTIPLE if on_gpu else 1
         pad_vocabulary(model, config.vocabulary_multiple or default_multiple)
@@ -116,15 +119,25 @@ class Run:
         return self.output / checkpoint.FOLDER_NAME
 
     def prepare(self, *, resume: bool) -> None:
-        """Take the newest checkpoint of the same run, or drop what an earlier run left."""
+        """Take the newest checkpoint of the same run, or drop what an earlier run left.
+
+        Raises ConfigError where the output folder holds another run, or a model of another origin.
+        """
         if self.ranks.is_first:
+            has_model = (self.output / WEIGHTS_NAME).exists()
+            if has_model and not (self.output / RUN_NAME).exists():
+                raise ConfigError(
+                    f"{self.output} holds a model that was not trained there; "
+                    "choose another --output"
+                )
             if not resume:
                 shutil.rmtree(self.checkpoints, ignore_errors=True)
                 for name in (RUN_NAME, ATTENTION_NAME):
                     (self.output / name).unlink(missing_ok=True)
             checkpoint.remove_leftovers(self.checkpoints)
             description = self._describe()
-            _check_same_run(self.output / RUN_NAME, description)
+            if checkpoint.newest_checkpoint(self.checkpoints) or (resume and has_model):
+                _check_same_run(self.output / RUN_NAME, description)
             write_json(self.output / RUN_NAME, description)
         self.ranks.from_first(None)  # the others wait until the folder is as it should be
         if newest := checkpoint.newest_checkpoint(self.checkpoints):
@@ -338,11 +351,11 @@ def _check_same_run(path: Path, description: dict[str, Any]) -> None:
     try:
         earlier = json.loads(path.read_bytes())
     except ValueError as error:
-        raise DataError(f"{path} is damaged; remove {path.parent} to start anew") from error
+        raise DataError(f"{path} is damaged; delete {path.parent} to train again") from error
     for name in sorted(earlier.keys() | description.keys()):
         old, new = earlier.get(name), description.get(name)
         if old != new:
             raise ConfigError(
                 f"{path.parent} holds a run with {name} = {old}, not {new}; "
-                "choose another output folder, or --no-resume to start anew"
+                "choose another --output, or delete that folder to train again"
             )

@@ -179,7 +179,10 @@ def _plan_step(run: Run, reader: ExampleReader, batches: Batches) -> StepPlan:
         kernel = _choose_attention(run, batches)
         return StepPlan(decoder_loss=whole_decoder_loss, kernel=kernel, is_compiled=is_compiled)
     if config.compile == "on":
-        raise ConfigError("compile = 'on' needs the fixed shapes of batch_tokens")
+        raise ConfigError(
+            "compile = 'on' needs the fixed shapes of batch_tokens; set batch_tokens, "
+            "or compile = 'auto'"
+        )
     if not config.output_candidates:
         return StepPlan(decoder_loss=DecoderLoss())
     counts_V = torch.from_numpy(count_masked_pieces(reader, seed=run.seed))
