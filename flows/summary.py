@@ -72,7 +72,7 @@ def too_few(results: Mapping[str, Any]) -> str:
     """Why the validation losses of some results mean little."""
     pieces, documents = results["validation_pieces"], results["validation_documents"]
     found = f"{number(pieces)} of {number(documents)} document{'' if documents == 1 else 's'}"
-    return f"too few validation pieces for these losses to mean much ({found})"
+    return f"too few validation pieces for this difference to mean much ({found})"
 
 
 def describe_rejected(counts: Mapping[str, Any]) -> str:

@@ -86,7 +86,7 @@ def _write(output: Path, results: Results, seconds: dict[str, float], longest_wa
     if results.mlm_loss is not None and not results.is_reliable:
         found = f"{results.validation_pieces:,} of {results.validation_documents:,} documents"
         print(
-            f"too few validation pieces for these losses to mean much ({found}); "
+            f"too few validation pieces for this difference to mean much ({found}); "
             "raise [examples] validation_fraction",
             flush=True,
         )

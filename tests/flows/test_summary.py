@@ -103,7 +103,7 @@ def test_few_validation_pieces() -> None:
     lines = list(describe_results({**RESULTS, **few}))
     assert "nats, 1.25 below the 6.50 of" in lines[1]
     assert lines[2] == (
-        "too few validation pieces for these losses to mean much (213 of 1 document): "
+        "too few validation pieces for this difference to mean much (213 of 1 document): "
         "raise [examples] validation_fraction"
     )
 

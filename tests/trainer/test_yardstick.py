@@ -88,15 +88,26 @@ def test_errors_are_as_large_as_the_means_are_spread() -> None:
 
 
 @pytest.mark.parametrize(
-    ("documents", "error", "expected"),
-    [(10, 0.1, True), (9, 0.01, False), (500, 0.11, False), (1, None, False)],
+    ("documents", "below", "error", "expected"),
+    [
+        (10, 0.0, 0.1, True),
+        (9, 1.0, 0.01, False),
+        (500, 0.15, 0.11, False),
+        (500, -1.0, 0.25, True),
+        (500, 1.0, 0.26, False),
+        (1, 1.0, None, False),
+    ],
 )
 def test_few_documents_or_a_wide_error_are_not_reliable(
-    documents: int, error: float | None, expected: bool
+    documents: int, below: float, error: float | None, expected: bool
 ) -> None:
-    mean = Mean(value=6.0, error=error)
+    loss = Mean(value=6.0, error=0.5)  # of documents that differ, as long as both models feel it
     found = Yardstick(
-        unigram_loss=mean, mlm_loss=mean, below=mean, num_pieces=9, num_documents=documents
+        unigram_loss=loss,
+        mlm_loss=loss,
+        below=Mean(value=below, error=error),
+        num_pieces=9,
+        num_documents=documents,
     )
     assert found.is_reliable is expected
 
