@@ -10,6 +10,7 @@ from pathlib import Path
 from bertdata.shards import open_arrow
 
 _MAX_REASONS = 3  # named in a message
+_MAX_DETAIL = 300  # characters of one
 
 
 @dataclass(kw_only=True)
@@ -54,9 +55,17 @@ def describe_loss(name: str, kept: int, rejected: Rejected, min_kept_share: floa
     main = reasons[0][0]
     return (
         f"corpus {name!r}: {kept:,} of {total:,} documents kept, less than min_kept_share = "
-        f"{min_kept_share:g}; rejected: {shown} (the first {main}: {rejected.details[main]}); "
+        f"{min_kept_share:g}; rejected: {shown} (the first {main}: "
+        f"{_on_one_line(rejected.details[main])}); "
         f"check {_KEYS[main]}, or set min_kept_share in its [[corpus]] to accept that"
     )
+
+
+def _on_one_line(detail: str) -> str:
+    """A detail, which may quote what a file holds, for a message on a terminal."""
+    line = " ".join(detail.split())
+    printable = "".join(char if char.isprintable() else "\ufffd" for char in line)
+    return printable if len(printable) <= _MAX_DETAIL else f"{printable[:_MAX_DETAIL]}…"
 
 
 _KEYS: Mapping[str, str] = {

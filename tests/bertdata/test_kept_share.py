@@ -54,3 +54,12 @@ def test_every_reason_has_a_key_to_look_at() -> None:
             "corpus 'web': 1 of 10 documents kept, less than min_kept_share = 0.5"
         )
         assert f"rejected: 9 {reason} (the first {reason}: why); check [" in text
+
+
+def test_a_detail_stays_on_one_line() -> None:
+    rejected = Rejected(counts=Counter({"empty": 1}), details={"empty": "a\n\x1b[1m" + "x" * 999})
+    text = describe_loss("web", 0, rejected, 0.5)
+    assert "\n" not in text
+    assert "\x1b" not in text
+    assert "x…)" in text
+    assert len(text) < 600

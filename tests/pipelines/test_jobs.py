@@ -283,6 +283,8 @@ def test_units_of_a_file_that_changed_since_are_not_taken_over(tmp_path: Path) -
     assert not is_done(again)
     assert read_records(plan.path) == {}
     write_plan(again)
+    work = sentences.open_worker(again.path, again.spec)
+    write_record(again.path, work(again.units[0]))
     (books / "book-01.txt").write_text("Something else.")
     with pytest.raises(ConfigError, match=r"books\.book-01\.txt\.bytes was \d+, now 15"):
         is_done(stages.sentences())

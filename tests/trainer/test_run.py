@@ -245,6 +245,9 @@ def test_two_processes_take_the_same_steps_as_one(folders: Folders, tmp_path: Pa
         assert ours.keys() == theirs.keys()
         for name in {*ours} & {"loss", "gradient_norm", "tokens", "validation_mlm_loss"}:
             assert ours[name] == pytest.approx(theirs[name], rel=1e-5), name
+    reached = [json.loads((tmp_path / n / "results.json").read_bytes()) for n in ("one", "two")]
+    for name in ("mlm_loss_error", "unigram_loss", "below_unigram", "below_unigram_error"):
+        assert reached[0][name] == pytest.approx(reached[1][name], rel=1e-4), name
     expected = load_model(tmp_path / "one").state_dict()
     for name, value in load_model(tmp_path / "two").state_dict().items():
         torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-5)
