@@ -34,11 +34,14 @@ def summarize(output: Path) -> str:
 
 def describe_results(results: Mapping[str, Any], baseline: float | None = None) -> Iterator[str]:
     """What training reached on the validation split, in words; `baseline`: see `nsp_baseline`."""
-    yield ", ".join(
+    facts = [
         f"{number(results[key])} {key}"
         for key in ("parameters", "steps", "tokens")
         if key in results
-    )
+    ]
+    if (exported := results.get("exported_step")) not in (None, results.get("steps")):
+        facts.append(f"the best, of step {number(exported)}, exported")
+    yield ", ".join(facts)
     if results.get("mlm_loss") is None:
         yield "no validation examples to measure it on"
         return

@@ -57,10 +57,9 @@ class Results:
     `unigram_loss`: of the frequencies of pieces in the training split, on the same pieces
     (`trainer.yardstick`); `below_unigram`: how far `mlm_loss` is below it. Each has its standard
     error; `is_reliable`: whether there are validation pieces enough for the difference to mean
-    something.
-    `steps`, `tokens` (padding not counted): trained on; `exported_step`: the step whose parameters
-    were exported and evaluated, which is the last but for early stopping. None: there is no
-    validation split, or too little of it for an error, or there are no pairs.
+    something. `steps`, `tokens` (padding not counted): trained on; `exported_step`: the step whose
+    parameters were exported and evaluated, which is the last one unless the run could stop early.
+    None: there is no validation split, or too little of it for an error, or there are no pairs.
     """
 
     mlm_loss: float | None

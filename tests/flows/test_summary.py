@@ -97,6 +97,12 @@ def test_results_that_lack_something() -> None:
     ]
 
 
+def test_a_run_that_stopped_early() -> None:
+    (first, *_) = describe_results({**RESULTS, "exported_step": 1500})
+    assert first.endswith("2,000 steps, 1,234,567 tokens, the best, of step 1,500, exported")
+    assert "exported" not in next(describe_results({**RESULTS, "exported_step": 2000}))
+
+
 def test_few_validation_pieces() -> None:
     few = {"is_reliable": False, "validation_pieces": 213, "validation_documents": 1}
     few |= {"mlm_loss_error": None, "below_unigram_error": None}
