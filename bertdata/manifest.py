@@ -115,6 +115,49 @@ def find_damage(folder: Path, manifest: Manifest) -> list[str]:
     return [line for shard in manifest.shards if (line := _damage(folder, shard))]
 
 
+def check_stage(folder: Path, paths: Iterable[str]) -> None:
+    """`check_shards` of a stage's folder; one without a manifest is taken as it is.
+
+    Raises DataError as `check_shards` and `read_manifest`.
+    """
+    if is_complete(folder):
+        check_shards(folder, read_manifest(folder), paths)
+
+
+def check_shards(folder: Path, manifest: Manifest, paths: Iterable[str]) -> None:
+    """Raise DataError at the first of these files of a stage that is not as its manifest says.
+
+    Files that the manifest does not name are not looked at.
+    """
+    wanted = set(paths)
+    for shard in manifest.shards:
+        if shard.path in wanted:
+            check_shard(folder, shard, manifest.format)
+
+
+def check_shard(folder: Path, shard: Shard, kind: str) -> None:
+    """Raise DataError where a file is missing or has other bytes than its manifest says.
+
+    `kind`: the manifest's format. The message names the way out that keeps what was made from the
+    file: a stage made again from the same inputs has the same bytes.
+    """
+    if damage := _damage(folder, shard):
+        command = _COMMANDS.get(kind, "run")
+        raise DataError(
+            f"{damage}; put the file back as it was, or delete it (this file alone) and run "
+            f"bertdata {command} CONFIG.toml --output {folder.parent}, which makes the same again"
+        )
+
+
+_COMMANDS = {
+    "bertdata-punkt": "sentences",
+    "bertdata-sentences": "sentences",
+    "bertdata-vocab": "vocab",
+    "bertdata-examples": "examples",
+    "bertdata-model": "train",
+}
+
+
 def _damage(folder: Path, shard: Shard) -> str | None:
     path = folder / shard.path
     try:

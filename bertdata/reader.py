@@ -14,7 +14,6 @@ Shapes: B rows, L pieces of the longest row, M most masked pieces of a row.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -30,7 +29,7 @@ from bertdata.batches import (
     to_padded,
 )
 from bertdata.errors import ConfigError, DataError
-from bertdata.manifest import Manifest, damage_told, find_damage, read_manifest
+from bertdata.manifest import Manifest, check_shards, damage_told, read_manifest
 from bertdata.masking import MaskingConfig, MaskingVocabulary, mask_batch, prediction_limits
 from bertdata.randomness import UInt64Array, derive_key, derive_keys
 from bertdata.row_order import RowOrder
@@ -240,7 +239,7 @@ def _check_vocabulary(folder: Path, manifest: Manifest, vocabulary: Vocabulary) 
     if vocabulary.fingerprint != made_with:
         raise DataError(
             f"vocabulary fingerprint {vocabulary.fingerprint[:12]}… is not the {made_with[:12]}… "
-            f"that {folder} was made with; pass its vocab.txt or make the examples again"
+            f"that {folder} was made with; give the vocab.txt it was made with"
         )
 
 
@@ -252,6 +251,8 @@ def _check_shards(
         if not path.is_file():
             raise DataError(f"{path} is missing; make the examples again")
         if (size := path.stat().st_size) != shard.bytes:
-            raise DataError(f"{path} has {size} bytes, the manifest says {shard.bytes}")
-    if verify_checksums and (damage := find_damage(folder, replace(manifest, shards=shards))):
-        raise DataError(f"{damage[0]}; make the examples again")
+            raise DataError(
+                f"{path} has {size} bytes, the manifest says {shard.bytes}; make the examples again"
+            )
+    if verify_checksums:
+        check_shards(folder, manifest, [shard.path for shard in shards])

@@ -173,12 +173,18 @@ class PoolReader:
 
     A file is opened once, as that takes longer than to read a partition of it; but of very many
     files those after the first 128 are opened for each pool, as an open one has a table of all its
-    batches in memory.
+    batches in memory. `check`: called with each file before it is opened.
     """
 
-    def __init__(self, files: Sequence[Path], num_partitions: int) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        num_partitions: int,
+        check: Callable[[Path], None] = lambda path: None,
+    ) -> None:
         self._files = list(files)
         self._num_partitions = num_partitions
+        self._check = check
         self._open: dict[Path, pa.RecordBatchFileReader] = {}
 
     def read(
@@ -205,6 +211,7 @@ class PoolReader:
 
     def _open_file(self, path: Path) -> pa.RecordBatchFileReader:
         """Read, not mapped: a page of a file that was touched counts as memory as long as that."""
+        self._check(path)
         reader = pa.ipc.open_file(pa.OSFile(str(path)))
         check_schema(reader.schema, SENTENCES, str(path))
         if reader.num_record_batches % self._num_partitions:

@@ -89,7 +89,9 @@ def _read_results(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_bytes()))
     except (ValueError, TypeError) as error:
-        raise DataError(f"{path} is damaged: {first_line(error)}; train again") from error
+        raise DataError(
+            f"{path} is damaged: {first_line(error)}; delete it and train again"
+        ) from error
 
 
 def _read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -100,4 +102,6 @@ def _read_metrics(path: Path) -> list[dict[str, Any]]:
     try:
         return sorted(map(json.loads, lines), key=lambda line: int(line["step"]))
     except (ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path} is damaged: {first_line(error)}") from error
+        raise DataError(
+            f"{path} is damaged: {first_line(error)}; delete it to do without the curves"
+        ) from error

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from bertdata.config import check_choice, check_range
 from bertdata.errors import DataError
-from bertdata.manifest import Manifest, read_manifest
+from bertdata.manifest import Manifest, check_stage, read_manifest
 from bertdata.partitions import assign_partitions
 from bertdata.schema import check_schema, examples_schema
 from bertdata.shards import open_arrow
@@ -95,11 +95,12 @@ class _Shown:
 
 
 def _vocabulary_of(paths: RunPaths, manifest: Manifest) -> Vocabulary:
+    check_stage(paths.vocab, ["vocab.txt"])
     vocabulary = read_vocabulary(paths.vocab / "vocab.txt")
     if vocabulary.fingerprint != manifest.inputs["vocabulary"]["sha256"]:
         raise DataError(
             f"{paths.examples} was made with another vocabulary than {paths.vocab / 'vocab.txt'}; "
-            "put the right one back or make the examples again"
+            "put the one it was made with back"
         )
     return vocabulary
 

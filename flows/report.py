@@ -28,7 +28,7 @@ from flows.report_html import (
     tiles,
 )
 from flows.report_plots import Axis, Point, Series, bar_plot, line_plot, share_plot
-from flows.summary import describe_rejected
+from flows.summary import describe_rejected, too_few
 from flows.wording import number, percent, size
 
 _MOST_BARS = 64
@@ -38,10 +38,19 @@ _RANDOM_NEXT = 0.5
 _RANDOM_NOTE = " A stretch of a single sentence always gets a random B: more than half have one."
 _RESULT_NAMES = {
     "mlm_loss": "MLM loss, nats",
-    "unigram_entropy": "unigram entropy, nats",
+    "mlm_loss_error": "its standard error, by documents",
+    "unigram_loss": "MLM loss of the training pieces' frequencies alone, nats",
+    "unigram_loss_error": "its standard error",
+    "below_unigram": "nats below that",
+    "below_unigram_error": "its standard error",
+    "is_reliable": "validation pieces enough",
+    "validation_pieces": "validation pieces predicted",
+    "validation_documents": "validation documents",
+    "unigram_entropy": "entropy of the validation pieces themselves, nats",
     "mlm_accuracy": "MLM accuracy",
     "nsp_accuracy": "NSP accuracy",
     "steps": "steps",
+    "exported_step": "step exported",
     "tokens": "pieces trained on",
     "parameters": "parameters",
 }
@@ -90,12 +99,12 @@ def _headline(run: FinishedRun) -> Iterator[tuple[str, str]]:
 
 
 def _headline_results(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    loss, entropy = results.get("mlm_loss"), results.get("unigram_entropy")
+    loss, unigram = results.get("mlm_loss"), results.get("unigram_loss")
     if loss is not None:
         yield f"{loss:.2f}", "validation MLM loss, nats"
-    if loss is not None and entropy is not None:
-        side = "below" if loss < entropy else "above"
-        yield f"{abs(entropy - loss):.2f}", f"nats {side} the unigram entropy"
+    if loss is not None and unigram is not None:
+        side = "below" if loss < unigram else "above"
+        yield f"{abs(unigram - loss):.2f}", f"nats {side} the unigram loss"
     if results.get("nsp_accuracy") is not None:
         yield percent(results["nsp_accuracy"]), "NSP accuracy"
 
@@ -107,10 +116,13 @@ def _model_section(run: FinishedRun) -> Element:
             curves, x_axis=Axis(title="step"), y_axis=Axis(title="nats"), label="MLM loss by step"
         )
         caption = (
-            "Loss on the pieces to predict. The unigram entropy is the least that a predictor "
-            "which knows only the frequencies of pieces could reach."
+            "Loss on the pieces to predict. The unigram loss is what knowing only the frequencies "
+            "of the training pieces reaches on the validation split."
         )
         contents.insert(0, figure(plot, caption))
+    if run.results.get("is_reliable") is False and run.results.get("mlm_loss") is not None:
+        note = f"There are {too_few(run.results)}: raise [examples] validation_fraction."
+        contents.append(element("p", note))
     return section("Model", plots(contents))
 
 
@@ -129,23 +141,26 @@ def _result_text(key: str, value: Any) -> str:
         return percent(value)
     if isinstance(value, float):
         return f"{value:.4f}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return number(value) if isinstance(value, int) else json.dumps(value)
 
 
 def _loss_series(run: FinishedRun) -> Iterator[Series]:
     train = _points(run.metrics, "mlm_loss")
     validation = _points(run.metrics, "validation_mlm_loss")
-    last, entropy = run.results.get("mlm_loss"), run.results.get("unigram_entropy")
-    if last is not None and run.results.get("steps") not in {step for step, _ in validation}:
-        validation.append((run.results.get("steps", 0), last))
+    last, unigram = run.results.get("mlm_loss"), run.results.get("unigram_loss")
+    exported = run.results.get("exported_step", run.results.get("steps", 0))
+    if last is not None and exported not in {step for step, _ in validation}:
+        validation.append((exported, last))
     steps = [step for step, _ in (*train, *validation)]
     if not steps:
         return
     yield Series(name="train", color="first", points=_thin(train))
     yield Series(name="validation", color="second", points=validation, dots=True)
-    if entropy is not None:
-        ends = [(0, entropy), (max(steps), entropy)]
-        yield Series(name="unigram entropy", color="mark", points=ends)
+    if unigram is not None:
+        ends = [(0, unigram), (max(steps), unigram)]
+        yield Series(name="unigram loss", color="mark", points=ends)
 
 
 def _points(metrics: Sequence[Mapping[str, Any]], key: str) -> list[Point]:

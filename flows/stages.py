@@ -113,7 +113,7 @@ def plan_training(run: Run) -> StagePlan:
     if not is_complete(run.paths.examples):
         raise DataError(
             f"{run.paths.examples} is not there or not complete; "
-            "first: bertdata examples CONFIG.toml"
+            f"first: bertdata examples CONFIG.toml --output {run.paths.output}"
         )
     examples = read_manifest(run.paths.examples)
     return StagePlan(

@@ -34,20 +34,18 @@ def summarize(output: Path) -> str:
 
 def describe_results(results: Mapping[str, Any], baseline: float | None = None) -> Iterator[str]:
     """What training reached on the validation split, in words; `baseline`: see `nsp_baseline`."""
-    yield ", ".join(
+    facts = [
         f"{number(results[key])} {key}"
         for key in ("parameters", "steps", "tokens")
         if key in results
-    )
-    loss, entropy = results.get("mlm_loss"), results.get("unigram_entropy")
-    if loss is None:
+    ]
+    if (exported := results.get("exported_step")) not in (None, results.get("steps")):
+        facts.append(f"the best, of step {number(exported)}, exported")
+    yield ", ".join(facts)
+    if results.get("mlm_loss") is None:
         yield "no validation examples to measure it on"
         return
-    line = f"validation MLM loss {loss:.2f} nats"
-    if entropy is not None:
-        side = "below" if loss < entropy else "ABOVE"
-        line += f", {abs(entropy - loss):.2f} {side} the unigram entropy {entropy:.2f}"
-    yield line
+    yield from _describe_loss(results)
     accuracies = [
         f"{name} accuracy {percent(results[key])}"
         for key, name in (("mlm_accuracy", "MLM"), ("nsp_accuracy", "NSP"))
@@ -57,6 +55,27 @@ def describe_results(results: Mapping[str, Any], baseline: float | None = None) 
         accuracies[-1] += f" (always the same answer: {percent(baseline)})"
     if accuracies:
         yield ", ".join(accuracies)
+
+
+def _describe_loss(results: Mapping[str, Any]) -> Iterator[str]:
+    loss, unigram = results["mlm_loss"], results.get("unigram_loss")
+    line = f"validation MLM loss {loss:.2f} nats"
+    if unigram is None:
+        yield line
+        return
+    side = "below" if loss < unigram else "ABOVE"
+    error = results.get("below_unigram_error")
+    margin = f"{abs(unigram - loss):.2f}{'' if error is None else f' ± {error:.2f}'}"
+    yield f"{line}, {margin} {side} the {unigram:.2f} of the training pieces' frequencies alone"
+    if not results.get("is_reliable", True):
+        yield f"{too_few(results)}: raise [examples] validation_fraction"
+
+
+def too_few(results: Mapping[str, Any]) -> str:
+    """Why the validation losses of some results mean little."""
+    pieces, documents = results["validation_pieces"], results["validation_documents"]
+    found = f"{number(pieces)} of {number(documents)} document{'' if documents == 1 else 's'}"
+    return f"too few validation pieces for this difference to mean much ({found})"
 
 
 def describe_rejected(counts: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from bertdata.config import to_table
 from bertdata.corpus import CorpusConfig, InputFile, InputUnit, is_remote, list_inputs
 from bertdata.errors import DataError
 from bertdata.examples import ExamplesConfig
-from bertdata.manifest import Manifest, damage_told, is_complete, read_manifest
+from bertdata.manifest import Manifest, check_shards, damage_told, is_complete, read_manifest
 from bertdata.partitions import (
     ShardGroup,
     count_partitions,
@@ -35,7 +35,9 @@ SMALL_UNIT_BYTES = 2 << 20
 LARGE_UNIT_BYTES = 64 << 20
 NUM_UNITS = 32  # aimed at between the two: enough to keep many workers busy
 PARTS_OF_UNIT = 4  # the last units are cut into so many
+SENTENCES_FORMAT = "bertdata-sentences"
 PUNKT_FILE = "punkt.json"
+_KEPT_KEY = "min_kept_share"
 SAMPLE_BYTES = 8 << 20  # of text to train Punkt on: NLTK's trainer takes two seconds a megabyte
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 COMPRESSION_RATIO = 4  # of text, roughly: only sizes of units and partitions depend on it
@@ -99,9 +101,12 @@ def plan_sentences(
         "seed": seed,
         "num_partitions": count_partitions(inputs.text_bytes),
         "num_units": len(inputs.units),
+        "min_kept_shares": {corpus.name: corpus.min_kept_share for corpus in corpora.configs},
     }
     if sentences.language == TRAIN and punkt_folder is not None:
-        config["punkt"] = {"content_sha256": _finished(punkt_folder, "punkt").content_sha256}
+        punkt = _finished(punkt_folder, "punkt")
+        check_shards(punkt_folder, punkt, [PUNKT_FILE])
+        config["punkt"] = {"content_sha256": punkt.content_sha256}
         spec["punkt"] = str(punkt_folder / PUNKT_FILE)
     return StagePlan(
         stage="sentences",
@@ -119,12 +124,12 @@ def plan_vocabulary(folder: Path, sentences_folder: Path, vocab: VocabConfig) ->
     if vocab.file is not None:
         vocab = dataclasses.replace(vocab, size=read_vocabulary(Path(vocab.file)).size)
         inputs = {"vocabulary": {"sha256": sha256_of(Path(str(vocab.file)))}}
-        names: list[str] = []
+        shards: list[dict[str, Any]] = []
         total = 0
     else:
         manifest = _finished(sentences_folder, "sentences")
         inputs = {"sentences": {"content_sha256": manifest.content_sha256}}
-        names = _sentence_files(manifest)
+        shards = _sentence_shards(manifest)
         with damage_told(sentences_folder):
             total = int(manifest.counts["text_bytes"])
     config = {key: value for key, value in to_table(vocab).items() if key != "file"}
@@ -133,8 +138,12 @@ def plan_vocabulary(folder: Path, sentences_folder: Path, vocab: VocabConfig) ->
         folder=str(folder),
         config={"vocab": config},
         inputs=inputs,
-        units=tuple({"unit": number, "file": name} for number, name in enumerate(names)),
-        spec={"vocab": to_table(vocab), "sentences_folder": str(sentences_folder)},
+        units=tuple({"unit": n, "file": shard["path"]} for n, shard in enumerate(shards)),
+        spec={
+            "vocab": to_table(vocab),
+            "sentences_folder": str(sentences_folder),
+            "sentence_shards": shards,
+        },
         text_bytes=total,
     )
 
@@ -149,6 +158,7 @@ def plan_examples(
     """Join partitions to pools, and pools to groups of shards that are made together."""
     sentences = _finished(sentences_folder, "sentences")
     vocab = _finished(vocab_folder, "vocab")
+    check_shards(vocab_folder, vocab, ["vocab.txt"])
     vocabulary = read_vocabulary(vocab_folder / "vocab.txt")
     return StagePlan(
         stage="examples",
@@ -169,8 +179,9 @@ def plan_examples(
             "examples": to_table(examples),
             "vocab": vocab.config["vocab"],
             "vocab_folder": str(vocab_folder),
+            "vocabulary_sha256": vocabulary.fingerprint,
             "sentences_folder": str(sentences_folder),
-            "sentence_files": _sentence_files(sentences),
+            "sentence_shards": _sentence_shards(sentences),
             "num_partitions": len(sentences.counts["documents_per_partition"]),
         },
         text_bytes=sentences.counts["text_bytes"],
@@ -237,14 +248,22 @@ def _example_units(sentences: Manifest, examples: ExamplesConfig) -> list[dict[s
 
 def _unit_tables(units: Sequence[InputUnit]) -> list[dict[str, Any]]:
     """Largest first, so that the last ones, for which some workers wait, are short."""
-    tables = [{"unit": number, "input": to_table(unit)} for number, unit in enumerate(units)]
+    tables = [{"unit": number, "input": _unit_table(unit)} for number, unit in enumerate(units)]
     return sorted(tables, key=lambda table: (-units[table["unit"]].bytes, table["unit"]))
+
+
+def _unit_table(unit: InputUnit) -> dict[str, Any]:
+    """Without the share to be kept: who changes that gets all units that are done."""
+    table = to_table(unit)
+    del table["corpus"][_KEPT_KEY]
+    return table
 
 
 def _finished(folder: Path, stage: str) -> Manifest:
     if not is_complete(folder):
         raise DataError(
-            f"{folder} is not there or not complete; first: bertdata {stage} CONFIG.toml"
+            f"{folder} is not there or not complete; first: bertdata {stage} CONFIG.toml "
+            f"--output {folder.parent}"
         )
     manifest = read_manifest(folder)
     if manifest.format != f"bertdata-{stage}":
@@ -252,13 +271,19 @@ def _finished(folder: Path, stage: str) -> Manifest:
     return manifest
 
 
-def _sentence_files(manifest: Manifest) -> list[str]:
-    return [shard.path for shard in manifest.shards if shard.path.startswith("sentences-")]
+def _sentence_shards(manifest: Manifest) -> list[dict[str, Any]]:
+    """Plain tables of the files of sentences; workers compare each with what they find."""
+    shards = manifest.shards
+    return [dataclasses.asdict(shard) for shard in shards if shard.path.startswith("sentences-")]
 
 
 def _content_config(corpus: CorpusConfig) -> dict[str, Any]:
-    """A corpus without its paths: where it lies changes nothing, and the inputs name the files."""
-    return {key: value for key, value in to_table(corpus).items() if key != "paths"}
+    """A corpus without its paths: where it lies changes nothing, and the inputs name the files.
+
+    Nor does it matter how much of it had to be kept.
+    """
+    left_out = ("paths", _KEPT_KEY)
+    return {key: value for key, value in to_table(corpus).items() if key not in left_out}
 
 
 def _input_table(file: InputFile) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from bertdata.manifest import is_complete, read_manifest
 from bertdata.shards import Shard, check_inside, sync_files, write_json
 
 FOLDER = ".progress"
+_UNUSABLE = "unusable"  # an empty file where what was done is of no use
+_CHECKED = "checked"  # a folder of empty files named as the input files that a worker checks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,7 +119,20 @@ def read_record(plan_folder: Path, unit: int) -> UnitRecord:
 
 def take_unit(plan_folder: Path, unit: int, round_: int = 0) -> bool:
     """Whether a unit is the caller's to do: the first worker of a machine that asks gets it."""
-    path = _taken(plan_folder, round_) / str(unit)
+    return _take(_taken(plan_folder, round_) / str(unit))
+
+
+def take_check(plan_folder: Path, name: str) -> bool:
+    """Whether an input file is the caller's to check: the first worker that asks checks it.
+
+    The others may read it meanwhile, as a stage with a failed unit is never finished.
+    """
+    folder = _progress(plan_folder) / _CHECKED
+    folder.mkdir(parents=True, exist_ok=True)
+    return _take(folder / name)
+
+
+def _take(path: Path) -> bool:
     try:
         path.touch(exist_ok=False)
     except FileExistsError:
@@ -128,7 +143,8 @@ def take_unit(plan_folder: Path, unit: int, round_: int = 0) -> bool:
 
 
 def give_units_back(plan_folder: Path, round_: int = 0) -> None:
-    """Let all units be taken anew."""
+    """Let all units and checks be taken again."""
+    shutil.rmtree(_progress(plan_folder) / _CHECKED, ignore_errors=True)
     shutil.rmtree(_taken(plan_folder, round_), ignore_errors=True)
     _taken(plan_folder, round_).mkdir(parents=True)
 
@@ -149,6 +165,11 @@ def raise_failure(plan_folder: Path) -> None:
     for path in sorted(_progress(plan_folder).glob("failed-*.json")):
         failure = json.loads(path.read_bytes())
         raise error_named(failure["type"], failure["message"])
+
+
+def mark_unusable(plan_folder: Path) -> None:
+    """Note that what was done is of no use, so that another configuration may take its place."""
+    (_progress(plan_folder) / _UNUSABLE).touch()
 
 
 def clear_failures(plan_folder: Path) -> None:
@@ -204,19 +225,30 @@ def _check_unfinished(plan: StagePlan) -> None:
     if not path.is_file():
         return
     old = read_plan(path)
-    _check_same(plan, old.config, old.inputs)
-    if [dict(unit) for unit in old.units] != [dict(unit) for unit in plan.units]:
+    if _has_records(plan.path) and not (_progress(plan.path) / _UNUSABLE).exists():
+        _check_same(plan, old.config, old.inputs)
+    has_other_units = [dict(unit) for unit in old.units] != [dict(unit) for unit in plan.units]
+    if has_other_units or _differences(plan, old.config, old.inputs):
         clear_progress(plan.path)
 
 
 def _check_same(plan: StagePlan, config: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
-    found = describe_differences(config, _plain(plan.config))
-    found += describe_differences(inputs, _plain(plan.inputs))
-    if found:
+    if found := _differences(plan, config, inputs):
         raise ConfigError(
             f"{plan.folder} was made otherwise ({'; '.join(found[:5])}); "
             "choose another --output or delete that folder"
         )
+
+
+def _differences(
+    plan: StagePlan, config: Mapping[str, Any], inputs: Mapping[str, Any]
+) -> list[str]:
+    found = describe_differences(config, _plain(plan.config))
+    return found + describe_differences(inputs, _plain(plan.inputs))
+
+
+def _has_records(plan_folder: Path) -> bool:
+    return any(_progress(plan_folder).glob("unit-*.json"))
 
 
 def _plain(table: Mapping[str, Any]) -> Any:

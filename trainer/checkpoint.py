@@ -26,14 +26,17 @@ from trainer.optim import Optimizers
 
 FOLDER_NAME = "checkpoints"
 
+Parameters = dict[str, Tensor]  # by their names in the model
+
 
 @dataclass(kw_only=True, slots=True)
 class Progress:
     """How far a run is.
 
     `tokens`: seen, without padding. `phase`: 1 or 2; `position`: sequences taken in it.
-    `skipped`: steps without an update, `skipped_in_row` of them last. `best_loss`: of the
-    evaluations so far, `evaluations_since_best` ago. `seconds`: of training.
+    `skipped`: steps without an update, `skipped_in_row` of them last. `best_loss`: the lowest of
+    the evaluations so far, first reached at `best_step`, `evaluations_since_best` ago. `seconds`:
+    of training.
     """
 
     steps: int = 0
@@ -43,6 +46,7 @@ class Progress:
     skipped: int = 0
     skipped_in_row: int = 0
     best_loss: float | None = None
+    best_step: int = 0
     evaluations_since_best: int = 0
     seconds: float = 0.0
 
@@ -51,7 +55,8 @@ class CheckpointWriter:
     """Writes checkpoints beside the training, which waits only where it would change the state.
 
     The state is copied to the host's memory while the next step computes its gradients; the step
-    calls `wait_until_copied` before its update. Fsync, rename and the removal of all checkpoints
+    calls `wait_until_copied` before its update. `best`, the parameters to come back to at the end,
+    is written with them where a run keeps some. Fsync, rename and the removal of all checkpoints
     but the newest `keep` follow in the same thread. `waits`: seconds for which each save held the
     training up.
     """
@@ -73,12 +78,12 @@ class CheckpointWriter:
 
         The optimisers must have their state by then.
         """
-        self._to_host("", self._state(Progress()))
+        self._to_host("", self._state(Progress(), None))
 
-    def start(self, progress: Progress) -> None:
+    def start(self, progress: Progress, best: Parameters | None = None) -> None:
         """Begin to write `folder`/step-NNNNNNNN.pt; waits for the one before to be whole."""
         started = time.perf_counter()
-        self._start(progress)
+        self._start(progress, best)
         self.waits.append(time.perf_counter() - started)
 
     def wait_until_copied(self) -> None:
@@ -97,20 +102,21 @@ class CheckpointWriter:
             error, self._error = self._error, None
             raise error
 
-    def _start(self, progress: Progress) -> None:
+    def _start(self, progress: Progress, best: Parameters | None) -> None:
         self.finish()
-        state = self._state(progress)
+        state = self._state(progress, best)
         ready = record_event(next(self._model.parameters()).device)
         path = self._folder / f"step-{progress.steps:08d}.pt"
         self._copied.clear()
         self._thread = threading.Thread(target=self._write, args=(path, state, ready))
         self._thread.start()
 
-    def _state(self, progress: Progress) -> dict[str, Any]:
+    def _state(self, progress: Progress, best: Parameters | None) -> dict[str, Any]:
         return {
             "progress": asdict(progress),
             "model": self._model.state_dict(),
             "optimizers": self._optimizers.state_dict(),
+            **({} if best is None else {"best": best}),
         }
 
     def _write(self, path: Path, state: Any, ready: torch.cuda.Event | None) -> None:
@@ -163,13 +169,15 @@ def newest_checkpoint(folder: Path) -> Path | None:
     return next(reversed(_all_checkpoints(folder)), None)
 
 
-def load_checkpoint(path: Path, model: Bert, optimizers: Optimizers) -> Progress:
-    """Put a checkpoint's state into model and optimisers."""
+def load_checkpoint(
+    path: Path, model: Bert, optimizers: Optimizers
+) -> tuple[Progress, Parameters | None]:
+    """Put a checkpoint's state into model and optimisers; returns the progress, and the `best`."""
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(state["model"])
         optimizers.load_state_dict(state["optimizers"])
-        return Progress(**state["progress"])
+        return Progress(**state["progress"]), state.get("best")
     except (
         OSError,
         RuntimeError,

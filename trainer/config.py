@@ -76,7 +76,9 @@ class TrainConfig:
     the embeddings are filled up to a multiple of so many rows while training; 0: 64 on a GPU.
 
     Length of the run: `steps`, or `tokens` (padding not counted), or `minutes`, where above 0.
-    `early_stop_evaluations`: stop after so many evaluations without a new best loss; 0: never.
+    `early_stop_evaluations`: stop after so many evaluations without a new best loss, and export the
+    parameters of the best one, of equal ones the first; 0: never stop early and export the last
+    parameters, whatever the evaluations said.
 
     Batch, of one step: `batch_size` sequences, padded; or, above 0, `batch_tokens` tokens, packed.
     Either is cut into `accumulate` micro-batches for each of `processes` processes (GPUs).
@@ -174,7 +176,7 @@ class TrainConfig:
         if (self.tokens or self.minutes) and self.warmup_steps is not None:
             raise ConfigError("warmup_steps goes with steps; use warmup_fraction")
         if self.early_stop_evaluations and not self.evaluate_every:
-            raise ConfigError("early_stop_evaluations needs evaluate_every")
+            raise ConfigError("early_stop_evaluations needs evaluate_every; set it above 0")
         if self.batch_tokens and self.output_candidates:
             raise ConfigError("output_candidates are for padded batches; leave batch_tokens at 0")
         if self.batch_tokens % (self.accumulate * self.processes):

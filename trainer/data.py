@@ -146,7 +146,9 @@ class PaddedBatches:
         parts: int = 1,
     ) -> None:
         if batch_size < parts:
-            raise ConfigError(f"batch_size {batch_size} is less than its {parts} micro-batches")
+            raise ConfigError(
+                f"batch_size {batch_size} is less than its {parts} micro-batches; raise it"
+            )
         self.parts = parts
         self._reader = reader
         self._batch_size = batch_size
@@ -235,7 +237,10 @@ def pack_shape(reader: ExampleReader, tokens: int) -> PackShape:
         raise DataError(f"there are no {reader.split} examples to pack")
     length = reader.longest_row()
     if tokens <= length:
-        raise ConfigError(f"{tokens} tokens a micro-batch do not hold the longest row, {length}")
+        raise ConfigError(
+            f"{tokens} tokens a micro-batch do not hold the longest row, {length}; raise "
+            "batch_tokens, or lower accumulate or processes"
+        )
     number = min(reader.num_rows, _SAMPLED_ROWS)
     rows, _ = reader.rows_at(seed=0, position=0, count=number)
     lengths, predictions = reader.lengths_of(rows), reader.predictions_of(rows)
@@ -266,10 +271,18 @@ def validation_batches(
 ) -> Iterator[PaddedBatch]:
     """Every validation example once, of each `num_ranks` batches the one of this rank."""
     longest = reader.longest_row()
-    for number, batch in enumerate(reader.one_pass(batch_size, seed=seed)):
-        if number % num_ranks == rank:
-            length = _padded_length(batch, longest)
-            yield to_tensors(batch, pad_id=reader.vocabulary.special.pad, length=length)
+    for rows in validation_rows(reader, batch_size, rank=rank, num_ranks=num_ranks):
+        batch = reader.read(rows, seed=seed)
+        length = _padded_length(batch, longest)
+        yield to_tensors(batch, pad_id=reader.vocabulary.special.pad, length=length)
+
+
+def validation_rows(
+    reader: ExampleReader, batch_size: int, *, rank: int = 0, num_ranks: int = 1
+) -> list[IntArray]:
+    """Which rows of the split each of `validation_batches` holds."""
+    starts = range(rank * batch_size, reader.num_rows, num_ranks * batch_size)
+    return [np.arange(start, min(start + batch_size, reader.num_rows)) for start in starts]
 
 
 def _padded_length(batch: CompactBatch, most: int) -> int:

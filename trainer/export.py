@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bertdata.errors import DataError
+from bertdata.manifest import check_stage
 from bertdata.shards import atomic_file, first_line, write_json
 from trainer.config import ModelConfig
 from trainer.hf_names import (
@@ -27,12 +28,17 @@ from trainer.model import Bert, strip_vocabulary
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
 _HEADS = ("pooler.", "transform.", "transform_norm.", "output_bias", "next_sentence.")
-_TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
+TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
+
+
+def check_model(folder: Path) -> None:
+    """Raise DataError where a run's `model/` is not as its manifest says; others have none."""
+    check_stage(folder, (CONFIG_NAME, WEIGHTS_NAME, *TOKENIZER_FILES))
 
 
 def copy_tokenizer(source: Path, folder: Path) -> None:
     """Copy vocab.txt and, where they are there, the tokenizer files."""
-    for name in _TOKENIZER_FILES:
+    for name in TOKENIZER_FILES:
         if (source / name).exists():
             with atomic_file(folder / name) as temporary:
                 shutil.copyfile(source / name, temporary)

@@ -30,7 +30,7 @@ from torch import Tensor
 from bertdata.errors import BertdataError, ConfigError, InputError
 from bertdata.shards import sync_files, write_arrow
 from trainer.device import autocast, compute_dtype, find_device
-from trainer.export import load_encoder
+from trainer.export import check_model, load_encoder
 from trainer.features_config import DESCRIPTION, FeaturesConfig, add_arguments
 from trainer.model import Bert
 from trainer.text_input import EncodedText, TextBatch, TextEncoder, lengths_of, pad
@@ -55,21 +55,32 @@ class FeatureCounts:
 
 
 def extract_features(
-    *, model: Path, inputs: Sequence[Path], output: Path, config: FeaturesConfig
+    *,
+    model: Path,
+    inputs: Sequence[Path],
+    output: Path,
+    config: FeaturesConfig,
+    overwrite: bool = False,
 ) -> FeatureCounts:
     """Write the features of all texts, in order, as one Arrow file.
 
-    `output`: ends in .arrow. Raises InputError when there is no text.
+    `output`: ends in .arrow. Raises InputError when there is no text, ConfigError when `output` is
+    there already, unless `overwrite`.
     """
+    if output.exists() and not overwrite:
+        raise ConfigError(
+            f"{output} is there already; choose another --output, or add --overwrite to replace it"
+        )
     if config.threads:
         torch.set_num_threads(config.threads)
     extractor = FeatureExtractor(model, config)
     texts = itertools.chain.from_iterable(read_texts(path, config) for path in inputs)
-    counts = FeatureCounts()
-    shard = write_arrow(output, extractor.schema, _count(extractor.batches(texts), counts))
-    if not counts.texts:
-        output.unlink()
+    first = next(texts, None)
+    if first is None:
         raise InputError(f"there is no text in {', '.join(map(str, inputs))}")
+    counts = FeatureCounts()
+    batches = extractor.batches(itertools.chain([first], texts))
+    shard = write_arrow(output, extractor.schema, _count(batches, counts))
     sync_files(output.parent, [shard])
     return counts
 
@@ -78,6 +89,7 @@ class FeatureExtractor:
     """A model that gives the vectors which a configuration asks for."""
 
     def __init__(self, folder: Path, config: FeaturesConfig) -> None:
+        check_model(folder)
         self._config = config
         self._device = find_device(config.device)
         self._dtype = compute_dtype(config.precision, self._device)

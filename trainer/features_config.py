@@ -62,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--output", type=Path, required=True, metavar="FILE.arrow", help="the vectors, a row a text"
     )
+    add("--overwrite", action="store_true", help="replace the file in --output")
     add("--pooling", choices=POOLINGS, default=default.pooling, help=f"({default.pooling})")
     layers = "0 the embeddings, 1 the first layer, -1 the last (-1); write --layers=-1,-2"
     add("--layers", type=_whole_numbers, default=default.layers, metavar="N,…", help=layers)

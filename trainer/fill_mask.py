@@ -15,7 +15,7 @@ import torch
 
 from bertdata.errors import BertdataError, ConfigError
 from bertdata.vocabulary import MASK, Vocabulary, read_vocabulary
-from trainer.export import load_model
+from trainer.export import check_model, load_model
 from trainer.model import Bert
 from trainer.text_input import read_tokenizer
 
@@ -32,6 +32,7 @@ class MaskFiller:
     """A model, its vocabulary and its tokenizer, read from one folder."""
 
     def __init__(self, folder: Path) -> None:
+        check_model(folder)
         self._model: Bert = load_model(folder).eval()
         self._vocabulary: Vocabulary = read_vocabulary(folder / "vocab.txt")
         self._tokenizer = read_tokenizer(folder)
@@ -55,7 +56,7 @@ class MaskFiller:
         """[CLS] text [SEP], with [MASK] as one piece wherever it is written."""
         parts = text.split(MASK)
         if len(parts) < 2:
-            raise ConfigError(f"the text has no {MASK}: {text!r}")
+            raise ConfigError(f"the text has no {MASK}: {text!r}; write {MASK} for a piece")
         special = self._vocabulary.special
         ids = [special.cls]
         for i, part in enumerate(parts):

@@ -3,9 +3,10 @@
     python -m trainer.finetune MODEL_DIR --task classification --train train.tsv --output DIR
 
 Each seed is a run of its own: a new head, another order of rows, other dropout. Each keeps its best
-epoch by a validation score; the best of all seeds is written, as a folder that
-`transformers.AutoModelForSequenceClassification` or `…ForTokenClassification` loads, with
-results.json (every score of every epoch and seed) and its predictions.
+epoch by a validation score, where two are equal by the lower loss; the best of all seeds is
+written, as a folder that `transformers.AutoModelForSequenceClassification` or
+`…ForTokenClassification` loads, with results.json (every score of every epoch and seed) and its
+predictions.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from bertdata.locks import hold
 from bertdata.randomness import derive_key
 from bertdata.shards import write_json, write_text
 from trainer.device import find_device
-from trainer.export import load_encoder, load_shape, new_bert
+from trainer.export import WEIGHTS_NAME, check_model, load_encoder, load_shape, new_bert
 from trainer.finetune_config import DESCRIPTION, FinetuneConfig, add_arguments
 from trainer.heads import (
     TaskModel,
@@ -39,7 +40,7 @@ from trainer.metrics import say
 from trainer.model import Bert
 from trainer.task_data import TaskData, hold_out
 from trainer.task_training import Scores, TaskTrainer, Trained, is_better
-from trainer.tasks import TaskRow, check_labels, label_names, read_task
+from trainer.tasks import TaskRow, check_labels, label_names, read_task, read_test
 from trainer.text_input import TextEncoder
 
 RESULTS_NAME = "results.json"
@@ -77,14 +78,17 @@ def finetune(
     config: FinetuneConfig,
     validation: Path | None = None,
     test: Path | None = None,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Train all seeds, write the best model, its predictions and results.json; gives its contents.
 
-    They are written after each seed, so what is there is the best so far. `validation`: None holds
-    a tenth of the training rows out, always the same ones. `test`: rows without labels are only
-    predicted. Raises ConfigError when `output` holds another model.
+    They are written after each seed, so what is there is the best so far, and results.json says
+    whether all seeds are `finished`. `validation`: None holds a tenth of the training rows out,
+    always the same ones. `test`: rows without labels are only predicted. Raises ConfigError when
+    `output` holds a model of another kind, or, unless `overwrite`, a finished one of this kind.
     """
-    _check_output(output, model)
+    _check_output(output, model, overwrite)
+    check_model(model)
     if config.threads:
         torch.set_num_threads(config.threads)
     job = _Job(model, _read_splits(train, validation, test, config), config)
@@ -93,10 +97,12 @@ def finetune(
         result, tuned = job.run(seed)
         results.append(result)
         best = _best_of(results, config.selection)
-        summary = job.summarize(results, best)
+        summary = {**job.summarize(results, best), "finished": False}
         write_json(output / RESULTS_NAME, summary)
         if best is result:
             job.write(output, tuned)
+    summary["finished"] = True
+    write_json(output / RESULTS_NAME, summary)
     return summary
 
 
@@ -176,6 +182,8 @@ class _Job:
         rows = ", ".join(f"{len(data):,} {name}" for name, data in self._all_data())
         cut = sum(data.num_cut for _, data in self._all_data())
         print(f"rows: {rows}; {cut:,} texts cut at {length} pieces", flush=True)
+        if self._test is not None and not self._test.is_labelled:
+            print("test: no labels (missing, empty or -1): predicted, not scored", flush=True)
         if self._labels:
             print(f"labels: {', '.join(self._labels)}", flush=True)
 
@@ -191,7 +199,7 @@ def _read_splits(
         raise ConfigError(f"{train} has one row, too few to hold some out; give --validation")
     else:
         kept, chosen = hold_out(rows, _HELD_OUT)
-    test_rows = read_task(test, config, labelled=False) if test is not None else None
+    test_rows = read_test(test, config, rows) if test is not None else None
     if labels:
         check_labels([*chosen, *(test_rows or [])], labels)
     return Splits(train=kept, validation=chosen, test=test_rows, labels=labels)
@@ -206,18 +214,23 @@ def _best_of(results: Sequence[SeedResult], name: str) -> SeedResult:
     return best
 
 
-def _check_output(output: Path, model: Path) -> None:
-    """Only an earlier result of fine-tuning is written over."""
+def _check_output(output: Path, model: Path, overwrite: bool) -> None:
+    """Raise ConfigError unless `output` is free, or holds what fine-tuning may replace."""
     if output.resolve() == model.resolve():
-        raise ConfigError(f"{output} holds the model to start from; choose another output folder")
-    if not (output / "model.safetensors").exists():
+        raise ConfigError(f"{output} holds the model to start from; choose another --output")
+    if not (output / WEIGHTS_NAME).exists():
         return
     try:
-        kind = json.loads((output / RESULTS_NAME).read_bytes()).get("format")
-    except (OSError, ValueError, AttributeError):
-        kind = None
-    if kind != _KIND:
-        raise ConfigError(f"{output} holds a model of another kind; choose another output folder")
+        earlier = dict(json.loads((output / RESULTS_NAME).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        earlier = {}
+    if earlier.get("format") != _KIND:
+        raise ConfigError(f"{output} holds a model of another kind; choose another --output")
+    if earlier.get("finished", True) and not overwrite:
+        raise ConfigError(
+            f"{output} holds a finished model; choose another --output, or add --overwrite to "
+            "replace it"
+        )
 
 
 def _to_table(result: SeedResult) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 import resource
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +158,7 @@ class Log:
 
     def add_evaluation(self, step: int, evaluation: Evaluation) -> None:
         """Note an evaluation."""
-        values = {f"validation_{name}": value for name, value in asdict(evaluation).items()}
+        values = {f"validation_{name}": value for name, value in evaluation.numbers().items()}
         self._metrics.write({"step": step, **values})
         say_evaluation(step, evaluation)
 

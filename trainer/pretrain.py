@@ -83,6 +83,13 @@ def _write(output: Path, results: Results, seconds: dict[str, float], longest_wa
     write_json(output / RESULTS_NAME, asdict(results))
     write_json(output / TIMING_NAME, {**seconds, "longest_checkpoint_wait": longest_wait})
     say({**asdict(results), "seconds": sum(seconds.values())})
+    if results.mlm_loss is not None and not results.is_reliable:
+        found = f"{results.validation_pieces:,} of {results.validation_documents:,} documents"
+        print(
+            f"too few validation pieces for this difference to mean much ({found}); "
+            "raise [examples] validation_fraction",
+            flush=True,
+        )
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import torch
+
 from bertdata.config import to_table
 from bertdata.errors import ConfigError, DataError
+from bertdata.manifest import check_stage
 from bertdata.reader import ExampleReader
 from bertdata.shards import write_json
 from bertdata.vocabulary import Vocabulary, read_vocabulary
 from trainer import checkpoint
-from trainer.checkpoint import CheckpointWriter, Progress
+from trainer.checkpoint import CheckpointWriter, Parameters, Progress
 from trainer.config import TrainConfig
-from trainer.data import validation_batches
-from trainer.entropy import count_masked_pieces, unigram_entropy
-from trainer.export import export_model
+from trainer.data import validation_batches, validation_rows
+from trainer.export import TOKENIZER_FILES, WEIGHTS_NAME, export_model
 from trainer.flops import peak_flops
 from trainer.loop import Evaluation, evaluate
 from trainer.metrics import Log
@@ -29,6 +34,7 @@ from trainer.ranks import Ranks
 from trainer.schedule import Budget
 from trainer.start import check_lengths, new_model
 from trainer.steps import ATTENTION_NAME, Steps, is_due
+from trainer.yardstick import Yardstick, measure_yardstick
 
 RUN_NAME = "run.json"
 _GPU_VOCABULARY_MULTIPLE = 64
@@ -46,17 +52,29 @@ _FREE_FIELDS = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Results:
-    """What a finished run reached on the validation split; losses and entropy in nats.
+    """What a finished run reached on the validation split; losses in nats.
 
-    `unigram_entropy`: of the pieces to predict in the validation split. `tokens`: trained on,
-    padding not counted. None: there is no validation split, or there are no pairs.
+    `unigram_loss`: of the frequencies of pieces in the training split, on the same pieces
+    (`trainer.yardstick`); `below_unigram`: how far `mlm_loss` is below it. Each has its standard
+    error; `is_reliable`: whether there are validation pieces enough for the difference to mean
+    something. `steps`, `tokens` (padding not counted): trained on; `exported_step`: the step whose
+    parameters were exported and evaluated, which is the last one unless the run could stop early.
+    None: there is no validation split, or too little of it for an error, or there are no pairs.
     """
 
     mlm_loss: float | None
-    unigram_entropy: float | None
+    mlm_loss_error: float | None
+    unigram_loss: float | None
+    unigram_loss_error: float | None
+    below_unigram: float | None
+    below_unigram_error: float | None
+    is_reliable: bool
+    validation_pieces: int
+    validation_documents: int
     mlm_accuracy: float | None
     nsp_accuracy: float | None
     steps: int
+    exported_step: int
     tokens: int
     parameters: int
 
@@ -76,16 +94,20 @@ class Run:
     ) -> None:
         self.config, self.seed, self.ranks = config, seed, ranks
         self.output, self.vocab = output, vocab
+        if ranks.is_first:
+            check_stage(vocab, TOKENIZER_FILES)
         self.readers = _open_readers(examples, read_vocabulary(vocab / "vocab.txt"), config, ranks)
+        _check_early_stop(config, self.readers.validation)
         model = new_model(config, seed, self.readers.phases[0])
         for reader in (*self.readers.phases, self.readers.validation):
-            check_lengths(model, reader)
+            check_lengths(model, reader, is_new=config.init_from is None)
         on_gpu = ranks.device.type == "cuda"
         default_multiple = _GPU_VOCABULARY_MULTIPLE if on_gpu else 1
         pad_vocabulary(model, config.vocabulary_multiple or default_multiple)
         self.model = model.to(ranks.device)
         self.optimizers = Optimizers(self.model, config)
         self.progress = Progress()
+        self._best: Parameters | None = None  # where runs stop early, those of the best evaluation
         self._steps_saved = 0
         self.budget = Budget.of(config)
         keep = config.keep_checkpoints
@@ -97,19 +119,31 @@ class Run:
         return self.output / checkpoint.FOLDER_NAME
 
     def prepare(self, *, resume: bool) -> None:
-        """Take the newest checkpoint of the same run, or drop what an earlier run left."""
+        """Take the newest checkpoint of the same run, or drop what an earlier run left.
+
+        Raises ConfigError where the output folder holds another run, or a model of another origin.
+        """
         if self.ranks.is_first:
+            has_model = (self.output / WEIGHTS_NAME).exists()
+            if has_model and not (self.output / RUN_NAME).exists():
+                raise ConfigError(
+                    f"{self.output} holds a model that was not trained there; "
+                    "choose another --output"
+                )
             if not resume:
                 shutil.rmtree(self.checkpoints, ignore_errors=True)
                 for name in (RUN_NAME, ATTENTION_NAME):
                     (self.output / name).unlink(missing_ok=True)
             checkpoint.remove_leftovers(self.checkpoints)
             description = self._describe()
-            _check_same_run(self.output / RUN_NAME, description)
+            if checkpoint.newest_checkpoint(self.checkpoints) or (resume and has_model):
+                _check_same_run(self.output / RUN_NAME, description)
             write_json(self.output / RUN_NAME, description)
         self.ranks.from_first(None)  # the others wait until the folder is as it should be
         if newest := checkpoint.newest_checkpoint(self.checkpoints):
-            self.progress = checkpoint.load_checkpoint(newest, self.model, self.optimizers)
+            self.progress, self._best = checkpoint.load_checkpoint(
+                newest, self.model, self.optimizers
+            )
             self._steps_saved = self.progress.steps
         else:
             self.optimizers.make_state()
@@ -151,10 +185,23 @@ class Run:
         pairs = self.readers.phases[0].next_sentence
         return evaluate(self.model, batches, next_sentence=pairs, ranks=self.ranks)
 
+    def note_evaluation(self, evaluation: Evaluation) -> None:
+        """Keep count of the best loss so far; of equal ones, the first counts as the best."""
+        progress, loss = self.progress, evaluation.mlm_loss
+        best = math.inf if progress.best_loss is None else progress.best_loss
+        if loss is None or not loss < best:  # nor is a loss that is not a number
+            progress.evaluations_since_best += 1
+            return
+        progress.best_loss, progress.best_step = loss, progress.steps
+        progress.evaluations_since_best = 0
+        if self.config.early_stop_evaluations:
+            state = self.model.state_dict()
+            self._best = {name: value.detach().cpu().clone() for name, value in state.items()}
+
     def save(self) -> None:
         """Begin to write a checkpoint of what is done so far, unless there is one."""
         if self.ranks.is_first and self._steps_saved != self.progress.steps:
-            self._writer.start(self.progress)
+            self._writer.start(self.progress, self._best)
             self._steps_saved = self.progress.steps
 
     @property
@@ -167,17 +214,52 @@ class Run:
         self._writer.wait_until_copied()
 
     def finish(self) -> Results:
-        """Evaluate and export."""
+        """Evaluate and export: the last parameters, or the best where runs stop early."""
         evaluation = self.evaluate()
-        counts = count_masked_pieces(self.readers.validation, seed=self.seed)
+        exported_step = self.progress.steps
+        if self._is_worse_than_best(evaluation):
+            assert self._best is not None
+            self.model.load_state_dict(self._best)
+            exported_step = self.progress.best_step
+            evaluation = self.evaluate()
+        losses_R = self._all_row_losses(evaluation)
         if self.ranks.is_first:
             export_model(self.model, self.output, vocab=self.vocab)
+        return self._results(evaluation, exported_step, losses_R)
+
+    def _is_worse_than_best(self, evaluation: Evaluation) -> bool:
+        """Whether an earlier evaluation is kept that was better than the one of the last step."""
+        best, loss = self.progress.best_loss, evaluation.mlm_loss
+        if self._best is None or best is None or self.progress.best_step == self.progress.steps:
+            return False
+        return loss is None or not loss < best  # true also of a loss that is not finite
+
+    def _all_row_losses(self, evaluation: Evaluation) -> npt.NDArray[np.float64]:
+        """The MLM loss of each row of the validation split, from all ranks."""
+        reader = self.readers.validation
+        losses_R = torch.zeros(reader.num_rows, dtype=torch.float64)
+        rows = validation_rows(
+            reader, self.config.batch_size, rank=self.ranks.rank, num_ranks=self.ranks.size
+        )
+        if rows:
+            losses_R[torch.from_numpy(np.concatenate(rows))] = torch.from_numpy(
+                evaluation.row_losses
+            )
+        return np.asarray(self.ranks.sum_tensor(losses_R).numpy())
+
+    def _results(
+        self, evaluation: Evaluation, exported_step: int, losses_R: npt.NDArray[np.float64]
+    ) -> Results:
+        found = measure_yardstick(
+            self.readers.phases[0], self.readers.validation, losses_R, seed=self.seed
+        )
         return Results(
             mlm_loss=evaluation.mlm_loss,
-            unigram_entropy=unigram_entropy(counts) if counts.any() else None,
+            **_describe_yardstick(found),
             mlm_accuracy=evaluation.mlm_accuracy,
             nsp_accuracy=evaluation.nsp_accuracy,
             steps=self.progress.steps,
+            exported_step=exported_step,
             tokens=self.progress.tokens,
             parameters=sum(value.numel() for value in strip_vocabulary(self.model).values()),
         )
@@ -208,7 +290,10 @@ class Run:
 
     def _describe(self) -> dict[str, Any]:
         """All that shapes the model, to be compared when a run goes on."""
-        table = {k: v for k, v in to_table(self.config).items() if k not in _FREE_FIELDS}
+        free = set(_FREE_FIELDS)
+        if self.config.early_stop_evaluations:
+            free.remove("evaluate_every")  # then it decides which parameters are exported
+        table = {k: v for k, v in to_table(self.config).items() if k not in free}
         first, *later = self.readers.phases
         return {
             **table,
@@ -238,17 +323,39 @@ def _open_readers(
     return _Readers(phases, validation)
 
 
+def _describe_yardstick(found: Yardstick | None) -> dict[str, Any]:
+    """The fields of `Results` that compare the model with the unigram model."""
+    return {
+        "mlm_loss_error": found and found.mlm_loss.error,
+        "unigram_loss": found and found.unigram_loss.value,
+        "unigram_loss_error": found and found.unigram_loss.error,
+        "below_unigram": found and found.below.value,
+        "below_unigram_error": found and found.below.error,
+        "is_reliable": found is not None and found.is_reliable,
+        "validation_pieces": found.num_pieces if found else 0,
+        "validation_documents": found.num_documents if found else 0,
+    }
+
+
+def _check_early_stop(config: TrainConfig, validation: ExampleReader) -> None:
+    if config.early_stop_evaluations and not validation.num_rows:
+        raise ConfigError(
+            "early_stop_evaluations needs validation examples, and there are none; set it to 0, "
+            "or make examples with [examples] validation_fraction above 0"
+        )
+
+
 def _check_same_run(path: Path, description: dict[str, Any]) -> None:
     if not path.exists():
         return
     try:
         earlier = json.loads(path.read_bytes())
     except ValueError as error:
-        raise DataError(f"{path} is damaged; remove {path.parent} to start anew") from error
+        raise DataError(f"{path} is damaged; delete {path.parent} to train again") from error
     for name in sorted(earlier.keys() | description.keys()):
         old, new = earlier.get(name), description.get(name)
         if old != new:
             raise ConfigError(
                 f"{path.parent} holds a run with {name} = {old}, not {new}; "
-                "choose another output folder, or --no-resume to start anew"
+                "choose another --output, or delete that folder to train again"
             )

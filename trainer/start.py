@@ -12,9 +12,9 @@ from bertdata.randomness import derive_key
 from bertdata.reader import ExampleReader
 from trainer.config import TrainConfig, model_config
 from trainer.cooccurrence import cooccurrence_embeddings
-from trainer.entropy import count_masked_pieces
-from trainer.export import load_encoder
+from trainer.export import check_model, load_encoder
 from trainer.model import Bert, add_to_tokens, set_sinusoidal_positions, set_unigram_bias
+from trainer.yardstick import count_masked_pieces
 
 
 def new_model(config: TrainConfig, seed: int, reader: ExampleReader) -> Bert:
@@ -26,6 +26,7 @@ def new_model(config: TrainConfig, seed: int, reader: ExampleReader) -> Bert:
     """
     if config.init_from is not None:
         torch.manual_seed(derive_key(seed, "initial parameters") >> 1)
+        check_model(Path(config.init_from))
         model, missing = load_encoder(Path(config.init_from))
         if missing:
             text = f"not in {config.init_from}, so at a random start: {', '.join(missing)}"
@@ -35,13 +36,17 @@ def new_model(config: TrainConfig, seed: int, reader: ExampleReader) -> Bert:
     return _random_model(config, seed, reader)
 
 
-def check_lengths(model: Bert, reader: ExampleReader) -> None:
-    """Raise ConfigError when a row is longer than what the model can read."""
+def check_lengths(model: Bert, reader: ExampleReader, *, is_new: bool) -> None:
+    """Raise ConfigError when a row is longer than what the model can read.
+
+    `is_new`: its shape follows from the configuration, not from `init_from`.
+    """
     longest, most = reader.longest_row(), model.config.max_positions
     if longest > most:
+        way_out = f"set max_positions to {longest}, or " if is_new else ""
         raise ConfigError(
             f"the longest {reader.split} example has {longest} pieces, the model reads {most}; "
-            "raise max_positions, or make the examples with a smaller max_seq_length"
+            f"{way_out}make the examples with [examples] max_seq_length = {most}"
         )
 
 

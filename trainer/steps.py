@@ -15,13 +15,13 @@ from bertdata.shards import write_json
 from trainer.attention import choose_kernel
 from trainer.data import Batches, Counts, PackedBatches, PaddedBatches, StepRows, to_device
 from trainer.device import compute_dtype
-from trainer.entropy import count_masked_pieces
 from trainer.flops import step_flops
 from trainer.loader import Loader
 from trainer.loop import StepPlan, StepResult, TrainStep
 from trainer.losses import Candidates, DecoderLoss, whole_decoder_loss
 from trainer.metrics import Log
 from trainer.schedule import rate_factor
+from trainer.yardstick import count_masked_pieces
 
 if TYPE_CHECKING:
     from trainer.run import Run
@@ -137,15 +137,10 @@ class Steps:
             )
 
     def _evaluate(self) -> None:
-        progress = self._run.progress
         evaluation = self._run.evaluate()
-        loss = evaluation.mlm_loss
-        if loss is not None and (progress.best_loss is None or loss < progress.best_loss):
-            progress.best_loss, progress.evaluations_since_best = loss, 0
-        else:
-            progress.evaluations_since_best += 1
+        self._run.note_evaluation(evaluation)
         if self._log is not None:
-            self._log.add_evaluation(progress.steps, evaluation)
+            self._log.add_evaluation(self._run.progress.steps, evaluation)
 
     def _say(self) -> None:
         assert self._log is not None
@@ -184,7 +179,10 @@ def _plan_step(run: Run, reader: ExampleReader, batches: Batches) -> StepPlan:
         kernel = _choose_attention(run, batches)
         return StepPlan(decoder_loss=whole_decoder_loss, kernel=kernel, is_compiled=is_compiled)
     if config.compile == "on":
-        raise ConfigError("compile = 'on' needs the fixed shapes of batch_tokens")
+        raise ConfigError(
+            "compile = 'on' needs the fixed shapes of batch_tokens; set batch_tokens, "
+            "or compile = 'auto'"
+        )
     if not config.output_candidates:
         return StepPlan(decoder_loss=DecoderLoss())
     counts_V = torch.from_numpy(count_masked_pieces(reader, seed=run.seed))

@@ -62,7 +62,10 @@ class TaskTrainer:
     def train(
         self, model: TaskModel, data: TaskData, validation: TaskData, *, seed: int
     ) -> Trained:
-        """All epochs of one seed; `model` ends with the parameters of the best one."""
+        """All epochs of one seed; `model` ends with the parameters of the best one.
+
+        Of epochs with equal scores the one with the lower loss is the best, then the first.
+        """
         model.to(self._device)
         run = _Run(model, data, self._config, seed=seed)
         epochs: list[Epoch] = []
@@ -176,8 +179,10 @@ def linear_rate(step: int, steps: int, config: FinetuneConfig) -> float:
 
 
 def is_better(scores: Scores, than: Scores, name: str) -> bool:
-    """More is better of every score but the loss."""
-    return scores[name] < than[name] if name == "loss" else scores[name] > than[name]
+    """More is better of every score but the loss, which also decides between equal scores."""
+    if name != "loss" and scores[name] != than[name]:
+        return scores[name] > than[name]
+    return scores["loss"] < than["loss"]
 
 
 def _copy(model: TaskModel) -> dict[str, Tensor]:

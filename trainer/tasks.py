@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from trainer.finetune_config import FinetuneConfig
 from trainer.tables import Row, read_groups, read_rows, table_kind
 
 _TEXT_KINDS = ("tsv", "csv")  # whose cells are strings alone
+# What stands where a test set keeps its labels to itself; -100 is what PyTorch ignores.
+_PLACEHOLDERS = ("-1", "-1.0", -1.0, "-100")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,21 +34,62 @@ class TaskRow:
 
 
 def read_task(path: Path, config: FinetuneConfig, *, labelled: bool = True) -> list[TaskRow]:
-    """The rows of a file. With `labelled` False the label column may be missing altogether.
+    """The rows of a file. With `labelled` False the label column may be missing, or empty.
 
     Raises ConfigError when a column is missing, InputError when a text or label cannot be used or
     there is no row.
     """
+    rows = _read_rows(path, config, labelled)
+    _check_all_or_none(rows, config.label)
+    return rows
+
+
+def read_test(path: Path, config: FinetuneConfig, train: Sequence[TaskRow]) -> list[TaskRow]:
+    """The rows of a test file, whose labels may be missing, empty or a placeholder.
+
+    Published test sets, such as GLUE's, have the label -1 in every row. That is no label unless a
+    row of `train` has it too; of numbers to predict, only where every row has it. Raises as
+    `read_task`, and InputError when only some rows have labels.
+    """
+    rows = _read_rows(path, config, labelled=False)
+    trained = {label for row in train for label in _labels_of(row)}
+    are_all = all(_is_placeholder(row, trained) for row in rows)
+    if are_all or config.task != "regression":
+        rows = [replace(row, label=None) if _is_placeholder(row, trained) else row for row in rows]
+    _check_all_or_none(rows, config.label)
+    return rows
+
+
+def _read_rows(path: Path, config: FinetuneConfig, labelled: bool) -> list[TaskRow]:
     if config.task == "tagging":
         rows = _read_tagging(path, config, labelled)
     else:
         rows = [_to_row(row, config, labelled) for row in read_rows(path, header=config.header)]
     if not rows:
         raise InputError(f"{path} has no rows; give it some")
+    return rows
+
+
+def _check_all_or_none(rows: Sequence[TaskRow], column: str) -> None:
     for row in rows:
         if (row.label is None) != (rows[0].label is None):
-            raise InputError(f"{row.where}: {config.label!r} must be in all rows or in none")
-    return rows
+            missing = row if row.label is None else rows[0]
+            raise InputError(
+                f"{missing.where}: {column!r} must be in all rows or in none, and has no label "
+                "here; put rows without labels into a file of their own"
+            )
+
+
+def _is_placeholder(row: TaskRow, trained: Collection[str | float]) -> bool:
+    """Whether a row's label stands for none; `trained`: labels in use in training."""
+    labels = _labels_of(row)
+    return bool(labels) and all(label in _PLACEHOLDERS and label not in trained for label in labels)
+
+
+def _labels_of(row: TaskRow) -> tuple[str | float, ...]:
+    if row.label is None:
+        return ()
+    return row.label if isinstance(row.label, tuple) else (row.label,)
 
 
 def label_names(rows: Iterable[TaskRow], where: str) -> tuple[str, ...]:
@@ -81,13 +124,21 @@ def _names_of(row: TaskRow) -> tuple[str, ...]:
 def _to_row(row: Row, config: FinetuneConfig, labelled: bool) -> TaskRow:
     pair = None if config.text_pair is None else _text(row, config.text_pair)
     to_label = _number if config.task == "regression" else _name
-    is_labelled = labelled or config.label in row.values
     return TaskRow(
         where=row.where,
         text=_text(row, config.text),
         text_pair=pair,
-        label=to_label(row, config.label) if is_labelled else None,
+        label=to_label(row, config.label) if labelled or _has_label(row, config.label) else None,
     )
+
+
+def _has_label(row: Row, column: str) -> bool:
+    """Whether there is something in a column; empty text, lists and NaN are nothing."""
+    value = row.values.get(column)
+    if isinstance(value, str):
+        value = value.strip()
+    is_nan = isinstance(value, float) and math.isnan(value)
+    return value is not None and value not in ("", []) and not is_nan
 
 
 def _text(row: Row, column: str) -> str:
@@ -143,7 +194,7 @@ def _to_words(row: Row, config: FinetuneConfig, labelled: bool) -> TaskRow:
     if not all(isinstance(word, str) for word in words):
         raise InputError(f"{row.where}: {config.text!r} has words that are not text")
     tags = None
-    if labelled or config.label in row.values:
+    if labelled or _has_label(row, config.label):
         where = f"{row.where}: {config.label!r}"
         tags = tuple(_to_name(tag, where) for tag in _cells(row, config.label))
         if len(tags) != len(words):
@@ -161,7 +212,7 @@ def _cells(row: Row, column: str) -> list[Any]:
 
 
 def _gather_words(group: Sequence[Row], config: FinetuneConfig, labelled: bool) -> TaskRow:
-    is_labelled = labelled or config.label in group[0].values
+    is_labelled = labelled or any(_has_label(row, config.label) for row in group)
     return TaskRow(
         where=group[0].where,
         text=tuple(_text(row, config.text) for row in group),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdata.errors import InputError
-from bertdata.manifest import read_manifest
+from bertdata.manifest import check_shard, read_manifest
 from bertdata.randomness import stable_hash
 from bertdata.schema import SENTENCES, check_schema
 from bertdata.shards import open_arrow
@@ -48,6 +48,7 @@ def _read_folder(folder: Path, unit: str) -> Iterator[SourceText]:
     for shard in manifest.shards:
         if not shard.path.startswith("sentences-"):
             continue
+        check_shard(folder, shard, manifest.format)
         with open_arrow(folder / shard.path) as reader:
             check_schema(reader.schema, SENTENCES, shard.path)
             for number in range(reader.num_record_batches):

@@ -17,6 +17,9 @@ from bertdata.documents import Document, Reason, Rejection, at_place, printable_
 from bertdata.formats.byte_lines import read_part_lines
 from bertdata.formats.decoding import decode, without_surrogates
 
+# Of the other fields of a record that has no text, in the detail of its rejection.
+_SHOWN_FIELDS, _SHOWN_CHARACTERS = 8, 40
+
 
 def read_jsonl(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
     """The documents of a range that starts and ends between lines. Raises InputError."""
@@ -65,12 +68,21 @@ def _read_record(record: Any, fallback: str, corpus: CorpusConfig) -> Document |
     document = record_id(given, fallback)
     place = "" if document == fallback else _place(fallback)
     if not isinstance(value := record.get(corpus.text_field), str):
-        detail = f"{corpus.text_field!r} is {'not text' if value is not None else 'missing'}"
+        detail = _describe_missing(record, corpus.text_field)
         return at_place(_reject(corpus, document, "missing_field", detail), place)
     text = without_surrogates(value, corpus, document)
     if isinstance(text, Rejection):
         return at_place(text, place)
     return Document(source=corpus.name, document=document, text=text, place=place)
+
+
+def _describe_missing(record: dict[str, Any], text_field: str) -> str:
+    """What is wrong with the field of the text, and which other fields there are."""
+    if record.get(text_field) is not None:
+        return f"{text_field!r} is not text"
+    others = [name[:_SHOWN_CHARACTERS] for name in record if name != text_field][:_SHOWN_FIELDS]
+    has = f"; the record has {', '.join(map(repr, others))}" if others else ""
+    return printable_name(f"{text_field!r} is missing{has}")
 
 
 def _place(fallback: str) -> str:

@@ -21,29 +21,36 @@ from bertdata.examples import (
     select_split,
     tokenize_documents,
 )
-from bertdata.manifest import Manifest, make_manifest
+from bertdata.manifest import Manifest, check_shard, make_manifest
 from bertdata.partitions import split_evenly
 from bertdata.schema import examples_schema
 from bertdata.sentence_files import PoolReader
 from bertdata.shards import Shard, write_arrow
 from bertdata.statistics import add_counts, count_examples, with_shares
-from bertdata.vocabulary import read_vocabulary
+from bertdata.vocabulary import Vocabulary, read_vocabulary
 from pipelines.jobs.command import Job, run_process
-from pipelines.progress import StagePlan, UnitRecord
+from pipelines.plans import SENTENCES_FORMAT
+from pipelines.progress import StagePlan, UnitRecord, take_check
 from pipelines.units import Unit, WorkOnUnit
 from vocab.config import VocabConfig
 
 
 def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
     """Load vocabulary and tokenizer once; the function it returns does one group of shards."""
-    vocabulary = read_vocabulary(Path(spec["vocab_folder"]) / "vocab.txt")
+    vocabulary = _read_vocabulary(spec)
     config = read_table(ExamplesConfig, spec["examples"], "[examples]")
     vocab = read_table(VocabConfig, spec["vocab"], "[vocab]")
     tokenizer = SentenceTokenizer(vocabulary, vocab.tokenization)
     schema = examples_schema(vocabulary.size)
     compression = None if config.compression == "none" else config.compression
-    files = [Path(spec["sentences_folder"]) / name for name in spec["sentence_files"]]
-    reader = PoolReader(files, spec["num_partitions"])
+    shards = {shard["path"]: Shard(**shard) for shard in spec["sentence_shards"]}
+    files = [Path(spec["sentences_folder"]) / name for name in shards]
+
+    def check(path: Path) -> None:
+        if take_check(folder, path.name):
+            check_shard(path.parent, shards[path.name], SENTENCES_FORMAT)
+
+    reader = PoolReader(files, spec["num_partitions"], check)
 
     def pools(unit: Unit) -> Iterator[Documents]:
         select = functools.partial(
@@ -77,6 +84,15 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
         return UnitRecord(unit=unit["unit"], shards=tuple(shards), counts=record_counts)
 
     return make_shards
+
+
+def _read_vocabulary(spec: Mapping[str, Any]) -> Vocabulary:
+    """The vocabulary that was planned with, which was compared with its manifest then."""
+    path = Path(spec["vocab_folder"]) / "vocab.txt"
+    vocabulary = read_vocabulary(path)
+    if vocabulary.fingerprint != spec["vocabulary_sha256"]:
+        raise DataError(f"{path} changed while it was read; run again when nobody writes to it")
+    return vocabulary
 
 
 def write_shards(
@@ -113,7 +129,10 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
             length = plan.config["examples"]["max_seq_length"]
             counts[split] = with_shares(add_counts(tables), length)
     if not counts["train"]["examples"]:
-        raise InputError("the corpus gives no training example: it is too small")
+        raise InputError(
+            "the corpus gives no training example: it is too small; give more text, or lower "
+            "[examples] validation_fraction"
+        )
     shards = [shard for record in records.values() for shard in record.shards]
     return make_manifest(
         plan.stage, config=plan.config, inputs=plan.inputs, counts=counts, shards=shards

@@ -10,7 +10,7 @@ import dataclasses
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from bertdata.config import read_table
 from bertdata.corpus import InputUnit
 from bertdata.errors import DataError, InputError
 from bertdata.fingerprints import FingerprintWriter
+from bertdata.kept_share import describe_loss, is_enough, read_rejected
 from bertdata.manifest import Manifest, make_manifest
 from bertdata.sentence_files import write_sentences
 from bertdata.sentences import SentencesConfig, load_splitter
@@ -26,7 +27,7 @@ from bertdata.shards import Shard, atomic_file
 from bertdata.statistics import add_counts
 from pipelines.duplicate_rounds import count_after_removal, draft_path, rounds_for
 from pipelines.jobs.command import Job, run_process
-from pipelines.progress import FOLDER, StagePlan, UnitRecord
+from pipelines.progress import FOLDER, StagePlan, UnitRecord, mark_unusable
 from pipelines.remote_files import read_anywhere
 from pipelines.units import Unit, WorkOnUnit
 
@@ -66,22 +67,46 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
 
 
 def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
-    """Make drafts the stage's files and add up. Raises InputError when no document is left."""
+    """Make drafts the stage's files and add up.
+
+    Raises InputError when too little is kept of a corpus. The drafts then stay, to be looked at,
+    until the stage is run with another configuration.
+    """
     if len(records) < len(plan.units) or any(round_.units_left() for round_ in rounds_for(plan)):
         raise DataError(f"{plan.folder} lost files while they were made; run again")
     in_order = [record for _, record in sorted(records.items())]
     counts = add_counts([record.counts for record in in_order]) | count_after_removal(plan)
-    if not counts.get("documents_written"):
-        rejected = counts.get("rejected", {})
-        reasons = ", ".join(f"{rejected[reason]:,} {reason}" for reason in sorted(rejected))
-        raise InputError(
-            f"the corpus has no document to use (rejected: {reasons or 'none'}); "
-            "check [[corpus]] paths, format and text_field"
-        )
+    try:
+        _check_kept(plan, in_order, counts)
+    except InputError:
+        mark_unusable(plan.path)
+        raise
     shards = [shard for record in in_order for shard in _take_over(plan.path, record)]
     return make_manifest(
         plan.stage, config=plan.config, inputs=plan.inputs, counts=counts, shards=shards
     )
+
+
+def _check_kept(plan: StagePlan, records: Sequence[UnitRecord], counts: Mapping[str, Any]) -> None:
+    """Raise InputError where less is kept of a corpus than its `min_kept_share`, or nothing of all.
+
+    A record's files name what was rejected.
+    """
+    for name, minimum in plan.spec["min_kept_shares"].items():
+        outcomes = counts.get("sources", {}).get(name, {})
+        written, rejected = (outcomes.get(key, 0) for key in ("written", "rejected"))
+        if not is_enough(written, rejected, minimum):
+            files = [plan.path / path for path in _rejected_files(records)]
+            what = describe_loss(name, written, read_rejected(files, name), minimum)
+            where = f"; each rejected one is in {files[0].parent}/rejected-*.arrow" if files else ""
+            raise InputError(f"{what}{where}")
+    if not counts.get("documents_written"):
+        raise InputError("the corpora have no document to use; check [[corpus]] paths and format")
+
+
+def _rejected_files(records: Sequence[UnitRecord]) -> list[str]:
+    paths = (shard.path for record in records for shard in record.shards)
+    return [path for path in paths if Path(path).name.startswith("rejected-")]
 
 
 def _take_over(folder: Path, record: UnitRecord) -> list[Shard]:

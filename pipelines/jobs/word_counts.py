@@ -12,13 +12,14 @@ import pyarrow.compute as pc
 
 from bertdata.config import read_table
 from bertdata.errors import DataError, InputError
-from bertdata.manifest import Manifest, make_manifest
+from bertdata.manifest import Manifest, check_shard, make_manifest
 from bertdata.schema import WORD_COUNTS
 from bertdata.sentence_files import iterate_sentences
 from bertdata.shards import Shard, describe_file, open_arrow, sha256_of, sync_files, write_arrow
 from bertdata.tokenization import save_tokenizer
 from bertdata.vocabulary import Vocabulary, read_vocabulary
 from pipelines.jobs.command import Job, run_process
+from pipelines.plans import SENTENCES_FORMAT
 from pipelines.progress import FOLDER, StagePlan, UnitRecord
 from pipelines.units import Unit, WorkOnUnit
 from vocab.config import VocabConfig
@@ -29,9 +30,12 @@ from vocab.fast import train
 def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
     """The function that counts the words of one file of sentences."""
     config = read_table(VocabConfig, spec["vocab"], "[vocab]")
+    sentences_folder = Path(spec["sentences_folder"])
+    shards = {shard["path"]: Shard(**shard) for shard in spec["sentence_shards"]}
 
     def count_file(unit: Unit) -> UnitRecord:
-        sentences = iterate_sentences(Path(spec["sentences_folder"]) / unit["file"])
+        check_shard(sentences_folder, shards[unit["file"]], SENTENCES_FORMAT)
+        sentences = iterate_sentences(sentences_folder / unit["file"])
         counts = count_words(sentences, config)
         name = f"{FOLDER}/counts-{unit['unit']:05d}.arrow"
         shard = write_counts(folder, name, counts)

@@ -236,7 +236,7 @@ def real_training(setting: Setting) -> Iterator[Table]:
     ]
     left = next((line["tokens"] for line in lines if line["mlm_loss"] < _PLATEAU_LOSS), None)
     note = (
-        f"Held out at the end: MLM loss {results.mlm_loss}, unigram {results.unigram_entropy}. "
+        f"Held out at the end: MLM loss {results.mlm_loss}, unigram loss {results.unigram_loss}. "
         f"Below {_PLATEAU_LOSS}, the plateau, " + (f"after {left:,} tokens." if left else "never.")
     )
     title = f"{setting.minutes:g} minutes of {setting.models[0]} on real text"

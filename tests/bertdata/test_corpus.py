@@ -59,6 +59,10 @@ def names(config: CorpusConfig, base: Path) -> list[str]:
             {"name": "x", "format": "text", "paths": ["a"], "encoding_errors": "no"},
             "strict, replace",
         ),
+        (
+            {"name": "x", "format": "text", "paths": ["a"], "min_kept_share": 1.5},
+            "min_kept_share must be from 0 to 1",
+        ),
         ({"name": "x", "format": "text", "path": ["a"]}, "did you mean 'paths'"),
     ],
 )

@@ -10,13 +10,14 @@ import pytest
 from bertdata.errors import DataError
 from bertdata.manifest import (
     Manifest,
+    check_stage,
     find_damage,
     is_complete,
     make_manifest,
     read_manifest,
     write_manifest,
 )
-from bertdata.shards import Shard, describe_file
+from bertdata.shards import Shard, describe_file, write_text
 
 
 def _manifest(folder: Path) -> Manifest:
@@ -122,3 +123,20 @@ def test_what_is_no_manifest_is_damaged(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "manifest.json").write_bytes(data)
     with pytest.raises(DataError, match=r"manifest\.json is damaged"):
         read_manifest(tmp_path)
+
+
+def test_a_damaged_file_is_named_with_the_way_out(tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "vocab"
+    write_text(folder / "vocab.txt", "a\nb\n")
+    write_text(folder / "other.txt", "x\n")
+    shards = [describe_file(folder / name, rows=1) for name in ("vocab.txt", "other.txt")]
+    check_stage(folder, ["vocab.txt"])  # nothing to compare with yet
+    write_manifest(folder, make_manifest("vocab", config={}, inputs={}, counts={}, shards=shards))
+    check_stage(folder, ["vocab.txt", "not-in-the-manifest"])
+    (folder / "vocab.txt").write_text("b\na\n")
+    check_stage(folder, ["other.txt"])
+    with pytest.raises(DataError) as found:
+        check_stage(folder, ["vocab.txt"])
+    way_out = f"run bertdata vocab CONFIG.toml --output {tmp_path / 'run'}, which makes the same"
+    assert str(found.value).startswith(f"{folder / 'vocab.txt'}: sha256 ")
+    assert way_out in str(found.value)

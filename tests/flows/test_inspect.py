@@ -142,6 +142,9 @@ def test_vocabulary_of_another_run(run: RunPaths, tmp_path: Path) -> None:
     paths = RunPaths(tmp_path / "run")
     with (paths.vocab / "vocab.txt").open("a") as file:
         file.write("more\n")
+    with pytest.raises(DataError, match=r"vocab\.txt: \d+ bytes, .* run bertdata vocab CONFIG"):
+        list(show_examples(paths, "train", 1))
+    (paths.vocab / "manifest.json").unlink()
     with pytest.raises(DataError, match="was made with another vocabulary"):
         list(show_examples(paths, "train", 1))
 

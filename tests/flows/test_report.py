@@ -21,7 +21,15 @@ from flows.report_html import element, page
 from flows.report_plots import Axis, Series, bar_plot, line_plot, log_ticks, nice_ticks, share_plot
 from tests.runs import make_run, some_documents
 
-RESULTS = {"mlm_loss": 5.25, "unigram_entropy": 6.5, "nsp_accuracy": 0.75, "steps": 1000}
+RESULTS = {
+    "mlm_loss": 5.25,
+    "unigram_loss": 6.5,
+    "is_reliable": False,
+    "validation_pieces": 213,
+    "validation_documents": 4,
+    "nsp_accuracy": 0.75,
+    "steps": 1000,
+}
 _VOID = {"meta", "br", "link", "img", "input", "hr"}
 
 
@@ -97,10 +105,11 @@ def test_numbers(run: RunPaths) -> None:
         "40 written, 1 rejected",
         "NSP accuracy",
         "75.0%",
-        "unigram entropy",
+        "unigram loss",
         json.loads((run.examples / "manifest.json").read_bytes())["content_sha256"],
         "examples.max_seq_length",
-        "1.25nats below the unigram entropy",
+        "1.25nats below the unigram loss",
+        "mean much (213 of 4 documents): raise [examples] validation_fraction.",
     ):
         assert wanted in text
 

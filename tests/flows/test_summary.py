@@ -22,7 +22,14 @@ from tests.runs import make_run, some_documents
 
 RESULTS = {
     "mlm_loss": 5.25,
-    "unigram_entropy": 6.5,
+    "mlm_loss_error": 0.02,
+    "unigram_loss": 6.5,
+    "unigram_loss_error": 0.03,
+    "below_unigram": 1.25,
+    "below_unigram_error": 0.014,
+    "is_reliable": True,
+    "validation_pieces": 5000,
+    "validation_documents": 200,
     "mlm_accuracy": 0.125,
     "nsp_accuracy": 0.75,
     "steps": 2000,
@@ -48,7 +55,8 @@ def test_whole_run(run: RunPaths) -> None:
     assert "150 pieces from" in text
     assert "predicted ([MASK] / kept / replaced" in text
     assert "4,400,000 parameters, 2,000 steps, 1,234,567 tokens" in text
-    assert "validation MLM loss 5.25 nats, 1.25 below the unigram entropy 6.50" in text
+    loss = "validation MLM loss 5.25 nats, 1.25 ± 0.01 below the 6.50 of the training pieces'"
+    assert f"{loss} frequencies alone\n" in text
     assert "MLM accuracy 12.5%, NSP accuracy 75.0% (always the same answer: " in text
     counts = read_manifest(run.examples).counts["validation"]
     share = counts["random_next"] / counts["examples"]
@@ -103,14 +111,36 @@ def test_dynamic_masking(tmp_path: Path) -> None:
 
 def test_results_that_lack_something() -> None:
     worse = list(describe_results({**RESULTS, "mlm_loss": 7.0, "nsp_accuracy": None}))
-    assert worse[1].endswith("0.50 ABOVE the unigram entropy 6.50")
+    assert "0.50 ± 0.01 ABOVE the 6.50 of the training pieces' frequencies" in worse[1]
     assert worse[2] == "MLM accuracy 12.5%"
-    nothing = dict.fromkeys(("mlm_loss", "unigram_entropy", "mlm_accuracy", "nsp_accuracy"))
+    nothing = dict.fromkeys(("mlm_loss", "unigram_loss", "mlm_accuracy", "nsp_accuracy"))
     assert list(describe_results({**RESULTS, **nothing}))[1].startswith("no validation examples")
     assert list(describe_results({"steps": 3, "mlm_loss": 2.0})) == [
         "3 steps",
         "validation MLM loss 2.00 nats",
     ]
+
+
+def test_a_run_that_stopped_early() -> None:
+    (first, *_) = describe_results({**RESULTS, "exported_step": 1500})
+    assert first.endswith("2,000 steps, 1,234,567 tokens, the best, of step 1,500, exported")
+    assert "exported" not in next(describe_results({**RESULTS, "exported_step": 2000}))
+
+
+def test_few_validation_pieces() -> None:
+    few = {"is_reliable": False, "validation_pieces": 213, "validation_documents": 1}
+    few |= {"mlm_loss_error": None, "below_unigram_error": None}
+    lines = list(describe_results({**RESULTS, **few}))
+    assert "nats, 1.25 below the 6.50 of" in lines[1]
+    assert lines[2] == (
+        "too few validation pieces for this difference to mean much (213 of 1 document): "
+        "raise [examples] validation_fraction"
+    )
+
+
+def test_results_of_earlier_versions() -> None:
+    old = {"mlm_loss": 5.25, "unigram_entropy": 6.5, "steps": 3}
+    assert list(describe_results(old)) == ["3 steps", "validation MLM loss 5.25 nats"]
 
 
 def test_damaged_results(run: RunPaths, tmp_path: Path) -> None:

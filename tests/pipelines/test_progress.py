@@ -23,6 +23,7 @@ from pipelines.progress import (
     give_units_back,
     has_failed,
     is_done,
+    mark_unusable,
     raise_failure,
     read_plan,
     read_records,
@@ -114,12 +115,28 @@ def test_another_configuration_is_refused_by_name(plan: StagePlan, finished: boo
         _finish(plan)
     else:
         write_plan(plan)
+        write_record(plan.path, UnitRecord(unit=0, shards=(), counts={}))
     other = dataclasses.replace(plan, config={"seed": 1, "examples": {"max_seq_length": 512}})
     with pytest.raises(ConfigError, match=r"examples\.max_seq_length was 128, now 512"):
         is_done(other)
     other = dataclasses.replace(plan, inputs={"files": [{"name": "a", "bytes": 2}]})
     with pytest.raises(ConfigError, match=r"files\.a\.bytes was 1, now 2"):
         is_done(other)
+
+
+@pytest.mark.parametrize("has_records", [True, False])
+def test_where_nothing_is_lost_another_configuration_starts_afresh(
+    plan: StagePlan, has_records: bool
+) -> None:
+    write_plan(plan)
+    if has_records:
+        write_record(plan.path, UnitRecord(unit=0, shards=(), counts={}))
+        mark_unusable(plan.path)
+        assert not is_done(plan)
+        assert read_records(plan.path)  # the same configuration goes on with them
+    other = dataclasses.replace(plan, config={"seed": 1, "examples": {"max_seq_length": 512}})
+    assert not is_done(other)
+    assert read_records(plan.path) == {}
 
 
 def test_other_units_start_afresh(plan: StagePlan) -> None:

@@ -41,7 +41,7 @@ def test_a_checkpoint_holds_its_own_step_whatever_follows(tmp_path: Path) -> Non
     fresh_optimizers = Optimizers(fresh, TrainConfig(optimizer="muon"))
     path = newest_checkpoint(tmp_path)
     assert path is not None
-    progress = load_checkpoint(path, fresh, fresh_optimizers)
+    progress, _ = load_checkpoint(path, fresh, fresh_optimizers)
     assert progress == Progress(steps=1, tokens=99, position=7)
     for name, value in fresh.state_dict().items():
         assert torch.equal(value, expected[name]), name

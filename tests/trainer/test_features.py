@@ -38,8 +38,8 @@ def rows(tmp_path: Path) -> Path:
 
 def run(model: Path, source: Path, *arguments: str) -> pa.Table:
     output = source.parent / "features.arrow"
-    command = [str(model), f"--input={source}", f"--output={output}", "--threads=1", *arguments]
-    assert main(command) == 0
+    options = [f"--input={source}", f"--output={output}", "--overwrite", "--threads=1"]
+    assert main([str(model), *options, *arguments]) == 0
     return read(output)
 
 
@@ -98,6 +98,23 @@ def test_the_output_may_be_a_folder(model: Path, rows: Path, tmp_path: Path) -> 
     single = run(model, rows)
     assert main([str(model), f"--input={rows}", f"--output={tmp_path / 'x'}", "--threads=1"]) == 0
     assert read(tmp_path / "x" / "features.arrow").equals(single)
+
+
+def test_a_finished_file_is_replaced_only_when_asked(
+    model: Path, rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    single = run(model, rows)
+    empty = write_jsonl(tmp_path / "empty.jsonl", [])
+    output = tmp_path / "features.arrow"
+    common = [str(model), f"--output={output}", "--threads=1"]
+    assert main([*common, f"--input={rows}", "--pooling=cls"]) == 2
+    assert main([*common, f"--input={empty}", "--overwrite"]) == 1
+    refused, no_text = capsys.readouterr().err.splitlines()
+    assert refused.endswith("choose another --output, or add --overwrite to replace it")
+    assert "there is no text in" in no_text
+    assert read(output).equals(single)
+    assert main([*common, f"--input={rows}", "--pooling=cls", "--overwrite"]) == 0
+    assert not read(output).equals(single)
 
 
 def test_the_batches_change_nothing(model: Path, rows: Path) -> None:

@@ -9,11 +9,17 @@ import torch
 from tokenizers import BertWordPieceTokenizer
 
 from bertdata.errors import ConfigError, DataError
-from bertdata.shards import write_json
+from bertdata.manifest import make_manifest, write_manifest
+from bertdata.shards import describe_file, write_json
 from bertdata.vocabulary import SPECIAL_PIECES, Vocabulary, write_vocabulary
+from tests.trainer.task_files import make_texts, write_model, write_tsv
 from tests.trainer.test_model import make_model
 from trainer.export import export_model
+from trainer.features import FeatureExtractor
+from trainer.features_config import FeaturesConfig
 from trainer.fill_mask import MaskFiller, main
+from trainer.finetune import finetune
+from trainer.finetune_config import FinetuneConfig
 
 PIECES = (*SPECIAL_PIECES, "the", "capital", "of", "france", "is", "paris", ".", "##s", "é")
 
@@ -83,3 +89,23 @@ def test_a_damaged_model_is_refused(folder: Path) -> None:
     (folder / "config.json").write_text(config.replace('"hidden_size": 16', '"hidden_size": 18'))
     with pytest.raises(DataError, match="does not fit"):
         MaskFiller(folder)
+
+
+def test_a_damaged_model_folder_is_refused_by_all_who_read_it(tmp_path: Path) -> None:
+    """A run's model has a manifest; two swapped lines of its vocab.txt would be other words."""
+    model = write_model(tmp_path)
+    names = ("config.json", "model.safetensors", "vocab.txt")
+    shards = [describe_file(model / name, rows=1) for name in names]
+    write_manifest(model, make_manifest("model", config={}, inputs={}, counts={}, shards=shards))
+    assert len(MaskFiller(model).fill("the [MASK]")) == 1
+    lines = (model / "vocab.txt").read_text().splitlines()
+    lines[6], lines[9] = lines[9], lines[6]
+    (model / "vocab.txt").write_text("\n".join(lines) + "\n")
+    train = write_tsv(tmp_path / "train.tsv", make_texts(8))
+    output = tmp_path / "out"
+    with pytest.raises(DataError, match=r"vocab\.txt: sha256 .* run bertdata train CONFIG\.toml"):
+        MaskFiller(model)
+    with pytest.raises(DataError, match=r"vocab\.txt: sha256"):
+        finetune(model=model, train=train, output=output, config=FinetuneConfig())
+    with pytest.raises(DataError, match=r"vocab\.txt: sha256"):
+        FeatureExtractor(model, FeaturesConfig())

@@ -151,10 +151,34 @@ def test_the_same_seeds_give_the_same_bytes(model: Path, tmp_path: Path) -> None
         assert run(model, *arguments) == 0
     for name in ("model.safetensors", "results.json", "predictions-validation.jsonl"):
         assert sha256_of(tmp_path / "a" / name) == sha256_of(tmp_path / "b" / name)
-    # Once more over an earlier result is no mistake.
-    (tmp_path / "a" / "predictions-test.jsonl").touch()
-    assert run(model, "--train", train, "--output", tmp_path / "a", "--epochs=1") == 0
-    assert not (tmp_path / "a" / "predictions-test.jsonl").exists()
+
+
+def test_a_finished_model_is_replaced_only_when_asked(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, output = write_tsv(tmp_path / "train.tsv", make_texts(24)), tmp_path / "out"
+    arguments = ("--train", train, "--epochs=1", "--output")
+    assert run(model, *arguments, output) == 0
+    before = sha256_of(output / "model.safetensors")
+    assert run(model, *arguments, output, "--seeds=2") == 2
+    assert sha256_of(output / "model.safetensors") == before
+    (error,) = capsys.readouterr().err.splitlines()
+    assert error.endswith("choose another --output, or add --overwrite to replace it")
+    assert run(model, *arguments, tmp_path / "other", "--seeds=2") == 0
+    (output / "predictions-test.jsonl").touch()  # of an earlier --test
+    assert run(model, *arguments, output, "--seeds=2", "--overwrite") == 0
+    assert not (output / "predictions-test.jsonl").exists()
+    for name in ("model.safetensors", "results.json"):
+        assert sha256_of(output / name) == sha256_of(tmp_path / "other" / name) != before
+
+
+def test_a_run_that_was_cut_short_is_run_again(model: Path, tmp_path: Path) -> None:
+    train, output = write_tsv(tmp_path / "train.tsv", make_texts(24)), tmp_path / "out"
+    arguments = ("--train", train, "--epochs=1", "--output", output)
+    assert run(model, *arguments) == 0
+    write_json(output / "results.json", {**read_results(output), "finished": False})
+    assert run(model, *arguments) == 0
+    assert read_results(output)["finished"] is True
 
 
 def test_the_best_epoch_of_the_best_seed_is_kept(model: Path, tmp_path: Path) -> None:
@@ -204,7 +228,7 @@ def test_a_folder_of_another_kind_is_not_written_over(
     assert run(model, "--train", train, "--output", model) == 2
     assert run(model, "--train", train, "--output", other) == 2
     errors = capsys.readouterr().err.splitlines()
-    assert "holds the model to start from; choose another output folder" in errors[0]
+    assert "holds the model to start from; choose another --output" in errors[0]
     assert "holds a model of another kind" in errors[1]
 
 
@@ -235,7 +259,9 @@ def test_the_rate_rises_and_falls() -> None:
     assert rates[:3] == [0.5, 1.0, 1.0]
     assert rates[3:] == pytest.approx([7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8])
     assert is_better({"loss": 1.0}, {"loss": 2.0}, "loss")
-    assert not is_better({"f1": 0.5}, {"f1": 0.5}, "f1")
+    assert not is_better({"f1": 0.5, "loss": 1.0}, {"f1": 0.5, "loss": 1.0}, "f1")
+    assert is_better({"f1": 0.5, "loss": 0.9}, {"f1": 0.5, "loss": 1.0}, "f1")
+    assert not is_better({"f1": 0.4, "loss": 0.9}, {"f1": 0.5, "loss": 1.0}, "f1")
 
 
 @pytest.mark.parametrize(
@@ -301,6 +327,40 @@ def test_labels_are_in_all_test_rows_or_in_none(model: Path, tmp_path: Path) -> 
     config = FinetuneConfig(epochs=1, threads=1)
     with pytest.raises(InputError, match=r"test.jsonl line 2: 'label' must be in all rows or"):
         finetune(model=model, train=train, test=test, output=tmp_path / "out", config=config)
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "hidden"),
+    [
+        ("classification", (1, 0), -1),
+        ("classification", (1, 0), None),
+        ("classification", ("pos", "neg"), -1),
+        ("classification", ("pos", "neg"), ""),
+        ("regression", (3.5, 1.5), -1.0),
+        ("regression", (3.5, 1.5), None),
+    ],
+)
+def test_test_files_without_their_labels_are_only_predicted(
+    model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    task: str,
+    labels: tuple[Any, Any],
+    hidden: Any,
+) -> None:
+    """As GLUE's test files come."""
+    rows = [{"text": text, "label": labels[label == "neg"]} for text, label in make_texts(24)]
+    train = write_jsonl(tmp_path / "train.jsonl", rows)
+    test = write_jsonl(tmp_path / "test.jsonl", [{**row, "label": hidden} for row in rows[:5]])
+    config = FinetuneConfig(task=task, epochs=1, threads=1)
+    output = tmp_path / "out"
+    results = finetune(model=model, train=train, test=test, output=output, config=config)
+    assert "test" not in results
+    predictions = read_jsonl(output / "predictions-test.jsonl")
+    assert len(predictions) == 5
+    assert all("prediction" in row and "label" not in row for row in predictions)
+    said = capsys.readouterr().out.splitlines()
+    assert said.count("test: no labels (missing, empty or -1): predicted, not scored") == 1
 
 
 def test_a_loss_that_is_not_finite_stops(model: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import torch
 
 from bertdata.errors import BertdataError, ConfigError, DataError
 from bertdata.locks import hold
+from bertdata.manifest import make_manifest, write_manifest
+from bertdata.shards import describe_file
 from tests.example_folder import Folders, write_folders
 from tests.process_tree import wait_for_handler
 from trainer.checkpoint import newest_checkpoint
@@ -104,8 +107,11 @@ def test_results_say_what_was_reached(folders: Folders, tmp_path: Path) -> None:
     assert results is not None
     table = json.loads((tmp_path / "results.json").read_text())
     assert table == {name: getattr(results, name) for name in table}
-    assert results.unigram_entropy is not None
-    assert 2 < results.unigram_entropy < 4
+    assert results.unigram_loss is not None
+    assert 2 < results.unigram_loss < 4
+    assert results.mlm_loss is not None
+    assert results.below_unigram == pytest.approx(results.unigram_loss - results.mlm_loss)
+    assert results.exported_step == results.steps
     assert results.parameters == sum(p.numel() for p in load_model(tmp_path).parameters())
     timing = json.loads((tmp_path / "timing.json").read_text())
     assert set(timing) == {"prepare", "train", "evaluate_and_export", "longest_checkpoint_wait"}
@@ -113,6 +119,17 @@ def test_results_say_what_was_reached(folders: Folders, tmp_path: Path) -> None:
     evaluations = [line for line in metrics if "validation_mlm_loss" in line]
     assert [line["step"] for line in evaluations] == [6, 12]
     assert evaluations[-1]["validation_mlm_loss"] == results.mlm_loss
+
+
+def test_few_validation_pieces_are_said_to_be_few(
+    folders: Folders, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = run(folders, tmp_path, replace(CONFIG, steps=1))
+    assert results is not None
+    assert not results.is_reliable
+    pieces = sum(len(row["masked_lm_ids"]) for row in folders.validation)
+    expected = f"mean much ({pieces} of 9 documents); raise [examples] validation_fraction"
+    assert expected in capsys.readouterr().out
 
 
 def test_one_batch_is_learnt_by_heart(tmp_path: Path) -> None:
@@ -123,7 +140,7 @@ def test_one_batch_is_learnt_by_heart(tmp_path: Path) -> None:
     config = replace(config, group_by_length=1, checkpoint_every=0, log_every=10)
     results = run(folders, tmp_path / "model", config)
     assert results is not None
-    assert (results.mlm_loss, results.unigram_entropy) == (None, None)
+    assert (results.mlm_loss, results.unigram_loss, results.below_unigram) == (None, None, None)
     assert losses(tmp_path / "model")[-1][1] < 0.05
 
 
@@ -159,6 +176,47 @@ def test_another_configuration_is_refused(folders: Folders, tmp_path: Path) -> N
         run(folders, tmp_path, replace(CONFIG, learning_rate=0.5))
     assert run(folders, tmp_path, replace(CONFIG, log_every=1, checkpoint_every=2)) is not None
     assert main([*to_flags(folders, tmp_path), "--no-resume", "--learning_rate=0.5"]) == 0
+
+
+def test_a_refused_configuration_follows_the_advice(folders: Folders, tmp_path: Path) -> None:
+    """Both ways out of the message work, for whatever command started the training."""
+    run(folders, tmp_path / "model", stop_after=2)
+    other = replace(CONFIG, learning_rate=0.5)
+    way_out = "choose another --output, or delete that folder to train again"
+    with pytest.raises(ConfigError, match=way_out):
+        run(folders, tmp_path / "model", other)
+    assert run(folders, tmp_path / "another", other) is not None
+    shutil.rmtree(tmp_path / "model")
+    assert run(folders, tmp_path / "model", other) is not None
+    assert digest(tmp_path / "model") == digest(tmp_path / "another")
+
+
+def test_before_the_first_checkpoint_nothing_is_lost(folders: Folders, tmp_path: Path) -> None:
+    """A run that ended for want of memory may go on with a smaller batch, as it is told to."""
+    assert run(folders, tmp_path, replace(CONFIG, accumulate=2), stop_after=1) is None
+    shutil.rmtree(tmp_path / "checkpoints")
+    assert run(folders, tmp_path, replace(CONFIG, accumulate=4)) is not None
+
+
+def test_a_model_of_another_origin_is_not_written_over(folders: Folders, tmp_path: Path) -> None:
+    run(folders, tmp_path / "first", replace(CONFIG, steps=1))
+    (tmp_path / "first" / "run.json").unlink()
+    before = digest(tmp_path / "first")
+    with pytest.raises(ConfigError, match="holds a model that was not trained there; choose"):
+        run(folders, tmp_path / "first")
+    assert digest(tmp_path / "first") == before
+
+
+def test_a_damaged_vocabulary_is_named(tmp_path: Path) -> None:
+    folders = write_folders(tmp_path)
+    path = folders.vocab / "vocab.txt"
+    shard = describe_file(path, rows=folders.vocabulary.size)
+    manifest = make_manifest("vocab", config={}, inputs={}, counts={}, shards=[shard])
+    write_manifest(folders.vocab, manifest)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:-2], lines[-1], lines[-2]]) + "\n")
+    with pytest.raises(DataError, match=r"vocab\.txt: sha256 .* run bertdata vocab CONFIG\.toml"):
+        run(folders, tmp_path / "model")
 
 
 def test_a_damaged_checkpoint_is_refused(folders: Folders, tmp_path: Path) -> None:

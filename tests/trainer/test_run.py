@@ -80,7 +80,7 @@ def test_phase_2_reads_the_other_examples(
     tokens = [line["tokens"] for line in steps_of(tmp_path)]
     per_step = [after - before for before, after in zip([0, *tokens], tokens)]
     assert min(per_step[9:]) > max(per_step[:9])
-    with pytest.raises(ConfigError, match=r"the longest train example has 32 pieces, the model"):
+    with pytest.raises(ConfigError, match=r"has 32 pieces, .* set max_positions to 32, or make"):
         run(folders, tmp_path / "short", replace(config, max_positions=24))
 
 
@@ -107,7 +107,67 @@ def test_a_run_that_gets_no_better_stops_early(folders: Folders, tmp_path: Path)
     results = run(folders, tmp_path, config)
     assert results is not None
     assert results.steps == 6
+    assert results.exported_step == 2  # of equal losses, the first
     assert run(folders, tmp_path, config) == results
+
+
+def overfits(**values: Any) -> TrainConfig:
+    """A run whose validation loss rises again before it ends."""
+    config = replace(CONFIG, learning_rate=2e-2, dropout=0.0, steps=60, evaluate_every=5)
+    return replace(config, checkpoint_every=7, early_stop_evaluations=4, **values)
+
+
+def evaluations_of(output: Path) -> dict[int, float]:
+    key = "validation_mlm_loss"
+    return {line["step"]: line[key] for line in metrics(output) if key in line}
+
+
+@pytest.mark.parametrize("kind", ["padded", "packed"])
+def test_a_run_that_stops_early_exports_its_best_evaluation(
+    folders: Folders, tmp_path: Path, kind: str
+) -> None:
+    """Also where it was stopped and went on after the best step."""
+    packed = {"batch_tokens": 120, "group_by_length": 1} if kind == "packed" else {}
+    config = overfits(**packed)
+    results = run(folders, tmp_path / "whole", config)
+    assert results is not None
+    losses = evaluations_of(tmp_path / "whole")
+    best = min(losses, key=lambda step: losses[step])
+    assert best < max(losses)
+    assert results.exported_step == best
+    assert results.steps == max(losses) == best + 4 * 5
+    assert results.mlm_loss == pytest.approx(losses[best], rel=1e-9)
+    assert run(folders, tmp_path / "resumed", config, stop_after=best + 3) is None
+    assert run(folders, tmp_path / "resumed", config) == results
+    assert digest(tmp_path / "resumed") == digest(tmp_path / "whole")
+
+
+def test_evaluations_alone_change_nothing(folders: Folders, tmp_path: Path) -> None:
+    """Without early stopping the last parameters are exported, however often it was evaluated."""
+    config = replace(overfits(), early_stop_evaluations=0, steps=30)
+    results = run(folders, tmp_path / "often", config)
+    run(folders, tmp_path / "never", replace(config, evaluate_every=0))
+    assert results is not None
+    assert results.exported_step == results.steps == 30
+    assert digest(tmp_path / "often") == digest(tmp_path / "never")
+
+
+def test_a_better_last_step_is_exported(folders: Folders, tmp_path: Path) -> None:
+    """The last step counts too, though no evaluation was due there."""
+    config = replace(CONFIG, evaluate_every=5, early_stop_evaluations=9)
+    results = run(folders, tmp_path, config)
+    assert results is not None
+    assert results.exported_step == results.steps == 12
+    assert results.mlm_loss is not None
+    assert results.mlm_loss < min(evaluations_of(tmp_path).values())
+
+
+def test_stopping_early_needs_something_to_evaluate(tmp_path: Path) -> None:
+    folders = write_folders(tmp_path, num_validation=0)
+    config = replace(CONFIG, evaluate_every=5, early_stop_evaluations=2)
+    with pytest.raises(ConfigError, match=r"needs validation examples, and there are none; set it"):
+        run(folders, tmp_path / "model", config)
+    assert run(folders, tmp_path / "model", replace(config, early_stop_evaluations=0)) is not None
 
 
 def test_every_number_is_there(folders: Folders, tmp_path: Path, capsys: Any) -> None:
@@ -185,6 +245,9 @@ def test_two_processes_take_the_same_steps_as_one(folders: Folders, tmp_path: Pa
         assert ours.keys() == theirs.keys()
         for name in {*ours} & {"loss", "gradient_norm", "tokens", "validation_mlm_loss"}:
             assert ours[name] == pytest.approx(theirs[name], rel=1e-5), name
+    reached = [json.loads((tmp_path / n / "results.json").read_bytes()) for n in ("one", "two")]
+    for name in ("mlm_loss_error", "unigram_loss", "below_unigram", "below_unigram_error"):
+        assert reached[0][name] == pytest.approx(reached[1][name], rel=1e-4), name
     expected = load_model(tmp_path / "one").state_dict()
     for name, value in load_model(tmp_path / "two").state_dict().items():
         torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +13,7 @@ from bertdata.errors import InputError
 from tests.trainer.task_files import write_jsonl, write_tsv
 from trainer.finetune_config import FinetuneConfig
 from trainer.task_data import hold_out
-from trainer.tasks import label_names, read_task
+from trainer.tasks import label_names, read_task, read_test
 
 TAGGING = FinetuneConfig(task="tagging", text="tokens", label="tags")
 
@@ -55,6 +56,48 @@ def test_labels_may_lack_where_they_are_not_needed(tmp_path: Path) -> None:
     (tmp_path / "b.tsv").write_text("tokens\nNew\nYork\n\n!\n")
     rows = read_task(tmp_path / "b.tsv", TAGGING, labelled=False)
     assert [row.text for row in rows] == [("New", "York"), ("!",)]
+
+
+@pytest.mark.parametrize(
+    ("task", "trained", "given", "expected"),
+    [
+        ("classification", (0, 1), (-1, -1), (None, None)),
+        ("classification", (-1, 1), (-1, 1), ("-1", "1")),  # there -1 is a class
+        ("classification", (-1, 1), (-1, -1), ("-1", "-1")),
+        ("classification", ("a", "b"), (-1.0, -1.0), (None, None)),
+        ("classification", ("a", "b"), (" ", ""), (None, None)),
+        ("regression", (0.5, 4), (-1, -1), (None, None)),
+        ("regression", (0.5, 4), (-1, 2), (-1.0, 2.0)),  # there it may be a value
+        ("regression", (-1, 4), (-1, -1), (-1.0, -1.0)),
+        ("regression", (0.5, 4), (float("nan"), None), (None, None)),
+    ],
+)
+def test_placeholders_are_no_labels(
+    tmp_path: Path, task: str, trained: Any, given: Any, expected: Any
+) -> None:
+    config = FinetuneConfig(task=task)
+    train, test = (
+        write_jsonl(tmp_path / name, [{"text": "x", "label": value} for value in values])
+        for name, values in (("train.jsonl", trained), ("test.jsonl", given))
+    )
+    rows = read_test(test, config, read_task(train, config))
+    assert tuple(row.label for row in rows) == expected
+
+
+def test_placeholders_of_words(tmp_path: Path) -> None:
+    train = write_jsonl(tmp_path / "a.jsonl", [{"tokens": ["New", "!"], "tags": ["B-LOC", "O"]}])
+    for tags in ([-1, -1], [-100, -100], [], None):
+        test = write_jsonl(tmp_path / "b.jsonl", [{"tokens": ["New", "!"], "tags": tags}])
+        (row,) = read_test(test, TAGGING, read_task(train, TAGGING))
+        assert row.label is None
+
+
+def test_some_labels_are_neither_all_nor_none(tmp_path: Path) -> None:
+    config = FinetuneConfig()
+    train = read_task(write_tsv(tmp_path / "a.tsv", [("x", 0), ("x", 1)]), config)
+    test = write_tsv(tmp_path / "b.tsv", [("x", 1), ("x", -1)])
+    with pytest.raises(InputError, match=r"b.tsv line 3: 'label' must be in all rows or in none,"):
+        read_test(test, config, train)
 
 
 @pytest.mark.parametrize(
