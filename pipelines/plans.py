@@ -37,7 +37,7 @@ NUM_UNITS = 32  # aimed at between the two: enough to keep many workers busy
 PARTS_OF_UNIT = 4  # the last units are cut into so many
 PUNKT_FILE = "punkt.json"
 SAMPLE_BYTES = 8 << 20  # of text to train Punkt on: NLTK's trainer takes two seconds a megabyte
-COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
+COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".tgz", ".tbz2", ".txz", ".zip")
 COMPRESSION_RATIO = 4  # of text, roughly: only sizes of units and partitions depend on it
 
 
