@@ -52,14 +52,15 @@ _FILES_AT_ONCE = 8
 class CorpusConfig:
     """One `[[corpus]]` table.
 
-    `paths`: globs (`**` too), relative to the configuration file's folder; none for `demo`. Or
-    addresses, such as "gs://bucket/*.jsonl.gz", of storage that Beam's file systems reach.
+    `paths`: names of files or globs (`**` too), relative to the configuration file's folder; none
+    for `demo`. Or addresses, such as "gs://bucket/*.jsonl.gz", of storage that Beam's file systems
+    reach. For text, lines and jsonl also tar archives, compressed or not, and ZIP archives.
     `text_field`, `id_field`: keys or columns of jsonl, parquet and arrow.
     `on_bad_file`: an unreadable or damaged file ends the run ("stop") or is a rejection ("skip").
     `encoding`: of text, lines and jsonl, by Python's name; a byte order mark overrules it.
     `encoding_errors`: bytes that it cannot be reject their document ("strict") or become U+FFFD.
-    `max_compression_ratio`: a compressed file that gives more than so many times what it takes, and
-    over 64 MiB, is a damaged one.
+    `max_compression_ratio`: a compressed file or archive that holds more than so many times what
+    it takes, and over 64 MiB, is a damaged one.
     `max_document_bytes`: longer documents are rejected, unread, as memory grows with the longest.
     """
 

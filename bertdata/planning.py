@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bertdata.compression import is_compressed, read_blocks
+from bertdata.compression import is_compressed
 from bertdata.config import check_range
 from bertdata.corpus import (
     ENCODED_FORMATS,
@@ -29,7 +29,7 @@ from bertdata.formats.json_objects import is_spread_out
 from bertdata.formats.jsonl import find_line
 from bertdata.formats.lines import find_document
 from bertdata.formats.mediawiki_pages import find_page, find_stream
-from bertdata.formats.packed_files import is_packed, peek
+from bertdata.formats.packed_files import is_packed, read_beginning
 from bertdata.formats.tables import Block, arrow_blocks, parquet_blocks
 from bertdata.formats.web import find_member
 
@@ -126,7 +126,7 @@ def _split_readable(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> l
 
 def _holds_lines(path: Path, corpus: CorpusConfig) -> bool:
     """Whether a file that is not compressed by its name can be cut at line ends."""
-    beginning, _ = peek(read_blocks(path))
+    beginning = read_beginning(path)
     if is_wide(beginning, corpus) or is_packed(beginning):
         return False
     return corpus.format != "jsonl" or not is_spread_out(beginning)

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 
 from bertdata.errors import InputError
 
-# An array of objects, or an object whose first line is its bracket alone.
-_SPREAD_OUT = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\[\s*\{|\{[ \t\r]*\n)")
+# An array of objects, or an object whose first key is on another line than its bracket.
+_SPREAD_OUT = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\[\s*\{|\{[ \t\r]*\n\s*")')
 _BETWEEN = re.compile(rb"(?:\xef\xbb\xbf)?[\s,\[\]]*+")
 _BRACKET = re.compile(rb'["{}\[\]]')
 _QUOTE = re.compile(rb'[\\"]')

@@ -67,7 +67,7 @@ def iter_files(part: FilePart, corpus: CorpusConfig) -> Generator[TextFile]:
     blocks = read_blocks(path, part.start, part.stop, corpus.max_compression_ratio)
     with contextlib.closing(blocks):
         if part.start:  # planned as lines of a plain file
-            beginning = next(read_blocks(path), b"")
+            beginning = read_beginning(path)
             yield TextFile(name=part.name, beginning=beginning, blocks=blocks, offset=part.start)
         else:
             yield from _Unpacker(part, corpus).open(part.name, blocks)
@@ -91,12 +91,19 @@ def is_packed(beginning: bytes) -> bool:
 
 def check_no_archive(path: Path, corpus: CorpusConfig) -> None:
     """Raise InputError for an archive, where a format reads files of one kind only."""
-    beginning, _ = peek(read_blocks(path, most_ratio=corpus.max_compression_ratio))
+    beginning = read_beginning(path)
     kind = "a tar archive" if is_tar(beginning) else name_archive(beginning)
     if kind:
         raise InputError(
             f'{path} is {kind}, which format = "{corpus.format}" does not read; {_UNPACK}'
         )
+
+
+def read_beginning(path: Path) -> bytes:
+    """The first bytes of a file, decompressed; few or none where it is damaged."""
+    with contextlib.closing(read_blocks(path)) as blocks:
+        beginning, _ = peek(blocks)
+        return beginning
 
 
 def peek(blocks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:

@@ -271,6 +271,15 @@ def test_field_pages(shared_data: Path) -> None:
     assert outcome(items[8]).endswith("repairs the hull and paints the deck.")
 
 
+@pytest.mark.parametrize("content_type", ["text/html", "text/plain"])
+def test_a_page_that_is_another_file_is_named(tmp_path: Path, content_type: str) -> None:
+    data = response(b"%PDF-1.4\n1 0 obj", Content_Type=content_type)
+    (item,) = read(tmp_path, data)
+    assert isinstance(item, Rejection)
+    assert item.reason == "not_text"
+    assert item.detail.endswith("its content is a PDF document")
+
+
 def test_charsets(tmp_path: Path) -> None:
     html = f"<html><body><article><p>{PROSE} Grüße ß.</p></article></body></html>"
     meta = html.replace("<html>", '<html><head><meta charset="windows-1252"></head>')
