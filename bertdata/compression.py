@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import zstandard
 
@@ -23,7 +24,7 @@ BLOCK_BYTES = 1 << 20
 SEARCH_BYTES = 1 << 16  # a block where little is read, such as to the end of a line
 # A file that gives more than this many times what it takes is meant to fill disks, not to be read.
 MOST_RATIO = 1000
-_FREE_BYTES = 64 << 20  # small files may be all one letter
+FREE_BYTES = 64 << 20  # given whatever the ratio: small files may be all one letter
 _COMPRESSED_BLOCK_BYTES = 1 << 14
 # One zstd call gives all that its input holds, 128 KiB for 4 bytes at most.
 _ZSTD_INPUT_BYTES = 1 << 10
@@ -36,7 +37,7 @@ def is_compressed(path: Path) -> bool:
 
 def read_blocks(
     path: Path, start: int = 0, stop: int | None = None, most_ratio: int = MOST_RATIO
-) -> Iterator[bytes]:
+) -> Generator[bytes]:
     """The file's bytes, decompressed, as non-empty blocks of bounded size.
 
     `start`, `stop` (None: the end): the bytes of the file to read; of a compressed file they lie
@@ -46,11 +47,27 @@ def read_blocks(
     than `most_ratio` times what went in.
     """
     if is_compressed(path):
-        member_type = _MEMBER_TYPES[path.suffix.lower()]
-        with _CompressedInput(path, start, stop) as source:
-            yield from _decompress(path, source, member_type, most_ratio)
+        blocks = read_range(path, start, stop, _COMPRESSED_BLOCK_BYTES)
+        source = _CompressedInput(blocks, start)
+        yield from _decompress(str(path), source, path.suffix.lower(), most_ratio)
     else:
         yield from read_range(path, start, stop)
+
+
+def find_compression(beginning: bytes) -> str:
+    """The suffix of the compression that the first bytes of a file show; "" when there is none."""
+    found = (suffix for suffix, magic in _MAGICS.items() if magic.match(beginning))
+    return next(found, "")
+
+
+def decompress(
+    blocks: Iterable[bytes], suffix: str, name: str, most_ratio: int = MOST_RATIO
+) -> Iterator[bytes]:
+    """The bytes in compressed blocks, under the conditions of `read_blocks`.
+
+    `suffix`: as `find_compression` returns it. `name`: of what the blocks are from, for messages.
+    """
+    return _decompress(name, _CompressedInput(iter(blocks), 0), suffix, most_ratio)
 
 
 def read_range(
@@ -149,20 +166,28 @@ _MEMBER_TYPES: dict[str, Callable[[], _Member]] = {
 }
 
 
+_MAGICS = {
+    ".gz": re.compile(rb"\x1f\x8b\x08"),
+    ".bz2": re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"),
+    ".xz": re.compile(rb"\xfd7zXZ\x00"),
+    ".zst": re.compile(rb"\x28\xb5\x2f\xfd"),
+}
+
+
 def _decompress(
-    path: Path, source: _CompressedInput, member_type: Callable[[], _Member], most_ratio: int
+    name: str, source: _CompressedInput, suffix: str, most_ratio: int
 ) -> Iterator[bytes]:
     uncompressed, start = 0, source.position
     try:
-        for block in _decompress_members(source, member_type):
+        for block in _decompress_members(source, _MEMBER_TYPES[suffix]):
             uncompressed += len(block)
-            if uncompressed > max(_FREE_BYTES, most_ratio * (source.position - start)):
+            if uncompressed > max(FREE_BYTES, most_ratio * (source.position - start)):
                 raise EOFError(f"over {most_ratio:,} times what went in: a bomb")
             yield block
     except _DECOMPRESSION_ERRORS as error:
         reason = str(error).splitlines()[0]
         message = (
-            f"{path} is damaged or cut short near compressed byte {source.position:,}, "
+            f"{name} is damaged or cut short near compressed byte {source.position:,}, "
             f"after {uncompressed:,} uncompressed bytes ({reason})"
         )
         raise InputError(message) from error
@@ -188,27 +213,15 @@ def _decompress_member(source: _CompressedInput, member: _Member) -> Iterator[by
 
 
 class _CompressedInput:
-    """The compressed bytes of a file, in blocks, with what a member left over given back."""
+    """Compressed blocks, with what a member left over given back, and how far it got."""
 
-    def __init__(self, path: Path, start: int, stop: int | None) -> None:
-        self._path = path
-        self._stop = stop
+    def __init__(self, blocks: Iterator[bytes], position: int) -> None:
+        self._blocks = blocks
         self._pending = b""
-        self.position = start
-
-    def __enter__(self) -> _CompressedInput:
-        try:
-            self._file: BinaryIO = self._path.open("rb")
-            self._file.seek(self.position)
-        except OSError as error:
-            raise unreadable(self._path, error) from error
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self.position = position
 
     def take(self) -> bytes:
-        block, self._pending = self._pending or self._read(), b""
+        block, self._pending = self._pending or next(self._blocks, b""), b""
         self.position += len(block)
         return block
 
@@ -223,12 +236,6 @@ class _CompressedInput:
                 self.give_back(rest)
                 return True
         return False
-
-    def _read(self) -> bytes:
-        try:
-            return self._file.read(_next_size(self.position, self._stop, _COMPRESSED_BLOCK_BYTES))
-        except OSError as error:
-            raise unreadable(self._path, error, self.position) from error
 
 
 _DECOMPRESSION_ERRORS = (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError)

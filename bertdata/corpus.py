@@ -19,6 +19,8 @@ from bertdata.config import check_choice, check_range
 from bertdata.demo import demo_files
 from bertdata.documents import Rejection, printable_name
 from bertdata.errors import ConfigError, InputError
+from bertdata.input_paths import Pattern, each_once, match_pattern, read_pattern
+from bertdata.own_files import OwnFiles
 
 FORMATS = (
     "text",
@@ -50,15 +52,16 @@ _FILES_AT_ONCE = 8
 class CorpusConfig:
     """One `[[corpus]]` table.
 
-    `paths`: globs (`**` too), relative to the configuration file's folder; none for `demo`. Or
-    addresses, such as "gs://bucket/*.jsonl.gz", of storage that Beam's file systems reach.
+    `paths`: names of files or globs (`**` too), relative to the configuration file's folder; none
+    for `demo`. Or addresses, such as "gs://bucket/*.jsonl.gz", of storage that Beam's file systems
+    reach. For text, lines and jsonl also tar archives, compressed or not, and ZIP archives.
     `text_field`, `id_field`: keys or columns of jsonl, parquet and arrow; without an `id_field`,
     records are named by their file and place.
     `on_bad_file`: an unreadable or damaged file ends the run ("stop") or is a rejection ("skip").
     `encoding`: of text, lines and jsonl, by Python's name; a byte order mark overrules it.
     `encoding_errors`: bytes that it cannot be reject their document ("strict") or become U+FFFD.
-    `max_compression_ratio`: a compressed file that gives more than so many times what it takes, and
-    over 64 MiB, is a damaged one.
+    `max_compression_ratio`: a compressed file or archive that holds more than so many times what
+    it takes, and over 64 MiB, is a damaged one.
     `max_document_bytes`: longer documents are rejected, unread, as memory grows with the longest.
     `min_kept_share`: share of the corpus's documents, in [0, 1], below which the sentences stage
     ends with an error, as a field, format or rule is probably wrong then; none kept is always below
@@ -118,6 +121,14 @@ class InputFile:
     bytes: int
     fingerprint: str
     version: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundInputs:
+    """The files of a corpus, and the paths of those that match but were written by runs."""
+
+    files: tuple[InputFile, ...]
+    own: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,22 +192,36 @@ def check_corpora(corpora: Iterable[CorpusConfig]) -> None:
 
 
 def list_inputs(corpus: CorpusConfig, base: Path) -> tuple[InputFile, ...]:
-    """The files of a corpus, each once, sorted by name.
+    """The files of a corpus, each once, sorted by name; see `find_inputs`."""
+    return find_inputs(corpus, base).files
 
-    `base`: the folder that relative patterns start from. Raises InputError when a pattern matches
-    no file, a file cannot be read (unless on_bad_file = "skip"), or the demo corpus's packages
-    are not installed.
+
+def find_inputs(corpus: CorpusConfig, base: Path, output: Path | None = None) -> FoundInputs:
+    """The files of a corpus, each once whatever links lead to it, without those that runs wrote.
+
+    `base`: the folder that relative patterns start from. `output`: the run's own folder. Raises
+    InputError when a pattern matches no file, a file cannot be read (unless on_bad_file = "skip"),
+    or the demo corpus's packages are not installed.
     """
     if corpus.format == "demo":
-        return tuple(_describe(corpus, path, path.name) for path in demo_files())
-    patterns = [Path(pattern).expanduser() for pattern in corpus.paths]
-    patterns = [path for pattern in patterns for path in _open_saved(corpus, pattern, base)]
-    root = os.path.commonpath([_literal_folder(pattern, base) for pattern in patterns])
-    paths = {path for pattern in patterns for path in _match(corpus, pattern, base)}
-    named = sorted((Path(path).relative_to(root).as_posix(), path) for path in paths)
+        demo = tuple(_describe(corpus, path, path.name) for path in demo_files())
+        return FoundInputs(files=demo)
+    paths = [Path(path).expanduser() for path in corpus.paths]
+    paths = [path for given in paths for path in _open_saved(corpus, given, base)]
+    patterns = {path: read_pattern(path, base) for path in paths}
+    root = os.path.commonpath([pattern.folder for pattern in patterns.values()])
+    runs = OwnFiles(Path(os.path.normpath(output.absolute())) if output else None)
+    found, own = set[str](), set[str]()
+    for path, pattern in patterns.items():
+        matches, own_matches = _match(corpus, path, pattern, runs)
+        found |= matches
+        own |= own_matches
+    files = each_once(found, root)
+    named = sorted((Path(path).relative_to(root).as_posix(), path) for path in files)
     # Reading samples waits for the disk, and hashing them leaves Python alone.
     with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
-        return tuple(pool.map(lambda file: _describe(corpus, Path(file[1]), file[0]), named))
+        inputs = tuple(pool.map(lambda file: _describe(corpus, Path(file[1]), file[0]), named))
+    return FoundInputs(files=inputs, own=tuple(sorted(own - found)))
 
 
 def fingerprint(path: Path) -> str:
@@ -240,16 +265,6 @@ def _sample_starts(size: int) -> Iterator[int]:
         return
     for number in range(_FINGERPRINT_BLOCKS):
         yield (size - _FINGERPRINT_BLOCK_BYTES) * number // (_FINGERPRINT_BLOCKS - 1)
-
-
-def _literal_folder(pattern: Path, base: Path) -> str:
-    """The folder above the first part with a wildcard, or above the file when there is none."""
-    folder = base.absolute()
-    for part in pattern.parts[:-1]:
-        if glob.has_magic(part):
-            break
-        folder /= part
-    return os.path.normpath(folder)
 
 
 def _open_saved(corpus: CorpusConfig, pattern: Path, base: Path) -> Iterator[Path]:
@@ -304,14 +319,20 @@ def _read_saved(path: Path, key: str) -> list[Any]:
     return found
 
 
-def _match(corpus: CorpusConfig, pattern: Path, base: Path) -> Iterator[str]:
-    anchored = Path(glob.escape(str(base.absolute()))) / pattern
-    matches = glob.glob(str(anchored), recursive=True)  # noqa: PTH207 (Path.glob lacks absolutes)
-    files = [os.path.normpath(path) for path in matches if _is_wanted(path, corpus)]
-    if not files:
+def _match(
+    corpus: CorpusConfig, path: Path, pattern: Pattern, runs: OwnFiles
+) -> tuple[set[str], set[str]]:
+    """The files that a pattern matches, and those of them that runs wrote."""
+    matches = list(match_pattern(pattern))
+    files = {match for match in matches if _is_wanted(match, corpus)}
+    own = set[str]()
+    if not pattern.is_literal:
+        own = {file for file in files if runs.holds(Path(file), Path(pattern.folder))}
+    if not files - own:
         no = "; folders, pipes and devices are no files" if matches else ""
-        raise InputError(f"no file matches {pattern} (corpus {corpus.name!r}){no}")
-    yield from files
+        no = "; what runs of bertdata wrote is no input" if own else no
+        raise InputError(f"no file matches {path} (corpus {corpus.name!r}){no}")
+    return files - own, own
 
 
 def _is_wanted(path: str, corpus: CorpusConfig) -> bool:

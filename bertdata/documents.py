@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
+from bertdata.printable import printable
+
 Reason = Literal[
     "unreadable_file",
     "invalid_utf8",
@@ -85,8 +87,8 @@ def unless_empty(document: Document) -> Document | Rejection:
 
 
 def printable_name(name: str) -> str:
-    r"""A name that can be written as UTF-8: lone surrogates become `\udc80` spelled out."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+    r"""A name on one line of UTF-8: controls and lone surrogates become `\n`, `\udc80` etc."""
+    return printable(name)
 
 
 def replace_surrogates(text: str) -> str:

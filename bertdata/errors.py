@@ -11,9 +11,14 @@ BertdataError            the base; the command line prints it and exits 1
 
 from __future__ import annotations
 
+from bertdata.printable import printable
+
 
 class BertdataError(Exception):
-    """Base of every error meant for the user's eyes."""
+    """Base of every error meant for the user's eyes: one line, whatever names are in it."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class ConfigError(BertdataError):

@@ -25,9 +25,11 @@ from bertdata.corpus import (
 from bertdata.demo import ARTICLES_NAME, read_articles
 from bertdata.errors import InputError
 from bertdata.formats.decoding import is_wide
+from bertdata.formats.json_objects import is_spread_out
 from bertdata.formats.jsonl import find_line
 from bertdata.formats.lines import find_document
 from bertdata.formats.mediawiki_pages import find_page, find_stream
+from bertdata.formats.packed_files import is_packed, read_beginning
 from bertdata.formats.tables import Block, arrow_blocks, parquet_blocks
 from bertdata.formats.web import find_member
 
@@ -115,11 +117,19 @@ def _split_readable(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> l
         return [_whole(file)]
     compression = path.suffix.lower() if is_compressed(path) else ""
     find_record = _FIND_RECORD.get((corpus.format, compression))
-    if find_record and not (corpus.format in ENCODED_FORMATS and is_wide(path, corpus)):
+    if find_record and (corpus.format not in ENCODED_FORMATS or _holds_lines(path, corpus)):
         return _split_bytes(file, find_record, unit_bytes)
     if file.name == ARTICLES_NAME and corpus.format == "demo":
         return _split_articles(file, unit_bytes)
     return [_whole(file)]
+
+
+def _holds_lines(path: Path, corpus: CorpusConfig) -> bool:
+    """Whether a file that is not compressed by its name can be cut at line ends."""
+    beginning = read_beginning(path)
+    if is_wide(beginning, corpus) or is_packed(beginning):
+        return False
+    return corpus.format != "jsonl" or not is_spread_out(beginning)
 
 
 def _whole(file: InputFile) -> SizedPart:

@@ -75,8 +75,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file atomically, indented, ending in a newline."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Write a JSON file atomically, indented, ending in a newline.
+
+    Names of files that are not UTF-8 are read back as they were: JSON spells lone surrogates out
+    as Python does.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def write_arrow(

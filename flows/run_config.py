@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -53,11 +54,21 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
 def read_toml(path: Path) -> dict[str, Any]:
     """The table in a TOML file. Raises ConfigError."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"cannot read configuration {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is {_what_it_is(error)}; save it as UTF-8") from error
     except ValueError as error:
         raise ConfigError(f"{path} is not TOML: {first_line(error)}") from error
+
+
+def _what_it_is(error: UnicodeDecodeError) -> str:
+    """What a text that is not UTF-8 seems to be."""
+    if error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "UTF-16 or UTF-32"
+    line = error.object.count(b"\n", 0, error.start) + 1
+    return f"not UTF-8 (line {line}: {error.reason})"
 
 
 def to_toml(config: RunConfig) -> str:

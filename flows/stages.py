@@ -55,7 +55,7 @@ def make_sentences(run: Run, say: Say) -> str:
     language = "train" makes the stage `punkt/` first.
     """
     config, paths = run.config, run.paths
-    corpora = Corpora(configs=config.corpus, base=str(run.base))
+    corpora = Corpora(configs=config.corpus, base=str(run.base), output=str(paths.output))
     if config.sentences.language == TRAIN:
         _make(plan_punkt(paths.punkt, corpora), "pipelines.jobs.punkt", config.runner, say)
     plan = plan_sentences(
@@ -139,6 +139,8 @@ def _make(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) -> str:
 
 
 def _make_alone(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) -> str:
+    for notice in plan.notices:
+        say(f"{plan.stage}: {notice}")
     if is_done(plan):
         say(f"{plan.stage}: already complete")
         return read_manifest(plan.path).content_sha256

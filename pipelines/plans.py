@@ -13,7 +13,14 @@ from typing import Any
 
 from bertdata.cleaning import CleaningConfig, describe_cleaning
 from bertdata.config import to_table
-from bertdata.corpus import CorpusConfig, InputFile, InputUnit, is_remote, list_inputs
+from bertdata.corpus import (
+    CorpusConfig,
+    FoundInputs,
+    InputFile,
+    InputUnit,
+    find_inputs,
+    is_remote,
+)
 from bertdata.errors import DataError
 from bertdata.examples import ExamplesConfig
 from bertdata.manifest import Manifest, check_shards, damage_told, is_complete, read_manifest
@@ -25,6 +32,7 @@ from bertdata.partitions import (
     plan_validation,
 )
 from bertdata.planning import join_units, plan_units
+from bertdata.printable import printable
 from bertdata.sentences import TRAIN, SentencesConfig
 from bertdata.shards import sha256_of
 from bertdata.vocabulary import read_vocabulary
@@ -39,26 +47,31 @@ SENTENCES_FORMAT = "bertdata-sentences"
 PUNKT_FILE = "punkt.json"
 _KEPT_KEY = "min_kept_share"
 SAMPLE_BYTES = 8 << 20  # of text to train Punkt on: NLTK's trainer takes two seconds a megabyte
-COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
+COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".tgz", ".tbz2", ".txz", ".zip")
 COMPRESSION_RATIO = 4  # of text, roughly: only sizes of units and partitions depend on it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Corpora:
-    """The corpora of a run; relative paths start from `base`."""
+    """The corpora of a run; relative paths start from `base`. `output`: the run's own folder."""
 
     configs: tuple[CorpusConfig, ...]
     base: str
+    output: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Inputs:
-    """The files of all corpora, cut into units; `text_bytes`: about how much text they hold."""
+    """The files of all corpora, cut into units; `text_bytes`: about how much text they hold.
+
+    `notices`: lines about what was left out.
+    """
 
     config: list[dict[str, Any]]
     files: dict[str, list[dict[str, Any]]]
     units: tuple[dict[str, Any], ...]
     text_bytes: int
+    notices: tuple[str, ...]
 
 
 def plan_punkt(folder: Path, corpora: Corpora) -> StagePlan:
@@ -116,6 +129,7 @@ def plan_sentences(
         units=inputs.units,
         spec=spec,
         text_bytes=inputs.text_bytes,
+        notices=inputs.notices,
     )
 
 
@@ -195,7 +209,8 @@ def text_bytes(file: InputFile) -> int:
 
 
 def _list_units(corpora: Corpora) -> _Inputs:
-    inputs = {corpus.name: _list_inputs(corpus, corpora.base) for corpus in corpora.configs}
+    found = {corpus.name: _find_inputs(corpus, corpora) for corpus in corpora.configs}
+    inputs = {name: listed.files for name, listed in found.items()}
     total = sum(text_bytes(file) for files in inputs.values() for file in files)
     unit_bytes = min(LARGE_UNIT_BYTES, max(SMALL_UNIT_BYTES, total // NUM_UNITS))
     units = [
@@ -208,16 +223,25 @@ def _list_units(corpora: Corpora) -> _Inputs:
         files={name: [_input_table(file) for file in files] for name, files in inputs.items()},
         units=tuple(_unit_tables(join_units(units, unit_bytes))),
         text_bytes=total,
+        notices=tuple(
+            _own_notice(name, listed.own) for name, listed in found.items() if listed.own
+        ),
     )
 
 
-def _list_inputs(corpus: CorpusConfig, base: str) -> tuple[InputFile, ...]:
+def _own_notice(corpus: str, own: Sequence[str]) -> str:
+    files = "1 file" if len(own) == 1 else f"{len(own):,} files"
+    return f"corpus {corpus!r}: {files} written by runs not read, such as {printable(own[0])}"
+
+
+def _find_inputs(corpus: CorpusConfig, corpora: Corpora) -> FoundInputs:
     if any(map(is_remote, corpus.paths)):
         # Beam takes half a second to import: only who reads from elsewhere waits for it.
         from pipelines.remote_files import list_remote_inputs
 
-        return list_remote_inputs(corpus)
-    return list_inputs(corpus, Path(base))
+        return FoundInputs(files=list_remote_inputs(corpus))
+    output = Path(corpora.output).absolute() if corpora.output else None
+    return find_inputs(corpus, Path(corpora.base), output)
 
 
 def _example_units(sentences: Manifest, examples: ExamplesConfig) -> list[dict[str, Any]]:

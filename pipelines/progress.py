@@ -45,7 +45,7 @@ class StagePlan:
 
     `stage`: its name, also the folder's. `config`, `inputs`: as in the manifest to be; a folder
     made with others is refused. `units`: one table per unit of work. `spec`: what workers need.
-    `text_bytes`: about how much text there is to go through.
+    `text_bytes`: about how much text there is to go through. `notices`: lines for whoever runs it.
     """
 
     stage: str
@@ -55,6 +55,7 @@ class StagePlan:
     units: tuple[Mapping[str, Any], ...]
     spec: Mapping[str, Any]
     text_bytes: int
+    notices: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:

@@ -8,6 +8,7 @@ remote file is never cut between workers.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -29,12 +30,12 @@ from bertdata.corpus import (
     skippable,
     unreadable_file,
 )
-from bertdata.documents import Document, Rejection
+from bertdata.documents import Document, Rejection, printable_name
 from bertdata.errors import InputError
 from bertdata.formats import read_unit
 from bertdata.shards import first_line
 
-_WILDCARDS = "*?["
+_WILDCARD = re.compile(r"[*?\[]")
 _BLOCK_BYTES = 1 << 20
 # Whatever a storage's own library raises is about that storage, never about us.
 _STORAGE_ERRORS = (BeamIOError, OSError, ValueError, ImportError, RuntimeError)
@@ -73,13 +74,26 @@ def read_anywhere(unit: InputUnit) -> Iterator[Document | Rejection]:
 
 
 def _match(corpus: CorpusConfig, pattern: str) -> list[FileMetadata]:
+    """The files that match; a name that looks like a glob but matches nothing is taken as it is."""
+    found = _list(pattern)
+    if not found and _WILDCARD.search(pattern):
+        found = _list_literally(pattern)
+    if not found:
+        raise InputError(f"no file matches {pattern} (corpus {corpus.name!r})")
+    return found
+
+
+def _list(pattern: str) -> list[FileMetadata]:
     try:
         (result,) = FileSystems.match([pattern])
     except _STORAGE_ERRORS as error:
         raise InputError(f"cannot list {pattern}: {first_line(error)}") from error
-    if not result.metadata_list:
-        raise InputError(f"no file matches {pattern} (corpus {corpus.name!r})")
     return list(result.metadata_list)
+
+
+def _list_literally(path: str) -> list[FileMetadata]:
+    """The file of that very name, if it is there."""
+    return [file for file in _list(_WILDCARD.sub("?", path)) if file.path == path]
 
 
 def _describe(file: FileMetadata, name: str) -> InputFile:
@@ -93,7 +107,7 @@ def _describe(file: FileMetadata, name: str) -> InputFile:
     digest = hashlib.sha256(content.encode()).hexdigest()
     return InputFile(
         path=file.path,
-        name=name,
+        name=printable_name(name),
         bytes=file.size_in_bytes,
         fingerprint=digest,
         version=digest,
@@ -116,10 +130,10 @@ def _fetch(part: FilePart, folder: Path) -> FilePart:
 
 def _version_of(part: FilePart) -> str:
     try:
-        (result,) = FileSystems.match([part.path])
-    except _STORAGE_ERRORS:
+        found = _list_literally(part.path)
+    except InputError:
         return GONE
-    return next((_describe(file, part.name).version for file in result.metadata_list), GONE)
+    return next((_describe(file, part.name).version for file in found), GONE)
 
 
 def _literal_folder(pattern: str) -> str:
@@ -127,7 +141,7 @@ def _literal_folder(pattern: str) -> str:
     scheme, _, rest = pattern.partition("://")
     literal: list[str] = []
     for part in rest.split("/")[:-1]:
-        if any(sign in part for sign in _WILDCARDS):
+        if _WILDCARD.search(part):
             break
         literal.append(part)
     return f"{scheme}://{'/'.join(literal)}"

@@ -20,6 +20,7 @@ from bertdata.errors import InputError
 from bertdata.formats.demo import read_demo
 from bertdata.formats.jsonl import read_jsonl
 from bertdata.formats.lines import read_lines
+from bertdata.formats.packed_files import check_no_archive
 from bertdata.formats.tables import read_arrow, read_parquet
 from bertdata.formats.text import read_text
 from bertdata.formats.web import read_warc, read_wet
@@ -40,6 +41,9 @@ _READERS: dict[str, Callable[[FilePart, CorpusConfig], Iterator[Document | Rejec
 }
 
 
+_ONE_KIND_FORMATS = ("wikipedia-xml", "wet", "warc", "parquet", "arrow")
+
+
 def read_unit(unit: InputUnit) -> Iterator[Document | Rejection]:
     """Every document of a unit, in order, or why it cannot be used; one in memory at a time.
 
@@ -54,6 +58,8 @@ def read_unit(unit: InputUnit) -> Iterator[Document | Rejection]:
 
 def _read_part(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
     try:
+        if corpus.format in _ONE_KIND_FORMATS and not part.start:
+            check_no_archive(Path(part.path), corpus)
         for item in _READERS[corpus.format](part, corpus):
             yield unless_empty(item) if isinstance(item, Document) else item
     except InputError as error:

@@ -1,30 +1,26 @@
-"""Lines of bytes with their offsets, from blocks of any size."""
+"""Lines of bytes with their offsets, from blocks of any size.
+
+Offsets count uncompressed bytes from the file's start, as UTF-8 where it is in UTF-16 or UTF-32.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
-from bertdata.compression import read_blocks
-from bertdata.corpus import CorpusConfig, FilePart
-from bertdata.formats.decoding import find_encoding, to_utf8
+from bertdata.corpus import CorpusConfig
+from bertdata.formats.decoding import find_encoding, is_wide, to_utf8
+from bertdata.formats.packed_files import TextFile
 
 
-def read_part_lines(
-    part: FilePart, corpus: CorpusConfig
-) -> tuple[str, Iterator[tuple[int, bytes]]]:
-    """The encoding of the part's lines, and (offset, line) of each; a line has no `\\n` at its end.
+def utf8_blocks(file: TextFile, corpus: CorpusConfig) -> tuple[str, Iterator[bytes]]:
+    """The encoding of a file's lines, and its blocks; what is UTF-16 or UTF-32 becomes UTF-8.
 
-    Offsets and ranges count uncompressed bytes from the file's start, as UTF-8 where the file is
-    in UTF-16 or UTF-32. Raises InputError.
+    Raises InputError.
     """
-    path = Path(part.path)
-    beginning = next(iter(read_blocks(path)), b"")
-    encoding = find_encoding(beginning, corpus)
-    blocks = read_blocks(path, part.start, part.stop, corpus.max_compression_ratio)
-    if encoding.startswith(("utf-16", "utf-32")):
-        encoding, blocks = "utf-8", to_utf8(blocks, encoding, corpus, part.path)
-    return encoding, iter_lines(blocks, part.start, corpus.max_document_bytes)
+    encoding = find_encoding(file.beginning, corpus)
+    if is_wide(file.beginning, corpus):
+        return "utf-8", to_utf8(file.blocks, encoding, corpus, file.name)
+    return encoding, file.blocks
 
 
 def iter_lines(

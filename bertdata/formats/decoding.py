@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
-from bertdata.compression import read_blocks
 from bertdata.corpus import CorpusConfig, encoding_name
 from bertdata.documents import Rejection, find_surrogate, replace_surrogates
 from bertdata.errors import InputError
 
+_PLAIN_FORMATS = ("text", "lines")  # bytes as somebody wrote them, with nothing around
 BOM = b"\xef\xbb\xbf"
 # UTF-32's first: the little-endian one begins with UTF-16's.
 _WIDE_BOMS = {
@@ -31,7 +30,8 @@ def decode(
     """The text of bytes that start at byte `offset` of their file; a UTF-8 BOM at 0 is dropped.
 
     What cannot be decoded rejects the document, naming the byte, or becomes U+FFFD. More bytes
-    than a document may have reject it too.
+    than a document may have reject it too, and so does a NUL in a plain file, unless
+    encoding_errors = "replace".
     """
     if len(data) > corpus.max_document_bytes:
         return too_long(corpus, document)
@@ -45,11 +45,16 @@ def decode(
         name = "UTF-8" if encoding == "utf-8" else encoding
         detail = f"byte {offset + error.start:,} is not {name} ({error.reason})"
         return _invalid(corpus, document, detail, encoding)
-    if "\0" in text and _looks_wide(text):
+    if "\0" not in text:
+        return text
+    if _looks_wide(text):
         detail = 'every other byte is 0: if it is UTF-16, say so with encoding = "utf-16-le"'
         return Rejection(
             source=corpus.name, document=document, reason="invalid_encoding", detail=detail
         )
+    if corpus.format in _PLAIN_FORMATS and corpus.encoding_errors == "strict":
+        detail = f"character {text.index(chr(0)):,} is NUL, which only files of other kinds hold"
+        return Rejection(source=corpus.name, document=document, reason="not_text", detail=detail)
     return text
 
 
@@ -79,9 +84,8 @@ def find_encoding(beginning: bytes, corpus: CorpusConfig) -> str:
     return f"{encoding}-le" if encoding in _WIDE_BOMS.values() else encoding
 
 
-def is_wide(path: Path, corpus: CorpusConfig) -> bool:
-    """Whether a file is in UTF-16 or UTF-32. Raises InputError when it cannot be read."""
-    beginning = next(iter(read_blocks(path)), b"")
+def is_wide(beginning: bytes, corpus: CorpusConfig) -> bool:
+    """Whether a file that begins so is in UTF-16 or UTF-32."""
     return find_encoding(beginning, corpus).startswith(("utf-16", "utf-32"))
 
 

@@ -1,11 +1,13 @@
 """`jsonl`: a JSON object a line; `text_field` and `id_field` name its keys.
 
 Without an `id_field`, and where it holds neither an integer nor a string that is not empty, a
-document is named `file name@byte offset of its line`. Blank lines are passed over.
+document is named `file name@byte offset of its line`. Blank lines are passed over. A file that is
+one array of objects, or holds objects spread over several lines, is read object by object.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +16,10 @@ from typing import Any
 from bertdata.compression import SEARCH_BYTES, read_range
 from bertdata.corpus import CorpusConfig, FilePart
 from bertdata.documents import Document, Reason, Rejection, at_place, printable_name
-from bertdata.formats.byte_lines import read_part_lines
+from bertdata.formats.byte_lines import iter_lines, utf8_blocks
 from bertdata.formats.decoding import decode, without_surrogates
+from bertdata.formats.json_objects import is_spread_out, iter_objects
+from bertdata.formats.packed_files import TextFile, iter_files, peek, refusal
 
 # Of the other fields of a record that has no text, in the detail of its rejection.
 _SHOWN_FIELDS, _SHOWN_CHARACTERS = 8, 40
@@ -23,14 +27,34 @@ _SHOWN_FIELDS, _SHOWN_CHARACTERS = 8, 40
 
 def read_jsonl(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
     """The documents of a range that starts and ends between lines. Raises InputError."""
-    encoding, lines = read_part_lines(part, corpus)
-    for offset, line in lines:
-        fallback = f"{part.name}@{offset}"
+    with contextlib.closing(iter_files(part, corpus)) as files:
+        for file in files:
+            if file.problem:
+                yield refusal(file, corpus)
+            else:
+                yield from _read_file(file, corpus)
+
+
+def _read_file(file: TextFile, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
+    encoding, blocks = utf8_blocks(file, corpus)
+    for offset, line in _iter_records(blocks, file, corpus):
+        fallback = f"{file.name}@{offset}"
         text = decode(line, corpus, fallback, offset, encoding)
         if isinstance(text, Rejection):
             yield text
         elif text.strip():
             yield _read_line(text, fallback, corpus)
+
+
+def _iter_records(
+    blocks: Iterator[bytes], file: TextFile, corpus: CorpusConfig
+) -> Iterator[tuple[int, bytes]]:
+    """(offset, JSON) of each line, or of each object of a file that is one array of them."""
+    most = corpus.max_document_bytes
+    beginning, blocks = peek(blocks)
+    if not file.offset and is_spread_out(beginning):
+        return iter_objects(blocks, most, file.name)
+    return iter_lines(blocks, file.offset, most)
 
 
 def find_line(path: Path, position: int) -> int | None:

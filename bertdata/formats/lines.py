@@ -6,19 +6,30 @@ single spaces, as the original's tokenizer has it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from bertdata.compression import SEARCH_BYTES, read_range
 from bertdata.corpus import CorpusConfig, FilePart
 from bertdata.documents import Document, Rejection
-from bertdata.formats.byte_lines import iter_lines, read_part_lines
+from bertdata.formats.byte_lines import iter_lines, utf8_blocks
 from bertdata.formats.decoding import decode, too_long
+from bertdata.formats.packed_files import TextFile, iter_files, refusal
 
 
 def read_lines(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
     """The documents of a range that starts and ends between documents. Raises InputError."""
-    for name, sentences in _read_blocks_of_lines(part, corpus):
+    with contextlib.closing(iter_files(part, corpus)) as files:
+        for file in files:
+            if file.problem:
+                yield refusal(file, corpus)
+            else:
+                yield from _read_file(file, corpus)
+
+
+def _read_file(file: TextFile, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
+    for name, sentences in _read_blocks_of_lines(file, corpus):
         bad = next((item for item in sentences if isinstance(item, Rejection)), None)
         if bad is not None:
             yield bad
@@ -45,16 +56,16 @@ def find_document(path: Path, position: int) -> int | None:
 
 
 def _read_blocks_of_lines(
-    part: FilePart, corpus: CorpusConfig
+    file: TextFile, corpus: CorpusConfig
 ) -> Iterator[tuple[str, list[str | Rejection]]]:
     """(document name, its sentences) of each block of lines that are not blank."""
     name, sentences, size = "", list[str | Rejection](), 0
-    encoding, lines = read_part_lines(part, corpus)
-    for offset, line in lines:
-        text = decode(line, corpus, name or f"{part.name}@{offset}", offset, encoding)
+    encoding, blocks = utf8_blocks(file, corpus)
+    for offset, line in iter_lines(blocks, file.offset, corpus.max_document_bytes):
+        text = decode(line, corpus, name or f"{file.name}@{offset}", offset, encoding)
         sentence = " ".join(text.split()) if isinstance(text, str) else text
         if sentence:
-            name = name or f"{part.name}@{offset}"
+            name = name or f"{file.name}@{offset}"
             size += len(line)
             if size <= corpus.max_document_bytes:
                 sentences.append(sentence)

@@ -1,32 +1,40 @@
-"""`text`: a file is a document; its name is the id."""
+"""`text`: a file is a document; its name is the id. So is each file in an archive."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+import contextlib
+from collections.abc import Iterable, Iterator
 
-from bertdata.compression import read_blocks
 from bertdata.corpus import CorpusConfig, FilePart
 from bertdata.documents import Document, Rejection
 from bertdata.formats.decoding import decode_file
+from bertdata.formats.packed_files import TextFile, iter_files, refusal
 
 
 def read_text(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
-    """The one document of a text file. Raises InputError when the file cannot be read whole."""
-    data = _read_until(Path(part.path), corpus)
-    text = decode_file(data, corpus, part.name)
+    """The document of a text file, or of each file in an archive.
+
+    Raises InputError when the file cannot be read whole.
+    """
+    with contextlib.closing(iter_files(part, corpus)) as files:
+        for file in files:
+            yield refusal(file, corpus) if file.problem else _read_file(file, corpus)
+
+
+def _read_file(file: TextFile, corpus: CorpusConfig) -> Document | Rejection:
+    data = _read_until(file.blocks, corpus.max_document_bytes)
+    text = decode_file(data, corpus, file.name)
     if isinstance(text, Rejection):
-        yield text
-    else:
-        yield Document(source=corpus.name, document=part.name, text=text)
+        return text
+    return Document(source=corpus.name, document=file.name, text=text)
 
 
-def _read_until(path: Path, corpus: CorpusConfig) -> bytes:
-    """The whole file, or its beginning of more bytes than a document may have."""
-    blocks, size, most = [], 0, corpus.max_document_bytes
-    for block in read_blocks(path, most_ratio=corpus.max_compression_ratio):
-        blocks.append(block)
+def _read_until(blocks: Iterable[bytes], most: int) -> bytes:
+    """All blocks, or the first ones of more bytes than a document may have."""
+    taken, size = [], 0
+    for block in blocks:
+        taken.append(block)
         size += len(block)
         if size > most:
             break
-    return b"".join(blocks)
+    return b"".join(taken)

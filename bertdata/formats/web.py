@@ -19,7 +19,9 @@ from bertdata.documents import Document, Reason, Rejection, printable_name, repl
 from bertdata.errors import ConfigError
 from bertdata.formats.decoding import decode
 from bertdata.formats.http_responses import parse_content_type, parse_response
+from bertdata.formats.signatures import name_archive, name_binary
 from bertdata.formats.warc_records import MOST_RECORD_BYTES, Record, iter_records
+from bertdata.printable import printable
 
 _TEXT_RECORDS = frozenset(("conversion",))
 _PAGE_RECORDS = frozenset(("response", "resource", "revisit"))
@@ -117,7 +119,7 @@ def _read_records(
         try:
             text = read(record, corpus, document)
         except _UnusableError as why:
-            detail = f"{name}, record at byte {record.offset:,}: {why.detail}"
+            detail = f"{name}, record at byte {record.offset:,}: {printable(why.detail)}"
             yield Rejection(source=corpus.name, document=document, reason=why.reason, detail=detail)
         else:
             place = f"{name}, record at byte {record.offset:,}"
@@ -147,6 +149,8 @@ def _read_page(record: Record, corpus: CorpusConfig, document: str) -> str:
         if response.status != 200:
             raise _UnusableError("http_error", f"status {response.status}")
         content_type, charset, body = response.content_type, response.charset, response.body
+    if kind := name_binary(body) or name_archive(body):
+        raise _UnusableError("not_text", f"its content is {kind}")
     if content_type == "text/plain":
         return _lines_to_paragraphs(_decode_page(body, charset))
     if content_type not in _HTML_TYPES:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bertdata.config import read_table
-from bertdata.corpus import CorpusConfig, check_corpora, fingerprint, list_inputs
+from bertdata.corpus import CorpusConfig, check_corpora, find_inputs, fingerprint, list_inputs
 from bertdata.errors import ConfigError, InputError
 
 
@@ -185,3 +185,131 @@ def test_a_missing_or_changed_demo_corpus_says_what_to_install(
         monkeypatch.setattr("bertdata.demo._PACKAGES", packages)
         with pytest.raises(InputError, match=f"{message}{command}"):
             list_inputs(demo, Path())
+
+
+# names, links, and what runs wrote
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "notes [1].txt",
+        "what?.txt",
+        "a*b.txt",
+        "[x]/[y]/z.txt",
+        "d [old]/n [2].txt",
+        "[[]].txt",
+        "**",
+    ],
+)
+def test_a_file_of_that_very_name_is_found_before_a_glob(tmp_path: Path, name: str) -> None:
+    plant(tmp_path, name, "notes 1.txt", "whaty.txt", "axb.txt", "x/y/z.txt", "d o/n 2.txt")
+    (file,) = list_inputs(corpus(name), tmp_path)
+    assert file.path == str(tmp_path / name)
+    assert file.name == Path(name).name
+    assert [f.path for f in list_inputs(corpus(str(tmp_path / name)), Path())] == [file.path]
+
+
+def test_a_folder_of_that_very_name_is_no_glob(tmp_path: Path) -> None:
+    plant(tmp_path, "d [old]/a.txt", "d [old]/e/b.txt", "d o/c.txt")
+    assert names(corpus("d [old]/**/*.txt"), tmp_path) == ["a.txt", "e/b.txt"]
+    assert names(corpus("d [o]/*.txt"), tmp_path) == ["d o/c.txt"]
+
+
+def test_a_glob_is_still_a_glob(tmp_path: Path) -> None:
+    plant(tmp_path, "a1.txt", "a2.txt")
+    (tmp_path / "a[12].txt").mkdir()
+    assert names(corpus("a[12].txt"), tmp_path) == ["a1.txt", "a2.txt"]
+
+
+def test_a_file_is_read_once_whatever_leads_to_it(tmp_path: Path) -> None:
+    plant(tmp_path, "data/a.txt", "data/b.txt", "elsewhere/c.txt")
+    (tmp_path / "data" / "again").symlink_to(tmp_path / "data")
+    (tmp_path / "data" / "also").symlink_to("../data")
+    (tmp_path / "data" / "aa.txt").symlink_to("b.txt")
+    (tmp_path / "data" / "out").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "data")
+    wanted = ["a.txt", "b.txt", "out/c.txt"]
+    assert names(corpus("data/**/*.txt"), tmp_path) == wanted
+    absolute = f"{tmp_path}/data/**/*.txt"
+    overlapping = corpus("data/**/*.txt", "./data/*.txt", "data/again/a.txt", absolute)
+    assert names(overlapping, tmp_path) == wanted
+    assert names(corpus("data/again/a.txt"), tmp_path) == ["a.txt"]
+    assert names(corpus("data/**"), tmp_path) == wanted
+    assert names(corpus("**/again/*.txt"), tmp_path) == ["data/again/a.txt", "data/again/b.txt"]
+
+
+def test_names_of_linked_files_do_not_depend_on_links_above(tmp_path: Path) -> None:
+    plant(tmp_path, "real/data/b.txt", "real/data/z/c.txt")
+    (tmp_path / "real" / "data" / "a.txt").symlink_to("b.txt")
+    (tmp_path / "real" / "data" / "y").symlink_to("z")
+    (tmp_path / "link").symlink_to("real")
+    for base in ("real", "link"):
+        assert names(corpus("data/**/*.txt"), tmp_path / base) == ["b.txt", "z/c.txt"]
+
+
+def test_names_are_one_line(tmp_path: Path) -> None:
+    odd = "a\nb\x1b[31m\x07\u2028.txt"
+    plant(tmp_path, odd)
+    (file,) = list_inputs(corpus("*.txt"), tmp_path)
+    assert file.name == r"a\nb\x1b[31m\x07\u2028.txt"
+    assert file.path == str(tmp_path / odd)
+    with pytest.raises(InputError) as raised:
+        list_inputs(corpus("c\nd*"), tmp_path)
+    assert str(raised.value) == r"no file matches c\nd* (corpus 'books')"
+
+
+MANIFEST = '{"format": "bertdata-vocab"}'
+
+
+def plant_run(folder: Path) -> None:
+    plant(folder, "vocab/vocab.txt", "train.log", "report.html", "model/metrics.txt", "mine.txt")
+    (folder / "vocab" / "manifest.json").write_text(MANIFEST)
+
+
+def test_what_runs_wrote_is_no_input(tmp_path: Path) -> None:
+    plant(tmp_path, "a.txt", "data/b.txt", "data/vocab/words.txt", "data/train.log", "out/x.txt")
+    plant_run(tmp_path / "runs" / "first")
+    plant(tmp_path, "unfinished/vocab/words.txt", "unfinished/vocab/.progress/plan.json")
+    plant(tmp_path, *(f"tuned/{name}" for name in ("v.txt", "model.safetensors", "results.json")))
+    plant(tmp_path, "kept/manifest.json", "kept/c.txt")
+    everything = corpus("**/*.txt", "**/*.log", "**/*.html")
+    with pytest.raises(
+        InputError, match=r"matches \*\*/\*\.html .*; what runs of bertdata wrote is"
+    ):
+        list_inputs(everything, tmp_path)
+    found = find_inputs(corpus("**/*.txt", "**/*.log"), tmp_path, tmp_path / "data" / ".." / "out")
+    assert [file.name for file in found.files] == [
+        *("a.txt", "data/b.txt", "data/train.log", "data/vocab/words.txt", "kept/c.txt"),
+        "runs/first/mine.txt",
+    ]
+    assert [Path(path).relative_to(tmp_path).as_posix() for path in found.own] == [
+        *("out/x.txt", "runs/first/model/metrics.txt", "runs/first/train.log"),
+        *("runs/first/vocab/vocab.txt", "tuned/v.txt", "unfinished/vocab/words.txt"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "wanted"),
+    [
+        ("runs/first/vocab/vocab.txt", ["vocab.txt"]),
+        ("runs/first/vocab/*.txt", ["vocab.txt"]),
+        ("runs/first/*.txt", ["mine.txt"]),
+        ("runs/first/**/*.txt", ["mine.txt"]),
+    ],
+)
+def test_who_names_a_file_of_a_run_means_it(
+    tmp_path: Path, pattern: str, wanted: list[str]
+) -> None:
+    plant_run(tmp_path / "runs" / "first")
+    found = find_inputs(corpus(pattern), tmp_path, tmp_path / "runs" / "first")
+    assert [file.name for file in found.files] == wanted
+
+
+def test_an_output_around_the_corpus_hides_no_text(tmp_path: Path) -> None:
+    plant(tmp_path, "texts/a.txt", "b.txt")
+    for _ in range(2):
+        found = find_inputs(corpus("**/*.txt"), tmp_path, tmp_path)
+        assert [file.name for file in found.files] == ["b.txt", "texts/a.txt"]
+        plant(tmp_path, "vocab/vocab.txt", "sentences/.progress/plan.json", "sentences.log")
+        (tmp_path / "vocab" / "manifest.json").write_text(MANIFEST)

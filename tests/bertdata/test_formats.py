@@ -27,6 +27,7 @@ from bertdata.documents import Document, Rejection
 from bertdata.errors import InputError
 from bertdata.formats import read_unit, tables
 from bertdata.formats.byte_lines import iter_lines
+from bertdata.formats.json_objects import iter_objects
 from bertdata.planning import plan_units
 
 Item = Document | Rejection
@@ -61,8 +62,26 @@ def texts(items: list[Item]) -> list[str]:
 
 
 def test_a_text_file_is_a_document(tmp_path: Path) -> None:
-    items = read_bytes(tmp_path, "text", "\ufeffOne\r\ntwo\0 €.\n".encode())
-    assert items == [Document(source="c", document="f", text="One\r\ntwo\0 €.\n")]
+    items = read_bytes(tmp_path, "text", "\ufeffOne\r\ntwo €.\n".encode())
+    assert items == [Document(source="c", document="f", text="One\r\ntwo €.\n")]
+
+
+@pytest.mark.parametrize(
+    ("format_", "data", "wanted"),
+    [
+        ("text", b"One\0two.", ["not_text"]),
+        ("lines", b"Good.\n\nOne\0two.\nThree.\n\nFine.", ["", "not_text", ""]),
+        ("jsonl", b'{"text": "One\\u0000two."}', [""]),
+    ],
+)
+def test_a_nul_is_no_text(tmp_path: Path, format_: str, data: bytes, wanted: list[str]) -> None:
+    items = read_bytes(tmp_path, format_, data)
+    assert reasons(items) == wanted
+    for item in items:
+        if isinstance(item, Rejection):
+            assert item.detail == "character 3 is NUL, which only files of other kinds hold"
+    items = read_bytes(tmp_path, format_, data, encoding_errors="replace")
+    assert any("One\0two." in text for text in texts(items))
 
 
 @pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf", b" \r\n"])
@@ -108,7 +127,7 @@ def test_a_hundred_megabytes_are_one_document(tmp_path: Path) -> None:
 
 
 def test_lines_are_sentences_and_blank_lines_end_documents(tmp_path: Path) -> None:
-    data = "\ufeff\n\nOne  sentence. \r\n Two.\r\n\r\n\u3000\n\nThree\u2028lines.\0".encode()
+    data = "\ufeff\n\nOne  sentence. \r\n Two.\r\n\r\n\u3000\n\nThree\u2028lines.".encode()
     items = read_bytes(tmp_path, "lines", data)
     assert items == [
         Document(
@@ -117,7 +136,7 @@ def test_lines_are_sentences_and_blank_lines_end_documents(tmp_path: Path) -> No
             text="One sentence.\nTwo.",
             sentences=("One sentence.", "Two."),
         ),
-        Document(source="c", document="f@36", text="Three lines.\0", sentences=("Three lines.\0",)),
+        Document(source="c", document="f@36", text="Three lines.", sentences=("Three lines.",)),
     ]
     for item in items:
         assert data[int(item.document[2:]) :].lstrip().startswith((b"One", b"Three"))
@@ -553,3 +572,74 @@ def test_an_id_that_is_not_utf8_is_spelled_out(tmp_path: Path) -> None:
     path.write_bytes(data.replace(b"one?", b"one\xff"))
     items = read(tmp_path, "arrow", "f", id_field="id")
     assert [item.document for item in items] == ["one\\xff", "two"]
+
+
+# JSON that is not one object a line
+
+OBJECTS: list[Any] = [
+    {"text": 'One "quoted" \\ {[}] text.', "id": "a", "n": {"m": [1, {"o": "]"}]}},
+    {"text": "Two.", "x": [[]]},
+    {"id": "c"},
+]
+LAYOUTS = {
+    "array": json.dumps(OBJECTS),
+    "pretty array": json.dumps(OBJECTS, indent=2),
+    "lines in an array": "[\n" + ",\n".join(map(json.dumps, OBJECTS)) + "\n]\n",
+    "pretty objects": "\n".join(json.dumps(item, indent=4) for item in OBJECTS),
+    "arrays": f"\ufeff {json.dumps(OBJECTS[:1])}\n{json.dumps(OBJECTS[1:])}",
+}
+
+
+@pytest.mark.parametrize("unit_bytes", [10, 1 << 20])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_objects_of_json_that_are_not_one_a_line(
+    tmp_path: Path, layout: str, encoding: str, unit_bytes: int
+) -> None:
+    (tmp_path / "f").write_bytes(LAYOUTS[layout].encode(encoding))
+    corpus = CorpusConfig(name="c", format="jsonl", paths=("f",), id_field="id")
+    units = plan_units(corpus, list_inputs(corpus, tmp_path), unit_bytes)
+    items = [item for unit in units for item in read_unit(unit)]
+    assert texts(items) == [OBJECTS[0]["text"], "Two."]
+    assert reasons(items) == ["", "", "missing_field"]
+    assert [item.document for item in items[::2]] == ["a", "c"]
+    if encoding == "utf-8":
+        offset = int(items[1].document.removeprefix("f@"))
+        data = LAYOUTS[layout].encode()
+        assert data[offset:].startswith(b"{")
+        assert b'"Two."' in data[offset : offset + 30]
+
+
+@given(st.lists(st.dictionaries(st.text(), st.text())), st.integers(1, 9), st.booleans())
+def test_objects_are_found_in_blocks_of_any_size(
+    objects: list[dict[str, str]], size: int, is_pretty: bool
+) -> None:
+    data = json.dumps(objects, ensure_ascii=False, indent=1 if is_pretty else None).encode()
+    blocks = [data[start : start + size] for start in range(0, len(data), size)]
+    found = list(iter_objects(blocks, 1 << 20, "f"))
+    assert [json.loads(text) for _, text in found] == objects
+    assert all(data[start:].startswith(text) for start, text in found)
+
+
+def test_a_long_object_in_an_array_is_rejected_alone(tmp_path: Path) -> None:
+    data = json.dumps([{"text": "a"}, {"text": "b" * 5_000_000}, {"text": "c"}]).encode()
+    items = read_bytes(tmp_path, "jsonl", data, max_document_bytes=1000)
+    assert reasons(items) == ["", "too_long", ""]
+
+
+@pytest.mark.parametrize(
+    ("data", "message", "wanted"),
+    [
+        (b'[{"text": "a"}, {"text": "b"', "f ends inside the JSON object at byte 16", ["a"]),
+        (b'[{"text": "a"}, 7, {"text": "b"}]', "what stands at byte 16 is no JSON object", ["a"]),
+        (b'[{"text": "a"}, {"text": nul}, {"text": "b"}]', "", ["a", "b"]),
+    ],
+)
+def test_damage_in_an_array_says_where(
+    tmp_path: Path, data: bytes, message: str, wanted: list[str]
+) -> None:
+    items = read_bytes(tmp_path, "jsonl", data, on_bad_file="skip")
+    assert texts(items) == wanted
+    details = [item.detail for item in items if isinstance(item, Rejection)]
+    assert any(message in detail for detail in details)
+    assert len(details) == 1

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import gzip
+import os
+import re
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
+import brotli
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bertdata.corpus import CorpusConfig, list_inputs
 from bertdata.documents import Document, Rejection
 from bertdata.errors import ConfigError, InputError
-from bertdata.formats import read_unit, warc_records, web
+from bertdata.formats import http_codings, read_unit, warc_records, web
 from bertdata.formats.http_responses import parse_response
 from bertdata.formats.warc_records import iter_records
 from bertdata.planning import plan_units
@@ -150,6 +155,131 @@ def test_every_response_is_accounted_for(tmp_path: Path) -> None:
     assert items[-2].detail.startswith("f.warc, record at byte ")
 
 
+def chunks(body: bytes, size: int, end: str = "0\r\n\r\n", extension: str = "") -> bytes:
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    packed = [b"%x%s\r\n%s\r\n" % (len(piece), extension.encode(), piece) for piece in pieces]
+    return b"".join(packed) + end.encode()
+
+
+def body_of(body: bytes, **headers: str) -> bytes:
+    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    return parse_response(f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode() + body).body
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 1000])
+@pytest.mark.parametrize(
+    ("end", "extension"),
+    [
+        ("0\r\n\r\n", ""),
+        ("0\r\nX-Note: end\r\nDigest: 40\r\n\r\n", ';own="1"'),
+        ("0;x\r\n\r\n", "  "),
+    ],
+)
+def test_chunks_with_extensions_and_trailers(size: int, end: str, extension: str) -> None:
+    body = chunks(HTML.encode(), size, end, extension)
+    assert body_of(body, Transfer_Encoding="chunked") == HTML.encode()
+    assert body_of(chunks(b"", size, end, extension), Transfer_Encoding="chunked") == b""
+
+
+def test_a_body_cut_anywhere_keeps_its_whole_chunks() -> None:
+    size = 64
+    text = HTML.encode()[: 5 * size]
+    body = chunks(text, size)
+    first = len(b"40\r\n") + size
+    for stop in range(first, len(body)):
+        kept = body_of(body[:stop], Transfer_Encoding="chunked")
+        assert text.startswith(kept)
+        assert len(kept) == min(len(text), (stop - first) // (first + 2) * size + size)
+    for stop in range(len(b"40\r\n"), first):
+        with pytest.raises(ValueError, match="cut inside its first chunk"):
+            body_of(body[:stop], Transfer_Encoding="chunked")
+
+
+def test_damaged_chunks_keep_the_whole_ones_before() -> None:
+    body = chunks(b"abcdefgh", 4).replace(b"\r\n4\r\nefgh", b"\r\nxyz\r\nefgh")
+    assert body_of(body, Transfer_Encoding="chunked") == b"abcd"
+    body = chunks(b"abcdefgh", 4).replace(b"efgh", b"efghij")
+    assert body_of(body, Transfer_Encoding="chunked") == b"abcd"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        HTML.encode(),
+        b"5\r\nrooms and a kitchen, and more text than that.",
+        b"Ada\r\nLovelace",
+        b"cafe and cake",
+    ],
+)
+def test_a_body_stored_without_its_chunks_stays(body: bytes) -> None:
+    assert body_of(body, Transfer_Encoding="chunked") == body
+
+
+BODIES = [
+    HTML.encode(),
+    b"Plain text, which begins with no tag.",
+    "東京は首都。".encode("shift_jis"),
+]
+CODINGS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "x-gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "br": brotli.compress,
+    "zstd": zstandard.ZstdCompressor().compress,
+}
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("text", BODIES)
+def test_codings_are_undone_or_were_already(coding: str, text: bytes) -> None:
+    packed = CODINGS[coding](text)
+    assert body_of(packed, Content_Encoding=coding.upper()) == text
+    assert body_of(text, Content_Encoding=coding) == text
+    assert body_of(chunks(packed, 9), Transfer_Encoding=f"{coding}, chunked") == text
+    with pytest.raises(ValueError, match=r"cut short|damaged"):
+        body_of(CODINGS[coding](os.urandom(300))[:-9], Content_Encoding=coding)
+
+
+@pytest.mark.parametrize("second", CODINGS)
+@pytest.mark.parametrize("first", CODINGS)
+def test_several_codings(first: str, second: str) -> None:
+    packed = CODINGS[second](CODINGS[first](HTML.encode()))
+    assert body_of(packed, Content_Encoding=f"{first} , {second}") == HTML.encode()
+
+
+def test_a_coding_that_is_not_read_is_named() -> None:
+    assert body_of(b"Text.", Content_Encoding="utf-8") == b"Text."
+    with pytest.raises(ValueError, match="Content-Encoding 'dcb' is not read"):
+        body_of(b"\xffDCB\x00\x01", Content_Encoding="dcb")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
+def test_bodies_that_unpack_to_too_much_are_refused(
+    coding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_codings, "MOST_BODY_BYTES", 1 << 20)
+    assert body_of(CODINGS[coding](bytes(1 << 19)), Content_Encoding=coding) == bytes(1 << 19)
+    with pytest.raises(ValueError, match="holds more than 1,048,576 bytes"):
+        body_of(CODINGS[coding](bytes(3 << 20)), Content_Encoding=coding)
+
+
+def test_field_pages(shared_data: Path) -> None:
+    items = read_file(shared_data / "field" / "c14-pages.warc.gz", "warc")
+    assert all(isinstance(item, Document) for item in items)
+    assert len(items) == 10
+    assert not [item for item in items if re.search(r"\b(40|31|32)\b", outcome(item))]
+    assert outcome(items[8]).endswith("repairs the hull and paints the deck.")
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "text/plain"])
+def test_a_page_that_is_another_file_is_named(tmp_path: Path, content_type: str) -> None:
+    data = response(b"%PDF-1.4\n1 0 obj", Content_Type=content_type)
+    (item,) = read(tmp_path, data)
+    assert isinstance(item, Rejection)
+    assert item.reason == "not_text"
+    assert item.detail.endswith("its content is a PDF document")
+
+
 def test_charsets(tmp_path: Path) -> None:
     html = f"<html><body><article><p>{PROSE} Grüße ß.</p></article></body></html>"
     meta = html.replace("<html>", '<html><head><meta charset="windows-1252"></head>')
@@ -256,7 +386,7 @@ def test_any_bytes_are_records_or_damage(data: bytes, size: int) -> None:
         assert all(whole[record.offset :].startswith(b"WARC/") for record in found)
 
 
-@given(st.binary(max_size=200), st.sampled_from(["gzip", "deflate", "br", "identity"]))
+@given(st.binary(max_size=200), st.sampled_from(["gzip", "deflate", "br", "zstd", "identity"]))
 def test_any_bytes_are_a_response_or_not(data: bytes, encoding: str) -> None:
     head = f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Encoding: {encoding}\r\n\r\n"
     for whole in (data, head.encode() + data):

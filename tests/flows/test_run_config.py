@@ -105,3 +105,24 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
 def test_file_names_start_from_the_configuration(tmp_path: Path) -> None:
     config = load(tmp_path, MINIMAL + '[vocab]\nfile = "v.txt"\n')
     assert config.vocab.file == str(tmp_path / "v.txt")
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + MINIMAL.replace("\n", "\r\n").encode())
+    assert load_config(path) == load(tmp_path, MINIMAL)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (MINIMAL.encode("utf-16"), "is UTF-16 or UTF-32; save it as UTF-8"),
+        (b"\xfe\xff" + MINIMAL.encode("utf-16-be"), "is UTF-16 or UTF-32; save it as UTF-8"),
+        (b'seed = 1\n# "caf\xe9"\n', r"is not UTF-8 \(line 2: .*\); save it as UTF-8"),
+    ],
+)
+def test_other_encodings_are_named(tmp_path: Path, data: bytes, message: str) -> None:
+    path = tmp_path / "run.toml"
+    path.write_bytes(data)
+    with pytest.raises(ConfigError, match=message):
+        load_config(path)

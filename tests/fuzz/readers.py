@@ -29,6 +29,7 @@ from bertdata.schema import REJECTED, SENTENCES
 from bertdata.sentence_files import write_sentences
 from bertdata.sentences import load_splitter
 from bertdata.shards import open_arrow
+from tests.bertdata.test_archives import pack_tar, pack_zip
 from tests.bertdata.test_web import HTML, record, response
 from tests.bertdata.test_wikipedia import END, HEAD, multistream, page
 from tests.fuzz.targets import Target
@@ -119,6 +120,12 @@ def reader_targets(shared: Path | None) -> Iterator[Target]:
         yield _target(format_, "", texts, (b"\n", b"\n\n", b". "))
     yield _target("jsonl", "", [_JSONL, *real["jsonl"]], _JSON_TOKENS)
     dumps = [(_XML + END).encode(), *real["wikipedia-xml"]]
+    arrays = [b'[{"text": "One."}, {"text": "Two."}]', b'{\n "text": "{]"\n}\n{\n"text": "b"}']
+    yield _target("jsonl", ".json", arrays, _JSON_TOKENS)
+    files = {"a.jsonl": _JSONL, "b/c.jsonl.gz": gzip.compress(_JSONL), "d.png": b"\x89PNG\r\n"}
+    archives = [pack_tar(files), gzip.compress(pack_tar(files)), pack_zip(files)]
+    yield _target("jsonl", ".archive", archives, (b"ustar", b"PK\x03\x04", b"\0" * 512))
+    yield _target("text", ".archive", archives, (b"ustar", b"PK\x03\x04", b"\0" * 512))
     yield _target("wikipedia-xml", "", dumps, _XML_TOKENS)
     yield _target("wet", "", [_WET, *real["wet"]], _WARC_TOKENS)
     yield _target("warc", "", [_WARC, *real["warc"]], _WARC_TOKENS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import gzip
 import io
 import json
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from pipelines.options import RunnerConfig, beam_arguments
 from pipelines.plans import Corpora, plan_sentences
 from pipelines.progress import write_plan
 from pipelines.remote_files import list_remote_inputs, read_anywhere
+from tests.bertdata.test_archives import pack_tar
 
 STORED: dict[str, bytes] = {}
 
@@ -153,3 +155,13 @@ def test_a_file_that_vanishes(stored: dict[str, bytes]) -> None:
             (item,) = read_anywhere(unit)
             assert isinstance(item, Rejection)
             assert (item.document, item.reason) == ("a.txt", "unreadable_file")
+
+
+def test_archives_and_names_that_look_like_globs(stored: dict[str, bytes]) -> None:
+    stored["memory://bucket/notes [1].txt"] = b"One."
+    stored["memory://bucket/b.tar.gz"] = gzip.compress(pack_tar({"x/a.txt": b"Two.", "b": b"\0"}))
+    items = read(format="text", paths=("memory://bucket/notes [1].txt", "memory://bucket/*.gz"))
+    assert [item.document for item in items] == [
+        *("b.tar.gz/x/a.txt", "b.tar.gz/b", "notes [1].txt"),
+    ]
+    assert [type(item) for item in items] == [Document, Rejection, Document]

@@ -1,0 +1,181 @@
+"""How HTTP packs a body: in chunks, and compressed with one or several codings.
+
+Crawlers that store a body unpacked often leave the old headers, so each step is undone only where
+the body shows it. What is neither packed as its header says nor plain text is a ValueError.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable, Iterator
+
+import zstandard
+
+from bertdata.errors import ConfigError
+
+MOST_BODY_BYTES = 64 << 20
+_CHUNK_SIZE = re.compile(rb"(?:[0-9a-f]{1,15}|[0-9A-F]{1,15})")
+_LONGEST_SIZE_LINE = 1 << 12
+_PLAIN_CODINGS = ("", "identity", "none", "chunked")
+_GZIP_MAGIC, _ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_TEXT_SAMPLE_BYTES = 1 << 12
+# All but tab, line ends, form feed, and the escape that begins a change of character set.
+_CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
+_MOST_ZSTD_WINDOW = 64 << 20
+_ZSTD_INPUT_BYTES = 1 << 10  # gives at most 32 MiB a call
+
+
+def join_chunks(body: bytes) -> bytes:
+    """The body without its chunk sizes; one that does not begin with a chunk is returned as it is.
+
+    A body that was cut short or damaged keeps the whole chunks before that place. Raises ValueError
+    when there is none.
+
+    join_chunks(b"5\\r\\nRiver\\r\\n4\\r\\n run") -> b"River"
+    """
+    size = _read_size(body, 0)
+    if size is None:
+        return body
+    start, length = size
+    is_whole = start + length <= len(body)
+    if is_whole and length and _chunk_end(body, start + length) is None:
+        return body  # something else stands where the chunk would end
+    if not is_whole:
+        raise ValueError("the body is cut inside its first chunk")
+    return b"".join(_whole_chunks(body))
+
+
+def undo_codings(body: bytes, codings: str) -> bytes:
+    """The body before the codings of a header value, such as "gzip, br", were applied in order.
+
+    Raises ValueError when it is damaged, cut short, longer than 64 MiB or in an unknown coding;
+    ConfigError without the package brotli where that is needed.
+    """
+    for coding in reversed([name.strip() for name in codings.lower().split(",")]):
+        if coding not in _PLAIN_CODINGS and body:
+            body = _undo(body, coding)
+    return body
+
+
+def _read_size(body: bytes, position: int) -> tuple[int, int] | None:
+    """Where the chunk of the size line at `position` starts, and its length; None without one."""
+    end = body.find(b"\n", position, position + _LONGEST_SIZE_LINE)
+    size = body[position:end].partition(b";")[0].strip()
+    if end < 0 or not _CHUNK_SIZE.fullmatch(size):
+        return None
+    return end + 1, int(size, 16)
+
+
+def _chunk_end(body: bytes, position: int) -> int | None:
+    """Where the next size line begins after a chunk that ends at `position`; None if none can."""
+    for line_end in (b"\r\n", b"\n"):
+        if body.startswith(line_end, position):
+            return position + len(line_end)
+    is_cut = body[position:] in (b"", b"\r")
+    return len(body) if is_cut else None
+
+
+def _whole_chunks(body: bytes) -> Iterator[bytes]:
+    position: int | None = 0
+    while position is not None and (size := _read_size(body, position)) is not None:
+        start, length = size
+        position = _chunk_end(body, start + length)
+        if not length or start + length > len(body) or position is None:
+            return
+        yield body[start : start + length]
+
+
+def _undo(body: bytes, coding: str) -> bytes:
+    undo = _UNDO.get(coding)
+    if undo is None and not _is_text(body):
+        raise ValueError(f"Content-Encoding {coding[:40]!r} is not read")
+    if undo is None:
+        return body
+    try:
+        return undo(body)
+    except ValueError:
+        if _is_text(body):
+            return body  # stored unpacked
+        raise
+
+
+def _is_text(body: bytes) -> bool:
+    """Whether bytes are a page or other text: compressed ones hold control characters."""
+    return body.lstrip()[:1] == b"<" or not _CONTROLS.search(body, 0, _TEXT_SAMPLE_BYTES)
+
+
+def _gunzip(body: bytes) -> bytes:
+    if not body.startswith(_GZIP_MAGIC):
+        raise ValueError("the body is no gzip")
+    return _inflate(body, 16 + zlib.MAX_WBITS)
+
+
+def _undo_deflate(body: bytes) -> bytes:
+    is_zlib = body[0] & 15 == 8 and int.from_bytes(body[:2], "big") % 31 == 0
+    return _inflate(body, zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS)
+
+
+def _inflate(body: bytes, window_bits: int) -> bytes:
+    decompressor = zlib.decompressobj(wbits=window_bits)
+    try:
+        text = decompressor.decompress(body, MOST_BODY_BYTES)
+    except zlib.error as error:
+        raise ValueError(f"the compressed body is damaged ({error})") from error
+    if decompressor.unconsumed_tail:
+        raise _too_long()
+    if not decompressor.eof:
+        raise _cut_short()
+    return text
+
+
+def _undo_brotli(body: bytes) -> bytes:
+    try:
+        import brotli
+    except ImportError as error:
+        raise ConfigError(
+            "a page packed with brotli needs the package brotli: pip install 'bertdata[web]'"
+        ) from error
+    decompressor = brotli.Decompressor()
+    try:
+        text: bytes = decompressor.process(body, output_buffer_limit=MOST_BODY_BYTES)
+    except brotli.error as error:
+        raise ValueError("the brotli body is damaged") from error
+    if decompressor.is_finished():
+        return text
+    raise _too_long() if len(text) >= MOST_BODY_BYTES else _cut_short()
+
+
+def _undo_zstd(body: bytes) -> bytes:
+    if not body.startswith(_ZSTD_MAGIC):
+        raise ValueError("the body is no zstd frame")
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_MOST_ZSTD_WINDOW).decompressobj()
+    pieces, size = [], 0
+    try:
+        for start in range(0, len(body), _ZSTD_INPUT_BYTES):
+            pieces.append(decompressor.decompress(body[start : start + _ZSTD_INPUT_BYTES]))
+            size += len(pieces[-1])
+            if size > MOST_BODY_BYTES:
+                raise _too_long()
+            if decompressor.eof:
+                return b"".join(pieces)
+    except zstandard.ZstdError as error:
+        raise ValueError(f"the zstd body is damaged ({error})") from error
+    raise _cut_short()
+
+
+def _too_long() -> ValueError:
+    return ValueError(f"the body holds more than {MOST_BODY_BYTES:,} bytes")
+
+
+def _cut_short() -> ValueError:
+    return ValueError("the compressed body is cut short")
+
+
+_UNDO: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": _gunzip,
+    "x-gzip": _gunzip,
+    "deflate": _undo_deflate,
+    "br": _undo_brotli,
+    "zstd": _undo_zstd,
+}

@@ -1,0 +1,61 @@
+"""Plans of inputs: what runs wrote stays out, odd names go through, the same on the second run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bertdata.corpus import CorpusConfig
+from bertdata.manifest import read_manifest
+from bertdata.schema import REJECTED
+from bertdata.sentences import SentencesConfig
+from bertdata.shards import open_arrow
+from flows.verify import verify
+from pipelines.plans import Corpora, plan_sentences
+from pipelines.progress import StagePlan, is_done, read_plan, write_plan
+from tests.runs import make_run, some_documents
+
+SEED = 12345
+
+
+def plan_again(folder: Path, *paths: str, output: str | None = None) -> StagePlan:
+    corpus = CorpusConfig(name="texts", format="text", paths=paths)
+    corpora = Corpora(configs=(corpus,), base=str(folder / "texts"), output=output)
+    return plan_sentences(folder / "run" / "sentences", corpora, SentencesConfig(), SEED)
+
+
+def test_a_second_run_finds_the_same_inputs(tmp_path: Path) -> None:
+    run = make_run(tmp_path, some_documents(20), corpus={"paths": ["../**/*.txt"]})
+    assert (run.vocab / "vocab.txt").is_file()
+    plan = plan_again(tmp_path, "../**/*.txt")
+    assert is_done(plan)
+    file = tmp_path / "run" / "vocab" / "vocab.txt"
+    assert plan.notices == (f"corpus 'texts': 1 file written by runs not read, such as {file}",)
+    assert plan_again(tmp_path, "../**/*.txt", output=str(run.output)).notices == plan.notices
+    assert read_plan(write_plan(plan)).inputs == plan.inputs
+
+
+def test_a_file_of_a_run_that_is_named_is_read(tmp_path: Path) -> None:
+    make_run(tmp_path, some_documents(20))
+    plan = plan_again(tmp_path, "../run/vocab/vocab.txt")
+    assert [file["name"] for file in plan.inputs["texts"]] == ["vocab.txt"]
+    assert plan.notices == ()
+
+
+@pytest.mark.parametrize("name", [b"a\nb.txt", b"caf\xe9 \x1b[31m.txt", b"\xe2\x80\xa8.txt"])
+def test_odd_names_go_through_all_stages(tmp_path: Path, name: bytes) -> None:
+    odd = os.fsdecode(name)
+    documents = {**some_documents(20), odd: "One more text. It has two sentences."}
+    run = make_run(tmp_path, {**documents, f"{odd}.gz": "damage"}, corpus={"on_bad_file": "skip"})
+    counts = read_manifest(run.sentences).counts
+    assert (counts["documents_written"], counts["rejected"]) == (21, {"unreadable_file": 1})
+    (rejected,) = run.sentences.glob("rejected-*.arrow")
+    with open_arrow(rejected) as reader:
+        assert reader.schema == REJECTED
+        (row,) = reader.read_all().to_pylist()
+    for value in (row["document"], row["detail"]):
+        assert value.isprintable()
+        assert ".txt.gz" in value
+    assert verify(run.output) == []
