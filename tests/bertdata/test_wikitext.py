@@ -182,6 +182,7 @@ def test_real_articles(shared_data: Path, tmp_path: Path) -> None:
     assert counts.pop("( )") <= 2
     assert counts == dict.fromkeys(counts, 0)
     paragraphs = find_paragraphs(dump)
-    lost = [paragraph for paragraph in paragraphs if paragraph not in text]
+    data = text.encode()  # bytes are searched faster
+    lost = [paragraph for paragraph in paragraphs if paragraph.encode() not in data]
     assert len(paragraphs) > 4000
-    assert len(lost) <= 26  # in quotation templates, tables and references
+    assert len(lost) <= 23  # in tables, references and templates that are not known

@@ -29,48 +29,20 @@ _READING = re.compile(
 # 10<sup>6</sup> is not 106.
 _POWER = re.compile(r"(?<=\d)<sup>(?=[-−–+]?\d)", re.IGNORECASE)
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)(?:[\s/][^<>]*+)?+>")
-_BLOCK_TAGS = frozenset(
-    (
-        *("p", "div", "blockquote", "center", "poem", "hr", "table", "tr", "td", "th", "caption"),
-        *("li", "ul", "ol", "dl", "dd", "dt", "h1", "h2", "h3", "h4", "h5", "h6"),
-    )
+_BLOCK_TAGS = (
+    "p|div|blockquote|center|poem|hr|table|tr|td|th|caption|li|ul|ol|dl|dd|dt|h1|h2|h3|h4|h5|h6"
 )
 # All others that MediaWiki knows and that show nothing themselves.
-_INLINE_TAGS = frozenset(
-    (
-        *(
-            "a",
-            "abbr",
-            "b",
-            "bdi",
-            "bdo",
-            "big",
-            "cite",
-            "code",
-            "data",
-            "del",
-            "dfn",
-            "em",
-            "font",
-        ),
-        *("i", "ins", "kbd", "mark", "q", "rb", "rp", "rt", "rtc", "ruby", "s", "samp", "small"),
-        *(
-            "span",
-            "strike",
-            "strong",
-            "sub",
-            "sup",
-            "time",
-            "tt",
-            "u",
-            "var",
-            "wbr",
-            "meta",
-            "link",
-        ),
-        *("nowiki", "noinclude", "onlyinclude", "includeonly", "translate", "tvar", "langconvert"),
-    )
+_INLINE_TAGS = (
+    "a|abbr|b|bdi|bdo|big|cite|code|data|del|dfn|em|font|i|ins|kbd|link|mark|meta|q|rb|rp|rt|rtc|"
+    "ruby|s|samp|small|span|strike|strong|sub|sup|time|tt|u|var|wbr|"
+    "nowiki|noinclude|onlyinclude|includeonly|translate|tvar|langconvert"
 )
+_MARKS_OF_TAGS = {
+    **dict.fromkeys(_INLINE_TAGS.split("|"), JOINT),
+    **dict.fromkeys(_BLOCK_TAGS.split("|"), BREAK * 2),
+    "br": BREAK,
+}
 
 
 def remove_comments(text: str) -> str:
@@ -124,9 +96,4 @@ def remove_tags(text: str) -> str:
 
 
 def _replace_tag(match: re.Match[str]) -> str:
-    name = match[2].lower()
-    if name in _INLINE_TAGS:
-        return JOINT
-    if name == "br":
-        return BREAK
-    return BREAK * 2 if name in _BLOCK_TAGS else GAP
+    return _MARKS_OF_TAGS.get(match[2].lower(), GAP)
