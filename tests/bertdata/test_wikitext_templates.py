@@ -22,6 +22,7 @@ from bertdata.formats.wikitext.templates import show_template
         ("a {{!}} b {{pipe}} c {{=}} d", "a | b | c = d"),
         ("first{{break}}second", "first\nsecond"),
         ("A''b''{{'s}} c{{'}} d{{' \"}}", "Ab's c' d' \""),
+        ("{{\"|Wort}} ''a''{{-\"}} {{'|b}}", '"Wort" a" \'b\''),
         ("{{nowrap|[[a|b]] ''c''}} {{small|d}} {{abbr|e|f}} {{lang|fr|g}}", "b c d e g"),
         ("{{lang-ru|слово|slovo}} {{transl|ru|ISO|slovo}} {{langx|fr|mot}}", "слово slovo mot"),
         ("{{nowrap|a {{small|b {{lang|fr|''c''}}}}}} {{nowrap|1=d=e}}", "a b c d=e"),
@@ -36,7 +37,7 @@ from bertdata.formats.wikitext.templates import show_template
         ("appelé {{citation|le grand}} {{citation|title=A|url=b}}ici", "appelé « le grand » ici"),
         ("{{as of|2014|5|lc=y}}, {{birth date|1809|2|12}}", "as of May 2014, February 12, 1809"),
         ("{{birth date|1809|2|12|df=yes}} {{as of|2014}} {{start date|1809|13|1}}.", None),
-        ("{{ruby|漢字|かんじ}}は{{ruby-ja|東|ひがし}}", "漢字は東"),
+        ("{{ruby|漢字|かんじ}}は{{ruby-ja|東|ひがし}}の{{読み仮名|'''西'''|にし}}", "漢字は東の西"),
         ("a {{unknown|b}} {{angbr|{{IPA|c}}}} {{lang|d}} {{age|1969|7|20}} e", "a e"),
     ],
 )
@@ -66,6 +67,8 @@ def test_templates(wikitext: str, prose: str | None) -> None:
         ("3.3{{e|-20}} g", "3.3×10^-20 g"),
         ("{{unité|2000|m}} {{unité|10|à|20|km}} {{unité|5|km|2}}", "2000 m 10 à 20 km 5 km2"),
         ("a {{unité|5|m|/|s|-2}} b", "a b"),
+        ("{{unité|10 km}} {{nombre|1450|habitants}} {{gaps|1|234}}", "10 km 1450 habitants 1234"),
+        ("a {{convert|10|km|mi|disp=number}} miles", "a miles"),
     ],
 )
 def test_quantities_are_whole_or_gone(wikitext: str, prose: str | None) -> None:

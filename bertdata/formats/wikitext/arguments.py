@@ -10,7 +10,7 @@ class Arguments(dict[str, str]):
 
     @property
     def numbered(self) -> list[str]:
-        """ "1", "2" and so on, up to the first number that is missing."""
+        """Those numbered "1", "2" and so on, up to the first number that is missing."""
         values: list[str] = []
         while (value := self.get(str(len(values) + 1))) is not None:
             values.append(value)

@@ -21,11 +21,14 @@ _RANGE_WORDS = {
     **dict.fromkeys(("x", "xx", "*", "×"), " × "),
     **dict.fromkeys(("±", "+/-", "+/−", "+-", "&plusmn;"), " ± "),
     **{word: f"{word} " for word in (",", ", and", ", or")},
-    **{word: f" {word} " for word in ("+", "&", "to about")},
+    **{word: f" {word} " for word in ("+", "&", "plus", "minus", "to about")},
+    "/": "/",
 }
 _UNIT = re.compile(r"[^\d\s\x01-\x06][^\x01-\x06]*")
 # The second part of a height or weight: {{convert|6|ft|2|in|cm}}.
-_SMALLER_UNITS = frozenset(("ft", "in", "yd", "oz", "lb", "lbs"))
+_SMALLER_UNITS = frozenset(("ft", "in", "yd", "oz", "lb", "chain"))
+# With these values of `disp` the page shows the unit or the converted number alone.
+_PARTS = frozenset(("number", "output number only", "unit", "unit2"))
 _LARGE = {"3": "thousand", "6": "million", "9": "billion", "12": "trillion"}
 _LARGE_UNIT = re.compile(r"e(3|6|9|12)(\D.*)", re.DOTALL)
 _SHORT_UNIT = re.compile(r"(sq|cu)(in|ft|yd|mi|m|km)")
@@ -34,7 +37,8 @@ _SHORT_UNIT = re.compile(r"(sq|cu)(in|ft|yd|mi|m|km)")
 def show_converted(arguments: Arguments) -> str | None:
     """{{convert|10|and|20|km|mi}} -> "10 and 20 km", the quantity as it was given."""
     shown, rest = _read_range(arguments.numbered)
-    if not shown or not rest or not _UNIT.fullmatch(rest[0]):
+    is_part = arguments.get("disp") in _PARTS
+    if is_part or not shown or not rest or not _UNIT.fullmatch(rest[0]):
         return None
     text = shown + _show_unit(rest[0])
     if len(rest) < 3 or not _NUMBER.fullmatch(rest[1]):
@@ -43,7 +47,9 @@ def show_converted(arguments: Arguments) -> str | None:
 
 
 def show_quantity(arguments: Arguments) -> str | None:
-    """French {{unité|10|à|20|km}} -> "10 à 20 km"; {{unité|5|km|2}} -> "5 km2"."""
+    """French {{unité|10|à|20|km}} -> "10 à 20 km"; {{unité|5|km|2}} -> "5 km2"; {{unité|5 km}}."""
+    if len(arguments.numbered) == 1 and _NUMBER.match(arguments["1"]):
+        return arguments["1"]
     shown, rest = _read_range(arguments.numbered)
     unit, power = [*rest[:2], "", ""][:2]
     is_understood = len(rest) <= 2 and (not unit or _UNIT.fullmatch(unit))
@@ -53,7 +59,7 @@ def show_quantity(arguments: Arguments) -> str | None:
 
 
 def show_uncertain(arguments: Arguments) -> str | None:
-    """{{val|1.5|0.2|e=6|u=kg}} -> "1.5 ± 0.2 ×10^6 kg"."""
+    """{{val|1.5|0.2|e=6|u=kg}} -> "1.5 ± 0.2×10^6 kg"."""
     value, *errors = arguments.numbered or [""]
     if not _NUMBER.fullmatch(value) or len(errors) > 1:
         return None
@@ -63,7 +69,8 @@ def show_uncertain(arguments: Arguments) -> str | None:
     units = [arguments[name] for name in ("u", "ul") if arguments.get(name)]
     if arguments.get("up") or arguments.get("upl"):
         units.append(f"/{arguments.get('up') or arguments['upl']}")
-    return shown + exponent + (f" {''.join(units)}" if units else "")
+    unit = f" {''.join(units)}" if units else ""
+    return f"{arguments.get('p', '')}{shown}{exponent}{unit}{arguments.get('end', '')}"
 
 
 def show_fraction(arguments: Arguments) -> str | None:

@@ -52,7 +52,14 @@ def _find(name: str) -> _Renderer | None:
     renderer = _RENDERERS.get(function + colon) or (family and _RENDERERS.get(f"{family}-"))
     if renderer:
         return renderer
-    return _text(name.strip("-")) if _QUOTATION_MARKS.fullmatch(name) else None
+    return _quotation(name.strip("-")) if _QUOTATION_MARKS.fullmatch(name) else None
+
+
+def _quotation(marks: str) -> _Renderer:
+    """{{'}} -> "'"; German and French {{"|text}} -> '"text"'."""
+    marks = protect(marks)
+    around = _around(marks, marks)
+    return lambda arguments: around(arguments) or marks
 
 
 def _text(text: str) -> _Renderer:
@@ -88,7 +95,8 @@ def _year(before: str) -> _Renderer:
     """{{c.|1850}} -> "c. 1850"; a second year ends a range: "c. 1850 – c. 1900"."""
 
     def show(arguments: Arguments) -> str:
-        return " – ".join(before + year for year in arguments.numbered[:2]) or before
+        years = [year for year in arguments.numbered[:2] if year]
+        return " – ".join(before + year for year in years) or before
 
     return show
 
@@ -135,7 +143,7 @@ _TEXTS = {
     "}": ")",
     "{{": "((",
     "}}": "))",
-    "[": "!(|bracket",
+    "[": "!(",
     "]": ")!",
     "°": "deg|degree",
 }
@@ -144,7 +152,7 @@ _MARKS = {
     SEAM: "anchor|anchors|shy|wbr|zwsp|zwj|wj|nowrap begin|nowrap end|defaultsort:|displaytitle:",
 }
 _MONEY = {"$": "us$|usd", "A$": "a$|aud", "C$": "c$|cad", "£": "gbp", "€": "eur", "₹": "inr"}
-_YEARS = {"c. ": "circa|c.|ca.|ca", "fl. ": "fl.|floruit", "r. ": "reign|r."}
+_YEARS = {"c. ": "circa|c.|ca.", "fl. ": "fl.|floruit", "r. ": "reign|r."}
 _SHIPS = "hmas|hmcs|hms|rms|ss|uss"
 
 # How it is shown, and the names of the templates that show it so: "lang-" is all that begin so.
@@ -157,9 +165,9 @@ _SHOWN: tuple[tuple[_Renderer, str], ...] = (
         "abbr|abbreviation|abréviation|tooltip|vanchor|visible anchor|linktext|kbd|keypress|"
         "key press|sic|chem2|nastaliq|nq|flag|flagcountry|nts|formatnum:",
     ),
-    (_argument("1"), "lang-|ruby|ruby-|furigana|ふりがな|ルビ"),
-    # The first says in which language, script or colour the second is.
-    (_argument("2"), "lang|langue|langx|script|color|colour|couleur|font color"),
+    (_argument("1"), "lang-|ruby|ruby-|furigana|ふりがな|ルビ|読み仮名|読み仮名 ruby不使用"),
+    # The first says in which language, script, colour or order the second is.
+    (_argument("2"), "lang|langue|langx|script|color|colour|couleur|font color|sort"),
     (_show_last, "transl|translit|transliteration|rtl-lang|resize"),
     (_around("⟨", "⟩"), "angbr|angle bracket"),
     (_around("« ", " »"), "citation"),  # of French; English references have named arguments
@@ -167,10 +175,10 @@ _SHOWN: tuple[tuple[_Renderer, str], ...] = (
         _around(BREAK * 2, BREAK * 2, "text", "quote"),
         "quote|blockquote|block quote|bquote|cquote|quotation|zitat",
     ),
-    (_show_joined, "chem"),
+    (_show_joined, "chem|gaps"),
     (_show_nihongo, "nihongo"),
-    (show_converted, "convert|cvt"),
-    (show_quantity, "unité|unidad|nombre"),
+    (show_converted, "convert|cvt|convertir|converter"),
+    (show_quantity, "unité|unidad|nombre|num"),
     (show_uncertain, "val"),
     (show_fraction, "frac|sfrac|fraction"),
     (show_power, "e"),
