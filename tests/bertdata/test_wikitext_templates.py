@@ -28,6 +28,7 @@ from bertdata.formats.wikitext.templates import show_template
         ("{{nowrap|a {{small|b {{lang|fr|''c''}}}}}} {{nowrap|1=d=e}}", "a b c d=e"),
         ("{{circa|1850}}, {{c.|1850|1900}}", "c. 1850, c. 1850 – c. 1900"),
         ("{{frac|3}} {{frac|2|3}} 1{{frac|2|3}}", "1/3 2/3 1 2/3"),
+        ("{{ill|A b|de|C}}, {{ill|de|A}}, {{lien|langue=en|trad=B|fr=C|texte=c}}", "A b, A, c"),
         ("{{chem|H|2|O}} {{US$|5 million}} {{HMS|Ajax|22}}", "H2O $5 million HMS Ajax"),
         ("{{nihongo|health|元気|genki}} {{angbr|a}}", "health (元気, genki) ⟨a⟩"),
         (

@@ -117,6 +117,14 @@ def _show_nihongo(arguments: Arguments) -> str | None:
     return f"{english} ({original})" if english and original else english or original or None
 
 
+def _show_missing_link(arguments: Arguments) -> str | None:
+    """{{ill|Title|de|Titel}}, formerly {{ill|de|Title}} -> "Title"."""
+    label = _argument("lt", "texte", "fr")(arguments)
+    titles = (part for part in arguments.numbered if not _LANGUAGE_CODE.fullmatch(part))
+    return label or next(titles, None)
+
+
+_LANGUAGE_CODE = re.compile("[a-z]{2,3}")
 # {{'}}, {{' "}}, {{'s}}, {{-"}}: quotation marks with a little room between or in front.
 _QUOTATION_MARKS = re.compile("-?[ '’‘\"“”`]*['’‘\"“”`][ '’‘\"“”`]*s?-?")
 
@@ -175,6 +183,7 @@ _SHOWN: tuple[tuple[_Renderer, str], ...] = (
         _around(BREAK * 2, BREAK * 2, "text", "quote"),
         "quote|blockquote|block quote|bquote|cquote|quotation|zitat",
     ),
+    (_show_missing_link, "ill|interlanguage link|lien"),
     (_show_joined, "chem|gaps"),
     (_show_nihongo, "nihongo"),
     (show_converted, "convert|cvt|convertir|converter"),
