@@ -8,7 +8,8 @@ page with several revisions the last one is read. A dump that ends inside a page
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -18,9 +19,12 @@ from bertdata.documents import Document, Reason, Rejection, printable_name
 from bertdata.errors import InputError
 from bertdata.formats.decoding import decode, find_encoding, to_utf8
 from bertdata.formats.mediawiki_pages import RawPage, iter_pages, read_head
-from bertdata.formats.wikitext import Namespaces, clean_wikitext, make_namespaces
+from bertdata.formats.wikitext import clean_wikitext, make_namespaces
+
+_Cleaner = Callable[[str], str]
 
 _ROOT = b"<mediawiki"
+_LANGUAGE = re.compile(r'<mediawiki\b[^<>]*\sxml:lang="([^"<>]*)"')
 _NAMESPACE = re.compile(r'<namespace key="(-?\d+)"[^<>]*>([^<>]*)</namespace>')
 # Dumps from before 2010 have no <redirect/>, only this, in English on every wiki.
 _REDIRECT = re.compile(r"\s*#\s*redirect\b", re.IGNORECASE)
@@ -32,12 +36,12 @@ def read_wikipedia(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | 
     head = read_head(_read_utf8(path, 0, None, corpus))
     if _ROOT not in head:
         raise InputError(f"{part.path} is no MediaWiki dump: it does not begin with <mediawiki>")
-    namespaces = _read_namespaces(head)
+    clean = _make_cleaner(head)
     # Of a compressed file the range counts compressed bytes, pages are counted from its start.
     offset = 0 if is_compressed(path) else part.start
     blocks = _read_utf8(path, part.start, part.stop, corpus)
     for page in iter_pages(blocks, offset, has_head=part.start == 0):
-        yield _read_page(page, part, corpus, namespaces)
+        yield _read_page(page, part, corpus, clean)
 
 
 def _read_utf8(path: Path, start: int, stop: int | None, corpus: CorpusConfig) -> Iterator[bytes]:
@@ -47,13 +51,18 @@ def _read_utf8(path: Path, start: int, stop: int | None, corpus: CorpusConfig) -
     return blocks if encoding == "utf-8" else to_utf8(blocks, encoding, corpus, str(path))
 
 
-def _read_namespaces(head: bytes) -> Namespaces:
+def _make_cleaner(head: bytes) -> _Cleaner:
+    """Wikitext to prose with what the head of a dump says about its wiki."""
     text = head.decode("utf-8", "replace")
-    return make_namespaces((int(key), name) for key, name in _NAMESPACE.findall(text))
+    namespaces = make_namespaces((int(key), name) for key, name in _NAMESPACE.findall(text))
+    language = _LANGUAGE.search(text)
+    return partial(
+        clean_wikitext, namespaces=namespaces, language=language[1] if language else None
+    )
 
 
 def _read_page(
-    page: RawPage, part: FilePart, corpus: CorpusConfig, namespaces: Namespaces
+    page: RawPage, part: FilePart, corpus: CorpusConfig, clean: _Cleaner
 ) -> Document | Rejection:
     in_stream = part.start > 0 and is_compressed(Path(part.path))
     name = f"{part.name}@{part.start}+{page.offset}" if in_stream else f"{part.name}@{page.offset}"
@@ -68,11 +77,11 @@ def _read_page(
         element = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
         return _reject(corpus, name, "invalid_xml", f"{place}: {error}")
-    return _read_element(element, place, name, corpus, namespaces)
+    return _read_element(element, place, name, corpus, clean)
 
 
 def _read_element(
-    page: ElementTree.Element, place: str, name: str, corpus: CorpusConfig, namespaces: Namespaces
+    page: ElementTree.Element, place: str, name: str, corpus: CorpusConfig, clean: _Cleaner
 ) -> Document | Rejection:
     name = printable_name((page.findtext("title") or "").strip()) or name
     if (number := page.findtext("ns") or "0") != "0":
@@ -84,7 +93,7 @@ def _read_element(
     model = (revisions[-1].findtext("model") or "wikitext") if revisions else "wikitext"
     if model != "wikitext":
         return _reject(corpus, name, "not_text", f"{place}: its content is {model}")
-    prose = clean_wikitext(wikitext, namespaces)
+    prose = clean(wikitext)
     if not prose:
         return _reject(corpus, name, "empty", f"{place}: no prose")
     return Document(source=corpus.name, document=name, text=prose, place=place)

@@ -90,6 +90,17 @@ def test_each_page_is_a_document_or_a_rejection(tmp_path: Path) -> None:
     assert detail.startswith(f"dump.xml, page at byte {int(names[7].split('@')[1]):,}: mismatched")
 
 
+@pytest.mark.parametrize(
+    ("language", "text"), [("sr", "реч A je"), ("en", "реч -{A}- je"), ("", "реч A je")]
+)
+def test_the_language_of_the_wiki_says_whether_it_has_variants(
+    tmp_path: Path, language: str, text: str
+) -> None:
+    head = HEAD.replace(' xml:lang="de"', f' xml:lang="{language}"' if language else "")
+    items = read_text(tmp_path, head + page("A", "реч -{A}- je") + END)
+    assert outcomes(items) == [("A", text)]
+
+
 def test_bytes_that_are_not_utf8_cost_their_page_alone(tmp_path: Path) -> None:
     dump = (HEAD + page("A", "a") + page("B", "b€") + page("C", "c") + END).encode()
     (tmp_path / "d.xml").write_bytes(dump.replace("€".encode(), b"\xff"))

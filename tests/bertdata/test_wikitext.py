@@ -96,6 +96,19 @@ def test_a_slip_costs_no_paragraph(wikitext: str, kept: str) -> None:
         "=" + "-->" * 100_000,
         "=" + "a=" * 100_000 + "a",
         "'" * 300_000,
+        "''a '''b" * 50_000,
+        "[[a|b'' ''']] " * 50_000,
+        "-{" * 100_000 + "}-" * 100_000,
+        "-{zh:a;" * 50_000,
+        "-{" + "zh:a;" * 50_000 + "}-",
+        "-{A;" * 50_000 + "|",
+        "-{" + "zh;" * 100_000 + "}-",
+        "-{{{a}}" * 50_000,
+        "<rt>" * 100_000,
+        "<ruby><rt>a" * 50_000,
+        "{{quote|a" * 50_000 + "}}" * 50_000,
+        "{{convert" + "|1|to" * 50_000 + "}}",
+        "a{{x}}" * 100_000,
         "w" * 2_000_000,
     ],
     ids=lambda text: text[:12],
@@ -147,7 +160,8 @@ MARKUP = st.sampled_from(
             "http://a",
             "&amp;",
         ],
-        *["-{", "}-", "\x02", "東", "{{lang|x|", "{{convert|1|m}}"],
+        *["-{", "-{zh:", "-{A|", "}-", "\x02", "\x05", "東", "{{lang|x|", "{{convert|1|m}}"],
+        *["{{quote|", "{{convert|1|to|", "{{snd}}", "{{'}}", "{{!}}", "<ruby>", "<rt>", "<b>"],
         *(" ", "\n", "\n|"),
     ]
 )
@@ -157,7 +171,7 @@ MARKUP = st.sampled_from(
 @given(st.lists(MARKUP, max_size=60))
 def test_any_markup_gives_tidy_text(pieces: list[str]) -> None:
     prose = clean_wikitext("".join(pieces))
-    assert "\x02" not in prose
+    assert re.search("[\x01-\x06]", prose) is None
     assert all(part.strip() == part and part for part in prose.split("\n\n") if prose)
     assert re.search("[\U000f0000-\U000f00ff]", prose) is None
 
@@ -182,6 +196,7 @@ def test_real_articles(shared_data: Path, tmp_path: Path) -> None:
     assert counts.pop("( )") <= 2
     assert counts == dict.fromkeys(counts, 0)
     paragraphs = find_paragraphs(dump)
-    lost = [paragraph for paragraph in paragraphs if paragraph not in text]
+    data = text.encode()  # bytes are searched faster
+    lost = [paragraph for paragraph in paragraphs if paragraph.encode() not in data]
     assert len(paragraphs) > 4000
-    assert len(lost) <= 26  # in quotation templates, tables and references
+    assert len(lost) <= 23  # in tables, references and templates that are not known
