@@ -312,5 +312,6 @@ def join(sentences: Doc) -> list[int]:
 
 if __name__ == "__main__":
     from bertdata.reference_command import main
+    from bertdata.terminal import run_command
 
-    raise SystemExit(main())
+    raise SystemExit(run_command(main))

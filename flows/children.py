@@ -15,12 +15,25 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from bertdata.errors import CrashError
+from bertdata.import_path import safe_environment
 from pipelines.processes import PARENT, end_with_parent
 
 _KILL_SECONDS = 6.0
 _LOG_LINES = 3
 # Cores are used by having several workers, not by threads within one.
-ENVIRONMENT = {"TOKENIZERS_PARALLELISM": "false"}
+_SETTINGS = {"TOKENIZERS_PARALLELISM": "false"}
+# What a child prints for this process to read, whatever the terminal's encoding.
+PIPED = {"PYTHONIOENCODING": "utf-8:backslashreplace"}
+
+
+def child_environment() -> dict[str, str]:
+    """The environment of a child that is to end with this process."""
+    return {**safe_environment(os.environ), **_SETTINGS, PARENT: str(os.getpid())}
+
+
+def child_command(module: str, arguments: Sequence[str]) -> list[str]:
+    """The command of a child that runs `module` and ends with this process."""
+    return [sys.executable, "-P", "-m", "flows.children", module, *arguments]
 
 
 def run_child(
@@ -36,9 +49,8 @@ def run_child(
     Returns the exit status: negative for a signal. The whole process group is ended with the
     caller, also when the caller is interrupted or killed.
     """
-    command = [sys.executable, "-m", "flows.children", module, *arguments]
     with subprocess.Popen(
-        command,
+        child_command(module, arguments),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -46,7 +58,7 @@ def run_child(
         encoding="utf-8",
         errors="replace",
         start_new_session=True,
-        env={**os.environ, **ENVIRONMENT, PARENT: str(os.getpid())},
+        env={**child_environment(), **PIPED},
     ) as child:
         assert child.stdout is not None
         assert child.stderr is not None

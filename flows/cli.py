@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdata.errors import BertdataError, ConfigError
+from bertdata.terminal import is_reader_gone
 from flows.start import Stopped, was_stopped
 from trainer import features_config, finetune_config
 
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if was_stopped():
             raise Stopped from error
+        if isinstance(error, BrokenPipeError) and is_reader_gone():
+            raise
         return _report(error, options.debug)
 
 
@@ -173,14 +176,12 @@ def _call(module: str, arguments: Sequence[str]) -> int:
 
     Its own process group keeps it from Ctrl-C, so that only one of the two speaks.
     """
-    import os
     import subprocess
 
-    from pipelines.processes import PARENT
+    from flows.children import child_command, child_environment
 
-    command = [sys.executable, "-m", "flows.children", module, *arguments]
-    environment = {**os.environ, PARENT: str(os.getpid())}
-    with subprocess.Popen(command, env=environment, process_group=0) as process:
+    command = child_command(module, arguments)
+    with subprocess.Popen(command, env=child_environment(), process_group=0) as process:
         try:
             return process.wait()
         except KeyboardInterrupt:

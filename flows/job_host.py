@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,9 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bertdata.errors import CrashError
-from flows.children import ENVIRONMENT, end_group, signal_group
+from flows.children import PIPED, child_environment, end_group, signal_group
 from flows.watchdog import Watchdog
-from pipelines.processes import END, FAILED, PARENT
+from pipelines.processes import END, FAILED
 from pipelines.progress import error_named
 
 # In glibc each thread has a heap of its own, which keeps what it once took. Here one thread of a
@@ -35,14 +34,14 @@ def start_host() -> None:
     atexit.register(end_host)
     _hosts.append(
         subprocess.Popen(
-            [sys.executable, "-m", "pipelines.jobs"],
+            [sys.executable, "-P", "-m", "pipelines.jobs"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
             start_new_session=True,
-            env={**_MEMORY, **os.environ, **ENVIRONMENT, PARENT: str(os.getpid())},
+            env={**_MEMORY, **child_environment(), **PIPED},
         )
     )
 

@@ -12,13 +12,15 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
 
 from bertdata.errors import BertdataError
-from flows.children import end_group
-from pipelines.processes import PARENT
+from flows.children import child_command, child_environment, end_group
 
 # The first start on a machine prepares Prefect's database, which takes a while on a busy one.
 _START_SECONDS = 180.0
@@ -29,6 +31,7 @@ _ENVIRONMENT = {
     "PREFECT__SERVER_EPHEMERAL": "1",
     "PREFECT__SERVER_FINAL": "1",
 }
+_DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
 
 
 def ensure_server() -> Callable[[], None]:
@@ -42,6 +45,7 @@ def ensure_server() -> Callable[[], None]:
 
     if PREFECT_API_URL.value():
         return lambda: None
+    _leave_socks_proxy()
     at_exit = contextlib.ExitStack()
     atexit.register(at_exit.close)
     url, wait = at_exit.enter_context(temporary_server())
@@ -49,47 +53,114 @@ def ensure_server() -> Callable[[], None]:
     return wait
 
 
+def _leave_socks_proxy() -> None:
+    """Prefect's client has no use for this kind of proxy, and fails where one is set."""
+    for name in ("ALL_PROXY", "all_proxy"):
+        if os.environ.get(name, "").lower().startswith("socks"):
+            del os.environ[name]
+
+
 @contextlib.contextmanager
 def temporary_server() -> Iterator[tuple[str, Callable[[], None]]]:
     """Start a Prefect server on a free port: the URL of its API, and what waits for it."""
-    port = _free_port()
-    url = f"http://127.0.0.1:{port}/api"
-    with subprocess.Popen(
-        _command(port),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        env={**os.environ, **_ENVIRONMENT, PARENT: str(os.getpid())},
-        text=True,
-    ) as server:
-        try:
-            yield url, lambda: _wait_until_ready(url, server)
-        finally:
-            end_group(server)
+    with contextlib.ExitStack() as stack:
+        databases = _databases(stack)
+        server = stack.enter_context(_Server(next(databases)))
+        yield server.url, lambda: _wait(server, databases)
 
 
-def _command(port: int) -> list[str]:
-    # Through flows.children, which ends it with this process even by SIGKILL.
-    application = ["--factory", "prefect.server.api.server:create_app", "--lifespan", "on"]
-    address = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "critical"]
-    return [sys.executable, "-m", "flows.children", "uvicorn", *application, *address]
+def _wait(server: _Server, databases: Iterator[Path | None]) -> None:
+    """Wait until a server answers, with the first of the databases that it can use."""
+    while (reason := server.wait()) is not None:
+        database = next(databases, None)
+        if database is None:
+            raise BertdataError(
+                f"Prefect's temporary server did not start ({reason}); "
+                "set PREFECT_API_URL to one that runs"
+            )
+        _say(f"Prefect cannot use its database ({reason}), which stays as it is", database)
+        server.start(database)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _databases(stack: contextlib.ExitStack) -> Iterator[Path | None]:
+    """Databases to try: Prefect's own choice (None), then others that no other version uses."""
+    from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, PREFECT_HOME
+
+    home = PREFECT_HOME.value()
+    own = home / f"prefect-{metadata.version('prefect')}.db"
+    if PREFECT_API_DATABASE_CONNECTION_URL.value() != _url(home / "prefect.db"):
+        yield None  # the user's own
+        return
+    if own.exists():
+        _say(f"{home / 'prefect.db'} could not be used by this version of Prefect", own)
+    else:
+        yield None
+    yield own
+    yield Path(stack.enter_context(tempfile.TemporaryDirectory())) / "prefect.db"
 
 
-def _wait_until_ready(url: str, server: subprocess.Popen[str]) -> None:
-    # The machine's proxy, if it has one, has no part in this.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        with contextlib.suppress(OSError), opener.open(f"{url}/health", timeout=5):
-            return
-        time.sleep(_POLL_SECONDS)
-    raise BertdataError(
-        "Prefect's temporary server did not start; set PREFECT_API_URL to one that runs"
-    )
+def _say(why: str, database: Path) -> None:
+    print(f"bertdata: {why}; its records of this run are in {database}", file=sys.stderr)
+
+
+def _url(database: Path) -> str:
+    return f"sqlite+aiosqlite:///{database}"
+
+
+class _Server:
+    """The process of a Prefect server. To be used as a context, at whose end it ends."""
+
+    def __init__(self, database: Path | None) -> None:
+        # The port is taken at once and handed to the process, so that nobody else can take it.
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/api"
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed at the end)
+        self.start(database)
+
+    def __enter__(self) -> _Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        end_group(self._process)
+        self._listener.close()
+        self._log.close()
+
+    def start(self, database: Path | None) -> None:
+        """Start the process, with a database or with Prefect's own choice of one."""
+        chosen = {} if database is None else {_DATABASE: _url(database)}
+        socket_number = self._listener.fileno()
+        self._log.truncate(0)
+        # Through flows.children, which ends it with this process even by SIGKILL.
+        self._process = subprocess.Popen(
+            child_command("flows.prefect_server", [str(socket_number)]),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._log,
+            start_new_session=True,
+            env={**child_environment(), **_ENVIRONMENT, **chosen},
+            pass_fds=[socket_number],
+            text=True,
+        )
+
+    def wait(self) -> str | None:
+        """Wait until it answers; returns its reason where it ended instead."""
+        # The machine's proxy, if it has one, has no part in this.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                return self._last_line()
+            with contextlib.suppress(OSError), opener.open(f"{self.url}/health", timeout=5):
+                self._listener.close()  # from here on who connects is refused where it has died
+                return None
+            time.sleep(_POLL_SECONDS)
+        raise BertdataError(
+            f"Prefect's temporary server did not answer within {_START_SECONDS:.0f} s; "
+            "set PREFECT_API_URL to one that runs"
+        )
+
+    def _last_line(self) -> str:
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "without a reason")

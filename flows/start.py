@@ -12,6 +12,9 @@ import signal
 import sys
 from types import FrameType
 
+from bertdata.import_path import leave_current_folder
+from bertdata.terminal import run_command
+
 MESSAGE = "bertdata: stopped; the same command continues where it was"
 INTERRUPTED = 130
 _END_SECONDS = 9.0
@@ -35,15 +38,20 @@ def main() -> int:
             signal.signal(number, _interrupt)
     sys.unraisablehook = _interrupt_again
     try:
-        from flows import cli
-
-        return cli.main()
+        leave_current_folder()
+        return run_command(_run)
     except KeyboardInterrupt:
         print(MESSAGE, file=sys.stderr, flush=True)
         return INTERRUPTED
     finally:
         _ignore_signals()
         signal.signal(signal.SIGALRM, _leave)  # what was to be said is said
+
+
+def _run() -> int:
+    from flows import cli
+
+    return cli.main()
 
 
 def was_stopped() -> bool:

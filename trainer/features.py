@@ -29,6 +29,7 @@ from torch import Tensor
 
 from bertdata.errors import BertdataError, ConfigError, InputError
 from bertdata.shards import sync_files, write_arrow
+from bertdata.terminal import run_command
 from trainer.device import autocast, compute_dtype, find_device
 from trainer.export import check_model, load_encoder
 from trainer.features_config import DESCRIPTION, FeaturesConfig, add_arguments
@@ -260,4 +261,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from bertdata.errors import BertdataError, ConfigError
+from bertdata.terminal import run_command
 from bertdata.vocabulary import MASK, Vocabulary, read_vocabulary
 from trainer.export import check_model, load_model
 from trainer.model import Bert
@@ -89,4 +90,4 @@ def _to_lines(guesses: list[Guess]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

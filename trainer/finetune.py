@@ -28,6 +28,7 @@ from bertdata.errors import BertdataError, ConfigError
 from bertdata.locks import hold
 from bertdata.randomness import derive_key
 from bertdata.shards import write_json, write_text
+from bertdata.terminal import run_command
 from trainer.device import find_device
 from trainer.export import WEIGHTS_NAME, check_model, load_encoder, load_shape, new_bert
 from trainer.finetune_config import DESCRIPTION, FinetuneConfig, add_arguments
@@ -312,4 +313,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

@@ -24,8 +24,10 @@ from types import FrameType
 import torch
 
 from bertdata.errors import BertdataError, ConfigError
+from bertdata.import_path import safe_environment
 from bertdata.locks import hold
 from bertdata.shards import first_line, write_json
+from bertdata.terminal import run_command
 from trainer.config import TrainConfig
 from trainer.metrics import say
 from trainer.ranks import is_first_rank, join_ranks, started_by_torchrun
@@ -145,6 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         print(f"error: memory is used up ({first_line(error)}); {_LESS}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        raise
     except OSError as error:
         print(f"error: {first_line(error)}", file=sys.stderr)
         return 1
@@ -159,9 +163,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _become_torchrun(processes: int, arguments: Sequence[str]) -> None:
     """Replace this process by torchrun, which starts `processes` of this command."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    os.execv(sys.executable, [sys.executable, *launcher, "-m", "trainer.pretrain", *arguments])
+    launcher = [
+        "-P",
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        f"--nproc-per-node={processes}",
+    ]
+    environment = safe_environment(os.environ)
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    command = [sys.executable, *launcher, "-m", "trainer.pretrain", *arguments]
+    os.execve(sys.executable, command, environment)
 
 
 class _Stop:
@@ -215,7 +227,7 @@ def _leave(status: int) -> typing.NoReturn:
 
 
 if __name__ == "__main__":
-    exit_status = main()
+    exit_status = run_command(main)
     if started_by_torchrun():
         _leave(exit_status)
     sys.exit(exit_status)

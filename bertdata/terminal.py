@@ -1,0 +1,49 @@
+"""Output of commands: any terminal can show it, and whoever reads it may stop reading."""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import sys
+from collections.abc import Callable
+
+# As of a program that SIGPIPE ended.
+READER_GONE = 141
+
+
+def run_command(main: Callable[[], int]) -> int:
+    """Run the main function of a command; returns its exit status.
+
+    Characters that the terminal's encoding lacks are printed as escapes, such as `\\u2026`. When
+    the reader of standard output is gone, as with `| head`, the command ends without a word.
+    """
+    escape_output()
+    try:
+        try:
+            return main()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        if not is_reader_gone():
+            raise
+        # Python flushes standard output at exit once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
+
+
+def escape_output() -> None:
+    """Let standard output and error escape characters that their encodings lack."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def is_reader_gone() -> bool:
+    """Whether standard output is a pipe or connection that nobody reads any more."""
+    if sys.stdout is None or not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
