@@ -54,22 +54,26 @@ _ARCHIVES = (
 
 def name_archive(beginning: bytes) -> str:
     """What archive, of those that hold files and are not tar, begins so; "" if none."""
-    return _find(beginning, _COMPILED_ARCHIVES)
+    return _name(beginning, _ANY_ARCHIVE, _ARCHIVES)
 
 
 def name_binary(beginning: bytes) -> str:
     """What file that is neither text nor archive begins so; "" if none is known."""
-    return _find(beginning, _COMPILED_DOCUMENTS)
+    return _name(beginning, _ANY_DOCUMENT, _DOCUMENTS)
 
 
-def _compile(table: tuple[tuple[bytes, str], ...]) -> tuple[tuple[re.Pattern[bytes], str], ...]:
-    return tuple((re.compile(pattern, re.DOTALL), name) for pattern, name in table)
+_Table = tuple[tuple[bytes, str], ...]
 
 
-def _find(beginning: bytes, table: tuple[tuple[re.Pattern[bytes], str], ...]) -> str:
-    found = (name for pattern, name in table if pattern.match(beginning[:SIGNATURE_BYTES]))
-    return next(found, "")
+def _any_of(table: _Table) -> re.Pattern[bytes]:
+    """One pattern with a group for each of the table, as one call is quicker than many."""
+    return re.compile(b"|".join(b"(%s)" % pattern for pattern, _ in table), re.DOTALL)
 
 
-_COMPILED_DOCUMENTS = _compile(_DOCUMENTS)
-_COMPILED_ARCHIVES = _compile(_ARCHIVES)
+def _name(beginning: bytes, pattern: re.Pattern[bytes], table: _Table) -> str:
+    found = pattern.match(beginning, 0, SIGNATURE_BYTES)
+    return table[found.lastindex - 1][1] if found and found.lastindex else ""
+
+
+_ANY_DOCUMENT = _any_of(_DOCUMENTS)
+_ANY_ARCHIVE = _any_of(_ARCHIVES)
