@@ -72,7 +72,7 @@ def decompress(
 
 def read_range(
     path: Path, start: int, stop: int | None, block_bytes: int | None = None
-) -> Iterator[bytes]:
+) -> Generator[bytes]:
     """The bytes from `start` up to `stop` (None: the end) of a file as it is, as blocks.
 
     `block_bytes`: of one block at most; None: a megabyte. Raises InputError when the file cannot be

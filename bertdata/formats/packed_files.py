@@ -19,6 +19,7 @@ from bertdata.compression import (
     find_compression,
     is_compressed,
     read_blocks,
+    read_range,
 )
 from bertdata.corpus import CorpusConfig, FilePart
 from bertdata.documents import Rejection
@@ -64,7 +65,10 @@ def iter_files(part: FilePart, corpus: CorpusConfig) -> Generator[TextFile]:
     kind that is not read.
     """
     path = Path(part.path)
-    blocks = read_blocks(path, part.start, part.stop, corpus.max_compression_ratio)
+    if is_misnamed(path):
+        blocks = read_range(path, 0, None)
+    else:
+        blocks = read_blocks(path, part.start, part.stop, corpus.max_compression_ratio)
     with contextlib.closing(blocks):
         if part.start:  # planned as lines of a plain file
             beginning = read_beginning(path)
@@ -89,6 +93,15 @@ def is_packed(beginning: bytes) -> bool:
     )
 
 
+def is_misnamed(path: Path) -> bool:
+    """Whether a file that is named as compressed shows to be packed in another way."""
+    if not is_compressed(path):
+        return False
+    with contextlib.closing(read_range(path, 0, None, SIGNATURE_BYTES)) as blocks:
+        beginning, _ = peek(blocks)
+    return is_packed(beginning) and find_compression(beginning) != path.suffix.lower()
+
+
 def check_no_archive(path: Path, corpus: CorpusConfig) -> None:
     """Raise InputError for an archive, where a format reads files of one kind only."""
     beginning = read_beginning(path)
@@ -101,7 +114,8 @@ def check_no_archive(path: Path, corpus: CorpusConfig) -> None:
 
 def read_beginning(path: Path) -> bytes:
     """The first bytes of a file, decompressed; few or none where it is damaged."""
-    with contextlib.closing(read_blocks(path)) as blocks:
+    read = read_range(path, 0, None) if is_misnamed(path) else read_blocks(path)
+    with contextlib.closing(read) as blocks:
         beginning, _ = peek(blocks)
         return beginning
 
@@ -153,7 +167,7 @@ class _Unpacker:
 
     def _open_archive(self, name: str, kind: str, layers: int) -> Iterator[TextFile]:
         """The members of a ZIP archive that is the file itself; no other is read."""
-        if kind != ZIP or layers or is_compressed(self._path):
+        if kind != ZIP or layers or (is_compressed(self._path) and not is_misnamed(self._path)):
             yield self._refuse(name, kind, is_archive=True)
         elif is_office(self._path):
             yield self._refuse(name, OFFICE)

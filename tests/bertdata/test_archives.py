@@ -124,7 +124,7 @@ def test_files_of_records_in_archives(
         {"a.jsonl": LINES, "b.jsonl.gz": gzip.compress(LINES), "c": LINES.decode().encode("utf-16")}
     )
     for name in ("f.jsonl", "f"):
-        items = read(tmp_path, "jsonl", name, data, unit_bytes)
+        items = read(tmp_path, "jsonl", name, data, unit_bytes, id_field="id")
         assert [item.document for item in items] == [
             *(f"{name}/a.jsonl@0", "7", f"{name}/b.jsonl.gz@0", "7", f"{name}/c@0", "7"),
         ]
@@ -147,6 +147,20 @@ def test_what_is_compressed_is_read_whatever_its_name(tmp_path: Path, suffix: st
         for unit_bytes in (10, 1 << 40):
             items = read(tmp_path, "jsonl", name, data, unit_bytes)
             assert [item.text for item in items if isinstance(item, Document)] == ["One.", "Two."]
+
+
+@pytest.mark.parametrize("suffix", [suffix for suffix in PACK if suffix])
+def test_what_is_packed_in_another_way_than_its_name_says(tmp_path: Path, suffix: str) -> None:
+    name = f"f{suffix}"
+    for pack in (pack_tar, pack_zip):
+        assert found(read(tmp_path, "text", name, pack(TEXTS))) == wanted(name)
+        with pytest.raises(InputError, match=r"archive, which format = .* does not read"):
+            read(tmp_path, "warc", name, pack(TEXTS))
+    for other in PACK:
+        if other not in ("", suffix):
+            assert len(read(tmp_path, "jsonl", name, PACK[other](LINES))) == 2
+    with pytest.raises(InputError, match="is damaged or cut short"):
+        read(tmp_path, "text", name, b"Plain text.")
 
 
 def test_a_tar_of_compressed_tars(tmp_path: Path) -> None:
