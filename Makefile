@@ -1,8 +1,9 @@
 # make demo: install and run everything on the demo corpus.  make test: install and run the tests.
 #
 # make demo TORCH=...  takes torch from somewhere else: a wheel (path or address), the address of an
-# index, or a requirement such as torch==2.12.0. Otherwise a Linux machine without an NVIDIA driver
-# takes the CPU build of https://download.pytorch.org/whl/cpu (or of TORCH_CPU_INDEX).
+# index, or a requirement such as torch==2.12.0; `make clean` first if another one is installed.
+# Else Linux without an NVIDIA driver takes the CPU build of https://download.pytorch.org/whl/cpu
+# (or of TORCH_CPU_INDEX).
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python .lock/install.py
@@ -46,7 +47,7 @@ clean:
 	@touch $@
 
 .venv/run.done: .venv/pip.done pyproject.toml .lock/run.txt
-	@$(INSTALL) run $(TORCH)
+	@$(INSTALL) run "$(TORCH)"
 	@touch $@
 
 .venv/demo.done: .venv/pip.done .lock/demo.txt
