@@ -1,8 +1,12 @@
 # make demo: install and run everything on the demo corpus.  make test: install and run the tests.
+#
+# make demo TORCH=...  takes torch from somewhere else: a wheel (path or address), the address of an
+# index, or a requirement such as torch==2.12.0; `make clean` first if another one is installed.
+# Else Linux without an NVIDIA driver takes the CPU build of https://download.pytorch.org/whl/cpu
+# (or of TORCH_CPU_INDEX).
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
-# Python compiles what is imported, once; compiling all that is installed takes most of a minute.
+INSTALL := $(BIN)/python .lock/install.py
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install demo test check lint types boundaries bench lock clean
@@ -38,23 +42,18 @@ clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 
 .venv/pip.done:
-	@echo "Installing into .venv: about a minute"
+	@echo "Installing into .venv: one to three minutes, about 0.5 GB with torch's CPU build"
 	@$(PYTHON) -m venv .venv
 	@touch $@
 
-# The last step compiles the loops over text, so that the first run need not.
-# torch once more, with what it wants: on some platforms that is CUDA's libraries.
 .venv/run.done: .venv/pip.done pyproject.toml .lock/run.txt
-	@$(PIP) --no-deps --requirement .lock/run.txt
-	@$(PIP) $$(grep '^torch==' .lock/run.txt)
-	@$(PIP) --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m pipelines.jobs </dev/null
+	@$(INSTALL) run "$(TORCH)"
 	@touch $@
 
 .venv/demo.done: .venv/pip.done .lock/demo.txt
-	@$(PIP) --no-deps --require-hashes --requirement .lock/demo.txt
+	@$(INSTALL) demo
 	@touch $@
 
 .venv/test.done: .venv/run.done .venv/demo.done .lock/test.txt
-	@$(PIP) --no-deps --requirement .lock/test.txt
+	@$(INSTALL) test
 	@touch $@

@@ -28,21 +28,23 @@ def main() -> None:
     from prefect.settings import PREFECT_HOME
 
     application = one_start_at_a_time(create_app(), PREFECT_HOME.value())
-    # Of errors the last line matters: it says why the server could not start.
-    config = uvicorn.Config(application, lifespan="on", log_level="error")
+    config = uvicorn.Config(application, lifespan="on", log_level="critical")
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
 
 
 def one_start_at_a_time(application: Application, home: Path) -> Application:
     """The same ASGI application; of those with the same `home` one starts at a time.
 
-    Servers that make the tables of one new SQLite database at once disturb each other.
+    Servers that make the tables of one new SQLite database at once disturb each other. An
+    application that cannot start says why on standard error.
     """
     lock = contextlib.ExitStack()
 
     async def serve(scope: Message, receive: Receive, send: Send) -> None:
         async def send_and_release(message: Message) -> None:
             lock.close()
+            if message["type"] == "lifespan.startup.failed":
+                print(message.get("message", ""), file=sys.stderr, flush=True)
             await send(message)
 
         if scope["type"] != "lifespan":

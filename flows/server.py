@@ -9,14 +9,16 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import re
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from importlib import metadata
+from importlib import metadata, util
 from pathlib import Path
 
 from bertdata.errors import BertdataError
@@ -31,6 +33,7 @@ _ENVIRONMENT = {
     "PREFECT__SERVER_EPHEMERAL": "1",
     "PREFECT__SERVER_FINAL": "1",
 }
+_ERROR = re.compile(r"^[A-Za-z_][\w.]*: .+$", re.MULTILINE)
 _DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
 
 
@@ -91,12 +94,35 @@ def _databases(stack: contextlib.ExitStack) -> Iterator[Path | None]:
     if PREFECT_API_DATABASE_CONNECTION_URL.value() != _url(home / "prefect.db"):
         yield None  # the user's own
         return
-    if own.exists():
-        _say(f"{home / 'prefect.db'} could not be used by this version of Prefect", own)
+    if is_of_another_version(home / "prefect.db"):
+        _say(
+            f"{home / 'prefect.db'} was used by a newer version of Prefect and stays as it is", own
+        )
     else:
         yield None
     yield own
     yield Path(stack.enter_context(tempfile.TemporaryDirectory())) / "prefect.db"
+
+
+def is_of_another_version(database: Path) -> bool:
+    """Whether a database has tables of a revision that the installed Prefect does not know."""
+    revision = _revision(database)
+    package = util.find_spec("prefect")
+    if revision is None or package is None or package.origin is None:
+        return False
+    known = Path(package.origin).parent.glob("server/database/_migrations/versions/sqlite/*.py")
+    texts = [path.read_text(encoding="utf-8") for path in known]
+    return bool(texts) and not any(revision in text for text in texts)
+
+
+def _revision(database: Path) -> str | None:
+    """The revision of a database's tables, read without a change to it; None if it has none."""
+    with contextlib.suppress(sqlite3.Error, TypeError):
+        uri = f"{database.absolute().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+            (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            return str(revision)
+    return None
 
 
 def _say(why: str, database: Path) -> None:
@@ -150,7 +176,7 @@ class _Server:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                return self._last_line()
+                return self._reason()
             with contextlib.suppress(OSError), opener.open(f"{self.url}/health", timeout=5):
                 self._listener.close()  # from here on who connects is refused where it has died
                 return None
@@ -160,7 +186,8 @@ class _Server:
             "set PREFECT_API_URL to one that runs"
         )
 
-    def _last_line(self) -> str:
+    def _reason(self) -> str:
+        """The last error that it printed, as the last line of a traceback says it."""
         self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "without a reason")
+        errors = _ERROR.findall(self._log.read().decode(errors="replace"))
+        return errors[-1].strip() if errors else "it gave no reason"
