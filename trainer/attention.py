@@ -57,7 +57,9 @@ class PaddedAttention:
         self, query: Tensor, key: Tensor, value: Tensor, *, num_heads: int, dropout: float
     ) -> Tensor:
         heads = _Heads(*(_split_heads(values_BLD, num_heads) for values_BLD in (query, key, value)))
-        return _plain(heads, self.bias_B11L, dropout).transpose(1, 2).flatten(2)
+        is_fused_faster = query.device.type == "cpu" and query.dtype is torch.float32
+        product = _fused if is_fused_faster else _plain
+        return product(heads, self.bias_B11L, dropout).transpose(1, 2).flatten(2)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,6 +164,11 @@ class _Heads(NamedTuple):
     query: Tensor
     key: Tensor
     value: Tensor
+
+
+def _fused(heads: _Heads, bias: Tensor | None, dropout: float) -> Tensor:
+    """Torch's own: on a CPU in single precision a quarter faster than plain products."""
+    return functional.scaled_dot_product_attention(*heads, bias, dropout_p=dropout)
 
 
 def _plain(heads: _Heads, bias: Tensor | None, dropout: float) -> Tensor:
