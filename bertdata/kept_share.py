@@ -28,6 +28,14 @@ def is_enough(written: int, rejected: int, min_kept_share: float) -> bool:
     return written > 0 and written >= min_kept_share * (written + rejected)
 
 
+def is_lost(kept: int, rejected: Rejected, min_kept_share: float) -> bool:
+    """Whether too little of a corpus is kept, not counting what was blocked by name."""
+    blocked = rejected.counts["blocked"]
+    others = rejected.counts.total() - blocked
+    is_all_blocked = blocked > 0 and not kept and not others
+    return not is_all_blocked and not is_enough(kept, others, min_kept_share)
+
+
 def read_rejected(paths: Iterable[Path], source: str) -> Rejected:
     """The rejections of one corpus in `rejected-*` files."""
     found = Rejected()
