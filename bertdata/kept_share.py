@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bertdata.printable import printable
 from bertdata.shards import open_arrow
 
 _MAX_REASONS = 3  # named in a message
@@ -71,9 +72,8 @@ def describe_loss(name: str, kept: int, rejected: Rejected, min_kept_share: floa
 
 def _on_one_line(detail: str) -> str:
     """A detail, which may quote what a file holds, for a message on a terminal."""
-    line = " ".join(detail.split())
-    printable = "".join(char if char.isprintable() else "\ufffd" for char in line)
-    return printable if len(printable) <= _MAX_DETAIL else f"{printable[:_MAX_DETAIL]}…"
+    line = printable(" ".join(detail.split()))
+    return line if len(line) <= _MAX_DETAIL else f"{line[:_MAX_DETAIL]}…"
 
 
 _KEYS: Mapping[str, str] = {
