@@ -65,9 +65,10 @@ class CorpusConfig:
     `max_document_bytes`: longer documents are rejected, unread, as memory grows with the longest.
     `min_kept_share`: share of the corpus's documents, in [0, 1], below which the sentences stage
     ends with an error, as a field, format or rule is probably wrong then; none kept is always below
-    it, unless it is 0. The default leaves room for what is normal: more than a fifth of the pages
-    of a Wikipedia dump are articles (the others are redirects and other namespaces), and strict
-    cleaning of Common Crawl has been published to keep about a tenth.
+    it, unless it is 0. Documents that `[cleaning] blocked` names do not count. The default leaves
+    room for what is normal: more than a fifth of the pages of a Wikipedia dump are articles (the
+    others are redirects and other namespaces), and strict cleaning of Common Crawl has been
+    published to keep about a tenth.
     """
 
     name: str

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bertdata.printable import printable
 from bertdata.shards import open_arrow
 
 _MAX_REASONS = 3  # named in a message
@@ -26,6 +27,14 @@ def is_enough(written: int, rejected: int, min_kept_share: float) -> bool:
     if min_kept_share == 0:
         return True
     return written > 0 and written >= min_kept_share * (written + rejected)
+
+
+def is_lost(kept: int, rejected: Rejected, min_kept_share: float) -> bool:
+    """Whether too little of a corpus is kept, not counting what was blocked by name."""
+    blocked = rejected.counts["blocked"]
+    others = rejected.counts.total() - blocked
+    is_all_blocked = blocked > 0 and not kept and not others
+    return not is_all_blocked and not is_enough(kept, others, min_kept_share)
 
 
 def read_rejected(paths: Iterable[Path], source: str) -> Rejected:
@@ -63,9 +72,8 @@ def describe_loss(name: str, kept: int, rejected: Rejected, min_kept_share: floa
 
 def _on_one_line(detail: str) -> str:
     """A detail, which may quote what a file holds, for a message on a terminal."""
-    line = " ".join(detail.split())
-    printable = "".join(char if char.isprintable() else "\ufffd" for char in line)
-    return printable if len(printable) <= _MAX_DETAIL else f"{printable[:_MAX_DETAIL]}…"
+    line = printable(" ".join(detail.split()))
+    return line if len(line) <= _MAX_DETAIL else f"{line[:_MAX_DETAIL]}…"
 
 
 _KEYS: Mapping[str, str] = {

@@ -72,7 +72,8 @@ def write_plan(plan: StagePlan) -> Path:
 def read_plan(path: Path) -> StagePlan:
     """The plan that `write_plan` wrote."""
     table = json.loads(path.read_bytes())
-    return StagePlan(**{**table, "units": tuple(table["units"])})
+    tuples = {name: tuple(table[name]) for name in ("units", "notices") if name in table}
+    return StagePlan(**{**table, **tuples})
 
 
 def is_done(plan: StagePlan) -> bool:

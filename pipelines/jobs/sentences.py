@@ -19,7 +19,7 @@ from bertdata.config import read_table
 from bertdata.corpus import InputUnit
 from bertdata.errors import DataError, InputError
 from bertdata.fingerprints import FingerprintWriter
-from bertdata.kept_share import describe_loss, is_enough, read_rejected
+from bertdata.kept_share import describe_loss, is_enough, is_lost, read_rejected
 from bertdata.manifest import Manifest, make_manifest
 from bertdata.sentence_files import write_sentences
 from bertdata.sentences import SentencesConfig, load_splitter
@@ -95,9 +95,12 @@ def _check_kept(plan: StagePlan, records: Sequence[UnitRecord], counts: Mapping[
     for name, minimum in plan.spec["min_kept_shares"].items():
         outcomes = counts.get("sources", {}).get(name, {})
         written, rejected = (outcomes.get(key, 0) for key in ("written", "rejected"))
-        if not is_enough(written, rejected, minimum):
-            files = [plan.path / path for path in _rejected_files(records)]
-            what = describe_loss(name, written, read_rejected(files, name), minimum)
+        if is_enough(written, rejected, minimum):
+            continue
+        files = [plan.path / path for path in _rejected_files(records)]
+        found = read_rejected(files, name)
+        if is_lost(written, found, minimum):
+            what = describe_loss(name, written, found, minimum)
             where = f"; each rejected one is in {files[0].parent}/rejected-*.arrow" if files else ""
             raise InputError(f"{what}{where}")
     if not counts.get("documents_written"):

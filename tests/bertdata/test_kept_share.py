@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bertdata.documents import REASONS, Rejection
-from bertdata.kept_share import Rejected, describe_loss, is_enough, read_rejected
+from bertdata.kept_share import Rejected, describe_loss, is_enough, is_lost, read_rejected
 from bertdata.schema import REJECTED
 from bertdata.sentence_files import rejection_batches
 from bertdata.shards import write_arrow
@@ -30,6 +30,15 @@ from bertdata.shards import write_arrow
 )
 def test_the_kept_share(written: int, rejected: int, minimum: float, expected: bool) -> None:
     assert is_enough(written, rejected, minimum) is expected
+
+
+def test_what_is_blocked_by_name_is_no_loss() -> None:
+    all_blocked = Rejected(counts=Counter(blocked=9))
+    assert not is_lost(0, all_blocked, 0.05)
+    some = Rejected(counts=Counter(blocked=990, empty=10))
+    assert is_lost(0, some, 0.05)
+    assert not is_lost(1, some, 0.05)
+    assert is_lost(0, Rejected(), 0.05)
 
 
 def test_rejections_of_one_corpus_are_counted(tmp_path: Path) -> None:

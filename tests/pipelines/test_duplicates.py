@@ -125,7 +125,7 @@ def test_duplicates_can_stay(corpus: Path, tmp_path: Path) -> None:
 
 def test_filters_are_counted_with_the_rest(corpus: Path, tmp_path: Path) -> None:
     plan = make_plan(corpus, tmp_path, blocked=("a3", "[two]"), rules=("c4",))
-    with pytest.raises(InputError, match=r"no document to use \(rejected: 5 blocked"):
+    with pytest.raises(InputError, match=r"corpus 'one': 0 of 25 documents kept.* 23 c4, 1 "):
         run(plan)
     plan = make_plan(corpus, tmp_path / "other", blocked=("a3", "[two]"))
     manifest = run(plan)
@@ -138,7 +138,7 @@ def test_no_document_is_left_to_look_for_duplicates_in(
     sentences_too: str, corpus: Path, tmp_path: Path
 ) -> None:
     settings = {"blocked": ("a3", "[two]"), "rules": ("c4",), "duplicate_sentences": sentences_too}
-    with pytest.raises(InputError, match=r"no document to use \(rejected: 5 blocked"):
+    with pytest.raises(InputError, match=r"corpus 'one': 0 of 25 documents kept.* 23 c4, 1 "):
         run(make_plan(corpus, tmp_path, **settings))
 
 
