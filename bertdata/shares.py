@@ -23,6 +23,7 @@ from bertdata.randomness import UInt64Array, derive_keys, mix_array
 SURELY = 30.0
 _FEW_REPEATS = 0.02  # expected of examples, where their masks are compared
 _ROWS_AT_ONCE = 1 << 17
+_KIND_FACTOR = 1024  # above any number of predictions
 _MOST_COINS = 1_000_000
 _NO_MASKS = np.empty((0, 4), dtype=np.uint64)
 
@@ -119,14 +120,18 @@ class RepeatedMasks:
         """Compare what was added since the last time; where a shard ends, and once in a while."""
         rows = np.concatenate([_NO_MASKS, *self._parts])
         self._parts.clear()
-        kinds, sizes = np.unique(rows[:, :2], axis=0, return_counts=True)
-        different = np.unique(rows, axis=0)
-        _, distinct = np.unique(different[:, :2], axis=0, return_counts=True)
-        for kind, size, num_distinct in zip(kinds.tolist(), sizes.tolist(), distinct.tolist()):
-            expected = size * (size - 1) / 2 * math.exp(-_log_choices(*kind))
+        # Neighbours by a hash of 64 bits; all columns decide who is equal.
+        rows = rows[np.argsort(rows[:, 2])]
+        is_repeat = (rows[1:] == rows[:-1]).all(axis=1)
+        kinds = (rows[:, 0] * _KIND_FACTOR + rows[:, 1]).astype(np.int64)
+        sizes = np.bincount(kinds)
+        repeats = np.bincount(kinds[1:][is_repeat], minlength=len(sizes))
+        for kind in np.flatnonzero(sizes).tolist():
+            size, log_sets = int(sizes[kind]), _log_choices(*divmod(kind, _KIND_FACTOR))
+            expected = size * (size - 1) / 2 * math.exp(-log_sets)
             if expected <= _FEW_REPEATS * size:
                 self.expected += expected
-                self.repeats += size - num_distinct
+                self.repeats += int(repeats[kind])
 
     def findings(self) -> Iterator[str]:
         """A finding when there are more repeats than chance explains."""
@@ -192,9 +197,11 @@ def _describe_masks(batch: pa.RecordBatch) -> npt.NDArray[np.uint64]:
     places = positions.flatten().to_numpy().astype(np.int64)
     # [SEP] between A and B is no candidate; without it, places count on.
     places -= (places >= np.repeat(b_starts, counts)) & np.repeat(has_b, counts)
-    hashes = [_sum_rows(derive_keys(key, places), offsets) for key in (1, 2)]
-    columns = [(lengths - 2 - has_b).astype(np.uint64), counts.astype(np.uint64), *hashes]
-    return np.stack(columns, axis=1)
+    candidates = lengths - 2 - has_b
+    first, second = (_sum_rows(derive_keys(key, places), offsets) for key in (1, 2))
+    # What differs in the number of candidates is not to stand between equal rows.
+    columns = [candidates, counts, derive_keys(first, candidates), second]
+    return np.stack([column.astype(np.uint64) for column in columns], axis=1)
 
 
 def _sum_rows(values: UInt64Array, offsets: IntArray) -> UInt64Array:
