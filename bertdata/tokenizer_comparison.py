@@ -1,0 +1,78 @@
+"""Whether text is tokenized with a vocabulary as the folder that it comes from wants it.
+
+A model that learned from text with capitals must not get lower-cased text, nor the other way round:
+nothing would fail, and nothing be right. (The original's `validate_case_matches_checkpoint`.)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bertdata.errors import ConfigError
+from bertdata.letter_case import is_cased, is_uncased
+from bertdata.tokenization import TokenizationConfig
+from bertdata.tokenizer_folder import read_tokenizer
+from bertdata.tokenizer_settings import SETTINGS_NAME, TOKENIZER_NAME, read_settings
+from bertdata.vocabulary import Vocabulary, vocabulary_file
+
+
+def check_tokenization(
+    config: TokenizationConfig, source: Path, vocabulary: Vocabulary, *, what: str
+) -> list[str]:
+    """Raise ConfigError where text is not tokenized as `source`, of the vocabulary, wants it.
+
+    `source`: a vocab.txt, a tokenizer.json or a folder with one. `what`: says in the message what
+    has the wrong value, such as "[vocab]". Returns what may be a mistake, a sentence each.
+    """
+    file = vocabulary_file(source)
+    given = _in_effect(config)
+    wanted = _wanted(file, vocabulary)
+    if wrong := {key: value for key, value in wanted.items() if given[key] != value}:
+        reason = f"{file.parent} says" if _is_said(file) else f"{file} has pieces with capitals, so"
+        raise ConfigError(
+            f"{what} has {_to_toml({key: given[key] for key in wrong})}, but {reason} "
+            f"{_to_toml(wrong)}; set [vocab] {_to_toml(wrong)}"
+        )
+    if not wanted and not config.lowercase and is_uncased(vocabulary.tokens):
+        return [
+            f"{file} has no piece with a capital, so words that have one become "
+            f"{vocabulary.special_pieces[1]}; [vocab] lowercase = true lower-cases the text"
+        ]
+    return []
+
+
+def _wanted(file: Path, vocabulary: Vocabulary) -> dict[str, Any]:
+    """The values, as far as they are said or to be seen in the vocabulary, that are right."""
+    if not _is_said(file):
+        return {"lowercase": False} if is_cased(vocabulary.tokens) else {}
+    tokenizer = read_tokenizer(file.parent)
+    if tokenizer.tokenization is None:
+        raise ConfigError(
+            f"the tokenizer of {file.parent} ({tokenizer.settings.tokenizer_class}) does not cut "
+            "text by BERT's rules; take a vocabulary that goes with them"
+        )
+    wanted = tokenizer.tokenization
+    settings = read_settings(file.parent)
+    if settings.lowercase is None:
+        cased = is_cased(vocabulary.tokens)
+        wanted = TokenizationConfig(**{**asdict(wanted), "lowercase": not cased})
+    return _in_effect(wanted)
+
+
+def _is_said(file: Path) -> bool:
+    return file.name == TOKENIZER_NAME or (file.parent / SETTINGS_NAME).exists()
+
+
+def _in_effect(config: TokenizationConfig) -> dict[str, Any]:
+    table = asdict(config)
+    if config.strip_accents is None:
+        table["strip_accents"] = config.lowercase
+    return table
+
+
+def _to_toml(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} = {json.dumps(value)}" for key, value in values.items())
