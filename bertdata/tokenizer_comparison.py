@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,15 @@ def check_tokenization(
     has the wrong value, such as "[vocab]". Returns what may be a mistake, a sentence each.
     """
     file = vocabulary_file(source)
-    given = _in_effect(config)
     wanted = _wanted(file, vocabulary)
-    if wrong := {key: value for key, value in wanted.items() if given[key] != value}:
-        reason = f"{file.parent} says" if _is_said(file) else f"{file} has pieces with capitals, so"
+    if advice := _advice(config, wanted):
+        given = _in_effect(config)
+        reason = f"{file} has pieces with capital letters"
+        if _is_said(file):
+            reason = f"{file.parent} says {_to_toml(advice)}"
         raise ConfigError(
-            f"{what} has {_to_toml({key: given[key] for key in wrong})}, but {reason} "
-            f"{_to_toml(wrong)}; set [vocab] {_to_toml(wrong)}"
+            f"{what} has {_to_toml({key: given[key] for key in advice})}, but {reason}; "
+            f"set [vocab] {_to_toml(advice)}"
         )
     if not wanted and not config.lowercase and is_uncased(vocabulary.tokens):
         return [
@@ -58,9 +60,17 @@ def _wanted(file: Path, vocabulary: Vocabulary) -> dict[str, Any]:
     wanted = tokenizer.tokenization
     settings = read_settings(file.parent)
     if settings.lowercase is None:
-        cased = is_cased(vocabulary.tokens)
-        wanted = TokenizationConfig(**{**asdict(wanted), "lowercase": not cased})
+        wanted = replace(wanted, lowercase=not is_cased(vocabulary.tokens))
     return _in_effect(wanted)
+
+
+def _advice(config: TokenizationConfig, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys to set so that all is as wanted; strip_accents follows lowercase, unless given."""
+    given = _in_effect(config)
+    wrong = {key: value for key, value in wanted.items() if given[key] != value}
+    wrong.pop("strip_accents", None)
+    changed = _in_effect(replace(config, **wrong))
+    return {key: value for key, value in wanted.items() if key in wrong or changed[key] != value}
 
 
 def _is_said(file: Path) -> bool:
@@ -75,4 +85,4 @@ def _in_effect(config: TokenizationConfig) -> dict[str, Any]:
 
 
 def _to_toml(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} = {json.dumps(value)}" for key, value in values.items())
+    return " and ".join(f"{key} = {json.dumps(value)}" for key, value in values.items())

@@ -13,6 +13,7 @@ from bertdata.config import to_table
 from bertdata.errors import BertdataError, ConfigError, CrashError, DataError
 from bertdata.locks import hold
 from bertdata.manifest import is_complete, make_manifest, read_manifest, write_manifest
+from bertdata.notices import is_notice
 from bertdata.sentences import TRAIN
 from bertdata.shards import describe_file
 from flows.children import crash, run_child
@@ -95,7 +96,13 @@ def train_model(run: Run, say: Say) -> dict[str, Any]:
     with hold(paths.model, patience=_LAST_SAVE_SECONDS):
         pass  # a training whose run was killed may still be saving what it did
     said: deque[str] = deque(maxlen=_LINES_KEPT)
-    status = run_child("trainer.pretrain", arguments, log, say, said.append)
+
+    def heed(line: str) -> None:
+        said.append(line)
+        if is_notice(line):
+            say(line)
+
+    status = run_child("trainer.pretrain", arguments, log, say, heed)
     if status:
         raise _training_error(status, said, log)
     log.unlink(missing_ok=True)
@@ -154,8 +161,10 @@ def _make_alone(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) ->
     except CrashError:
         raise
     except BertdataError:
+        _pass_notices_on(log, say)
         log.unlink(missing_ok=True)  # it says no more than the error
         raise
+    _pass_notices_on(log, say)
     if status:
         raise crash(f"the {plan.stage} job", status, log)
     log.unlink(missing_ok=True)
@@ -166,6 +175,14 @@ def _make_alone(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) ->
     if repeated := manifest.counts.get("repeated_ids"):
         say(f"{plan.stage}: {repeated_ids(repeated)}")
     return manifest.content_sha256
+
+
+def _pass_notices_on(log: Path, say: Say) -> None:
+    """Say the notices in a log, which nobody reads unless the stage failed."""
+    if log.is_file():
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+            if is_notice(line):
+                say(line)
 
 
 def _training_error(status: int, lines: Iterable[str], log: Path) -> Exception:
