@@ -60,9 +60,23 @@ class TokenizerSettings:
 
 def read_settings(folder: Path) -> TokenizerSettings:
     """The settings in a folder; the defaults where it has none. Raises VocabularyError."""
+    try:
+        settings = _read_settings(folder)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise VocabularyError(
+            f"{folder / SETTINGS_NAME} has a value that cannot be meant: {first_line(error)}"
+        ) from error
+    for name in ("lowercase", "strip_accents"):
+        if not isinstance(value := getattr(settings, name), bool | None):
+            raise VocabularyError(
+                f"{folder / SETTINGS_NAME}: {name} is {value!r}, not true or false"
+            )
+    return settings
+
+
+def _read_settings(folder: Path) -> TokenizerSettings:
     table = {**_read_table(folder / SPECIAL_NAME), **_read_table(folder / SETTINGS_NAME)}
-    model = _read_table(folder / "config.json")
-    name = table.get("tokenizer_class") or model.get("tokenizer_class") or "BertTokenizer"
+    name = table.get("tokenizer_class") or _class_of_model(folder) or "BertTokenizer"
     longest = table.get("model_max_length")
     has_length = isinstance(longest, int) and 0 < longest < _LONGEST_MEANT
     return TokenizerSettings(
@@ -78,6 +92,18 @@ def read_settings(folder: Path) -> TokenizerSettings:
         added_pieces=_added_pieces(folder, table),
         max_length=longest if has_length else None,
     )
+
+
+def _class_of_model(folder: Path) -> Any:
+    try:
+        return _read_table(folder / "config.json").get("tokenizer_class")
+    except VocabularyError:
+        return None  # whoever reads the model says so
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a folder has pieces of a tokenizer."""
+    return any((folder / name).exists() for name in (TOKENIZER_NAME, VOCABULARY_NAME))
 
 
 def _further_special_pieces(table: Mapping[str, Any]) -> Iterator[str]:

@@ -29,6 +29,7 @@ from bertdata.vocabulary_lines import pieces_of_lines, unused_names
 PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 SPECIAL_PIECES = (PAD, UNK, CLS, SEP, MASK)
 CONTINUATION_PREFIX = "##"
+_MAX_SIZE = 1 << 24
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,6 +163,8 @@ def _fill(pieces: Mapping[int, str]) -> list[str]:
     """The pieces by id; ids without a piece get one that no text gives."""
     unused = unused_names([*pieces.values()])
     size = 1 + max(pieces, default=-1)
+    if size > _MAX_SIZE:
+        raise VocabularyError(f"a piece has the id {size - 1:,}; ids go up to {_MAX_SIZE - 1:,}")
     return [pieces[id_] if id_ in pieces else next(unused) for id_ in range(size)]
 
 

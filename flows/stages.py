@@ -16,6 +16,9 @@ from bertdata.manifest import is_complete, make_manifest, read_manifest, write_m
 from bertdata.notices import is_notice
 from bertdata.sentences import TRAIN
 from bertdata.shards import describe_file
+from bertdata.tokenizer_comparison import check_tokenization
+from bertdata.tokenizer_settings import has_tokenizer
+from bertdata.vocabulary import read_vocabulary
 from flows.children import crash, run_child
 from flows.job_host import run_job
 from flows.paths import RunPaths
@@ -66,7 +69,11 @@ def make_sentences(run: Run, say: Say) -> str:
 
 
 def make_vocabulary(run: Run, say: Say) -> str:
-    """Count words and train the vocabulary, or take over the one given."""
+    """Count words and train the vocabulary, or take over the one given.
+
+    Raises ConfigError where the model to start from wants other words, before there are examples.
+    """
+    _check_init_from(run.config)
     plan = plan_vocabulary(run.paths.vocab, run.paths.sentences, run.config.vocab)
     return _make(plan, "pipelines.jobs.word_counts", run.config.runner, say)
 
@@ -175,6 +182,14 @@ def _make_alone(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) ->
     if repeated := manifest.counts.get("repeated_ids"):
         say(f"{plan.stage}: {repeated_ids(repeated)}")
     return manifest.content_sha256
+
+
+def _check_init_from(config: RunConfig) -> None:
+    folder = Path(config.train.init_from or "")
+    if config.train.init_from and has_tokenizer(folder):
+        check_tokenization(
+            config.vocab.tokenization, folder, read_vocabulary(folder), what="[vocab]"
+        )
 
 
 def _pass_notices_on(log: Path, say: Say) -> None:

@@ -9,7 +9,7 @@ from bertdata.errors import ConfigError
 from bertdata.reader import ExampleReader
 from bertdata.tokenization import TokenizationConfig
 from bertdata.tokenizer_comparison import check_tokenization
-from bertdata.tokenizer_settings import TOKENIZER_NAME, VOCABULARY_NAME
+from bertdata.tokenizer_settings import has_tokenizer
 from bertdata.vocabulary import Vocabulary, read_vocabulary
 
 
@@ -18,7 +18,7 @@ def check_tokenizer(folder: Path, reader: ExampleReader) -> None:
 
     A folder without a tokenizer is taken as it is.
     """
-    if not any((folder / name).exists() for name in (TOKENIZER_NAME, VOCABULARY_NAME)):
+    if not has_tokenizer(folder):
         return
     vocabulary = read_vocabulary(folder)
     _check_pieces(folder, vocabulary, reader.vocabulary)

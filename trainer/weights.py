@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -75,7 +74,7 @@ def _read_file(path: Path) -> dict[str, Tensor]:
 def _load_pickled(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
+    except Exception as error:  # torch raises many kinds over a damaged file
         raise DataError(
             f"{path.parent} holds no whole model: {path.name} is damaged, or holds more than "
             f"tensors and could be a program; save the model as {WEIGHTS_NAME}"

@@ -133,6 +133,42 @@ def test_a_cased_folder_that_is_lower_cased_is_told(tmp_path: Path, kind: str) -
     assert_as_transformers(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "tokenizer_config.json",
+            '{"do_lower_case": "no"}',
+            "lowercase is 'no', not true or false",
+        ),
+        ("tokenizer_config.json", "[1]", "holds no settings"),
+        ("tokenizer_config.json", '{"added_tokens_decoder": {"x": 1}}', "that cannot be meant"),
+        ("tokenizer_config.json", '{"added_tokens_decoder": [1]}', "that cannot be meant"),
+        ("added_tokens.json", '{"far": 99999999}', "a piece has the id 99,999,999"),
+        ("added_tokens.json", '{"far": {}}', "that cannot be meant"),
+        ("vocab.txt", "a", "lacks the special piece"),
+    ],
+)
+def test_damaged_settings_are_one_clear_line(
+    tmp_path: Path, name: str, text: str, message: str
+) -> None:
+    folder = write_folder(tmp_path, "4 slow", Settings())
+    (folder / name).write_text(text)
+    with pytest.raises(VocabularyError, match=message):
+        read_vocabulary(folder)
+    with pytest.raises(VocabularyError, match=message):
+        read_tokenizer(folder)
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", "[]", '{"model": {"vocab": []}, "added_tokens": []}', '{"model": 1}']
+)
+def test_a_tokenizer_json_without_a_vocabulary(tmp_path: Path, text: str) -> None:
+    (tmp_path / "tokenizer.json").write_text(text)
+    with pytest.raises(VocabularyError, match="holds no WordPiece vocabulary"):
+        read_vocabulary(tmp_path)
+
+
 def test_folders_without_a_tokenizer_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(VocabularyError, match=r"holds neither tokenizer\.json nor vocab\.txt"):
         read_tokenizer(tmp_path)

@@ -153,6 +153,21 @@ def test_shards_that_are_no_shards(tmp_path: Path) -> None:
         load_model(tmp_path)
 
 
+@pytest.mark.parametrize("cut", [0, 1, 30, 700, 2000, 5000])
+@pytest.mark.parametrize("write", [as_bin, as_old_bin])
+def test_a_damaged_bin_is_refused(
+    tmp_path: Path, write: Callable[[Path, Parameters], None], cut: int
+) -> None:
+    export_model(make_model(), tmp_path, vocab=tmp_path / "none")
+    parameters = load_file(tmp_path / "model.safetensors")
+    (tmp_path / "model.safetensors").unlink()
+    write(tmp_path, parameters)
+    path = tmp_path / "pytorch_model.bin"
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(DataError, match="holds no whole model"):
+        load_model(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
