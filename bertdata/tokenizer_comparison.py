@@ -7,7 +7,7 @@ nothing would fail, and nothing be right. (The original's `validate_case_matches
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,21 @@ def check_tokenization(
             f"{what} has {_to_toml({key: given[key] for key in advice})}, but {reason}; "
             f"set [vocab] {_to_toml(advice)}"
         )
-    if not wanted and not config.lowercase and is_uncased(vocabulary.tokens):
-        return [
+    return [*_notices(config, file, vocabulary)]
+
+
+def _notices(config: TokenizationConfig, file: Path, vocabulary: Vocabulary) -> Iterator[str]:
+    if _is_said(file):
+        if words := read_tokenizer(file.parent).added_words():
+            yield (
+                f"{file.parent} has pieces that were added to it later, such as {words[0]!r}; "
+                "examples have them only where they are whole words"
+            )
+    elif not config.lowercase and is_uncased(vocabulary.tokens):
+        yield (
             f"{file} has no piece with a capital, so words that have one become "
             f"{vocabulary.special_pieces[1]}; [vocab] lowercase = true lower-cases the text"
-        ]
-    return []
+        )
 
 
 def _wanted(file: Path, vocabulary: Vocabulary) -> dict[str, Any]:

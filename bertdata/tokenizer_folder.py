@@ -67,6 +67,11 @@ class FolderTokenizer:
         """The piece of each id that has one."""
         return {id_: piece for piece, id_ in self.tokenizer.get_vocab().items()}
 
+    def added_words(self) -> list[str]:
+        """Pieces that were added to be found anywhere in a text, special ones not counted."""
+        added = self.tokenizer.get_added_tokens_decoder().values()
+        return [piece.content for piece in added if not piece.special]
+
     def warnings(self) -> list[str]:
         """What transformers does in silence and nobody can want, a sentence each."""
         if self.tokenization is None or not self.tokenization.lowercase:
@@ -92,6 +97,7 @@ def read_tokenizer(folder: Path) -> FolderTokenizer:
         tokenizer.normalizer = build_normalizer(_by_settings(settings))
     names = (*settings.special_pieces, *settings.further_special_pieces)
     tokenizer.add_special_tokens([n for n in names if tokenizer.token_to_id(n) is not None])
+    tokenizer.encode_special_tokens = settings.splits_special_pieces
     return FolderTokenizer(
         folder=folder,
         tokenizer=tokenizer,

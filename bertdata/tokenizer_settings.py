@@ -40,7 +40,8 @@ class TokenizerSettings:
     not say; transformers then lower-cases. `strip_accents`: None: as lower-casing.
     `special_pieces`: of padding, unknown, [CLS], [SEP] and [MASK], in this order.
     `further_special_pieces`: others to be recognised in text. `added_pieces`: those that were added
-    to the vocabulary later, by id. `max_length`: pieces, None: not said.
+    to the vocabulary later, by id. `splits_special_pieces`: whether special pieces that are
+    written in a text are text. `max_length`: pieces, None: not said.
     """
 
     tokenizer_class: str = "BertTokenizer"
@@ -50,6 +51,7 @@ class TokenizerSettings:
     special_pieces: tuple[str, ...] = _SPECIAL_PIECES
     further_special_pieces: tuple[str, ...] = ()
     added_pieces: Mapping[int, AddedToken] = field(default_factory=dict)
+    splits_special_pieces: bool = False
     max_length: int | None = None
 
     @property
@@ -90,6 +92,7 @@ def _read_settings(folder: Path) -> TokenizerSettings:
         ),
         further_special_pieces=tuple(_further_special_pieces(table)),
         added_pieces=_added_pieces(folder, table),
+        splits_special_pieces=table.get("split_special_tokens") is True,
         max_length=longest if has_length else None,
     )
 

@@ -43,7 +43,7 @@ def test_what_the_message_advises_gives_the_folder_s_ids(
         check(wrong, folder)
     advice = str(caught.value).rpartition("set [vocab] ")[2]
     config = replace(wrong, **tomllib.loads(advice.replace(" and ", "\n")))
-    assert check(config, folder) == []
+    assert len(check(config, folder)) == ("added" in kind)
     if kind not in ("original", "bare"):
         normalizer = read_tokenizer(folder).tokenizer.normalizer
         assert config.lowercase is normalizer.lowercase
@@ -66,6 +66,12 @@ def test_cased_text_for_an_uncased_vocabulary_is_told(tmp_path: Path) -> None:
     (warning,) = check(TokenizationConfig(lowercase=False), file)
     assert "has no piece with a capital" in warning
     assert check(TokenizationConfig(), file) == []
+
+
+def test_added_pieces_are_told(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, "4 slow with added pieces", Settings())
+    (warning,) = check(TokenizationConfig(), folder)
+    assert "added to it later, such as 'covid19'" in warning
 
 
 def test_a_tokenizer_that_is_none_of_berts_is_refused(tmp_path: Path) -> None:

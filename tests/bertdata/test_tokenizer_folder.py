@@ -100,6 +100,11 @@ def to_table(piece: AddedToken) -> dict[str, Any]:
     return {name: getattr(piece, name) for name in names}
 
 
+@pytest.mark.parametrize("kind", ["5", "4", "4 slow"])
+def test_special_pieces_that_are_text(tmp_path: Path, kind: str) -> None:
+    assert_as_transformers(write_folder(tmp_path, kind, Settings(), split_special_tokens=True))
+
+
 def test_what_transformers_writes_is_read_as_it_reads_it(tmp_path: Path) -> None:
     for number, settings in enumerate(SETTINGS):
         folder = write_folder(tmp_path / str(number), "4 slow", settings)
