@@ -11,6 +11,7 @@ import pytest
 from tokenizers import AddedToken, Tokenizer
 
 from bertdata.errors import VocabularyError
+from bertdata.tokenization import TokenizationConfig, save_tokenizer
 from bertdata.tokenizer_folder import read_tokenizer
 from bertdata.vocabulary import read_vocabulary
 from tests.tokenizer_folders import KINDS, TEXTS, Settings, write_folder
@@ -123,6 +124,15 @@ def test_a_class_that_goes_by_tokenizer_json_alone(tmp_path: Path) -> None:
     table = json.loads((folder / "tokenizer_config.json").read_bytes())
     (folder / "tokenizer_config.json").write_text(json.dumps({**table, "do_lower_case": True}))
     assert_as_transformers(folder)
+
+
+@pytest.mark.parametrize("limit", [4, 100])
+def test_the_longest_word_of_what_we_write_is_kept(tmp_path: Path, limit: int) -> None:
+    vocabulary = read_vocabulary(write_folder(tmp_path, "5", Settings()))
+    save_tokenizer(tmp_path, vocabulary, TokenizationConfig(max_word_characters=limit))
+    theirs = assert_as_transformers(tmp_path, [*TEXTS, "stop stopstop"])
+    unk = vocabulary.special.unk
+    assert (unk in theirs("stopt", add_special_tokens=False)["input_ids"]) == (limit == 4)
 
 
 @pytest.mark.parametrize("kind", ["bare", "original"])

@@ -9,8 +9,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 
+from tests.tokenizer_folders import TEXTS as FOLDER_TEXTS
+from tests.tokenizer_folders import Settings, write_folder
 from tests.trainer.task_files import write_model
+from tests.trainer.test_model import make_model
 from trainer.export import load_shape
 from trainer.text_input import TextEncoder, longest_first, pad
 
@@ -90,3 +94,39 @@ def test_a_folder_without_tokenizer_json_follows_the_original(tmp_path: Path) ->
     before = TextEncoder(model, 64, load_shape(model)).encode(TEXTS[:3])
     (model / "tokenizer.json").unlink()
     assert TextEncoder(model, 64, load_shape(model)).encode(TEXTS[:3]) == before
+
+
+def test_stored_padding_and_cutting_change_nothing(tmp_path: Path) -> None:
+    model = write_model(tmp_path)
+    encoder = TextEncoder(model, 64, load_shape(model))
+    words = [text.split() for text in TEXTS if text]
+    before = encoder.encode(TEXTS), encoder.encode_words(words)
+    path = str(model / "tokenizer.json")
+    tokenizer = Tokenizer.from_file(path)
+    tokenizer.enable_padding(length=16)
+    tokenizer.enable_truncation(3)
+    tokenizer.save(path)
+    encoder = TextEncoder(model, 64, load_shape(model))
+    assert (encoder.encode(TEXTS), encoder.encode_words(words)) == before
+
+
+def test_texts_are_cut_at_the_folder_s_own_length(tmp_path: Path) -> None:
+    model = write_model(tmp_path)
+    settings = model / "tokenizer_config.json"
+    settings.write_text(settings.read_text().replace("512", "6"))
+    encoder = TextEncoder(model, 12, load_shape(model))
+    assert encoder.max_seq_length == 6
+    wanted = transformers.AutoTokenizer.from_pretrained(model)(TEXTS, truncation=True)
+    assert [text.ids for text in encoder.encode(TEXTS)] == wanted["input_ids"]
+
+
+def test_unusual_special_pieces_stand_around_texts(tmp_path: Path) -> None:
+    settings = Settings(lower=False, special=("<pad>", "<unk>", "<s>", "</s>", "<mask>"))
+    folder = write_folder(tmp_path, "5", settings)
+    theirs = transformers.AutoTokenizer.from_pretrained(folder)
+    encoder = TextEncoder(folder, 64, make_model(vocab_size=99).config)
+    texts = FOLDER_TEXTS[:3]
+    assert [text.ids for text in encoder.encode(texts)] == theirs(texts)["input_ids"]
+    pairs = encoder.encode_pairs(texts, texts[::-1])
+    assert [text.ids for text in pairs] == theirs(texts, texts[::-1])["input_ids"]
+    assert encoder.pad_id == theirs.pad_token_id
