@@ -75,7 +75,7 @@ def write_plan(plan: StagePlan) -> Path:
 def read_plan(path: Path) -> StagePlan:
     """The plan that `write_plan` wrote."""
     table = json.loads(path.read_bytes())
-    lists = {name: tuple(table.get(name, ())) for name in ("units", "free_keys")}
+    lists = {name: tuple(table.get(name, ())) for name in ("units", "notices", "free_keys")}
     return StagePlan(**{**table, **lists})
 
 
