@@ -102,16 +102,11 @@ def train_model(run: Run, say: Say) -> dict[str, Any]:
     log = paths.output / "train.log"
     with hold(paths.model, patience=_LAST_SAVE_SECONDS):
         pass  # a training whose run was killed may still be saving what it did
-    said: deque[str] = deque(maxlen=_LINES_KEPT)
-
-    def heed(line: str) -> None:
-        said.append(line)
-        if is_notice(line):
-            say(line)
-
-    status = run_child("trainer.pretrain", arguments, log, say, heed)
+    listener = _Listener(say)
+    status = run_child("trainer.pretrain", arguments, log, listener.speak, listener.heed)
+    listener.say_notices()
     if status:
-        raise _training_error(status, said, log)
+        raise _training_error(status, listener.said, log)
     log.unlink(missing_ok=True)
     results: dict[str, Any] = json.loads((paths.model / "results.json").read_bytes())
     shards = [describe_file(paths.model / name, rows=1) for name in MODEL_FILES]
@@ -190,6 +185,34 @@ def _check_init_from(config: RunConfig) -> None:
         check_tokenization(
             config.vocab.tokenization, folder, read_vocabulary(folder), what="[vocab]"
         )
+
+
+class _Listener:
+    """Keeps the last lines of a child's stderr, and says its notices between those of its stdout.
+
+    `heed` is called in another thread than `speak`, in which alone something is said.
+    """
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._notices: deque[str] = deque()
+        self.said: deque[str] = deque(maxlen=_LINES_KEPT)
+
+    def heed(self, line: str) -> None:
+        """Take a line of stderr."""
+        self.said.append(line)
+        if is_notice(line):
+            self._notices.append(line)
+
+    def speak(self, line: str) -> None:
+        """Say a line of stdout, after the notices that came before it."""
+        self.say_notices()
+        self._say(line)
+
+    def say_notices(self) -> None:
+        """Say the notices so far."""
+        while self._notices:
+            self._say(self._notices.popleft())
 
 
 def _pass_notices_on(log: Path, say: Say) -> None:
