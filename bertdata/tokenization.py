@@ -18,15 +18,15 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from bertdata.config import check_range
 from bertdata.shards import atomic_file, write_json
-from bertdata.vocabulary import (
-    CLS,
-    CONTINUATION_PREFIX,
-    SEP,
-    SPECIAL_PIECES,
-    UNK,
-    Vocabulary,
-    write_vocabulary,
+from bertdata.tokenizer_settings import (
+    SETTINGS_NAME,
+    SPECIAL_ROLES,
+    TOKENIZER_NAME,
+    VOCABULARY_NAME,
 )
+from bertdata.vocabulary import CONTINUATION_PREFIX, Vocabulary, write_vocabulary
+
+_USUAL_WORD_CHARACTERS = 100
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +40,7 @@ class TokenizationConfig:
     lowercase: bool = True
     strip_accents: bool | None = None
     split_chinese_characters: bool = True
-    max_word_characters: int = 100
+    max_word_characters: int = _USUAL_WORD_CHARACTERS
 
     def __post_init__(self) -> None:
         check_range("max_word_characters", self.max_word_characters, 1, 10_000)
@@ -51,19 +51,20 @@ def build_tokenizer(vocabulary: Vocabulary, config: TokenizationConfig) -> Token
 
     It recognises special pieces in text; set its `encode_special_tokens = True` for corpus text.
     """
+    special, names = vocabulary.special, vocabulary.special_pieces
+    _, unk, cls, sep, _ = names
     model = models.WordPiece(
         dict(vocabulary.ids),
-        unk_token=UNK,
+        unk_token=unk,
         max_input_chars_per_word=config.max_word_characters,
         continuing_subword_prefix=CONTINUATION_PREFIX,
     )
     tokenizer = Tokenizer(model)
     tokenizer.normalizer = build_normalizer(config)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = vocabulary.special
-    tokenizer.post_processor = processors.BertProcessing((SEP, special.sep), (CLS, special.cls))
+    tokenizer.post_processor = processors.BertProcessing((sep, special.sep), (cls, special.cls))
     tokenizer.decoder = decoders.WordPiece(prefix=CONTINUATION_PREFIX)
-    tokenizer.add_special_tokens(list(SPECIAL_PIECES))
+    tokenizer.add_special_tokens(list(names))
     return tokenizer
 
 
@@ -80,25 +81,25 @@ def build_normalizer(config: TokenizationConfig) -> normalizers.Normalizer:
 def save_tokenizer(folder: Path, vocabulary: Vocabulary, config: TokenizationConfig) -> None:
     """Write vocab.txt, tokenizer.json and tokenizer_config.json into a folder, each atomically.
 
-    `transformers.BertTokenizerFast.from_pretrained(folder)` and
+    `transformers.AutoTokenizer.from_pretrained(folder)` (with a BERT config.json) and
     `tokenizers.Tokenizer.from_file(folder / "tokenizer.json")` give the same ids as
-    `SentenceTokenizer` for text without literal special pieces. (`BertTokenizerFast` knows no other
-    `max_word_characters` than 100; for another load it as `PreTrainedTokenizerFast`.)
+    `SentenceTokenizer` for text without literal special pieces.
     """
-    write_vocabulary(folder / "vocab.txt", vocabulary)
-    with atomic_file(folder / "tokenizer.json") as temporary:
+    write_vocabulary(folder / VOCABULARY_NAME, vocabulary)
+    with atomic_file(folder / TOKENIZER_NAME) as temporary:
         build_tokenizer(vocabulary, config).save(str(temporary))
-    write_json(folder / "tokenizer_config.json", _transformers_config(config))
+    write_json(folder / SETTINGS_NAME, _transformers_config(vocabulary, config))
 
 
-def _transformers_config(config: TokenizationConfig) -> dict[str, Any]:
-    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+def _transformers_config(vocabulary: Vocabulary, config: TokenizationConfig) -> dict[str, Any]:
+    # transformers' BertTokenizer knows one word length only; this other class takes tokenizer.json.
+    is_usual = config.max_word_characters == _USUAL_WORD_CHARACTERS
     return {
-        "tokenizer_class": "BertTokenizer",
+        "tokenizer_class": "BertTokenizer" if is_usual else "PreTrainedTokenizerFast",
         "do_lower_case": config.lowercase,
         "strip_accents": config.strip_accents,
         "tokenize_chinese_chars": config.split_chinese_characters,
         "model_max_length": 512,
         "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
-        **dict(zip(names, SPECIAL_PIECES)),
+        **dict(zip(SPECIAL_ROLES, vocabulary.special_pieces)),
     }

@@ -1,14 +1,15 @@
-"""The WordPiece vocabulary: pieces and their ids, the special pieces, vocab.txt.
+"""The WordPiece vocabulary: pieces and their ids, the special pieces, the files that hold them.
 
-The file format is that of the original BERT: one piece a line in UTF-8, its line number (from 0)
-its id, lines ending in "\\n" alone (U+2028 and the like may be pieces).
+vocab.txt is that of the original BERT: one piece a line in UTF-8, its line number (from 0) its id.
+A Hugging Face folder may hold the pieces in tokenizer.json instead.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -17,10 +18,18 @@ import numpy.typing as npt
 
 from bertdata.errors import VocabularyError
 from bertdata.shards import write_text
+from bertdata.tokenizer_settings import (
+    TOKENIZER_NAME,
+    VOCABULARY_NAME,
+    TokenizerSettings,
+    read_settings,
+)
+from bertdata.vocabulary_lines import pieces_of_lines, unused_names
 
 PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 SPECIAL_PIECES = (PAD, UNK, CLS, SEP, MASK)
 CONTINUATION_PREFIX = "##"
+_MAX_SIZE = 1 << 24
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,19 +47,25 @@ class SpecialIds:
 class Vocabulary:
     """Pieces in the order of their ids.
 
+    `special_pieces`: the names of [PAD], [UNK], [CLS], [SEP] and [MASK], in this order. `notes`:
+    what was changed to read it from a file, a sentence each.
+
     Raises VocabularyError when a piece is empty, holds a line end or appears twice, or when a
     special piece is missing.
     """
 
     tokens: tuple[str, ...]
+    special_pieces: tuple[str, ...] = SPECIAL_PIECES
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         _check_pieces(self.tokens)
         _check_no_duplicate(self.tokens, self.ids)
-        for piece in SPECIAL_PIECES:
+        for piece in self.special_pieces:
             if piece not in self.ids:
                 raise VocabularyError(
-                    f"the vocabulary lacks the special piece {piece}; add it as a line of its own"
+                    f"the vocabulary lacks the special piece {piece}; write it on the line of a "
+                    "piece that no text needs, such as [unused0], or on a new last line"
                 )
 
     @property
@@ -66,7 +81,7 @@ class Vocabulary:
     @cached_property
     def special(self) -> SpecialIds:
         """The ids of the special pieces."""
-        pad, unk, cls, sep, mask = (self.ids[piece] for piece in SPECIAL_PIECES)
+        pad, unk, cls, sep, mask = (self.ids[piece] for piece in self.special_pieces)
         return SpecialIds(pad=pad, unk=unk, cls=cls, sep=sep, mask=mask)
 
     @cached_property
@@ -88,17 +103,34 @@ class Vocabulary:
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
-    """Read a vocab.txt.
+    """Read a vocab.txt, a tokenizer.json, or the one that a Hugging Face folder holds.
+
+    The names of the special pieces are those in the tokenizer_config.json beside it. Every piece
+    keeps the id that it has in the file.
 
     Raises VocabularyError when the file cannot be read, is not UTF-8, or is no vocabulary.
     """
-    text = _read_text(path)
-    if "\r" in text:
-        raise VocabularyError(f"{path} has Windows line ends; save it with plain newlines")
+    path = vocabulary_file(path)
+    settings = read_settings(path.parent)
+    read = _read_tokenizer_json if path.suffix == ".json" else _read_lines
+    pieces, notes = read(path, settings)
     try:
-        return Vocabulary(tuple(text.removesuffix("\n").split("\n")))
+        return Vocabulary(tuple(pieces), settings.special_pieces, tuple(notes))
     except VocabularyError as error:
         raise VocabularyError(f"{path}: {error}") from error
+
+
+def vocabulary_file(path: Path) -> Path:
+    """The file that holds the pieces: `path`, or of a folder tokenizer.json or else vocab.txt."""
+    if not path.is_dir():
+        return path
+    for name in (TOKENIZER_NAME, VOCABULARY_NAME):
+        if (path / name).exists():
+            return path / name
+    raise VocabularyError(
+        f"{path} holds neither {TOKENIZER_NAME} nor {VOCABULARY_NAME}; "
+        "add the one that the model was trained with"
+    )
 
 
 def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
@@ -106,9 +138,39 @@ def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
     write_text(path, vocabulary.to_text())
 
 
+def _read_lines(path: Path, settings: TokenizerSettings) -> tuple[list[str], list[str]]:
+    pieces, notes = pieces_of_lines(_read_text(path))
+    # Pieces that were added to the tokenizer later follow those of vocab.txt.
+    added = {id_: piece.content for id_, piece in settings.added_pieces.items()}
+    return _fill(dict(enumerate(pieces)) | _beyond(added, len(pieces))), notes
+
+
+def _read_tokenizer_json(path: Path, _: TokenizerSettings) -> tuple[list[str], list[str]]:
+    try:
+        table = json.loads(_read_text(path))
+        pieces = {int(id_): str(piece) for piece, id_ in table["model"]["vocab"].items()}
+        added = {int(piece["id"]): str(piece["content"]) for piece in table["added_tokens"]}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise VocabularyError(f"{path} holds no WordPiece vocabulary") from error
+    return _fill(pieces | added), []
+
+
+def _beyond(pieces: Mapping[int, str], size: int) -> dict[int, str]:
+    return {id_: piece for id_, piece in pieces.items() if id_ >= size}
+
+
+def _fill(pieces: Mapping[int, str]) -> list[str]:
+    """The pieces by id; ids without a piece get one that no text gives."""
+    unused = unused_names([*pieces.values()])
+    size = 1 + max(pieces, default=-1)
+    if size > _MAX_SIZE:
+        raise VocabularyError(f"a piece has the id {size - 1:,}; ids go up to {_MAX_SIZE - 1:,}")
+    return [pieces[id_] if id_ in pieces else next(unused) for id_ in range(size)]
+
+
 def _read_text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8")
+        return path.read_bytes().decode("utf-8-sig")  # a byte order mark is no piece
     except OSError as error:
         raise VocabularyError(f"cannot read vocabulary {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -120,8 +182,10 @@ def _read_text(path: Path) -> str:
 def _check_pieces(tokens: tuple[str, ...]) -> None:
     for id_, token in enumerate(tokens):
         if not token:
-            raise VocabularyError(f"piece {id_} (line {id_ + 1}) is empty; remove the line")
-        if "\n" in token:
+            raise VocabularyError(
+                f"piece {id_} is empty; put a piece that no text needs there, such as [unused0]"
+            )
+        if "\n" in token or "\r" in token:
             raise VocabularyError(f"piece {id_} {token!r} holds a line end; a piece is one line")
 
 
@@ -132,6 +196,7 @@ def _check_no_duplicate(tokens: tuple[str, ...], ids: Mapping[str, int]) -> None
     for id_, token in enumerate(tokens):
         if token in first:
             raise VocabularyError(
-                f"piece {token!r} appears twice, as {first[token]} and {id_}; remove one"
+                f"piece {token!r} appears twice, as {first[token]} and {id_}; put a piece that no "
+                "text needs in the place of one, such as [unused0]"
             )
         first[token] = id_

@@ -72,15 +72,19 @@ def _what_it_is(error: UnicodeDecodeError) -> str:
 
 
 def to_toml(config: RunConfig) -> str:
-    """The complete configuration as TOML; keys without a value are left out."""
-    table = to_table(config)
-    lines = _lines(table)
-    for name, value in table.items():
-        if isinstance(value, Mapping):
-            lines += ["", f"[{name}]", *_lines(value)]
-        elif name == "corpus":
-            for corpus in value:
-                lines += ["", "[[corpus]]", *_lines(corpus)]
+    """The complete configuration as TOML.
+
+    Keys without a value are comments that say what leaving them out means; so is the table of a
+    corpus where there is none.
+    """
+    lines = [f"seed = {config.seed}"]
+    for corpus in config.corpus:
+        lines += ["", "[[corpus]]", *_lines("corpus", corpus)]
+    if not config.corpus:
+        example = CorpusConfig(name="articles", format="text", paths=("*.txt",))
+        lines += ["", "# [[corpus]]", *(f"# {line}" for line in _lines("corpus", example))]
+    for name in _TABLES:
+        lines += ["", f"[{name}]", *_lines(name, getattr(config, name))]
     return "\n".join(lines) + "\n"
 
 
@@ -150,13 +154,15 @@ def _anchor(config: RunConfig, base: Path) -> RunConfig:
     return _read_run(table)
 
 
-def _lines(table: Mapping[str, Any]) -> list[str]:
-    return [f"{key} = {_toml(value)}" for key, value in table.items() if _is_plain(value)]
-
-
-def _is_plain(value: Any) -> bool:
-    is_tables = isinstance(value, list) and value and isinstance(value[0], Mapping)
-    return not isinstance(value, Mapping) and not is_tables
+def _lines(table: str, config: Any) -> list[str]:
+    """A line for each field of a table's configuration."""
+    values = to_table(config)
+    return [
+        f"{key.name} = {_toml(values[key.name])}"
+        if key.name in values
+        else f"# {key.name} is left out: {_WITHOUT.get((table, key.name), 'it is not used')}"
+        for key in fields(config)
+    ]
 
 
 def _toml(value: Any) -> str:
@@ -171,4 +177,20 @@ _TABLES: Mapping[str, type] = {
     "examples": ExamplesConfig,
     "runner": RunnerConfig,
     "train": TrainConfig,
+}
+# What it means to leave a key out that has no default value.
+_WITHOUT: Mapping[tuple[str, str], str] = {
+    ("cleaning", "bad_words"): "no document is rejected for its words",
+    ("cleaning", "block_list"): "only what `blocked` names is rejected",
+    ("vocab", "strip_accents"): "as lowercase, BERT's rule",
+    ("vocab", "file"): "a vocabulary is trained",
+    ("train", "num_layers"): "as `model` says",
+    ("train", "hidden_size"): "as `model` says",
+    ("train", "num_heads"): "one for every 64 of hidden_size",
+    ("train", "intermediate_size"): "four times hidden_size",
+    ("train", "attention_dropout"): "as dropout",
+    ("train", "init_from"): "training starts from random parameters",
+    ("train", "phase2_examples"): "there is one phase",
+    ("train", "phase2_batch_size"): "as batch_size",
+    ("train", "warmup_steps"): "as warmup_fraction says",
 }

@@ -13,8 +13,12 @@ from bertdata.config import to_table
 from bertdata.errors import BertdataError, ConfigError, CrashError, DataError
 from bertdata.locks import hold
 from bertdata.manifest import is_complete, make_manifest, read_manifest, write_manifest
+from bertdata.notices import is_notice
 from bertdata.sentences import TRAIN
 from bertdata.shards import describe_file
+from bertdata.tokenizer_comparison import check_tokenization
+from bertdata.tokenizer_settings import has_tokenizer
+from bertdata.vocabulary import read_vocabulary
 from flows.children import crash, run_child
 from flows.job_host import run_job
 from flows.paths import RunPaths
@@ -65,7 +69,11 @@ def make_sentences(run: Run, say: Say) -> str:
 
 
 def make_vocabulary(run: Run, say: Say) -> str:
-    """Count words and train the vocabulary, or take over the one given."""
+    """Count words and train the vocabulary, or take over the one given.
+
+    Raises ConfigError where the model to start from wants other words, before there are examples.
+    """
+    _check_init_from(run.config)
     plan = plan_vocabulary(run.paths.vocab, run.paths.sentences, run.config.vocab)
     return _make(plan, "pipelines.jobs.word_counts", run.config.runner, say)
 
@@ -94,10 +102,11 @@ def train_model(run: Run, say: Say) -> dict[str, Any]:
     log = paths.output / "train.log"
     with hold(paths.model, patience=_LAST_SAVE_SECONDS):
         pass  # a training whose run was killed may still be saving what it did
-    said: deque[str] = deque(maxlen=_LINES_KEPT)
-    status = run_child("trainer.pretrain", arguments, log, say, said.append)
+    listener = _Listener(say)
+    status = run_child("trainer.pretrain", arguments, log, listener.speak, listener.heed)
+    listener.say_notices()
     if status:
-        raise _training_error(status, said, log)
+        raise _training_error(status, listener.said, log)
     log.unlink(missing_ok=True)
     results: dict[str, Any] = json.loads((paths.model / "results.json").read_bytes())
     shards = [describe_file(paths.model / name, rows=1) for name in MODEL_FILES]
@@ -154,8 +163,10 @@ def _make_alone(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) ->
     except CrashError:
         raise
     except BertdataError:
+        _pass_notices_on(log, say)
         log.unlink(missing_ok=True)  # it says no more than the error
         raise
+    _pass_notices_on(log, say)
     if status:
         raise crash(f"the {plan.stage} job", status, log)
     log.unlink(missing_ok=True)
@@ -166,6 +177,50 @@ def _make_alone(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) ->
     if repeated := manifest.counts.get("repeated_ids"):
         say(f"{plan.stage}: {repeated_ids(repeated)}")
     return manifest.content_sha256
+
+
+def _check_init_from(config: RunConfig) -> None:
+    folder = Path(config.train.init_from or "")
+    if config.train.init_from and has_tokenizer(folder):
+        check_tokenization(
+            config.vocab.tokenization, folder, read_vocabulary(folder), what="[vocab]"
+        )
+
+
+class _Listener:
+    """Keeps the last lines of a child's stderr, and says its notices between those of its stdout.
+
+    `heed` is called in another thread than `speak`, in which alone something is said.
+    """
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._notices: deque[str] = deque()
+        self.said: deque[str] = deque(maxlen=_LINES_KEPT)
+
+    def heed(self, line: str) -> None:
+        """Take a line of stderr."""
+        self.said.append(line)
+        if is_notice(line):
+            self._notices.append(line)
+
+    def speak(self, line: str) -> None:
+        """Say a line of stdout, after the notices that came before it."""
+        self.say_notices()
+        self._say(line)
+
+    def say_notices(self) -> None:
+        """Say the notices so far."""
+        while self._notices:
+            self._say(self._notices.popleft())
+
+
+def _pass_notices_on(log: Path, say: Say) -> None:
+    """Say the notices in a log, which nobody reads unless the stage failed."""
+    if log.is_file():
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+            if is_notice(line):
+                say(line)
 
 
 def _training_error(status: int, lines: Iterable[str], log: Path) -> Exception:

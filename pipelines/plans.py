@@ -34,7 +34,7 @@ from bertdata.partitions import (
 from bertdata.planning import join_units, plan_units
 from bertdata.printable import printable
 from bertdata.sentences import TRAIN, SentencesConfig
-from bertdata.shards import sha256_of
+from bertdata.tokenizer_comparison import check_tokenization
 from bertdata.vocabulary import read_vocabulary
 from pipelines.progress import StagePlan
 from vocab.config import VocabConfig
@@ -47,6 +47,8 @@ SENTENCES_FORMAT = "bertdata-sentences"
 PUNKT_FILE = "punkt.json"
 _KEPT_KEY = "min_kept_share"
 SAMPLE_BYTES = 8 << 20  # of text to train Punkt on: NLTK's trainer takes two seconds a megabyte
+# What only the vocabulary depends on, not the counts of words that it is made from.
+_NOT_FOR_COUNTING = ("vocab.size", "vocab.min_frequency", "vocab.alphabet_limit", "vocab.layout")
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".tgz", ".tbz2", ".txz", ".zip")
 COMPRESSION_RATIO = 4  # of text, roughly: only sizes of units and partitions depend on it
 
@@ -134,10 +136,15 @@ def plan_sentences(
 
 
 def plan_vocabulary(folder: Path, sentences_folder: Path, vocab: VocabConfig) -> StagePlan:
-    """Count the words of each file of sentences; nothing to count when `vocab.file` is given."""
+    """Count the words of each file of sentences; nothing to count when `vocab.file` is given.
+
+    Raises ConfigError when text would not be tokenized as that file's folder wants it.
+    """
     if vocab.file is not None:
-        vocab = dataclasses.replace(vocab, size=read_vocabulary(Path(vocab.file)).size)
-        inputs = {"vocabulary": {"sha256": sha256_of(Path(str(vocab.file)))}}
+        given = read_vocabulary(Path(vocab.file))
+        check_tokenization(vocab.tokenization, Path(vocab.file), given, what="[vocab]")
+        vocab = dataclasses.replace(vocab, size=given.size)
+        inputs = {"vocabulary": {"sha256": given.fingerprint}}
         shards: list[dict[str, Any]] = []
         total = 0
     else:
@@ -159,6 +166,7 @@ def plan_vocabulary(folder: Path, sentences_folder: Path, vocab: VocabConfig) ->
             "sentence_shards": shards,
         },
         text_bytes=total,
+        free_keys=_NOT_FOR_COUNTING,
     )
 
 

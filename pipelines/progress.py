@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,8 @@ class StagePlan:
     `stage`: its name, also the folder's. `config`, `inputs`: as in the manifest to be; a folder
     made with others is refused. `units`: one table per unit of work. `spec`: what workers need.
     `text_bytes`: about how much text there is to go through. `notices`: lines for whoever runs it.
+    `free_keys`: names in `config`, such as "vocab.size", that only the end of the stage depends on:
+    while it is unfinished, they may change.
     """
 
     stage: str
@@ -56,6 +58,7 @@ class StagePlan:
     spec: Mapping[str, Any]
     text_bytes: int
     notices: tuple[str, ...] = ()
+    free_keys: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -72,8 +75,8 @@ def write_plan(plan: StagePlan) -> Path:
 def read_plan(path: Path) -> StagePlan:
     """The plan that `write_plan` wrote."""
     table = json.loads(path.read_bytes())
-    tuples = {name: tuple(table[name]) for name in ("units", "notices") if name in table}
-    return StagePlan(**{**table, **tuples})
+    lists = {name: tuple(table.get(name, ())) for name in ("units", "notices", "free_keys")}
+    return StagePlan(**{**table, **lists})
 
 
 def is_done(plan: StagePlan) -> bool:
@@ -227,25 +230,35 @@ def _check_unfinished(plan: StagePlan) -> None:
     if not path.is_file():
         return
     old = read_plan(path)
-    if _has_records(plan.path) and not (_progress(plan.path) / _UNUSABLE).exists():
-        _check_same(plan, old.config, old.inputs)
+    found = _differences(plan, old.config, old.inputs, free_keys=plan.free_keys)
+    if found and _has_records(plan.path) and not (_progress(plan.path) / _UNUSABLE).exists():
+        raise _made_otherwise(plan, found)
     has_other_units = [dict(unit) for unit in old.units] != [dict(unit) for unit in plan.units]
-    if has_other_units or _differences(plan, old.config, old.inputs):
+    if has_other_units or found:
         clear_progress(plan.path)
 
 
 def _check_same(plan: StagePlan, config: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
     if found := _differences(plan, config, inputs):
-        raise ConfigError(
-            f"{plan.folder} was made otherwise ({'; '.join(found[:5])}); "
-            "choose another --output or delete that folder"
-        )
+        raise _made_otherwise(plan, found)
+
+
+def _made_otherwise(plan: StagePlan, differences: Sequence[str]) -> ConfigError:
+    return ConfigError(
+        f"{plan.folder} was made otherwise ({'; '.join(differences[:5])}); "
+        "choose another --output or delete that folder"
+    )
 
 
 def _differences(
-    plan: StagePlan, config: Mapping[str, Any], inputs: Mapping[str, Any]
+    plan: StagePlan,
+    config: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    *,
+    free_keys: Sequence[str] = (),
 ) -> list[str]:
     found = describe_differences(config, _plain(plan.config))
+    found = [line for line in found if line.partition(" ")[0] not in free_keys]
     return found + describe_differences(inputs, _plain(plan.inputs))
 
 

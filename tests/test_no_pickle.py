@@ -105,7 +105,7 @@ def test_a_checkpoint_with_a_program_is_refused_and_not_run(
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_model_is_read_from_safetensors_alone(folders: Folders, tmp_path: Path) -> None:
+def test_a_model_with_a_program_is_refused_and_not_run(folders: Folders, tmp_path: Path) -> None:
     pretrain(
         examples=folders.examples, vocab=folders.vocab, output=tmp_path / "model", config=CONFIG
     )
@@ -113,7 +113,8 @@ def test_a_model_is_read_from_safetensors_alone(folders: Folders, tmp_path: Path
     for _ in write_bombs(weights, tmp_path / "ran"):
         with pytest.raises(DataError, match="holds no whole model"):
             load_model(tmp_path / "model")
-    weights.rename(weights.with_name("pytorch_model.bin"))
-    with pytest.raises(DataError, match="holds no whole model"):
-        load_model(tmp_path / "model")
+    weights.unlink()
+    for _ in write_bombs(weights.with_name("pytorch_model.bin"), tmp_path / "ran"):
+        with pytest.raises(DataError, match=r"pytorch_model\.bin is damaged, or holds more than"):
+            load_model(tmp_path / "model")
     assert not (tmp_path / "ran").exists()

@@ -6,29 +6,31 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
-from bertdata.errors import DataError
+from bertdata.errors import ConfigError, DataError
 from bertdata.manifest import check_stage
 from bertdata.shards import atomic_file, first_line, write_json
+from bertdata.tokenizer_settings import TOKENIZER_FILES
 from trainer.config import ModelConfig
 from trainer.hf_names import (
     from_hf_config,
     from_hf_parameters,
+    has_own_decoder,
     to_hf_config,
     to_hf_name,
     to_hf_parameters,
 )
 from trainer.model import Bert, strip_vocabulary
+from trainer.weights import WEIGHTS_NAME, find_weights, read_weights
 
-WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
 _HEADS = ("pooler.", "transform.", "transform_norm.", "output_bias", "next_sentence.")
-TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
 
 
 def check_model(folder: Path) -> None:
@@ -37,9 +39,11 @@ def check_model(folder: Path) -> None:
 
 
 def copy_tokenizer(source: Path, folder: Path) -> None:
-    """Copy vocab.txt and, where they are there, the tokenizer files."""
+    """Copy the files of the tokenizer that are there; those of an earlier one go."""
     for name in TOKENIZER_FILES:
-        if (source / name).exists():
+        if not (source / name).exists():
+            (folder / name).unlink(missing_ok=True)
+        else:
             with atomic_file(folder / name) as temporary:
                 shutil.copyfile(source / name, temporary)
 
@@ -69,27 +73,34 @@ def load_model(folder: Path) -> Bert:
 
     Raises DataError when a parameter is missing or has another shape.
     """
-    model, missing = load_encoder(folder)
+    model, missing = load_encoder(folder, needs_tied_decoder=True)
     if missing:
-        raise DataError(f"{folder / WEIGHTS_NAME} lacks {to_hf_name(missing[0])}")
+        raise DataError(f"{find_weights(folder)} lacks {to_hf_name(missing[0])}")
     return model
 
 
-def load_encoder(folder: Path, *, dropout: float | None = None) -> tuple[Bert, list[str]]:
+def load_encoder(
+    folder: Path, *, dropout: float | None = None, needs_tied_decoder: bool = False
+) -> tuple[Bert, list[str]]:
     """The same, but heads that the folder lacks have a random start; their parameters' names.
 
     Reads any BERT of transformers, such as a plain BertModel or a fine-tuned one; the heads of
-    other tasks are left out. `dropout`: replaces the folder's own. Raises DataError when the
-    encoder is not whole.
+    other tasks are left out. `dropout`: replaces the folder's own. `needs_tied_decoder`: the
+    masked-language-model head is wanted. Raises DataError when the encoder is not whole,
+    ConfigError when that head has a matrix of its own.
     """
     model = new_bert(load_shape(folder, dropout=dropout))
-    weights = folder / WEIGHTS_NAME
+    weights = find_weights(folder)
+    parameters = read_weights(weights)
+    if needs_tied_decoder and has_own_decoder(parameters, _read_config(folder)):
+        raise ConfigError(
+            f"{folder} predicts pieces by a matrix of its own (tie_word_embeddings is false), "
+            "where only the embeddings can be used; take it for fine-tuning or features"
+        )
     try:
-        found = from_hf_parameters(load_file(weights))
+        found = from_hf_parameters(parameters)
     except KeyError as error:
         raise DataError(f"{weights} has {error}, which no BERT has") from error
-    except (OSError, ValueError, SafetensorError) as error:
-        raise DataError(f"{folder} holds no whole model: {first_line(error)}") from error
     missing = [name for name in model.state_dict() if name not in found]
     if encoder := [name for name in missing if not name.startswith(_HEADS)]:
         raise DataError(f"{weights} lacks {to_hf_name(encoder[0])}; is it a BERT?")
@@ -101,14 +112,27 @@ def load_encoder(folder: Path, *, dropout: float | None = None) -> tuple[Bert, l
 
 
 def load_shape(folder: Path, *, dropout: float | None = None) -> ModelConfig:
-    """The shape that a folder's config.json describes. Raises DataError when there is none."""
+    """The shape that a folder's config.json describes.
+
+    Raises DataError when there is none, ConfigError when it is that of another kind of model.
+    """
     try:
-        config = from_hf_config(json.loads((folder / CONFIG_NAME).read_bytes()))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder} holds no whole model: {first_line(error)}") from error
+        config = from_hf_config(_read_config(folder))
+    except ConfigError as error:
+        raise ConfigError(f"{folder}: {error}") from error
     if dropout is None:
         return config
     return dataclasses.replace(config, dropout=dropout, attention_dropout=None)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        table = json.loads((folder / CONFIG_NAME).read_bytes())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder} holds no whole model: {first_line(error)}") from error
+    if not isinstance(table, dict):
+        raise DataError(f"{folder} holds no whole model: {CONFIG_NAME} has no settings")
+    return table
 
 
 def new_bert(config: ModelConfig) -> Bert:

@@ -96,9 +96,9 @@ class FeatureExtractor:
         self._dtype = compute_dtype(config.precision, self._device)
         self._bert = load_encoder(folder)[0].to(self._device).eval()
         length = min(config.max_seq_length, self._bert.config.max_positions)
-        self._encoder = TextEncoder(folder, length)
+        self._encoder = TextEncoder(folder, length, self._bert.config)
         self._layers = layer_numbers(config.layers, self._bert.config.num_layers)
-        self.schema = self._make_schema(length)
+        self.schema = self._make_schema(self._encoder.max_seq_length)
 
     def batches(self, texts: Iterable[SourceText]) -> Iterator[pa.RecordBatch]:
         """Record batches of some ten thousand pieces, texts in their order."""

@@ -15,10 +15,10 @@ import torch
 
 from bertdata.errors import BertdataError, ConfigError
 from bertdata.terminal import run_command
-from bertdata.vocabulary import MASK, Vocabulary, read_vocabulary
+from bertdata.vocabulary import CLS, MASK, SEP
 from trainer.export import check_model, load_model
 from trainer.model import Bert
-from trainer.text_input import read_tokenizer
+from trainer.text_input import open_tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,40 +30,40 @@ class Guess:
 
 
 class MaskFiller:
-    """A model, its vocabulary and its tokenizer, read from one folder."""
+    """A model and its tokenizer, read from one folder."""
 
     def __init__(self, folder: Path) -> None:
         check_model(folder)
         self._model: Bert = load_model(folder).eval()
-        self._vocabulary: Vocabulary = read_vocabulary(folder / "vocab.txt")
-        self._tokenizer = read_tokenizer(folder)
+        self._folder = open_tokenizer(folder, self._model.config)
+        self._cls, self._sep, self._mask = map(self._folder.special_id, (CLS, SEP, MASK))
+        self._ids = torch.tensor(sorted(self._folder.pieces))  # the others have no piece to show
 
     def fill(self, text: str, *, top: int = 5) -> list[list[Guess]]:
         """The `top` likeliest pieces for each [MASK] of the text, in order."""
         input_ids = self._to_ids(text)
-        special = self._vocabulary.special
-        places = [i for i, id_ in enumerate(input_ids) if id_ == special.mask]
+        places = [i for i, id_ in enumerate(input_ids) if id_ == self._mask]
         input_ids_1L = torch.tensor([input_ids])
         with torch.no_grad():
             hidden_1LD = self._model.encode(input_ids_1L, torch.zeros_like(input_ids_1L), None)
             shares_NV = self._model.mlm_logits(hidden_1LD[0, places]).softmax(dim=1)
-        best = shares_NV.topk(min(top, self._vocabulary.size), dim=1)
+        best = shares_NV[:, self._ids].topk(min(top, len(self._ids)), dim=1)
         return [
-            [Guess(self._vocabulary.tokens[i], p) for p, i in zip(shares, ids)]
-            for shares, ids in zip(best.values.tolist(), best.indices.tolist())
+            [Guess(self._folder.pieces[i], p) for p, i in zip(shares, ids)]
+            for shares, ids in zip(best.values.tolist(), self._ids[best.indices].tolist())
         ]
 
     def _to_ids(self, text: str) -> list[int]:
         """[CLS] text [SEP], with [MASK] as one piece wherever it is written."""
-        parts = text.split(MASK)
+        mask = self._folder.special_name(MASK)
+        parts = text.split(mask)
         if len(parts) < 2:
-            raise ConfigError(f"the text has no {MASK}: {text!r}; write {MASK} for a piece")
-        special = self._vocabulary.special
-        ids = [special.cls]
+            raise ConfigError(f"the text has no {mask}: {text!r}; write {mask} for a piece")
+        ids = [self._cls]
         for i, part in enumerate(parts):
-            ids += [special.mask] * (i > 0)
-            ids += self._tokenizer.encode(part, add_special_tokens=False).ids
-        ids.append(special.sep)
+            ids += [self._mask] * (i > 0)
+            ids += self._folder.tokenizer.encode(part, add_special_tokens=False).ids
+        ids.append(self._sep)
         if len(ids) > (most := self._model.config.max_positions):
             raise ConfigError(f"the text has {len(ids)} pieces, the model reads at most {most}")
         return ids

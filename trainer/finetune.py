@@ -26,11 +26,12 @@ from torch import Tensor
 from bertdata.config import to_table
 from bertdata.errors import BertdataError, ConfigError
 from bertdata.locks import hold
+from bertdata.notices import note
 from bertdata.randomness import derive_key
 from bertdata.shards import write_json, write_text
 from bertdata.terminal import run_command
 from trainer.device import find_device
-from trainer.export import WEIGHTS_NAME, check_model, load_encoder, load_shape, new_bert
+from trainer.export import check_model, load_encoder, load_shape, new_bert
 from trainer.finetune_config import DESCRIPTION, FinetuneConfig, add_arguments
 from trainer.heads import (
     TaskModel,
@@ -43,6 +44,7 @@ from trainer.task_data import TaskData, hold_out
 from trainer.task_training import Scores, TaskTrainer, Trained, is_better
 from trainer.tasks import TaskRow, check_labels, label_names, read_task, read_test
 from trainer.text_input import TextEncoder
+from trainer.weights import WEIGHTS_NAME
 
 RESULTS_NAME = "results.json"
 PREDICTIONS_NAME = "predictions-{}.jsonl"
@@ -114,13 +116,13 @@ class _Job:
         self._folder, self._config = folder, config
         self._shape = load_shape(folder, dropout=config.dropout)
         length = min(config.max_seq_length, self._shape.max_positions)
-        encoder = TextEncoder(folder, length)
+        encoder = TextEncoder(folder, length, self._shape)
         self._labels = splits.labels
         self._train = TaskData(splits.train, encoder, self._labels)
         self._validation = TaskData(splits.validation, encoder, self._labels)
         self._test = TaskData(splits.test, encoder, self._labels) if splits.test else None
         self._trainer = TaskTrainer(config, self._labels, find_device(config.device), say)
-        self._say_what_there_is(length)
+        self._say_what_there_is(encoder.max_seq_length)
 
     def run(self, seed: int) -> tuple[SeedResult, TaskModel]:
         """Train and score one seed; the model is that of its best epoch."""
@@ -162,16 +164,18 @@ class _Job:
     def _new_model(self, seed: int) -> TaskModel:
         """The start of a seed. The head, and from scratch all else, follow from it."""
         torch.manual_seed(derive_key(seed, "initial head") >> 1)
-        bert = self._new_bert()
+        bert, missing = self._new_bert()
+        if seed == self._config.seeds[0]:
+            _note_random_parts(self._folder, missing, self._config)
         model = TaskModel(bert, max(1, len(self._labels)), per_word=self._config.task == "tagging")
         if not self._labels:
             torch.nn.init.constant_(model.classifier.bias, float(self._train.targets().mean()))
         return model
 
-    def _new_bert(self) -> Bert:
+    def _new_bert(self) -> tuple[Bert, list[str]]:
         if self._config.from_scratch:
-            return new_bert(self._shape)
-        return load_encoder(self._folder, dropout=self._config.dropout)[0]
+            return new_bert(self._shape), []
+        return load_encoder(self._folder, dropout=self._config.dropout)
 
     def _all_data(self) -> Iterator[tuple[str, TaskData]]:
         yield "train", self._train
@@ -204,6 +208,16 @@ def _read_splits(
     if labels:
         check_labels([*chosen, *(test_rows or [])], labels)
     return Splits(train=kept, validation=chosen, test=test_rows, labels=labels)
+
+
+def _note_random_parts(folder: Path, missing: Sequence[str], config: FinetuneConfig) -> None:
+    """Say what the task does not get from the folder. Tagging has no use for the pooler."""
+    if config.from_scratch:
+        note("all parameters have a random start, as --from-scratch asks for")
+        return
+    lacks_pooler = config.task != "tagging" and any(n.startswith("pooler.") for n in missing)
+    pooler = f", and so has the pooler, which {folder} lacks" if lacks_pooler else ""
+    note(f"the head of the task has a random start{pooler}")
 
 
 def _best_of(results: Sequence[SeedResult], name: str) -> SeedResult:

@@ -18,10 +18,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from bertdata.shards import atomic_file, write_json
-from trainer.export import CONFIG_NAME, WEIGHTS_NAME, copy_tokenizer
+from trainer.export import CONFIG_NAME, copy_tokenizer
 from trainer.hf_names import to_hf_config, to_hf_name
 from trainer.model import Bert
 from trainer.text_input import TextBatch
+from trainer.weights import WEIGHTS_NAME
 
 _INITIAL_SCALE = 0.02
 _ENCODER_PREFIXES = ("embeddings.", "layers.")

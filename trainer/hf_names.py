@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from bertdata.errors import ConfigError
@@ -33,6 +34,8 @@ _LAYER_MODULES = {
     "output_norm": "output.LayerNorm",
 }
 _PREFIXES = ("bert.", "cls.")
+# What a plain BertModel, whose names have no "bert." before them, begins with.
+_BARE_PREFIXES = ("embeddings.", "encoder.", "pooler.")
 _OUTPUT_BIAS = ("output_bias", "cls.predictions.bias")
 _CONFIG = {
     "vocab_size": "vocab_size",
@@ -48,11 +51,26 @@ _CONFIG = {
     "pad_id": "pad_token_id",
 }
 # What older files leave out, because it never differs there.
-_DEFAULTS = {"type_vocab_size": 2, "layer_norm_eps": 1e-12, "pad_token_id": 0}
+_DEFAULTS = {
+    "type_vocab_size": 2,
+    "layer_norm_eps": 1e-12,
+    "pad_token_id": 0,
+    "hidden_act": "gelu",
+    "max_position_embeddings": 512,
+    "hidden_dropout_prob": 0.1,
+}
+# Other names of the same two functions.
+_ACTIVATIONS = {
+    "gelu_python": "gelu",
+    "gelu_fast": "gelu_new",
+    "gelu_pytorch_tanh": "gelu_new",
+}
 _FROM_MODULES = {theirs: ours for ours, theirs in _MODULES.items()}
 _FROM_LAYER_MODULES = {theirs: ours for ours, theirs in _LAYER_MODULES.items()}
+_DECODER_WEIGHT = "cls.predictions.decoder.weight"
+_DECODER_BIAS = "cls.predictions.decoder.bias"
 # Copies of tied parameters and fixed tables that some files carry beside the parameters.
-_REDUNDANT = ("cls.predictions.decoder.weight", "cls.predictions.decoder.bias", "position_ids")
+_REDUNDANT = (_DECODER_WEIGHT, _DECODER_BIAS, "position_ids", "embeddings.token_type_ids")
 
 
 def to_hf_name(name: str) -> str:
@@ -90,10 +108,27 @@ def from_hf_parameters(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
     The heads of other tasks, such as "classifier.weight", are left out. KeyError for a name of
     encoder or head that BERT does not have.
     """
-    if not any(name.startswith(_PREFIXES) for name in parameters):
-        parameters = {f"bert.{name}": value for name, value in parameters.items()}
+    parameters = {_with_prefix(name): value for name, value in parameters.items()}
+    if _DECODER_BIAS in parameters:
+        parameters.setdefault(_OUTPUT_BIAS[1], parameters[_DECODER_BIAS])
     named = {from_hf_name(n): value for n, value in parameters.items() if n.startswith(_PREFIXES)}
     return {name: value for name, value in named.items() if name is not None}
+
+
+def has_own_decoder(parameters: Mapping[str, Tensor], table: Mapping[str, Any]) -> bool:
+    """Whether the masked-language-model head scores with a matrix other than the embeddings.
+
+    `parameters`: under Hugging Face's names. `table`: the contents of config.json.
+    """
+    decoder = parameters.get(_DECODER_WEIGHT)
+    embeddings = parameters.get(to_hf_name("embeddings.token.weight"))
+    if decoder is None or embeddings is None or table.get("tie_word_embeddings", True):
+        return False
+    return not torch.equal(decoder, embeddings)
+
+
+def _with_prefix(name: str) -> str:
+    return f"bert.{name}" if name.startswith(_BARE_PREFIXES) else name
 
 
 def to_hf_config(config: ModelConfig) -> dict[str, Any]:
@@ -110,16 +145,32 @@ def to_hf_config(config: ModelConfig) -> dict[str, Any]:
 
 def from_hf_config(table: Mapping[str, Any]) -> ModelConfig:
     """The shape that a config.json describes. Raises ConfigError when it is not a plain BERT."""
-    if table.get("model_type") != "bert":
-        raise ConfigError(f"model_type must be 'bert', got {table.get('model_type')!r}")
-    if table.get("position_embedding_type", "absolute") != "absolute":
-        raise ConfigError(f"cannot use {table['position_embedding_type']!r} position embeddings")
-    table = {**_DEFAULTS, **table}
+    _check_architecture(table)
+    given = {key: value for key, value in table.items() if value is not None}
+    table = {**_DEFAULTS, **given}
     missing = [theirs for theirs in _CONFIG.values() if theirs not in table]
     if missing:
         raise ConfigError(f"config.json lacks {missing[0]!r}")
     values = {ours: table[theirs] for ours, theirs in _CONFIG.items()}
+    values["hidden_act"] = _ACTIVATIONS.get(values["hidden_act"], values["hidden_act"])
     attention_dropout = table.get("attention_probs_dropout_prob", values["dropout"])
     if attention_dropout != values["dropout"]:
         values["attention_dropout"] = attention_dropout
     return ModelConfig(**values)
+
+
+def _check_architecture(table: Mapping[str, Any]) -> None:
+    """Raise ConfigError, naming what the model is, when it is not a plain BERT encoder.
+
+    Old folders do not say: then the names of their classes or weights tell.
+    """
+    name = table.get("model_type")
+    classes = [str(kind) for kind in table.get("architectures") or []]
+    if name is None and not all(kind.startswith("Bert") for kind in classes):
+        name = classes[0]
+    if name not in (None, "bert"):
+        raise ConfigError(f"model_type must be 'bert', got {name!r}; only BERT can be read")
+    if (positions := table.get("position_embedding_type") or "absolute") != "absolute":
+        raise ConfigError(f"cannot use {positions!r} position embeddings, only 'absolute'")
+    if table.get("is_decoder"):
+        raise ConfigError("cannot use a decoder (is_decoder is true), only an encoder")

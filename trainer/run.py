@@ -19,12 +19,13 @@ from bertdata.errors import ConfigError, DataError
 from bertdata.manifest import check_stage
 from bertdata.reader import ExampleReader
 from bertdata.shards import write_json
+from bertdata.tokenizer_settings import TOKENIZER_FILES, VOCABULARY_NAME
 from bertdata.vocabulary import Vocabulary, read_vocabulary
 from trainer import checkpoint
 from trainer.checkpoint import CheckpointWriter, Parameters, Progress
 from trainer.config import TrainConfig
 from trainer.data import validation_batches, validation_rows
-from trainer.export import TOKENIZER_FILES, WEIGHTS_NAME, export_model
+from trainer.export import export_model
 from trainer.flops import peak_flops
 from trainer.loop import Evaluation, evaluate
 from trainer.metrics import Log
@@ -32,8 +33,9 @@ from trainer.model import pad_vocabulary, strip_vocabulary
 from trainer.optim import Optimizers
 from trainer.ranks import Ranks
 from trainer.schedule import Budget
-from trainer.start import check_lengths, new_model
+from trainer.start import check_examples, new_model
 from trainer.steps import ATTENTION_NAME, Steps, is_due
+from trainer.weights import WEIGHTS_NAME
 from trainer.yardstick import Yardstick, measure_yardstick
 
 RUN_NAME = "run.json"
@@ -96,11 +98,13 @@ class Run:
         self.output, self.vocab = output, vocab
         if ranks.is_first:
             check_stage(vocab, TOKENIZER_FILES)
-        self.readers = _open_readers(examples, read_vocabulary(vocab / "vocab.txt"), config, ranks)
+        self.readers = _open_readers(
+            examples, read_vocabulary(_vocabulary_of(vocab)), config, ranks
+        )
         _check_early_stop(config, self.readers.validation)
         model = new_model(config, seed, self.readers.phases[0])
         for reader in (*self.readers.phases, self.readers.validation):
-            check_lengths(model, reader, is_new=config.init_from is None)
+            check_examples(model, reader, is_new=config.init_from is None)
         on_gpu = ranks.device.type == "cuda"
         default_multiple = _GPU_VOCABULARY_MULTIPLE if on_gpu else 1
         pad_vocabulary(model, config.vocabulary_multiple or default_multiple)
@@ -343,6 +347,12 @@ def _check_early_stop(config: TrainConfig, validation: ExampleReader) -> None:
             "early_stop_evaluations needs validation examples, and there are none; set it to 0, "
             "or make examples with [examples] validation_fraction above 0"
         )
+
+
+def _vocabulary_of(folder: Path) -> Path:
+    """Of a vocabulary's folder the file that the examples were made with, else what is there."""
+    path = folder / VOCABULARY_NAME
+    return path if path.exists() else folder
 
 
 def _check_same_run(path: Path, description: dict[str, Any]) -> None:

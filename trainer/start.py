@@ -2,45 +2,59 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from bertdata.errors import ConfigError
+from bertdata.notices import note
 from bertdata.randomness import derive_key
 from bertdata.reader import ExampleReader
 from trainer.config import TrainConfig, model_config
 from trainer.cooccurrence import cooccurrence_embeddings
 from trainer.export import check_model, load_encoder
 from trainer.model import Bert, add_to_tokens, set_sinusoidal_positions, set_unigram_bias
+from trainer.ranks import is_first_rank
+from trainer.tokenizer_check import check_tokenizer
 from trainer.yardstick import count_masked_pieces
 
 
 def new_model(config: TrainConfig, seed: int, reader: ExampleReader) -> Bert:
     """A model as `config` asks for: from `init_from`, or random with the named starts.
 
-    Heads of pre-training that `init_from` lacks, as a BertModel does, have a random start.
-
-    Raises ConfigError when it does not fit the vocabulary.
+    Heads of pre-training that `init_from` lacks, as a BertModel does, have a random start, which is
+    said. Raises ConfigError when it does not fit the examples or their vocabulary.
     """
-    if config.init_from is not None:
-        torch.manual_seed(derive_key(seed, "initial parameters") >> 1)
-        check_model(Path(config.init_from))
-        model, missing = load_encoder(Path(config.init_from))
-        if missing:
-            text = f"not in {config.init_from}, so at a random start: {', '.join(missing)}"
-            print(text, file=sys.stderr)
-        _check_vocabulary(model, reader)
-        return model
-    return _random_model(config, seed, reader)
+    if config.init_from is None:
+        return _random_model(config, seed, reader)
+    folder = Path(config.init_from)
+    check_model(folder)
+    check_tokenizer(folder, reader)
+    torch.manual_seed(derive_key(seed, "initial parameters") >> 1)
+    model, missing = load_encoder(folder, needs_tied_decoder=True)
+    _check_rows(model, reader)
+    if is_first_rank():
+        _note_differences(folder, model, missing, reader)
+    return model
 
 
-def check_lengths(model: Bert, reader: ExampleReader, *, is_new: bool) -> None:
-    """Raise ConfigError when a row is longer than what the model can read.
+def _note_differences(
+    folder: Path, model: Bert, missing: Sequence[str], reader: ExampleReader
+) -> None:
+    if missing:
+        heads = ", ".join(dict.fromkeys(name.partition(".")[0] for name in missing))
+        note(f"{folder} lacks some heads, which have a random start: {heads}")
+    if spare := model.config.vocab_size - reader.vocabulary.size:
+        note(f"{folder} has {spare} more rows of embeddings than pieces; they are kept")
+
+
+def check_examples(model: Bert, reader: ExampleReader, *, is_new: bool) -> None:
+    """Raise ConfigError when a row is longer, or has more segments, than the model can read.
 
     `is_new`: its shape follows from the configuration, not from `init_from`.
     """
+    _check_segments(model, reader)
     longest, most = reader.longest_row(), model.config.max_positions
     if longest > most:
         way_out = f"set max_positions to {longest}, or " if is_new else ""
@@ -50,11 +64,19 @@ def check_lengths(model: Bert, reader: ExampleReader, *, is_new: bool) -> None:
         )
 
 
-def _check_vocabulary(model: Bert, reader: ExampleReader) -> None:
-    if (size := model.config.vocab_size) != reader.vocabulary.size:
+def _check_rows(model: Bert, reader: ExampleReader) -> None:
+    if (size := model.config.vocab_size) < reader.vocabulary.size:
         raise ConfigError(
             f"init_from has {size} pieces, the vocabulary {reader.vocabulary.size}; "
-            "make the examples with the vocab.txt of init_from"
+            "make the examples with [vocab] file = the vocabulary of init_from"
+        )
+
+
+def _check_segments(model: Bert, reader: ExampleReader) -> None:
+    if model.config.num_segments < 2 and reader.next_sentence:
+        raise ConfigError(
+            "init_from has one segment embedding (type_vocab_size 1), but the examples are pairs "
+            "of two segments; make them with [examples] next_sentence = false"
         )
 
 

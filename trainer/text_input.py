@@ -8,7 +8,6 @@ Shapes: B batch, L longest text of the batch.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from tokenizers import BertWordPieceTokenizer, Encoding, Tokenizer
+from tokenizers import Encoding
 from torch import Tensor
 
-from bertdata.vocabulary import SpecialIds, read_vocabulary
+from bertdata.errors import ConfigError
+from bertdata.notices import warn
+from bertdata.tokenizer_folder import FolderTokenizer, read_tokenizer
+from bertdata.vocabulary import CLS, PAD, SEP, UNK
+from trainer.config import ModelConfig
 
 _SMALLEST_LENGTH = 4  # [CLS], a piece of A, [SEP], [SEP]
 
@@ -49,25 +52,34 @@ class TextBatch:
 
 
 class TextEncoder:
-    """The tokenizer of a model's folder, and the length to cut to (in pieces, from 4 on)."""
+    """The tokenizer of a model's folder, and the length to cut to (in pieces, from 4 on).
 
-    def __init__(self, folder: Path, max_seq_length: int) -> None:
+    Texts are cut to what the folder names as its longest, where that is less. Warns where the
+    folder's settings cannot be meant. Raises VocabularyError when there is no tokenizer,
+    ConfigError when the model, of the given shape, has too few embeddings for its pieces.
+    """
+
+    def __init__(self, folder: Path, max_seq_length: int, shape: ModelConfig) -> None:
         assert max_seq_length >= _SMALLEST_LENGTH
-        self.max_seq_length = max_seq_length
-        self._special: SpecialIds = read_vocabulary(folder / "vocab.txt").special
-        self._tokenizer = read_tokenizer(folder)
-
-    @property
-    def pad_id(self) -> int:
-        """The id that fills rows up."""
-        return self._special.pad
+        self._shape = shape
+        self._folder = open_tokenizer(folder, shape)
+        self._tokenizer = self._folder.tokenizer
+        longest = self._folder.settings.max_length or max_seq_length
+        self.max_seq_length = max(_SMALLEST_LENGTH, min(max_seq_length, longest))
+        self.pad_id = self._folder.special_id(PAD)
+        self._unk, self._cls, self._sep = map(self._folder.special_id, (UNK, CLS, SEP))
 
     def encode(self, texts: Sequence[str]) -> list[EncodedText]:
         """Single texts."""
         return [self._assemble(encoding.ids) for encoding in self._tokenize(texts)]
 
     def encode_pairs(self, first: Sequence[str], second: Sequence[str]) -> list[EncodedText]:
-        """Pairs: B is segment 1."""
+        """Pairs: B is segment 1. Raises ConfigError when the model has no segment 1."""
+        if self._shape.num_segments < 2:
+            raise ConfigError(
+                f"{self._folder.folder} cannot read pairs of texts: it has one segment embedding "
+                "(type_vocab_size 1); give it single texts or take another model"
+            )
         pairs = zip(self._tokenize(first), self._tokenize(second))
         return [self._assemble(a.ids, b.ids) for a, b in pairs]
 
@@ -86,7 +98,7 @@ class TextEncoder:
         return encodings
 
     def _assemble(self, a: list[int], b: list[int] | None = None) -> EncodedText:
-        cls, sep = self._special.cls, self._special.sep
+        cls, sep = self._cls, self._sep
         if b is None:
             kept = min(len(a), self.max_seq_length - 2)
             ids = [cls, *a[:kept], sep]
@@ -103,7 +115,7 @@ class TextEncoder:
         for id_, word in zip(encoding.ids, encoding.word_ids):
             assert word is not None  # only special pieces that were added belong to no word
             pieces[word].append(id_)
-        words = [ids or [self._special.unk] for ids in pieces]
+        words = [ids or [self._unk] for ids in pieces]
         text = self._assemble([id_ for ids in words for id_ in ids])
         starts = np.cumsum([1, *map(len, words)])[:num_words].tolist()
         room = len(text.ids) - 1
@@ -152,11 +164,14 @@ def lengths_of(texts: Sequence[EncodedText]) -> npt.NDArray[np.int64]:
     return np.array([len(text.ids) for text in texts], dtype=np.int64)
 
 
-def read_tokenizer(folder: Path) -> Tokenizer | BertWordPieceTokenizer:
-    """tokenizer.json; where a folder lacks it, the original's rules over vocab.txt."""
-    if (folder / "tokenizer.json").exists():
-        return Tokenizer.from_file(str(folder / "tokenizer.json"))
-    options = folder / "tokenizer_config.json"
-    table = json.loads(options.read_bytes()) if options.exists() else {}
-    lowercase = table.get("do_lower_case", True)
-    return BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=lowercase)
+def open_tokenizer(folder: Path, shape: ModelConfig) -> FolderTokenizer:
+    """The tokenizer of a model's folder, with warnings; see `TextEncoder`."""
+    tokenizer = read_tokenizer(folder)
+    if tokenizer.size > shape.vocab_size:
+        raise ConfigError(
+            f"the tokenizer of {folder} has {tokenizer.size} pieces, the model embeddings for "
+            f"{shape.vocab_size}; put the tokenizer there that the model was trained with"
+        )
+    for text in tokenizer.warnings():
+        warn(text)
+    return tokenizer

@@ -18,8 +18,9 @@ class VocabConfig:
     `size`: the exact number of pieces, special ones included. `lowercase`, `strip_accents`,
     `split_chinese_characters`, `max_word_characters`: as in TokenizationConfig. `min_frequency`: a
     pair of pieces seen less often is never merged. `alphabet_limit`: the most characters kept.
-    `layout`: where the special pieces stand ("bert-base-uncased": at the original's ids). `file`:
-    an existing vocab.txt to use instead of training one.
+    `layout`: where the special pieces stand ("bert-base-uncased": at the original's ids). `file`: a
+    vocabulary to use instead of training one: a vocab.txt, a tokenizer.json or the folder of a
+    Hugging Face BERT; each piece keeps its id.
     """
 
     size: int = 30522

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bertdata.tokenization import build_tokenizer
-from bertdata.vocabulary import UNK, Vocabulary
+from bertdata.vocabulary import Vocabulary
 from vocab.config import VocabConfig
 
 
@@ -46,11 +46,12 @@ def measure_coverage(counts: pa.Table, vocabulary: Vocabulary, config: VocabConf
     """
     words, frequencies = counts["word"].to_pylist(), counts["count"].to_pylist()
     model = build_tokenizer(vocabulary, config.tokenization).model
+    unk = vocabulary.special_pieces[1]
     pieces = unknown = 0
     for word, frequency in zip(words, frequencies):
         found = model.tokenize(word)
         pieces += len(found) * frequency
-        unknown += frequency * (found[0].value == UNK)
+        unknown += frequency * (found[0].value == unk)
     return Coverage(
         words=sum(frequencies),
         pieces=pieces,

@@ -10,13 +10,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertdata.config import read_table
+from bertdata.config import read_table, to_table
 from bertdata.errors import DataError, InputError
 from bertdata.manifest import Manifest, check_shard, make_manifest
+from bertdata.notices import note, warn
 from bertdata.schema import WORD_COUNTS
 from bertdata.sentence_files import iterate_sentences
-from bertdata.shards import Shard, describe_file, open_arrow, sha256_of, sync_files, write_arrow
+from bertdata.shards import Shard, describe_file, open_arrow, sync_files, write_arrow
 from bertdata.tokenization import save_tokenizer
+from bertdata.tokenizer_comparison import check_tokenization
 from bertdata.vocabulary import Vocabulary, read_vocabulary
 from pipelines.jobs.command import Job, run_process
 from pipelines.plans import SENTENCES_FORMAT
@@ -25,6 +27,9 @@ from pipelines.units import Unit, WorkOnUnit
 from vocab.config import VocabConfig
 from vocab.counting import COUNTS_SCHEMA, count_words, merge_counts
 from vocab.fast import train
+from vocab.stripping import StrippedWords, count_stripped, describe_stripped
+
+_SAMPLED_SENTENCES = 500  # of each file, to see what stripping accents does
 
 
 def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
@@ -35,11 +40,13 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
 
     def count_file(unit: Unit) -> UnitRecord:
         check_shard(sentences_folder, shards[unit["file"]], SENTENCES_FORMAT)
-        sentences = iterate_sentences(sentences_folder / unit["file"])
-        counts = count_words(sentences, config)
+        path = sentences_folder / unit["file"]
+        counts = count_words(iterate_sentences(path), config)
         name = f"{FOLDER}/counts-{unit['unit']:05d}.arrow"
         shard = write_counts(folder, name, counts)
-        return UnitRecord(unit=unit["unit"], shards=(shard,), counts={"words": counts.num_rows})
+        stripped = _sample_stripped(path, config)
+        found = {"words": counts.num_rows, "stripped": to_table(stripped)}
+        return UnitRecord(unit=unit["unit"], shards=(shard,), counts=found)
 
     return count_file
 
@@ -52,9 +59,7 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
     shards: list[Shard] = []
     counts: dict[str, Any] = {}
     if config.file is not None:
-        vocabulary = read_vocabulary(Path(config.file))
-        if sha256_of(Path(config.file)) != plan.inputs["vocabulary"]["sha256"]:
-            raise InputError(f"{config.file} changed while it was read; run again")
+        vocabulary = _read_given(Path(config.file), config, plan.inputs["vocabulary"]["sha256"])
     else:
         words = merge_counts(_read_counts(plan.path, records))
         shards.append(write_counts(plan.path, "word_counts.arrow", words))
@@ -63,6 +68,8 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
             "words": pc.sum(words["count"], min_count=0).as_py(),
             "distinct_words": words.num_rows,
         }
+        if text := describe_stripped(_stripped(records)):
+            note(text)
         vocabulary = train(words, config)
     save_tokenizer(plan.path, vocabulary, config.tokenization)
     shards += [_describe(plan.path / name, vocabulary) for name in _TOKENIZER_FILES]
@@ -73,6 +80,31 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
         counts={**counts, "pieces": vocabulary.size},
         shards=shards,
     )
+
+
+def _sample_stripped(path: Path, config: VocabConfig) -> StrippedWords:
+    """What stripping accents does to the first sentences of a file."""
+    for sentences in iterate_sentences(path):
+        return count_stripped(sentences[:_SAMPLED_SENTENCES], config.tokenization)
+    return StrippedWords()
+
+
+def _stripped(records: Mapping[int, UnitRecord]) -> Iterator[StrippedWords]:
+    for _, record in sorted(records.items()):
+        if "stripped" in record.counts:  # not in those that an older version made
+            yield StrippedWords(**record.counts["stripped"])
+
+
+def _read_given(path: Path, config: VocabConfig, fingerprint: str) -> Vocabulary:
+    """The vocabulary of `vocab.file`; says what was changed to read it, and what may be wrong."""
+    vocabulary = read_vocabulary(path)
+    if vocabulary.fingerprint != fingerprint:
+        raise InputError(f"{path} changed while it was read; run again")
+    for text in vocabulary.notes:
+        note(f"{path}: {text}; every piece keeps its id")
+    for text in check_tokenization(config.tokenization, path, vocabulary, what="[vocab]"):
+        warn(text)
+    return vocabulary
 
 
 def write_counts(folder: Path, name: str, counts: pa.Table) -> Shard:

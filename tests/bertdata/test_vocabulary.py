@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -74,11 +75,9 @@ def test_unicode_line_separators_are_pieces(shared_data: Path) -> None:
     ("data", "message"),
     [
         (b"[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n", r"vocab\.txt: .* lacks the special piece \[MASK\]"),
-        (TINY.to_text().encode() + b"hu\n", "'hu' appears twice, as 5 and 8"),
-        (TINY.to_text().encode() + b"\nz\n", r"piece 8 \(line 9\) is empty"),
-        (b"", r"piece 0 \(line 1\) is empty"),
+        (b"", r"lacks the special piece \[PAD\]"),
         (b"[PAD]\n\xff\n", "not UTF-8 at byte 6"),
-        (TINY.to_text().replace("\n", "\r\n").encode(), "Windows line ends"),
+        (TINY.to_text().encode() + b"a\rb\n", "holds a line end"),
     ],
 )
 def test_bad_file_is_one_clear_line(tmp_path: Path, data: bytes, message: str) -> None:
@@ -88,6 +87,53 @@ def test_bad_file_is_one_clear_line(tmp_path: Path, data: bytes, message: str) -
         read_vocabulary(path)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+IDS = {"hu": 5, "##g": 6, "##": 7}
+
+
+@pytest.mark.parametrize(
+    ("text", "ids", "note"),
+    [
+        ("hu\n\n##g\n", {"hu": 5, "##g": 7}, "an empty line holds its id .*: line 7$"),
+        ("hu\n##g\nhu\n", {"##g": 6, "hu": 7}, "the id of its last line: line 6$"),
+        ("hu \n ##g\n\t##\n", IDS, "white space .* is left out: line 6, 7, 8$"),
+        ("hu\r\n##g\r\n##\r\n", IDS, ""),
+        ("hu\n##g\n##\n\n \n", IDS, ""),
+        ("[unused0]\n\n\nhu\n", {"[unused0]": 5, "hu": 8}, "line 7, 8$"),
+        ("\n" * 9 + "hu\n", {"hu": 14}, "line 6, 7, 8 and 6 more$"),
+    ],
+)
+def test_every_piece_keeps_the_number_of_its_line(
+    tmp_path: Path, text: str, ids: dict[str, int], note: str
+) -> None:
+    path = tmp_path / "vocab.txt"
+    path.write_bytes(("".join(f"{piece}\n" for piece in SPECIAL_PIECES) + text).encode())
+    vocabulary = read_vocabulary(path)
+    assert {piece: vocabulary.ids[piece] for piece in ids} == ids
+    assert vocabulary.size == max(ids.values()) + 1
+    assert vocabulary.special == TINY.special
+    assert bool(vocabulary.notes) == bool(note)
+    assert re.search(note, " ".join(vocabulary.notes))
+    write_vocabulary(path, vocabulary)
+    again = read_vocabulary(path)
+    assert (again, again.notes) == (vocabulary, ())
+
+
+def test_what_the_message_of_a_missing_special_piece_advises_works(tmp_path: Path) -> None:
+    path = tmp_path / "vocab.txt"
+    path.write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[unused0]\na\n", encoding="utf-8")
+    with pytest.raises(VocabularyError, match=r"write it on the line .* such as \[unused0\]"):
+        read_vocabulary(path)
+    path.write_text(path.read_text("utf-8").replace("[unused0]", "[MASK]"), encoding="utf-8")
+    assert read_vocabulary(path).ids["a"] == 5
+
+
+@pytest.mark.parametrize("tokens", [(*SPECIAL_PIECES, "a", "a"), (*SPECIAL_PIECES, "", "a")])
+def test_what_the_messages_of_bad_pieces_advise_keeps_ids(tokens: tuple[str, ...]) -> None:
+    with pytest.raises(VocabularyError, match=r"put a piece .* such as \[unused0\]"):
+        Vocabulary(tokens)
+    assert Vocabulary((*tokens[:5], "[unused0]", "a")).ids["a"] == 6
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from bertdata.corpus import CorpusConfig
 from bertdata.errors import BertdataError, ConfigError
-from flows.run_config import DEMO_CONFIG, RunConfig, load_config, to_toml
+from flows.run_config import (
+    _TABLES,
+    _WITHOUT,
+    DEMO_CONFIG,
+    RunConfig,
+    load_config,
+    to_toml,
+)
 
 MINIMAL = '[[corpus]]\nname = "a"\nformat = "text"\npaths = ["*.txt"]\n'
 
@@ -126,3 +136,27 @@ def test_other_encodings_are_named(tmp_path: Path, data: bytes, message: str) ->
     path.write_bytes(data)
     with pytest.raises(ConfigError, match=message):
         load_config(path)
+
+
+def test_every_key_of_every_table_is_shown(tmp_path: Path) -> None:
+    for config in (RunConfig(), load(tmp_path, MINIMAL)):
+        text = to_toml(config)
+        for table in ("corpus", *_TABLES):
+            kind = _TABLES.get(table, CorpusConfig)
+            (shown,) = re.findall(rf"^(?:# )?\[+{table}\]+\n((?:.+\n)*)", text, re.MULTILINE)
+            names = re.findall(r"^(?:# )?(\w+) (?:=|is left out: .)", shown, re.MULTILINE)
+            assert names == [field.name for field in fields(kind)]
+    assert load(tmp_path, text) == config
+
+
+@pytest.mark.parametrize("table", _TABLES)
+def test_every_key_without_a_value_says_what_that_means(table: str) -> None:
+    without = [field.name for field in fields(_TABLES[table]) if field.default is None]
+    described = [key for name, key in _WITHOUT if name == table]
+    assert sorted(described) == sorted(without)
+
+
+def test_a_key_that_has_a_value_is_shown_with_it(tmp_path: Path) -> None:
+    config = load(tmp_path, MINIMAL, "vocab.strip_accents=false")
+    assert "\nstrip_accents = false\n" in to_toml(config)
+    assert "\n# strip_accents is left out: as lowercase, BERT's rule\n" in to_toml(RunConfig())

@@ -205,3 +205,18 @@ def test_a_record_waits_until_its_files_are_on_disk(
     assert synced == []
     write_record(plan.path, UnitRecord(unit=7, shards=(shard,), counts={}))
     assert synced == ["x.arrow", ".unit-00007"]
+
+
+def test_what_only_the_end_depends_on_may_change_until_then(plan: StagePlan) -> None:
+    first = dataclasses.replace(plan, free_keys=("examples.max_seq_length",))
+    other = dataclasses.replace(first, config={"seed": 1, "examples": {"max_seq_length": 9}})
+    write_plan(first)
+    record = UnitRecord(unit=1, shards=(), counts={})
+    write_record(plan.path, record)
+    assert not is_done(other)
+    assert read_records(plan.path) == {1: record}
+    with pytest.raises(ConfigError, match="seed was 1, now 2"):
+        is_done(dataclasses.replace(first, config={**first.config, "seed": 2}))
+    _finish(first)
+    with pytest.raises(ConfigError, match="max_seq_length was 128, now 9"):
+        is_done(other)

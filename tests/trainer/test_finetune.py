@@ -162,7 +162,7 @@ def test_a_finished_model_is_replaced_only_when_asked(
     before = sha256_of(output / "model.safetensors")
     assert run(model, *arguments, output, "--seeds=2") == 2
     assert sha256_of(output / "model.safetensors") == before
-    (error,) = capsys.readouterr().err.splitlines()
+    *_, error = capsys.readouterr().err.splitlines()
     assert error.endswith("choose another --output, or add --overwrite to replace it")
     assert run(model, *arguments, tmp_path / "other", "--seeds=2") == 0
     (output / "predictions-test.jsonl").touch()  # of an earlier --test

@@ -1,0 +1,25 @@
+"""Lines for who watches the terminal, from a process whose standard error may go to a log.
+
+Whoever keeps such a log passes on the lines for which `is_notice` is true.
+"""
+
+from __future__ import annotations
+
+import sys
+
+_NOTE, _WARNING = "note: ", "warning: "
+
+
+def note(text: str) -> None:
+    """Say what one may want to know."""
+    print(f"{_NOTE}{text}", file=sys.stderr, flush=True)
+
+
+def warn(text: str) -> None:
+    """Say what is probably a mistake."""
+    print(f"{_WARNING}{text}", file=sys.stderr, flush=True)
+
+
+def is_notice(line: str) -> bool:
+    """Whether a line of a log was written by `note` or `warn`."""
+    return line.startswith((_NOTE, _WARNING))

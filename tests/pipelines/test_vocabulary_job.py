@@ -1,0 +1,125 @@
+"""The vocabulary stage: what it says, and that what its messages advise works."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bertdata.errors import ConfigError, VocabularyError
+from bertdata.manifest import Manifest, read_manifest
+from bertdata.tokenizer_folder import read_tokenizer
+from bertdata.verification import verify_vocabulary
+from bertdata.vocabulary import SPECIAL_PIECES, read_vocabulary
+from pipelines.jobs import command, sentences, word_counts
+from pipelines.options import RunnerConfig, beam_arguments
+from pipelines.plans import plan_vocabulary
+from pipelines.progress import StagePlan, is_done, write_plan
+from tests.pipelines.corpus import Stages
+from tests.tokenizer_folders import KINDS, Settings, write_folder
+from vocab.config import VocabConfig
+
+TEXTS = (
+    "Мой дом стоит в чистом поле. Чай ещё горячий, а мой сосед спит.",
+    "Plain English words follow here. They fill the second file of the corpus.",
+)
+
+
+def make(plan: StagePlan, job: object) -> Manifest:
+    assert not is_done(plan)
+    write_plan(plan)
+    options = beam_arguments(RunnerConfig(workers=1))
+    return command.run(plan, job.JOB, options)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def stages(tmp_path: Path) -> Stages:
+    """Sentences are made."""
+    books = tmp_path / "books"
+    books.mkdir()
+    for number, text in enumerate(TEXTS):
+        (books / f"{number}.txt").write_text(text, encoding="utf-8")
+    stages = Stages(books, tmp_path)
+    make(stages.sentences(), sentences)
+    return stages
+
+
+def test_the_advised_sizes_work_in_the_same_folder(
+    stages: Stages, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for asked, advice in ((9, "set size to {} or more"), (5000, "set size to {} or give more")):
+        with pytest.raises(VocabularyError) as caught:
+            make(stages.vocabulary(VocabConfig(size=asked)), word_counts)
+        found = re.search(advice.format(r"(\d+)"), str(caught.value))
+        assert found is not None
+    plan = stages.vocabulary(VocabConfig(size=int(found[1])))
+    assert make(plan, word_counts).counts["pieces"] == int(found[1])
+    assert read_vocabulary(plan.path).size == int(found[1])
+    with pytest.raises(ConfigError, match=r"vocab\.size was"):
+        is_done(stages.vocabulary(VocabConfig(size=70)))
+    assert "note: stripping accents changes" in capsys.readouterr().err
+
+
+def test_the_smallest_size_that_is_advised_is_reached(stages: Stages) -> None:
+    with pytest.raises(VocabularyError, match=r"set size to \d+ or more") as caught:
+        make(stages.vocabulary(VocabConfig(size=9)), word_counts)
+    size = int(re.findall(r"set size to (\d+)", str(caught.value))[0])
+    assert make(stages.vocabulary(VocabConfig(size=size)), word_counts).counts["pieces"] == size
+
+
+def test_what_is_stripped_is_said_and_the_key_keeps_it(
+    stages: Stages, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = VocabConfig(size=80, min_frequency=1)
+    make(stages.vocabulary(config), word_counts)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("[vocab] strip_accents = false keeps them")
+    assert "й" not in read_vocabulary(stages.output / "vocab").ids
+    config = replace(config, strip_accents=False)
+    kept = plan_vocabulary(stages.output / "kept" / "vocab", stages.output / "sentences", config)
+    make(kept, word_counts)
+    assert capsys.readouterr().err == ""
+    assert "й" in read_vocabulary(kept.path).ids
+
+
+def test_lines_that_are_no_pieces_keep_all_ids(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = tmp_path / "given.txt"
+    given.write_text("".join(f"{p}\n" for p in SPECIAL_PIECES) + "the \n\n.\nthe\nof")
+    plan = Stages(tmp_path, tmp_path).vocabulary(VocabConfig(file=str(given)))
+    make(plan, word_counts)
+    said = capsys.readouterr().err
+    assert said.count(f"note: {given}: ") == said.count("; every piece keeps its id\n") == 3
+    ids = read_vocabulary(plan.path).ids
+    assert (ids["."], ids["the"], ids["of"]) == (7, 8, 9)
+    assert not verify_vocabulary(plan.path).findings
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_s_folder_as_vocabulary(tmp_path: Path, kind: str) -> None:
+    folder = write_folder(tmp_path / "given", kind, Settings(lower=False))
+    stages = Stages(tmp_path, tmp_path)
+    with pytest.raises(ConfigError, match=r"set \[vocab\] lowercase = false$"):
+        stages.vocabulary(VocabConfig(file=str(folder)))
+    plan = stages.vocabulary(VocabConfig(file=str(folder), lowercase=False))
+    make(plan, word_counts)
+    wanted = read_vocabulary(folder)
+    assert read_vocabulary(plan.path).tokens == wanted.tokens
+    assert read_vocabulary(plan.path / "vocab.txt").tokens == wanted.tokens
+    assert read_manifest(plan.path).inputs["vocabulary"]["sha256"] == wanted.fingerprint
+    assert not verify_vocabulary(plan.path).findings
+
+
+def test_unusual_special_pieces_stay_what_they_are(tmp_path: Path) -> None:
+    names = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")
+    folder = write_folder(tmp_path / "given", "5", Settings(special=names))
+    plan = Stages(tmp_path, tmp_path).vocabulary(VocabConfig(file=str(folder)))
+    make(plan, word_counts)
+    assert read_vocabulary(plan.path / "vocab.txt") == read_vocabulary(folder)
+    table = json.loads((plan.path / "tokenizer_config.json").read_bytes())
+    assert table["mask_token"] == "<mask>"
+    assert read_tokenizer(plan.path).special_id("[CLS]") == read_vocabulary(folder).special.cls

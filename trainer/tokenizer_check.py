@@ -1,0 +1,38 @@
+"""Whether examples were made with the vocabulary and the tokenizer of the model to start from."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+from bertdata.errors import ConfigError
+from bertdata.reader import ExampleReader
+from bertdata.tokenization import TokenizationConfig
+from bertdata.tokenizer_comparison import check_tokenization
+from bertdata.tokenizer_settings import has_tokenizer
+from bertdata.vocabulary import Vocabulary, read_vocabulary
+
+
+def check_tokenizer(folder: Path, reader: ExampleReader) -> None:
+    """Raise ConfigError where the examples' pieces are not those of a model's folder.
+
+    A folder without a tokenizer is taken as it is.
+    """
+    if not has_tokenizer(folder):
+        return
+    vocabulary = read_vocabulary(folder)
+    _check_pieces(folder, vocabulary, reader.vocabulary)
+    said = reader.manifest.inputs["vocabulary"]
+    if "lowercase" in said:
+        names = [field.name for field in fields(TokenizationConfig)]
+        config = TokenizationConfig(**{name: said[name] for name in names if name in said})
+        check_tokenization(config, folder, vocabulary, what="the vocabulary of the examples")
+
+
+def _check_pieces(folder: Path, wanted: Vocabulary, found: Vocabulary) -> None:
+    for id_, (piece, other) in enumerate(zip(wanted.tokens, found.tokens)):
+        if piece != other:
+            raise ConfigError(
+                f"piece {id_} of init_from is {piece!r}, of the examples {other!r}: they have "
+                f'different vocabularies; make the examples with [vocab] file = "{folder}"'
+            )

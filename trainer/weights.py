@@ -1,0 +1,81 @@
+"""The weights in a Hugging Face folder, whatever files they are in.
+
+safetensors or PyTorch's own format, each whole or as shards with an index; the first of these that
+is there, as in `transformers`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from bertdata.errors import DataError
+from bertdata.shards import first_line
+
+WEIGHTS_NAME = "model.safetensors"
+_INDEX_SUFFIX = ".index.json"
+_NAMES = (
+    WEIGHTS_NAME,
+    f"{WEIGHTS_NAME}{_INDEX_SUFFIX}",
+    "pytorch_model.bin",
+    f"pytorch_model.bin{_INDEX_SUFFIX}",
+)
+
+
+def find_weights(folder: Path) -> Path:
+    """The file of a folder's weights, or of their index. Raises DataError when there is none."""
+    for name in _NAMES:
+        if (folder / name).exists():
+            return folder / name
+    raise DataError(
+        f"{folder} holds no whole model: it has neither {WEIGHTS_NAME} nor pytorch_model.bin"
+    )
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """All parameters that a file, or the shards of an index, hold, by name.
+
+    Raises DataError when a file is missing or damaged, or holds anything but tensors.
+    """
+    try:
+        if not path.name.endswith(_INDEX_SUFFIX):
+            return _read_file(path)
+        shards = _shard_names(path)
+        return {name: value for shard in shards for name, value in _read_file(shard).items()}
+    except (OSError, ValueError, EOFError, SafetensorError, RuntimeError) as error:
+        raise DataError(f"{path.parent} holds no whole model: {first_line(error)}") from error
+
+
+def _shard_names(index: Path) -> list[Path]:
+    table = json.loads(index.read_bytes())
+    if not isinstance(table, Mapping) or not isinstance(table.get("weight_map"), Mapping):
+        raise ValueError(f"{index.name} has no weight_map")
+    names = sorted({str(name) for name in table["weight_map"].values()})
+    if outside := [name for name in names if Path(name).name != name]:
+        raise ValueError(f"{index.name} names {outside[0]!r}, which is not a file beside it")
+    return [index.parent / name for name in names]
+
+
+def _read_file(path: Path) -> dict[str, Tensor]:
+    read: Callable[[Path], Any] = load_file if path.suffix == ".safetensors" else _load_pickled
+    found = read(path)
+    if not isinstance(found, Mapping):
+        raise ValueError(f"{path.name} holds no parameters by name")
+    return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
+
+
+def _load_pickled(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds over a damaged file
+        raise DataError(
+            f"{path.parent} holds no whole model: {path.name} is damaged, or holds more than "
+            f"tensors and could be a program; save the model as {WEIGHTS_NAME}"
+        ) from error
