@@ -83,7 +83,7 @@ def orthogonalize(matrices_MRC: Tensor, dtype: torch.dtype = torch.float32) -> T
     if matrices_MRC.shape[1] > matrices_MRC.shape[2]:
         return orthogonalize(matrices_MRC.mT, dtype).mT
     a, b, c = _COEFFICIENTS
-    norms_M11 = torch.linalg.matrix_norm(matrices_MRC, keepdim=True)
+    norms_M11: Tensor = torch.linalg.matrix_norm(matrices_MRC, keepdim=True)
     x_MRC = (matrices_MRC / norms_M11.clamp_min(_EPSILON)).to(dtype)
     for _ in range(_NUM_STEPS):
         gram_MRR = x_MRC @ x_MRC.mT
