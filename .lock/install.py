@@ -100,12 +100,11 @@ def install_run(torch: str) -> None:
     packages = read_lock(LOCK / "run.txt")
     locked_torch = next(line for line in packages if line.startswith("torch=="))
     packages.remove(locked_torch)
-    count, half = len(packages), len(packages) // 2
     steps = Steps(7)
 
-    def install_packages(begin: int, end: int) -> Callable[[], None]:
-        what = f"packages {begin + 1} to {end} of {count}"
-        return lambda: steps.run(what, [*PIP, "--no-deps", *packages[begin:end]])
+    def install_packages(part: Sequence[str]) -> Callable[[], None]:
+        what = f"{len(part)} of {len(packages)} packages"
+        return lambda: steps.run(what, [*PIP, "--no-deps", *part])
 
     def install_itself() -> None:
         steps.run("bertdata", [*PIP, "--no-deps", "--no-build-isolation", "--editable", "."])
@@ -120,7 +119,8 @@ def install_run(torch: str) -> None:
             "compile Prefect", [*PYTHON, "import prefect.server.api.server, flows.end_to_end"]
         )
 
-    steps.side_by_side(install_packages(0, half), install_packages(half, count))
+    # Every other one, so that both take about as long.
+    steps.side_by_side(install_packages(packages[::2]), install_packages(packages[1::2]))
     steps.side_by_side(install_itself, install_torch)
 
 
