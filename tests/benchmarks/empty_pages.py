@@ -33,7 +33,7 @@ def write_dump(path: Path, number: int) -> None:
 
 def run_dump(folder: Path, workers: int) -> dict[str, int]:
     """The counts of the sentences of dump.xml in a folder. Raises DataError or AssertionError."""
-    corpus = CorpusConfig(name="w", format="wikipedia-xml", paths=("dump.xml",))
+    corpus = CorpusConfig(name="w", format="wikipedia-xml", paths=("dump.xml",), min_kept_share=0.0)
     corpora = Corpora(configs=(corpus,), base=str(folder))
     plan = plan_sentences(folder / "sentences", corpora, SentencesConfig(), 1)
     write_plan(plan)
