@@ -287,13 +287,13 @@ def test_finetune_and_features_run_in_processes_of_their_own(
     common = ["--train", str(train), "--output", str(tmp_path / "tuned"), "--epochs=1"]
     assert main(["finetune", str(model), *common]) == 0
     assert "rows: 18 train, 2 validation" in capfd.readouterr().out
-    assert main(["finetune", str(model), *common, "--text=txet"]) == 2
+    assert main(["finetune", str(model), *common, "--overwrite", "--text=txet"]) == 2
     assert "did you mean 'text'?" in capfd.readouterr().err
     vectors = tmp_path / "vectors.arrow"
     arguments = ["--input", str(train), "--output", str(vectors)]
     assert main(["features", str(tmp_path / "tuned"), *arguments]) == 0
     assert f"20 texts, 105 pieces, 0 of them cut: {vectors}" in capfd.readouterr().out
-    assert main(["features", str(tmp_path / "none"), *arguments]) == 1
+    assert main(["features", str(tmp_path / "none"), *arguments, "--overwrite"]) == 1
 
 
 @pytest.mark.parametrize("command", ["finetune", "features"])
