@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 install: .venv/run.done
 
-demo: .venv/run.done .venv/demo.done
+demo: .venv/run.done
 	@$(BIN)/bertdata demo
 
 test: .venv/test.done
@@ -46,14 +46,10 @@ clean:
 	@$(PYTHON) -m venv .venv
 	@touch $@
 
-.venv/run.done: .venv/pip.done pyproject.toml .lock/run.txt
+.venv/run.done: .venv/pip.done pyproject.toml .lock/run.txt .lock/demo.txt
 	@$(INSTALL) run "$(TORCH)"
 	@touch $@
 
-.venv/demo.done: .venv/pip.done .lock/demo.txt
-	@$(INSTALL) demo
-	@touch $@
-
-.venv/test.done: .venv/run.done .venv/demo.done .lock/test.txt
+.venv/test.done: .venv/run.done .lock/test.txt
 	@$(INSTALL) test
 	@touch $@

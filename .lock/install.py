@@ -1,7 +1,6 @@
 """Install what the lock names into the environment of the Python that runs this.
 
     .venv/bin/python .lock/install.py run [TORCH]
-    .venv/bin/python .lock/install.py demo
     .venv/bin/python .lock/install.py test
 
 TORCH is a wheel (a path or an address), the address of an index that has the locked version, or a
@@ -86,13 +85,17 @@ def main() -> int:
         if name == "run":
             install_run(torch)
         else:
-            file = LOCK / f"{name}.txt"
-            what = f"{len(read_lock(file))} packages for `make {name}`"
-            Steps(1).run(what, [*PIP, "--no-deps", "--requirement", str(file)])
+            what = f"{len(read_lock(LOCK / f'{name}.txt'))} packages for `make {name}`"
+            Steps(1).run(what, install_file(name))
     except StepError as error:
         print(f"{error}\n{ADVICE}", file=sys.stderr)
         return 1
     return 0
+
+
+def install_file(name: str) -> list[str]:
+    """The command that installs one file of the lock."""
+    return [*PIP, "--no-deps", "--requirement", str(LOCK / f"{name}.txt")]
 
 
 def install_run(torch: str) -> None:
@@ -100,7 +103,7 @@ def install_run(torch: str) -> None:
     packages = read_lock(LOCK / "run.txt")
     locked_torch = next(line for line in packages if line.startswith("torch=="))
     packages.remove(locked_torch)
-    steps = Steps(7)
+    steps = Steps(8)
 
     def install_packages(part: Sequence[str]) -> Callable[[], None]:
         what = f"{len(part)} of {len(packages)} packages"
@@ -118,6 +121,7 @@ def install_run(torch: str) -> None:
         steps.run(
             "compile Prefect", [*PYTHON, "import prefect.server.api.server, flows.end_to_end"]
         )
+        steps.run("the demo's texts", install_file("demo"))
 
     # Every other one, so that both take about as long.
     steps.side_by_side(install_packages(packages[::2]), install_packages(packages[1::2]))

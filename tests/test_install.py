@@ -101,16 +101,16 @@ def test_a_failed_step_says_which_and_what_to_do(tmp_path: Path) -> None:
     folder = tmp_path / ".lock"
     folder.mkdir()
     (folder / "install.py").write_bytes(SCRIPT.read_bytes())
-    (folder / "demo.txt").write_text("no-such-package-of-ours==1.0\n")
+    (folder / "test.txt").write_text("no-such-package-of-ours==1.0\n")
     venv.create(tmp_path / "venv")
-    command = [tmp_path / "venv" / "bin" / "python", folder / "install.py", "demo"]
+    command = [tmp_path / "venv" / "bin" / "python", folder / "install.py", "test"]
     modules = str(Path(pip.__file__).parents[1])
     settings = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PYTHONPATH": modules}
     environment = {**os.environ, **settings}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 1
-    assert done.stdout == "step 1 of 1  1 packages for `make demo`\n"
-    assert "step 1 of 1 failed: 1 packages for `make demo`" in done.stderr
+    assert done.stdout == "step 1 of 1  1 packages for `make test`\n"
+    assert "step 1 of 1 failed: 1 packages for `make test`" in done.stderr
     assert "No matching distribution found for no-such-package-of-ours==1.0" in done.stderr
     assert "the same command goes on from there" in done.stderr
     assert "Traceback" not in done.stderr
