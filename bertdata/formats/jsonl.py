@@ -7,7 +7,6 @@ one array of objects, or holds objects spread over several lines, is read object
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from bertdata.documents import Document, Reason, Rejection, at_place, printable_
 from bertdata.formats.byte_lines import iter_lines, utf8_blocks
 from bertdata.formats.decoding import decode, without_surrogates
 from bertdata.formats.json_objects import is_spread_out, iter_objects
-from bertdata.formats.packed_files import TextFile, iter_files, peek, refusal
+from bertdata.formats.packed_files import TextFile, peek, read_files
 
 # Of the other fields of a record that has no text, in the detail of its rejection.
 _SHOWN_FIELDS, _SHOWN_CHARACTERS = 8, 40
@@ -27,12 +26,7 @@ _SHOWN_FIELDS, _SHOWN_CHARACTERS = 8, 40
 
 def read_jsonl(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
     """The documents of a range that starts and ends between lines. Raises InputError."""
-    with contextlib.closing(iter_files(part, corpus)) as files:
-        for file in files:
-            if file.problem:
-                yield refusal(file, corpus)
-            else:
-                yield from _read_file(file, corpus)
+    return read_files(part, corpus, _read_file)
 
 
 def _read_file(file: TextFile, corpus: CorpusConfig) -> Iterator[Document | Rejection]:

@@ -6,7 +6,6 @@ single spaces, as the original's tokenizer has it.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,17 +14,12 @@ from bertdata.corpus import CorpusConfig, FilePart
 from bertdata.documents import Document, Rejection
 from bertdata.formats.byte_lines import iter_lines, utf8_blocks
 from bertdata.formats.decoding import decode, too_long
-from bertdata.formats.packed_files import TextFile, iter_files, refusal
+from bertdata.formats.packed_files import TextFile, read_files
 
 
 def read_lines(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
     """The documents of a range that starts and ends between documents. Raises InputError."""
-    with contextlib.closing(iter_files(part, corpus)) as files:
-        for file in files:
-            if file.problem:
-                yield refusal(file, corpus)
-            else:
-                yield from _read_file(file, corpus)
+    return read_files(part, corpus, _read_file)
 
 
 def _read_file(file: TextFile, corpus: CorpusConfig) -> Iterator[Document | Rejection]:

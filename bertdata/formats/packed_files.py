@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from bertdata.compression import (
     read_range,
 )
 from bertdata.corpus import CorpusConfig, FilePart
-from bertdata.documents import Rejection
+from bertdata.documents import Document, Rejection
 from bertdata.errors import InputError
 from bertdata.formats.archives import (
     Member,
@@ -77,7 +77,21 @@ def iter_files(part: FilePart, corpus: CorpusConfig) -> Generator[TextFile]:
             yield from _Unpacker(part, corpus).open(part.name, blocks)
 
 
-def refusal(file: TextFile, corpus: CorpusConfig) -> Rejection:
+def read_files(
+    part: FilePart,
+    corpus: CorpusConfig,
+    read_file: Callable[[TextFile, CorpusConfig], Iterator[Document | Rejection]],
+) -> Iterator[Document | Rejection]:
+    """What `read_file` finds in each file of text; the others are rejected. Raises InputError."""
+    with contextlib.closing(iter_files(part, corpus)) as files:
+        for file in files:
+            if file.problem:
+                yield _refusal(file, corpus)
+            else:
+                yield from read_file(file, corpus)
+
+
+def _refusal(file: TextFile, corpus: CorpusConfig) -> Rejection:
     """The rejection of a file that is no text."""
     detail = f"{file.problem}, not text"
     return Rejection(source=corpus.name, document=file.name, reason="not_text", detail=detail)

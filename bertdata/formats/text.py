@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator
 
 from bertdata.corpus import CorpusConfig, FilePart
 from bertdata.documents import Document, Rejection
 from bertdata.formats.decoding import decode_file
-from bertdata.formats.packed_files import TextFile, iter_files, refusal
+from bertdata.formats.packed_files import TextFile, read_files
 
 
 def read_text(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
@@ -16,17 +15,16 @@ def read_text(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejec
 
     Raises InputError when the file cannot be read whole.
     """
-    with contextlib.closing(iter_files(part, corpus)) as files:
-        for file in files:
-            yield refusal(file, corpus) if file.problem else _read_file(file, corpus)
+    return read_files(part, corpus, _read_file)
 
 
-def _read_file(file: TextFile, corpus: CorpusConfig) -> Document | Rejection:
+def _read_file(file: TextFile, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
     data = _read_until(file.blocks, corpus.max_document_bytes)
     text = decode_file(data, corpus, file.name)
     if isinstance(text, Rejection):
-        return text
-    return Document(source=corpus.name, document=file.name, text=text)
+        yield text
+    else:
+        yield Document(source=corpus.name, document=file.name, text=text)
 
 
 def _read_until(blocks: Iterable[bytes], most: int) -> bytes:
