@@ -17,7 +17,11 @@ hypothesis.settings.load_profile("bertdata")
 
 @pytest.fixture
 def untraced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Coverage leaves child processes alone: where a signal interrupts it, it waits for ever."""
+    """Coverage leaves child processes alone.
+
+    For those that a signal interrupts (it waits for ever), that run as another user (it may not
+    write) or with files beside them that hide the standard library (it cannot start).
+    """
     for name in os.environ:
         if name.startswith("COVERAGE_PROCESS"):
             monkeypatch.delenv(name)

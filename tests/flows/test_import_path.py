@@ -33,6 +33,7 @@ def hostile(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_run_imports_nothing_from_the_current_folder(small_config: Path, hostile: Path) -> None:
     """All stages with two worker processes, a temporary Prefect server, training of two ranks."""
     script = str(Path(sys.executable).with_name("bertdata"))

@@ -97,6 +97,7 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     assert "set PREFECT_API_URL" in error.splitlines()[-1]
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("has_home", [True, False])
 def test_a_user_without_a_writable_home_gets_a_temporary_one(has_home: bool) -> None:
     """As in a container that runs as a number: there is no such user, and nothing to write to."""
