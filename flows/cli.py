@@ -101,7 +101,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def run_demo(options: argparse.Namespace) -> int:
     """`bertdata demo`."""
-    from flows.run_config import DEMO_CONFIG
+    from flows.config import DEMO_CONFIG
 
     options.config = DEMO_CONFIG
     return run_everything(options)
@@ -109,7 +109,7 @@ def run_demo(options: argparse.Namespace) -> int:
 
 def run_everything(options: argparse.Namespace) -> int:
     """`bertdata run`."""
-    from flows.summary import summarize
+    from flows.views.summary import summarize
 
     output = _run_flow("run", options)
     print(summarize(output))
@@ -125,7 +125,7 @@ def run_stage(options: argparse.Namespace) -> int:
 
 def verify_run(options: argparse.Namespace) -> int:
     """`bertdata verify`."""
-    from flows.verify import verify
+    from flows.views.verify import verify
 
     findings = verify(options.folder)
     for finding in findings:
@@ -136,8 +136,8 @@ def verify_run(options: argparse.Namespace) -> int:
 
 def inspect_run(options: argparse.Namespace) -> int:
     """`bertdata inspect`."""
-    from flows.inspect import show_examples, show_statistics
     from flows.paths import RunPaths
+    from flows.views.inspect import show_examples, show_statistics
 
     paths = RunPaths(options.folder)
     lines = (
@@ -153,7 +153,7 @@ def inspect_run(options: argparse.Namespace) -> int:
 def report_run(options: argparse.Namespace) -> int:
     """`bertdata report`."""
     from flows.paths import RunPaths
-    from flows.report import write_report
+    from flows.views.report import write_report
 
     print(write_report(RunPaths(options.folder)))
     return 0
@@ -178,7 +178,7 @@ def _call(module: str, arguments: Sequence[str]) -> int:
     """
     import subprocess
 
-    from flows.children import child_command, child_environment
+    from flows.processes.children import child_command, child_environment
 
     command = child_command(module, arguments)
     with subprocess.Popen(command, env=child_environment(), process_group=0) as process:
@@ -192,7 +192,7 @@ def _call(module: str, arguments: Sequence[str]) -> int:
 
 def show_config(options: argparse.Namespace) -> int:
     """`bertdata config`."""
-    from flows.run_config import RunConfig, load_config, to_toml
+    from flows.config import RunConfig, load_config, to_toml
 
     config = load_config(options.config, options.set) if options.config else RunConfig()
     print(to_toml(config), end="")
@@ -200,12 +200,12 @@ def show_config(options: argparse.Namespace) -> int:
 
 
 def _run_flow(name: str, options: argparse.Namespace) -> Path:
-    from bertdata.locks import hold
-    from flows.job_host import start_host
+    from bertdata.storage.locks import hold
+    from flows.config import load_config
     from flows.paths import default_output
-    from flows.prefect_settings import prepare_environment
-    from flows.run_config import load_config
-    from flows.server import ensure_server
+    from flows.processes.job_host import start_host
+    from flows.processes.prefect_settings import prepare_environment
+    from flows.processes.server import ensure_server
 
     # Say what is wrong with the configuration before anything starts.
     load_config(options.config, options.set)
@@ -226,7 +226,7 @@ def _run_flow(name: str, options: argparse.Namespace) -> Path:
 
 def _has_jobs(name: str, output: Path) -> bool:
     """Whether a flow has a stage to make that Beam makes, as far as one can see from outside."""
-    from bertdata.manifest import is_complete
+    from bertdata.storage.manifest import is_complete
     from flows.paths import RunPaths
 
     paths = RunPaths(output)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bertdata.errors import DataError
-from bertdata.manifest import Manifest, is_complete, read_manifest
-from bertdata.shards import first_line
-from bertdata.statistics import describe_examples
+from bertdata.examples.statistics import describe_examples
+from bertdata.storage.manifest import Manifest, is_complete, read_manifest
+from bertdata.storage.shards import first_line
 from flows.paths import RunPaths
 
 SPLITS = ("train", "validation")
@@ -58,7 +58,7 @@ def splits_of(examples: Manifest) -> list[str]:
 
 
 def shares_of(examples: Manifest, split: str) -> dict[str, float]:
-    """The measured shares of a split; see `bertdata.statistics.describe_examples`."""
+    """The measured shares of a split; see `bertdata.examples.statistics.describe_examples`."""
     length = examples.config["examples"]["max_seq_length"]
     return describe_examples(examples.counts[split], length)
 

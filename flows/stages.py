@@ -11,18 +11,18 @@ from typing import Any
 
 from bertdata.config import to_table
 from bertdata.errors import BertdataError, ConfigError, CrashError, DataError
-from bertdata.locks import hold
-from bertdata.manifest import is_complete, make_manifest, read_manifest, write_manifest
 from bertdata.notices import is_notice
-from bertdata.sentences import TRAIN
-from bertdata.shards import describe_file
-from bertdata.tokenizer_comparison import check_tokenization
-from bertdata.tokenizer_settings import has_tokenizer
-from bertdata.vocabulary import read_vocabulary
-from flows.children import crash, run_child
-from flows.job_host import run_job
+from bertdata.sentences.splitter import TRAIN
+from bertdata.storage.locks import hold
+from bertdata.storage.manifest import is_complete, make_manifest, read_manifest, write_manifest
+from bertdata.storage.shards import describe_file
+from bertdata.tokens.tokenizer_comparison import check_tokenization
+from bertdata.tokens.tokenizer_settings import has_tokenizer
+from bertdata.tokens.vocabulary import read_vocabulary
+from flows.config import RunConfig
 from flows.paths import RunPaths
-from flows.run_config import RunConfig
+from flows.processes.children import crash, run_child
+from flows.processes.job_host import run_job
 from flows.wording import repeated_ids
 from pipelines.options import RunnerConfig, beam_arguments
 from pipelines.plans import Corpora, plan_examples, plan_punkt, plan_sentences, plan_vocabulary

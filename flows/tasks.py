@@ -15,10 +15,11 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
 from bertdata.errors import CrashError
-from flows import report, stages
+from flows import stages
+from flows.config import load_config
 from flows.paths import RunPaths
-from flows.run_config import load_config
 from flows.stages import Run, Say
+from flows.views import report
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bertdata.cleaning import CleaningConfig, looks_for_duplicates
+from bertdata.cleaning.cleaner import CleaningConfig, looks_for_duplicates
 from bertdata.config import read_table
-from bertdata.duplicate_removal import merge_rejections, write_kept
-from bertdata.duplicates import (
+from bertdata.duplicates.find import (
     Duplicates,
     Int64Array,
     count_hashed_sentences,
@@ -29,9 +28,10 @@ from bertdata.duplicates import (
     read_removals,
     write_removals,
 )
-from bertdata.minhash import NUM_BANDS
-from bertdata.sentence_files import SentenceCounts, count_rejected_file
-from bertdata.shards import open_arrow, write_arrow
+from bertdata.duplicates.minhash import NUM_BANDS
+from bertdata.sentences.files import SentenceCounts, count_rejected_file
+from bertdata.sentences.removal import merge_rejections, write_kept
+from bertdata.storage.shards import open_arrow, write_arrow
 from pipelines.progress import FOLDER, StagePlan, UnitRecord, read_record
 from pipelines.units import OpenWorker, Round, Unit, WorkOnUnit
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertdata.cleaning import CleaningConfig, describe_cleaning
+from bertdata.cleaning.cleaner import CleaningConfig, describe_cleaning
 from bertdata.config import to_table
-from bertdata.corpus import (
+from bertdata.corpus.config import (
     CorpusConfig,
     FoundInputs,
     InputFile,
@@ -21,21 +21,27 @@ from bertdata.corpus import (
     find_inputs,
     is_remote,
 )
-from bertdata.errors import DataError
-from bertdata.examples import ExamplesConfig
-from bertdata.manifest import Manifest, check_shards, damage_told, is_complete, read_manifest
-from bertdata.partitions import (
+from bertdata.corpus.partitions import (
     ShardGroup,
     count_partitions,
     join_small_partitions,
     plan_shards,
     plan_validation,
 )
-from bertdata.planning import join_units, plan_units
+from bertdata.corpus.units import join_units, plan_units
+from bertdata.errors import DataError
+from bertdata.examples.make import ExamplesConfig
 from bertdata.printable import printable
-from bertdata.sentences import TRAIN, SentencesConfig
-from bertdata.tokenizer_comparison import check_tokenization
-from bertdata.vocabulary import read_vocabulary
+from bertdata.sentences.splitter import TRAIN, SentencesConfig
+from bertdata.storage.manifest import (
+    Manifest,
+    check_shards,
+    damage_told,
+    is_complete,
+    read_manifest,
+)
+from bertdata.tokens.tokenizer_comparison import check_tokenization
+from bertdata.tokens.vocabulary import read_vocabulary
 from pipelines.progress import StagePlan
 from vocab.config import VocabConfig
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from bertdata import errors
 from bertdata.errors import BertdataError, ConfigError
-from bertdata.manifest import is_complete, read_manifest
-from bertdata.shards import Shard, check_inside, sync_files, write_json
+from bertdata.storage.manifest import is_complete, read_manifest
+from bertdata.storage.shards import Shard, check_inside, sync_files, write_json
 
 FOLDER = ".progress"
 _UNUSABLE = "unusable"  # an empty file where what was done is of no use

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
-from bertdata.corpus import (
+from bertdata.corpus.config import (
     GONE,
     CorpusConfig,
     FilePart,
@@ -30,10 +30,10 @@ from bertdata.corpus import (
     skippable,
     unreadable_file,
 )
-from bertdata.documents import Document, Rejection, printable_name
+from bertdata.corpus.documents import Document, Rejection, printable_name
+from bertdata.corpus.formats.registry import read_unit
 from bertdata.errors import InputError
-from bertdata.formats import read_unit
-from bertdata.shards import first_line
+from bertdata.storage.shards import first_line
 
 _WILDCARD = re.compile(r"[*?\[]")
 _BLOCK_BYTES = 1 << 20

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bertdata.manifest import make_manifest, write_manifest
-from bertdata.schema import examples_schema
-from bertdata.shards import Shard, write_arrow, write_json
-from bertdata.vocabulary import SPECIAL_PIECES, Vocabulary, write_vocabulary
+from bertdata.storage.manifest import make_manifest, write_manifest
+from bertdata.storage.schema import examples_schema
+from bertdata.storage.shards import Shard, write_arrow, write_json
+from bertdata.tokens.vocabulary import SPECIAL_PIECES, Vocabulary, write_vocabulary
 
 Row = dict[str, Any]
 

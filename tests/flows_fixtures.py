@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.prefect_settings import prepare_environment
+from flows.processes.prefect_settings import prepare_environment
 from tests.pipelines.corpus import write_books
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 
 from bertdata.config import read_table
-from bertdata.corpus import CorpusConfig
-from bertdata.examples import ExamplesConfig
-from bertdata.manifest import Manifest, content_hash, write_manifest
-from bertdata.sentences import SentencesConfig
-from bertdata.shards import Shard, open_arrow, write_arrow, write_json
+from bertdata.corpus.config import CorpusConfig
+from bertdata.examples.make import ExamplesConfig
+from bertdata.sentences.splitter import SentencesConfig
+from bertdata.storage.manifest import Manifest, content_hash, write_manifest
+from bertdata.storage.shards import Shard, open_arrow, write_arrow, write_json
 from flows.paths import RunPaths
 from pipelines.jobs import examples as examples_job
 from pipelines.jobs import sentences as sentences_job

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from bertdata.masking import MaskingConfig, MaskingVocabulary
-from bertdata.reference import PairingConfig, Pieces
+from bertdata.examples.masking import MaskingVocabulary
+from bertdata.reference.algorithm import Pieces
+from bertdata.reference.config import MaskingConfig, PairingConfig
 
 VOCABULARY_SIZE = 50
 CLS, SEP, MASK = 2, 3, 4

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from bertdata.tokenization import TokenizationConfig, build_tokenizer
-from bertdata.vocabulary import SPECIAL_PIECES, Vocabulary
+from bertdata.tokens.tokenizer import TokenizationConfig, build_tokenizer
+from bertdata.tokens.vocabulary import SPECIAL_PIECES, Vocabulary
 
 CONFIGS = {
     "uncased": TokenizationConfig(),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertdata.tokenization import TokenizationConfig, build_tokenizer
-from bertdata.vocabulary import SPECIAL_PIECES, Vocabulary
+from bertdata.tokens.tokenizer import TokenizationConfig, build_tokenizer
+from bertdata.tokens.vocabulary import SPECIAL_PIECES, Vocabulary
 
 ROLES = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
 # The files that a folder has, from transformers 5, 4 and its slow tokenizers, and by hand.

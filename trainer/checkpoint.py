@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from bertdata.errors import DataError
-from bertdata.shards import atomic_file, first_line, sync_names
+from bertdata.storage.shards import atomic_file, first_line, sync_names
 from trainer.device import record_event
 from trainer.model import Bert
 from trainer.optim import Optimizers

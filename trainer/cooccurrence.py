@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bertdata.batches import CompactBatch
 from bertdata.randomness import derive_key
-from bertdata.reader import ExampleReader
+from bertdata.reader.batches import CompactBatch
+from bertdata.reader.example_reader import ExampleReader
 
 _WINDOW = 4  # pieces to either side that count as near, as 1 / distance
 _MOST_EXAMPLES = 65_536  # that are counted: bounds time and memory on a large corpus

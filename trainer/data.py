@@ -20,10 +20,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from bertdata.batches import CompactBatch, to_padded
 from bertdata.errors import ConfigError, DataError
 from bertdata.randomness import derive_key, permutation
-from bertdata.reader import ExampleReader
+from bertdata.reader.batches import CompactBatch, to_padded
+from bertdata.reader.example_reader import ExampleReader
 from trainer.attention import Sequences
 
 IGNORED = -100  # the label of places that fill a fixed shape

@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bertdata.errors import ConfigError, DataError
-from bertdata.manifest import check_stage
-from bertdata.shards import atomic_file, first_line, write_json
-from bertdata.tokenizer_settings import TOKENIZER_FILES
+from bertdata.storage.manifest import check_stage
+from bertdata.storage.shards import atomic_file, first_line, write_json
+from bertdata.tokens.tokenizer_settings import TOKENIZER_FILES
 from trainer.config import ModelConfig
 from trainer.hf_names import (
     from_hf_config,

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from bertdata.errors import BertdataError, ConfigError, InputError
-from bertdata.shards import sync_files, write_arrow
+from bertdata.storage.shards import sync_files, write_arrow
 from bertdata.terminal import run_command
 from trainer.device import autocast, compute_dtype, find_device
 from trainer.export import check_model, load_encoder

@@ -15,7 +15,7 @@ import torch
 
 from bertdata.errors import BertdataError, ConfigError
 from bertdata.terminal import run_command
-from bertdata.vocabulary import CLS, MASK, SEP
+from bertdata.tokens.vocabulary import CLS, MASK, SEP
 from trainer.export import check_model, load_model
 from trainer.model import Bert
 from trainer.text_input import open_tokenizer

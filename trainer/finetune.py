@@ -25,10 +25,10 @@ from torch import Tensor
 
 from bertdata.config import to_table
 from bertdata.errors import BertdataError, ConfigError
-from bertdata.locks import hold
 from bertdata.notices import note
 from bertdata.randomness import derive_key
-from bertdata.shards import write_json, write_text
+from bertdata.storage.locks import hold
+from bertdata.storage.shards import write_json, write_text
 from bertdata.terminal import run_command
 from trainer.device import find_device
 from trainer.export import check_model, load_encoder, load_shape, new_bert

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from bertdata.shards import atomic_file, write_json
+from bertdata.storage.shards import atomic_file, write_json
 from trainer.export import CONFIG_NAME, copy_tokenizer
 from trainer.hf_names import to_hf_config, to_hf_name
 from trainer.model import Bert

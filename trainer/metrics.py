@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from bertdata.shards import write_text
+from bertdata.storage.shards import write_text
 from trainer.data import Counts
 from trainer.event_file import EventFile
 from trainer.loop import Evaluation, StepResult

@@ -25,8 +25,8 @@ import torch
 
 from bertdata.errors import BertdataError, ConfigError
 from bertdata.import_path import safe_environment
-from bertdata.locks import hold
-from bertdata.shards import first_line, write_json
+from bertdata.storage.locks import hold
+from bertdata.storage.shards import first_line, write_json
 from bertdata.terminal import run_command
 from trainer.config import TrainConfig
 from trainer.metrics import say

@@ -16,11 +16,11 @@ import torch
 
 from bertdata.config import to_table
 from bertdata.errors import ConfigError, DataError
-from bertdata.manifest import check_stage
-from bertdata.reader import ExampleReader
-from bertdata.shards import write_json
-from bertdata.tokenizer_settings import TOKENIZER_FILES, VOCABULARY_NAME
-from bertdata.vocabulary import Vocabulary, read_vocabulary
+from bertdata.reader.example_reader import ExampleReader
+from bertdata.storage.manifest import check_stage
+from bertdata.storage.shards import write_json
+from bertdata.tokens.tokenizer_settings import TOKENIZER_FILES, VOCABULARY_NAME
+from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
 from trainer import checkpoint
 from trainer.checkpoint import CheckpointWriter, Parameters, Progress
 from trainer.config import TrainConfig

@@ -10,7 +10,7 @@ import torch
 from bertdata.errors import ConfigError
 from bertdata.notices import note
 from bertdata.randomness import derive_key
-from bertdata.reader import ExampleReader
+from bertdata.reader.example_reader import ExampleReader
 from trainer.config import TrainConfig, model_config
 from trainer.cooccurrence import cooccurrence_embeddings
 from trainer.export import check_model, load_encoder

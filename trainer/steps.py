@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from bertdata.errors import BertdataError, ConfigError
-from bertdata.reader import ExampleReader
-from bertdata.shards import write_json
+from bertdata.reader.example_reader import ExampleReader
+from bertdata.storage.shards import write_json
 from trainer.attention import choose_kernel
 from trainer.data import Batches, Counts, PackedBatches, PaddedBatches, StepRows, to_device
 from trainer.device import compute_dtype

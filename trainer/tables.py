@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from bertdata.config import unknown_key
 from bertdata.errors import ConfigError, InputError
-from bertdata.shards import first_line
+from bertdata.storage.shards import first_line
 
 _ROWS_AT_ONCE = 1024
 _LONGEST_CELL = 1 << 30  # csv's own limit is shorter than a long article

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from bertdata.errors import ConfigError
 from bertdata.notices import warn
-from bertdata.tokenizer_folder import FolderTokenizer, read_tokenizer
-from bertdata.vocabulary import CLS, PAD, SEP, UNK
+from bertdata.tokens.tokenizer_folder import FolderTokenizer, read_tokenizer
+from bertdata.tokens.vocabulary import CLS, PAD, SEP, UNK
 from trainer.config import ModelConfig
 
 _SMALLEST_LENGTH = 4  # [CLS], a piece of A, [SEP], [SEP]

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from bertdata.errors import InputError
-from bertdata.manifest import check_shard, read_manifest
 from bertdata.randomness import stable_hash
-from bertdata.schema import SENTENCES, check_schema
-from bertdata.shards import open_arrow
+from bertdata.storage.manifest import check_shard, read_manifest
+from bertdata.storage.schema import SENTENCES, check_schema
+from bertdata.storage.shards import open_arrow
 from trainer.features_config import FeaturesConfig
 from trainer.tables import plain_suffix, read_lines, read_rows
 

@@ -6,11 +6,11 @@ from dataclasses import fields
 from pathlib import Path
 
 from bertdata.errors import ConfigError
-from bertdata.reader import ExampleReader
-from bertdata.tokenization import TokenizationConfig
-from bertdata.tokenizer_comparison import check_tokenization
-from bertdata.tokenizer_settings import has_tokenizer
-from bertdata.vocabulary import Vocabulary, read_vocabulary
+from bertdata.reader.example_reader import ExampleReader
+from bertdata.tokens.tokenizer import TokenizationConfig
+from bertdata.tokens.tokenizer_comparison import check_tokenization
+from bertdata.tokens.tokenizer_settings import has_tokenizer
+from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
 
 
 def check_tokenizer(folder: Path, reader: ExampleReader) -> None:

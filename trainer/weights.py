@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from bertdata.errors import DataError
-from bertdata.shards import first_line
+from bertdata.storage.shards import first_line
 
 WEIGHTS_NAME = "model.safetensors"
 _INDEX_SUFFIX = ".index.json"

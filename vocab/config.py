@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bertdata.config import check_choice, check_range
 from bertdata.errors import ConfigError
-from bertdata.tokenization import TokenizationConfig
+from bertdata.tokens.tokenizer import TokenizationConfig
 
 LAYOUTS = ("default", "bert-base-uncased")
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import pre_tokenizers
 
-from bertdata.parts import PartTable
-from bertdata.tokenization import TokenizationConfig, build_normalizer
+from bertdata.tokens.tokenizer import TokenizationConfig, build_normalizer
+from bertdata.tokens.word_parts import PartTable
 from vocab.config import VocabConfig
 
 COUNTS_SCHEMA = pa.schema([("word", pa.string()), ("count", pa.int64())])

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertdata.vocabulary import CONTINUATION_PREFIX, Vocabulary
+from bertdata.tokens.vocabulary import CONTINUATION_PREFIX, Vocabulary
 from vocab.config import VocabConfig
 from vocab.merging import PieceText
 from vocab.pair_counts import PairCounts, split_pair

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bertdata.compilation import kernel
+from bertdata.kernels.compilation import kernel
 from vocab.pair_counts import PAIR_SHIFT
 
 Int32Array = npt.NDArray[np.int32]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bertdata.compilation import inlined, kernel
+from bertdata.kernels.compilation import inlined, kernel
 
 Int64Array = npt.NDArray[np.int64]
 

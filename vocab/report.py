@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertdata.tokenization import build_tokenizer
-from bertdata.vocabulary import Vocabulary
+from bertdata.tokens.tokenizer import build_tokenizer
+from bertdata.tokens.vocabulary import Vocabulary
 from vocab.config import VocabConfig
 
 

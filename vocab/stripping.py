@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 from tokenizers import pre_tokenizers
 
-from bertdata.tokenization import TokenizationConfig, build_normalizer
+from bertdata.tokens.tokenizer import TokenizationConfig, build_normalizer
 
 _MIN_SHARE = 0.01
 

@@ -33,7 +33,7 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 
 from bertdata.errors import VocabularyError
-from bertdata.vocabulary import (
+from bertdata.tokens.vocabulary import (
     CLS,
     CONTINUATION_PREFIX,
     MASK,

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from bertdata.errors import BertdataError, CrashError, MemoryUsedUpError
-from bertdata.manifest import Manifest, write_manifest
-from bertdata.shards import write_json
+from bertdata.storage.manifest import Manifest, write_manifest
+from bertdata.storage.shards import write_json
 from pipelines.options import make_runner, num_processes, num_seats
 from pipelines.processes import FAILED
 from pipelines.progress import (

@@ -10,10 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from bertdata.compiled_tokenization import SentenceTokenizer
 from bertdata.config import read_table
+from bertdata.corpus.partitions import split_evenly
 from bertdata.errors import DataError, InputError
-from bertdata.examples import (
+from bertdata.examples.make import (
     Documents,
     ExamplesConfig,
     create_examples,
@@ -21,13 +21,13 @@ from bertdata.examples import (
     select_split,
     tokenize_documents,
 )
-from bertdata.manifest import Manifest, check_shard, make_manifest
-from bertdata.partitions import split_evenly
-from bertdata.schema import examples_schema
-from bertdata.sentence_files import PoolReader
-from bertdata.shards import Shard, write_arrow
-from bertdata.statistics import add_counts, count_examples, with_shares
-from bertdata.vocabulary import Vocabulary, read_vocabulary
+from bertdata.examples.statistics import add_counts, count_examples, with_shares
+from bertdata.sentences.files import PoolReader
+from bertdata.storage.manifest import Manifest, check_shard, make_manifest
+from bertdata.storage.schema import examples_schema
+from bertdata.storage.shards import Shard, write_arrow
+from bertdata.tokens.compiled import SentenceTokenizer
+from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
 from pipelines.jobs.command import Job, run_process
 from pipelines.plans import SENTENCES_FORMAT
 from pipelines.progress import StagePlan, UnitRecord, take_check

@@ -22,11 +22,11 @@ from typing import Any
 import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from bertdata.compiled_tokenization import SentenceTokenizer
-from bertdata.examples import ExamplesConfig, create_examples, tokenize_documents
-from bertdata.sentences import load_splitter
-from bertdata.tokenization import TokenizationConfig
-from bertdata.vocabulary import SPECIAL_PIECES, Vocabulary
+from bertdata.examples.make import ExamplesConfig, create_examples, tokenize_documents
+from bertdata.sentences.splitter import load_splitter
+from bertdata.tokens.compiled import SentenceTokenizer
+from bertdata.tokens.tokenizer import TokenizationConfig
+from bertdata.tokens.vocabulary import SPECIAL_PIECES, Vocabulary
 from pipelines.jobs.command import run_process
 from pipelines.options import make_runner
 from pipelines.processes import END, end_with_parent

@@ -10,13 +10,13 @@ from typing import Any
 import pyarrow as pa
 
 from bertdata.config import read_table
-from bertdata.corpus import InputUnit
-from bertdata.documents import Document
+from bertdata.corpus.config import InputUnit
+from bertdata.corpus.documents import Document
 from bertdata.errors import DataError, InputError
-from bertdata.manifest import Manifest, make_manifest
-from bertdata.punkt_training import sample_paragraphs, train_parameters, write_parameters
-from bertdata.shards import Shard, describe_file, open_arrow, write_arrow
-from bertdata.statistics import add_counts
+from bertdata.examples.statistics import add_counts
+from bertdata.sentences.punkt_training import sample_paragraphs, train_parameters, write_parameters
+from bertdata.storage.manifest import Manifest, make_manifest
+from bertdata.storage.shards import Shard, describe_file, open_arrow, write_arrow
 from pipelines.jobs.command import Job, run_process
 from pipelines.plans import PUNKT_FILE
 from pipelines.progress import FOLDER, StagePlan, UnitRecord

@@ -14,17 +14,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bertdata.cleaning import CleaningConfig, make_cleaner
+from bertdata.cleaning.cleaner import CleaningConfig, make_cleaner
 from bertdata.config import read_table
-from bertdata.corpus import InputUnit
+from bertdata.corpus.config import InputUnit
+from bertdata.corpus.kept_share import describe_loss, is_enough, is_lost, read_rejected
+from bertdata.duplicates.fingerprints import FingerprintWriter
 from bertdata.errors import DataError, InputError
-from bertdata.fingerprints import FingerprintWriter
-from bertdata.kept_share import describe_loss, is_enough, is_lost, read_rejected
-from bertdata.manifest import Manifest, make_manifest
-from bertdata.sentence_files import write_sentences
-from bertdata.sentences import SentencesConfig, load_splitter
-from bertdata.shards import Shard, atomic_file
-from bertdata.statistics import add_counts
+from bertdata.examples.statistics import add_counts
+from bertdata.sentences.files import write_sentences
+from bertdata.sentences.splitter import SentencesConfig, load_splitter
+from bertdata.storage.manifest import Manifest, make_manifest
+from bertdata.storage.shards import Shard, atomic_file
 from pipelines.duplicate_rounds import count_after_removal, draft_path, rounds_for
 from pipelines.jobs.command import Job, run_process
 from pipelines.progress import FOLDER, StagePlan, UnitRecord, mark_unusable

@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 
 from bertdata.config import read_table, to_table
 from bertdata.errors import DataError, InputError
-from bertdata.manifest import Manifest, check_shard, make_manifest
 from bertdata.notices import note, warn
-from bertdata.schema import WORD_COUNTS
-from bertdata.sentence_files import iterate_sentences
-from bertdata.shards import Shard, describe_file, open_arrow, sync_files, write_arrow
-from bertdata.tokenization import save_tokenizer
-from bertdata.tokenizer_comparison import check_tokenization
-from bertdata.vocabulary import Vocabulary, read_vocabulary
+from bertdata.sentences.files import iterate_sentences
+from bertdata.storage.manifest import Manifest, check_shard, make_manifest
+from bertdata.storage.schema import WORD_COUNTS
+from bertdata.storage.shards import Shard, describe_file, open_arrow, sync_files, write_arrow
+from bertdata.tokens.tokenizer import save_tokenizer
+from bertdata.tokens.tokenizer_comparison import check_tokenization
+from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
 from pipelines.jobs.command import Job, run_process
 from pipelines.plans import SENTENCES_FORMAT
 from pipelines.progress import FOLDER, StagePlan, UnitRecord

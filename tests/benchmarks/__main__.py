@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from bertdata.sentence_files import iterate_sentences
-from bertdata.vocabulary import Vocabulary, read_vocabulary
+from bertdata.sentences.files import iterate_sentences
+from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
 from flows.paths import RunPaths
 from pipelines.options import available_cores
 from tests.benchmarks import kernels

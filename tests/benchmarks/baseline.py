@@ -17,14 +17,14 @@ import pyarrow as pa
 from nltk.tokenize.punkt import PunktSentenceTokenizer
 from tokenizers import Tokenizer
 
-from bertdata import reference
-from bertdata.masking import MaskingConfig
-from bertdata.punkt import load_parameters
-from bertdata.reference import Example, OriginalSource, PairingConfig, Pieces
-from bertdata.reference_command import to_record_batch
-from bertdata.sentences import split_paragraphs
-from bertdata.tokenization import build_tokenizer
-from bertdata.vocabulary import Vocabulary
+from bertdata.reference.algorithm import Example, OriginalSource, Pieces
+from bertdata.reference.algorithm import algorithm as reference
+from bertdata.reference.command import to_record_batch
+from bertdata.reference.config import MaskingConfig, PairingConfig
+from bertdata.sentences.punkt import load_parameters
+from bertdata.sentences.splitter import split_paragraphs
+from bertdata.tokens.tokenizer import build_tokenizer
+from bertdata.tokens.vocabulary import Vocabulary
 from tests.benchmarks.corpus import CorpusFile, read_texts
 from tests.benchmarks.job import DUPE_FACTOR, GIVEN, MAX_SEQ_LENGTH, JobCost
 from tests.benchmarks.tables import Table, megabytes

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from nltk.tokenize.punkt import PunktSentenceTokenizer, PunktTrainer
 
-from bertdata.punkt import UntimedLanguageVars, UntimedToken, load_parameters
-from bertdata.punkt_training import train_parameters, write_parameters
-from bertdata.sentences import TRAIN, load_splitter
+from bertdata.sentences.punkt import UntimedLanguageVars, UntimedToken, load_parameters
+from bertdata.sentences.punkt_training import train_parameters, write_parameters
+from bertdata.sentences.splitter import TRAIN, load_splitter
 from tests.benchmarks.tables import Row, Table, to_text
 
 # Of our languages the one to use, and whose model plain NLTK is given.

@@ -28,7 +28,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertdata.demo import demo_files, read_articles, read_book
+from bertdata.corpus.demo import demo_files, read_articles, read_book
 from bertdata.randomness import derive_key, derive_keys, uniform_array
 
 SEED = 2019

@@ -22,8 +22,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from flows.config import DEMO_CONFIG, load_config
 from flows.paths import RunPaths
-from flows.run_config import DEMO_CONFIG, load_config
 from flows.stages import train_arguments
 from tests.benchmarks.tables import Row, Table, to_text, write_results
 from trainer.pretrain import RESULTS_NAME, TIMING_NAME

@@ -19,7 +19,7 @@ from unittest import mock
 import torch
 from torch import nn
 
-from flows.run_config import DEMO_CONFIG, load_config
+from flows.config import DEMO_CONFIG, load_config
 from trainer import optim
 from trainer.config import TrainConfig
 from trainer.ranks import Ranks

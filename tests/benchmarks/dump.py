@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertdata.compression import read_blocks
-from bertdata.corpus import CorpusConfig
-from bertdata.examples import ExamplesConfig
-from bertdata.manifest import read_manifest
+from bertdata.corpus.config import CorpusConfig
+from bertdata.corpus.packed.compression import read_blocks
+from bertdata.examples.make import ExamplesConfig
+from bertdata.storage.manifest import read_manifest
+from flows.config import RunConfig
 from flows.paths import RunPaths
-from flows.run_config import RunConfig
-from flows.verify import verify
+from flows.views.verify import verify
 from pipelines.options import RunnerConfig
 from tests.benchmarks.job import DUPE_FACTOR, MAX_SEQ_LENGTH, describe_memory, run_stage
 from tests.benchmarks.measure import Cost

@@ -11,9 +11,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from bertdata.corpus import CorpusConfig
-from bertdata.sentences import SentencesConfig
-from bertdata.verification import verify_sentences
+from bertdata.checks.verification import verify_sentences
+from bertdata.corpus.config import CorpusConfig
+from bertdata.sentences.splitter import SentencesConfig
 from pipelines.jobs import command, sentences
 from pipelines.options import RunnerConfig, beam_arguments
 from pipelines.plans import Corpora, plan_sentences

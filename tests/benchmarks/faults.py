@@ -27,9 +27,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bertdata.manifest import find_damage, is_complete, read_manifest
-from bertdata.shards import sha256_of
-from flows.server import temporary_server
+from bertdata.storage.manifest import find_damage, is_complete, read_manifest
+from bertdata.storage.shards import sha256_of
+from flows.processes.server import temporary_server
 from tests.benchmarks.corpus import write_corpus
 from tests.benchmarks.tables import Row, Table, to_text
 from tests.process_tree import (

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.job_host import end_host
+from flows.config import to_toml
 from flows.paths import RunPaths
-from flows.run_config import to_toml
+from flows.processes.job_host import end_host
 from tests.benchmarks.corpus import CorpusFile, write_corpus
 from tests.benchmarks.job import make_config, run_stage
 from tests.benchmarks.measure import Cost, add_costs, cost_of_children

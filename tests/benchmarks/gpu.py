@@ -25,8 +25,8 @@ from typing import Any
 
 import torch
 
-from bertdata.reader import ExampleReader
-from bertdata.vocabulary import read_vocabulary
+from bertdata.reader.example_reader import ExampleReader
+from bertdata.tokens.vocabulary import read_vocabulary
 from tests.benchmarks.gpu_data import in_rows, with_full_head, write_examples
 from tests.benchmarks.tables import Row, Table, to_text, write_results
 from trainer.attention import choose_kernel

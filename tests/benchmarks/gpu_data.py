@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from bertdata.batches import CompactBatch, to_padded
-from bertdata.manifest import make_manifest, write_manifest
-from bertdata.schema import examples_schema
-from bertdata.shards import write_arrow, write_json
-from bertdata.vocabulary import SPECIAL_PIECES, Vocabulary, write_vocabulary
+from bertdata.reader.batches import CompactBatch, to_padded
+from bertdata.storage.manifest import make_manifest, write_manifest
+from bertdata.storage.schema import examples_schema
+from bertdata.storage.shards import write_arrow, write_json
+from bertdata.tokens.vocabulary import SPECIAL_PIECES, Vocabulary, write_vocabulary
 from trainer.attention import Sequences
 from trainer.data import IGNORED, PackedBatch, PackShape, to_packed
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertdata.corpus import CorpusConfig
-from bertdata.examples import ExamplesConfig
-from bertdata.manifest import Manifest, read_manifest
-from flows import job_host, stages
+from bertdata.corpus.config import CorpusConfig
+from bertdata.examples.make import ExamplesConfig
+from bertdata.storage.manifest import Manifest, read_manifest
+from flows import stages
+from flows.config import RunConfig
 from flows.paths import RunPaths
-from flows.run_config import RunConfig
+from flows.processes import job_host
 from flows.stages import Run
 from pipelines.options import RunnerConfig
 from tests.benchmarks.corpus import CorpusFile

@@ -18,9 +18,7 @@ from typing import Any
 import pyarrow as pa
 from tokenizers import pre_tokenizers
 
-from bertdata.batches import to_padded
-from bertdata.compiled_tokenization import SentenceTokenizer
-from bertdata.examples import (
+from bertdata.examples.make import (
     Documents,
     ExamplesConfig,
     masking_vocabulary,
@@ -28,15 +26,17 @@ from bertdata.examples import (
     shuffled,
     to_record_batch,
 )
-from bertdata.pairing import JoinedExamples, Pairs, join_spans
-from bertdata.reader import ExampleReader
-from bertdata.schema import examples_schema
-from bertdata.sentences import SentenceSplitter, load_splitter
-from bertdata.shards import write_arrow
-from bertdata.static_masking import mask_joined
-from bertdata.statistics import count_examples
-from bertdata.tokenization import build_normalizer
-from bertdata.vocabulary import Vocabulary
+from bertdata.examples.pairing import JoinedExamples, Pairs, join_spans
+from bertdata.examples.static_masking import mask_joined
+from bertdata.examples.statistics import count_examples
+from bertdata.reader.batches import to_padded
+from bertdata.reader.example_reader import ExampleReader
+from bertdata.sentences.splitter import SentenceSplitter, load_splitter
+from bertdata.storage.schema import examples_schema
+from bertdata.storage.shards import write_arrow
+from bertdata.tokens.compiled import SentenceTokenizer
+from bertdata.tokens.tokenizer import build_normalizer
+from bertdata.tokens.vocabulary import Vocabulary
 from tests.benchmarks import baseline
 from tests.benchmarks.job import DUPE_FACTOR, MAX_SEQ_LENGTH
 from tests.benchmarks.material import (

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from bertdata.compiled_tokenization import SentenceTokenizer
-from bertdata.examples import Documents, ExamplesConfig, tokenize_documents
+from bertdata.examples.make import Documents, ExamplesConfig, tokenize_documents
 from bertdata.randomness import derive_key, derive_keys
-from bertdata.schema import SENTENCES
-from bertdata.sentences import load_splitter
-from bertdata.shards import open_arrow
-from bertdata.vocabulary import Vocabulary, read_vocabulary
+from bertdata.sentences.splitter import load_splitter
+from bertdata.storage.schema import SENTENCES
+from bertdata.storage.shards import open_arrow
+from bertdata.tokens.compiled import SentenceTokenizer
+from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
+from flows.config import RunConfig
 from flows.paths import RunPaths
-from flows.run_config import RunConfig
 from pipelines.jobs import examples as examples_job
 from pipelines.jobs import sentences as sentences_job
 from pipelines.jobs import word_counts as word_counts_job

@@ -6,10 +6,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bertdata.shards import write_text
+from bertdata.storage.shards import write_text
 from flows.paths import RunPaths
-from flows.report_html import figure, page, plots, section
-from flows.report_plots import Axis, Series, line_plot
+from flows.views.report_html import figure, page, plots, section
+from flows.views.report_plots import Axis, Series, line_plot
 from tests.benchmarks.corpus import CorpusFile, take_files
 from tests.benchmarks.job import describe_memory, make_config, run_stage
 from tests.benchmarks.measure import Cost

@@ -11,11 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from bertdata.demo import demo_files
+from bertdata.corpus.demo import demo_files
 from bertdata.errors import InputError
-from bertdata.vocabulary import read_vocabulary
+from bertdata.tokens.vocabulary import read_vocabulary
 from flows.paths import RunPaths
-from flows.verify import verify
+from flows.views.verify import verify
 from tests.benchmarks import __main__ as command
 from tests.benchmarks import corpus, dump, fixed, kernels, scaling, transfer, wikitext
 from tests.benchmarks.baseline import baseline_table, ratio_table, run_baseline

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bertdata.reader import ExampleReader
-from bertdata.vocabulary import read_vocabulary
+from bertdata.reader.example_reader import ExampleReader
+from bertdata.tokens.vocabulary import read_vocabulary
 from tests.benchmarks import gpu
 from tests.benchmarks.gpu_data import in_rows, with_full_head, write_examples
 from tests.trainer.test_model import make_model

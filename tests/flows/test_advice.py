@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bertdata.errors import ConfigError, DataError
-from bertdata.manifest import read_manifest
+from bertdata.storage.manifest import read_manifest
+from flows.config import RunConfig
 from flows.finished import read_run
-from flows.run_config import RunConfig
 from flows.stages import Run, train_model
 from tests.runs import make_run, some_documents
 from trainer.config import TrainConfig

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from bertdata.locks import hold
-from bertdata.manifest import read_manifest
+from bertdata.storage.locks import hold
+from bertdata.storage.manifest import read_manifest
 from flows.cli import main
 from tests.trainer.task_files import make_texts, write_model, write_tsv
 
@@ -148,7 +148,8 @@ def test_a_crashed_job_is_tried_again(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from flows import job_host, stages
+    from flows import stages
+    from flows.processes import job_host
 
     calls: list[str] = []
     run_job = job_host.run_job

@@ -20,10 +20,11 @@ from pathlib import Path
 import pytest
 
 from bertdata.errors import BertdataError, CrashError, MemoryUsedUpError
-from bertdata.manifest import find_damage, is_complete, read_manifest
-from flows import job_host, stages
+from bertdata.storage.manifest import find_damage, is_complete, read_manifest
+from flows import stages
+from flows.config import load_config
 from flows.paths import RunPaths
-from flows.run_config import load_config
+from flows.processes import job_host
 from flows.stages import Run
 from pipelines import options
 from pipelines.plans import Corpora, plan_sentences

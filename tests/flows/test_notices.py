@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from bertdata.errors import ConfigError, DataError
-from bertdata.tokenization import TokenizationConfig, save_tokenizer
-from bertdata.vocabulary import SPECIAL_PIECES
-from flows import job_host, stages
+from bertdata.tokens.tokenizer import TokenizationConfig, save_tokenizer
+from bertdata.tokens.vocabulary import SPECIAL_PIECES
+from flows import stages
+from flows.config import RunConfig
 from flows.paths import RunPaths
-from flows.run_config import RunConfig
+from flows.processes import job_host
 from pipelines.options import RunnerConfig
 from tests.example_folder import write_folders
 from tests.tokenizer_folders import Settings, write_folder

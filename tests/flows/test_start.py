@@ -45,7 +45,8 @@ def test_what_the_caller_ignores_stays_ignored(small_config: Path) -> None:
 
 WORK = """
 import os, signal, sys, time
-from flows import cli, start
+from flows import cli
+from flows import start
 
 def interrupt():
     os.kill(os.getpid(), signal.SIGINT)

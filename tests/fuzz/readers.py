@@ -18,17 +18,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from bertdata.corpus import CorpusConfig, list_inputs
-from bertdata.documents import REASONS, Document, Rejection
+from bertdata.corpus.config import CorpusConfig, list_inputs
+from bertdata.corpus.documents import REASONS, Document, Rejection
+from bertdata.corpus.formats.registry import read_unit
+from bertdata.corpus.formats.web.http_responses import parse_response
+from bertdata.corpus.formats.wikipedia.wikitext import clean_wikitext
+from bertdata.corpus.units import plan_units
 from bertdata.errors import BertdataError
-from bertdata.formats import read_unit
-from bertdata.formats.http_responses import parse_response
-from bertdata.formats.wikitext import clean_wikitext
-from bertdata.planning import plan_units
-from bertdata.schema import REJECTED, SENTENCES
-from bertdata.sentence_files import write_sentences
-from bertdata.sentences import load_splitter
-from bertdata.shards import open_arrow
+from bertdata.sentences.files import write_sentences
+from bertdata.sentences.splitter import load_splitter
+from bertdata.storage.schema import REJECTED, SENTENCES
+from bertdata.storage.shards import open_arrow
 from tests.bertdata.test_archives import pack_tar, pack_zip
 from tests.bertdata.test_web import HTML, record, response
 from tests.bertdata.test_wikipedia import END, HEAD, multistream, page

@@ -15,14 +15,14 @@ from random import Random
 
 import numpy as np
 
-from bertdata.batches import to_padded
+from bertdata.checks.verification import verify_examples, verify_sentences, verify_vocabulary
 from bertdata.errors import BertdataError
-from bertdata.manifest import content_hash, read_manifest
-from bertdata.reader import ExampleReader
-from bertdata.shards import Shard, write_json
-from bertdata.verification import verify_examples, verify_sentences, verify_vocabulary
-from bertdata.vocabulary import read_vocabulary
-from flows.verify import verify
+from bertdata.reader.batches import to_padded
+from bertdata.reader.example_reader import ExampleReader
+from bertdata.storage.manifest import content_hash, read_manifest
+from bertdata.storage.shards import Shard, write_json
+from bertdata.tokens.vocabulary import read_vocabulary
+from flows.views.verify import verify
 from pipelines.plans import plan_vocabulary
 from tests.fuzz.targets import Target
 from tests.runs import make_run, some_documents

@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from bertdata.batches import to_padded
-from bertdata.collation import ExampleCollator
 from bertdata.errors import DataError
-from bertdata.reader import ExampleReader
+from bertdata.reader.batches import to_padded
+from bertdata.reader.collation import ExampleCollator
+from bertdata.reader.example_reader import ExampleReader
 from tests.example_folder import Folders, write_folders
 from tests.trainer.test_model import make_model
 from trainer.config import MODEL_SIZES, TrainConfig, model_config

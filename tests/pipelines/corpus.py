@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bertdata.cleaning import CleaningConfig
-from bertdata.corpus import CorpusConfig
-from bertdata.examples import ExamplesConfig
-from bertdata.sentences import SentencesConfig
+from bertdata.cleaning.cleaner import CleaningConfig
+from bertdata.corpus.config import CorpusConfig
+from bertdata.examples.make import ExamplesConfig
+from bertdata.sentences.splitter import SentencesConfig
 from pipelines.plans import (
     Corpora,
     plan_examples,

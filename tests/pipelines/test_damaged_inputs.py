@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from bertdata.errors import DataError
-from bertdata.manifest import read_manifest
+from bertdata.storage.manifest import read_manifest
 from pipelines.jobs import examples, sentences, word_counts
 from pipelines.progress import StagePlan, give_units_back, is_done, write_record
 from tests.pipelines.corpus import Stages, write_books

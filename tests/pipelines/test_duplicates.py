@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from bertdata.cleaning import CleaningConfig
-from bertdata.corpus import CorpusConfig
+from bertdata.checks.verification import verify_sentences
+from bertdata.cleaning.cleaner import CleaningConfig
+from bertdata.corpus.config import CorpusConfig
 from bertdata.errors import InputError
-from bertdata.manifest import Manifest, find_damage
-from bertdata.sentences import SentencesConfig
-from bertdata.shards import open_arrow
-from bertdata.verification import verify_sentences
+from bertdata.sentences.splitter import SentencesConfig
+from bertdata.storage.manifest import Manifest, find_damage
+from bertdata.storage.shards import open_arrow
 from pipelines import duplicate_rounds, plans
 from pipelines.jobs import command, sentences
 from pipelines.options import RunnerConfig, beam_arguments

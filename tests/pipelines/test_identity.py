@@ -12,17 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from bertdata.cleaning import CleaningConfig
-from bertdata.compiled_tokenization import SentenceTokenizer
-from bertdata.corpus import CorpusConfig
-from bertdata.examples import ExamplesConfig, create_examples, select_split, tokenize_documents
-from bertdata.manifest import Manifest
-from bertdata.sentence_files import PoolReader
-from bertdata.sentences import SentencesConfig
-from bertdata.statistics import count_examples, describe_examples
-from bertdata.tokenization import TokenizationConfig
-from bertdata.verification import verify_sentences
-from bertdata.vocabulary import Vocabulary
+from bertdata.checks.verification import verify_sentences
+from bertdata.cleaning.cleaner import CleaningConfig
+from bertdata.corpus.config import CorpusConfig
+from bertdata.examples.make import ExamplesConfig, create_examples, select_split, tokenize_documents
+from bertdata.examples.statistics import count_examples, describe_examples
+from bertdata.sentences.files import PoolReader
+from bertdata.sentences.splitter import SentencesConfig
+from bertdata.storage.manifest import Manifest
+from bertdata.tokens.compiled import SentenceTokenizer
+from bertdata.tokens.tokenizer import TokenizationConfig
+from bertdata.tokens.vocabulary import Vocabulary
 from pipelines import plans
 from pipelines.jobs import command, sentences
 from pipelines.options import RunnerConfig, beam_arguments
@@ -144,4 +144,4 @@ def test_repeated_ids_are_counted_in_what_stays(
             )
             assert run(plan, workers).counts["repeated_ids"] == count
         monkeypatch.setattr(plans, "SMALL_UNIT_BYTES", 100)
-        monkeypatch.setattr("bertdata.duplicates._HASHES_AT_ONCE", 1)
+        monkeypatch.setattr("bertdata.duplicates.find._HASHES_AT_ONCE", 1)

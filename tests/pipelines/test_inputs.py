@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bertdata.corpus import CorpusConfig
-from bertdata.manifest import read_manifest
-from bertdata.schema import REJECTED
-from bertdata.sentences import SentencesConfig
-from bertdata.shards import open_arrow
-from flows.verify import verify
+from bertdata.corpus.config import CorpusConfig
+from bertdata.sentences.splitter import SentencesConfig
+from bertdata.storage.manifest import read_manifest
+from bertdata.storage.schema import REJECTED
+from bertdata.storage.shards import open_arrow
+from flows.views.verify import verify
 from pipelines.plans import Corpora, plan_sentences
 from pipelines.progress import StagePlan, is_done, read_plan, write_plan
 from tests.runs import make_run, some_documents

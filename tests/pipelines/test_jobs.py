@@ -17,12 +17,12 @@ import pyarrow as pa
 import pytest
 
 from bertdata.errors import BertdataError, ConfigError, DataError, InputError
-from bertdata.manifest import Manifest, read_manifest
-from bertdata.punkt_training import read_parameters
-from bertdata.sentence_files import iterate_sentences
-from bertdata.sentences import load_splitter
-from bertdata.shards import Shard
-from bertdata.vocabulary import read_vocabulary
+from bertdata.sentences.files import iterate_sentences
+from bertdata.sentences.punkt_training import read_parameters
+from bertdata.sentences.splitter import load_splitter
+from bertdata.storage.manifest import Manifest, read_manifest
+from bertdata.storage.shards import Shard
+from bertdata.tokens.vocabulary import read_vocabulary
 from pipelines.jobs import command, examples, punkt, sentences, word_counts
 from pipelines.options import RunnerConfig, beam_arguments
 from pipelines.progress import (

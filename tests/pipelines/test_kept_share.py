@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from bertdata.cleaning import CleaningConfig
+from bertdata.cleaning.cleaner import CleaningConfig
 from bertdata.config import read_table
-from bertdata.corpus import CorpusConfig
+from bertdata.corpus.config import CorpusConfig
 from bertdata.errors import ConfigError, InputError
-from bertdata.manifest import Manifest
-from bertdata.sentences import SentencesConfig
-from bertdata.shards import open_arrow
+from bertdata.sentences.splitter import SentencesConfig
+from bertdata.storage.manifest import Manifest
+from bertdata.storage.shards import open_arrow
 from pipelines.jobs import sentences
 from pipelines.plans import Corpora, plan_sentences
 from pipelines.progress import StagePlan, is_done, write_plan

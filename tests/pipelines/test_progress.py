@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 from bertdata.errors import BertdataError, ConfigError, DataError, InputError
-from bertdata.manifest import make_manifest, write_manifest
-from bertdata.shards import describe_file, write_arrow
+from bertdata.storage.manifest import make_manifest, write_manifest
+from bertdata.storage.shards import describe_file, write_arrow
 from pipelines.progress import (
     StagePlan,
     UnitRecord,

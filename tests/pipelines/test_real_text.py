@@ -15,15 +15,15 @@ import pytest
 from nltk.tokenize.punkt import PunktSentenceTokenizer
 from tokenizers import BertWordPieceTokenizer
 
-from bertdata.corpus import CorpusConfig
-from bertdata.examples import ExamplesConfig
-from bertdata.manifest import Manifest
-from bertdata.partitions import choose_validation
-from bertdata.punkt import load_parameters
+from bertdata.corpus.config import CorpusConfig
+from bertdata.corpus.partitions import choose_validation
+from bertdata.examples.make import ExamplesConfig
 from bertdata.randomness import CounterSource, derive_key, derive_keys, stable_hash
-from bertdata.reference import Pieces, create_document_examples
-from bertdata.sentences import SentencesConfig
-from bertdata.vocabulary import Vocabulary, read_vocabulary
+from bertdata.reference.algorithm import Pieces, create_document_examples
+from bertdata.sentences.punkt import load_parameters
+from bertdata.sentences.splitter import SentencesConfig
+from bertdata.storage.manifest import Manifest
+from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
 from pipelines.jobs import command, examples, sentences, word_counts
 from pipelines.options import RunnerConfig, beam_arguments
 from pipelines.plans import Corpora, plan_examples, plan_sentences, plan_vocabulary

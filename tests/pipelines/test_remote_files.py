@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from apache_beam.io.filesystem import BeamIOError, FileMetadata, FileSystem
 
-from bertdata.corpus import CorpusConfig, list_inputs
-from bertdata.documents import Document, Rejection
+from bertdata.corpus.config import CorpusConfig, list_inputs
+from bertdata.corpus.documents import Document, Rejection
+from bertdata.corpus.formats.registry import read_unit
+from bertdata.corpus.units import plan_units
 from bertdata.errors import InputError
-from bertdata.formats import read_unit
-from bertdata.planning import plan_units
-from bertdata.sentences import SentencesConfig
+from bertdata.sentences.splitter import SentencesConfig
 from pipelines.jobs import command, sentences
 from pipelines.options import RunnerConfig, beam_arguments
 from pipelines.plans import Corpora, plan_sentences

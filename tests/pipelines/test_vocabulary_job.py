@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from bertdata.checks.verification import verify_vocabulary
 from bertdata.errors import ConfigError, VocabularyError
-from bertdata.manifest import Manifest, read_manifest
-from bertdata.tokenizer_folder import read_tokenizer
-from bertdata.verification import verify_vocabulary
-from bertdata.vocabulary import SPECIAL_PIECES, read_vocabulary
+from bertdata.storage.manifest import Manifest, read_manifest
+from bertdata.tokens.tokenizer_folder import read_tokenizer
+from bertdata.tokens.vocabulary import SPECIAL_PIECES, read_vocabulary
 from pipelines.jobs import command, sentences, word_counts
 from pipelines.options import RunnerConfig, beam_arguments
 from pipelines.plans import plan_vocabulary

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from bertdata.tokenization import TokenizationConfig, save_tokenizer
-from bertdata.vocabulary import SPECIAL_PIECES, Vocabulary
+from bertdata.tokens.tokenizer import TokenizationConfig, save_tokenizer
+from bertdata.tokens.vocabulary import SPECIAL_PIECES, Vocabulary
 from tests.trainer.test_model import make_model
 from trainer.export import export_model
 

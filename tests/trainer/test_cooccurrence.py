@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from bertdata.batches import CompactBatch
-from bertdata.reader import ExampleReader
+from bertdata.reader.batches import CompactBatch
+from bertdata.reader.example_reader import ExampleReader
 from tests.example_folder import write_folders
 from trainer.cooccurrence import (
     _largest_factors,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bertdata.reader import ExampleReader
+from bertdata.reader.example_reader import ExampleReader
 from tests.example_folder import Folders, write_folders
 from tests.trainer.test_loop import check_that_a_broken_step_changes_nothing
 from tests.trainer.test_model import make_model

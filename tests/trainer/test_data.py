@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bertdata.batches import to_padded
-from bertdata.reader import ExampleReader
+from bertdata.reader.batches import to_padded
+from bertdata.reader.example_reader import ExampleReader
 from tests.example_folder import write_folders
 from trainer.data import PaddedBatch, PaddedBatches, to_tensors, validation_batches
 

@@ -9,9 +9,9 @@ import torch
 from tokenizers import BertWordPieceTokenizer
 
 from bertdata.errors import ConfigError, DataError
-from bertdata.manifest import make_manifest, write_manifest
-from bertdata.shards import describe_file, write_json
-from bertdata.vocabulary import SPECIAL_PIECES, Vocabulary, write_vocabulary
+from bertdata.storage.manifest import make_manifest, write_manifest
+from bertdata.storage.shards import describe_file, write_json
+from bertdata.tokens.vocabulary import SPECIAL_PIECES, Vocabulary, write_vocabulary
 from tests.trainer.task_files import make_texts, write_model, write_tsv
 from tests.trainer.test_model import make_model
 from trainer.export import export_model

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from bertdata.batches import CompactBatch
+from bertdata.reader.batches import CompactBatch
 from trainer.config import TrainConfig, model_config
 from trainer.data import to_tensors
 from trainer.loop import Evaluation, StepPlan, StepResult, TrainStep, evaluate

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from bertdata.batches import CompactBatch
+from bertdata.reader.batches import CompactBatch
 from tests.example_folder import make_rows, make_vocabulary
 from tests.trainer.test_model import make_model
 from trainer.config import TrainConfig

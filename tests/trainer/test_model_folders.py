@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bertdata.errors import ConfigError, DataError
-from bertdata.manifest import make_manifest, read_manifest, write_manifest
-from bertdata.tokenization import TokenizationConfig, save_tokenizer
-from bertdata.vocabulary import Vocabulary
+from bertdata.storage.manifest import make_manifest, read_manifest, write_manifest
+from bertdata.tokens.tokenizer import TokenizationConfig, save_tokenizer
+from bertdata.tokens.vocabulary import Vocabulary
 from tests.example_folder import Folders, finish, write_folders, write_shard
 from tests.trainer.task_files import write_model
 from tests.trainer.test_model import make_model

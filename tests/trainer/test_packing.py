@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from bertdata.batches import to_padded
 from bertdata.errors import BertdataError, ConfigError, DataError
-from bertdata.reader import ExampleReader
+from bertdata.reader.batches import to_padded
+from bertdata.reader.example_reader import ExampleReader
 from tests.example_folder import Folders, write_folders
 from tests.trainer.test_model import make_model
 from trainer.attention import PackedAttention, choose_kernel

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from flows.run_config import DEMO_CONFIG, load_config
+from flows.config import DEMO_CONFIG, load_config
 from tests.example_folder import write_folders
 from trainer.device import compute_dtype
 from trainer.ranks import Ranks

@@ -17,9 +17,9 @@ import pytest
 import torch
 
 from bertdata.errors import BertdataError, ConfigError, DataError
-from bertdata.locks import hold
-from bertdata.manifest import make_manifest, write_manifest
-from bertdata.shards import describe_file
+from bertdata.storage.locks import hold
+from bertdata.storage.manifest import make_manifest, write_manifest
+from bertdata.storage.shards import describe_file
 from tests.example_folder import Folders, write_folders
 from tests.process_tree import wait_for_handler
 from trainer.checkpoint import newest_checkpoint

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertdata.errors import ConfigError, InputError
-from bertdata.shards import write_arrow
+from bertdata.storage.shards import write_arrow
 from trainer.tables import read_groups, read_lines, read_rows
 
 ROWS = [{"text": 'say "no", twice', "label": "0"}, {"text": " é\u2028x ", "label": "1"}]

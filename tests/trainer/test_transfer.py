@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bertdata.vocabulary import SPECIAL_PIECES, Vocabulary, write_vocabulary
+from bertdata.tokens.vocabulary import SPECIAL_PIECES, Vocabulary, write_vocabulary
 from tests.runs import make_run
 from tests.trainer.task_files import write_tsv
 from trainer.finetune import finetune

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bertdata.reader import ExampleReader
+from bertdata.reader.example_reader import ExampleReader
 from tests.example_folder import Folders, write_folders
 from trainer import yardstick
 from trainer.yardstick import (

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import pre_tokenizers
 
-from bertdata.tokenization import build_normalizer
+from bertdata.tokens.tokenizer import build_normalizer
 from vocab import counting
 from vocab.config import VocabConfig
 from vocab.counting import COUNTS_SCHEMA, count_words, merge_counts

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertdata.errors import VocabularyError
-from bertdata.vocabulary import Vocabulary
+from bertdata.tokens.vocabulary import Vocabulary
 from vocab import fast, wordpiece
 from vocab.config import VocabConfig
 from vocab.counting import COUNTS_SCHEMA, count_words

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from bertdata.tokenization import build_normalizer
-from bertdata.vocabulary import SPECIAL_PIECES, Vocabulary
+from bertdata.tokens.tokenizer import build_normalizer
+from bertdata.tokens.vocabulary import SPECIAL_PIECES, Vocabulary
 from vocab import fast
 from vocab.config import VocabConfig
 from vocab.counting import count_words

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from bertdata.vocabulary import SPECIAL_PIECES, Vocabulary
+from bertdata.tokens.vocabulary import SPECIAL_PIECES, Vocabulary
 from vocab.config import VocabConfig
 from vocab.counting import COUNTS_SCHEMA, count_words
 from vocab.report import measure_coverage

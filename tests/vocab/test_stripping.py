@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from bertdata.tokenization import TokenizationConfig, build_normalizer
+from bertdata.tokens.tokenizer import TokenizationConfig, build_normalizer
 from vocab.stripping import StrippedWords, count_stripped, describe_stripped, strip
 
 HINDI = "यह हिन्दी का एक वाक्य है।"

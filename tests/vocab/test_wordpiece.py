@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from bertdata.errors import VocabularyError
-from bertdata.vocabulary import SPECIAL_PIECES, Vocabulary, read_vocabulary
+from bertdata.tokens.vocabulary import SPECIAL_PIECES, Vocabulary, read_vocabulary
 from vocab import fast, wordpiece
 from vocab.config import VocabConfig
 from vocab.counting import COUNTS_SCHEMA

@@ -1,0 +1,290 @@
+"""What is done to documents between reading and splitting: repair, and filters that say why.
+
+Nothing is on by itself but that exact duplicates are dropped, which `bertdata.duplicates.find` does
+once all documents are there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from bertdata.cleaning.line_rules import LINE_RULES
+from bertdata.cleaning.quality_rules import RULES
+from bertdata.config import check_choice, check_range, to_table
+from bertdata.corpus.documents import Document, Reason, Rejection, reject, unless_empty
+from bertdata.errors import ConfigError, InputError
+from bertdata.storage.shards import sha256_of
+
+_LANGUAGE_CHARACTERS = 100_000  # of a text, to tell its language from
+
+# What is wrong with a document: the reason, and a detail for people.
+Filter = Callable[[Document], tuple[Reason, str] | None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CleaningConfig:
+    """The `[cleaning]` table.
+
+    `unicode_repair`: mend text that was decoded wrongly, as in "schÃ¶n" (ftfy). `min_characters`,
+    `max_characters`: of a document; 0 is no limit. `languages`: the only ones to keep, by their
+    codes, such as ["en", "de"] (resiliparse tells them). `rules`: names of
+    `bertdata.cleaning.quality_rules`, which reject documents. `line_rules`: names of `bertdata.cleaning.line_rules`,
+    which drop lines before that. `bad_words`: a file with a word or phrase a line; a document that
+    has one of them is rejected, whatever its case. `blocked`, and a line each in the file
+    `block_list`: host names, which stand for their subdomains too; beginnings of addresses; ids of
+    documents; names of corpora in brackets, as in "[web]". `exact_duplicates`, `near_duplicates`:
+    "drop" all but the first of equal or similar documents of all corpora, or "keep" them.
+    `duplicate_sentences`: "drop" sentences of 40 bytes or more that stood before, in any document
+    that stays. `near_duplicate_similarity`: least share of common runs of five words, 0.5 to 1.
+    """
+
+    unicode_repair: bool = False
+    min_characters: int = 0
+    max_characters: int = 0
+    languages: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    line_rules: tuple[str, ...] = ()
+    bad_words: str | None = None
+    blocked: tuple[str, ...] = ()
+    block_list: str | None = None
+    exact_duplicates: str = "drop"
+    duplicate_sentences: str = "keep"
+    near_duplicates: str = "keep"
+    near_duplicate_similarity: float = 0.8
+
+    def __post_init__(self) -> None:
+        check_range("min_characters", self.min_characters, 0, float("inf"))
+        check_range("max_characters", self.max_characters, 0, float("inf"))
+        if 0 < self.max_characters < self.min_characters:
+            raise ConfigError(
+                f"max_characters {self.max_characters} is below min_characters "
+                f"{self.min_characters}: no document could stay"
+            )
+        for rule in self.rules:
+            check_choice("rules", rule, RULES)
+        for rule in self.line_rules:
+            check_choice("line_rules", rule, LINE_RULES)
+        check_choice("exact_duplicates", self.exact_duplicates, ("drop", "keep"))
+        check_choice("duplicate_sentences", self.duplicate_sentences, ("drop", "keep"))
+        check_choice("near_duplicates", self.near_duplicates, ("drop", "keep"))
+        check_range("near_duplicate_similarity", self.near_duplicate_similarity, 0.5, 1)
+
+
+def looks_for_duplicates(config: CleaningConfig) -> bool:
+    """Whether documents have to be compared with each other."""
+    choices = (config.exact_duplicates, config.duplicate_sentences, config.near_duplicates)
+    return "drop" in choices
+
+
+def describe_cleaning(config: CleaningConfig) -> dict[str, Any]:
+    """What shapes the result: lists by their content, not by where they lie."""
+    table = to_table(config)
+    for name in ("block_list", "bad_words"):
+        if (path := getattr(config, name)) is not None:
+            try:
+                table[name] = sha256_of(Path(path))
+            except OSError as error:
+                raise _unreadable(path, error) from error
+    return table
+
+
+def make_cleaner(
+    config: CleaningConfig,
+) -> Callable[[Iterable[Document | Rejection]], Iterator[Document | Rejection]]:
+    """The function that repairs and filters the documents of a unit; rejections pass through.
+
+    Raises ConfigError when a package that the configuration needs is not installed.
+    """
+    repair = _load_repair() if config.unicode_repair else None
+    filters = list(_make_filters(config))
+
+    def clean(items: Iterable[Document | Rejection]) -> Iterator[Document | Rejection]:
+        for item in items:
+            if isinstance(item, Document) and repair is not None:
+                item = unless_empty(_repair_document(item, repair))
+            if isinstance(item, Document) and config.line_rules:
+                item = _drop_lines(item, config.line_rules)
+            yield _filter(item, filters) if isinstance(item, Document) else item
+
+    return clean
+
+
+def _drop_lines(document: Document, rules: Iterable[str]) -> Document | Rejection:
+    """The document without the lines, or given sentences, that the rules drop; blank ones stay."""
+    given = document.sentences
+    lines = list(document.text.splitlines() if given is None else given)
+    count = sum(map(_has_text, lines))
+    for rule in rules:
+        keep = LINE_RULES[rule]
+        cleaned = [keep(line) if _has_text(line) else None for line in lines]
+        lines = [line or "" for line in cleaned if line != ""]
+        if not any(lines):
+            return reject(document, _RULE_REASONS[rule], f"of its {count:,} lines none is left")
+    return dataclasses.replace(
+        document,
+        text="\n".join(lines),
+        sentences=None if given is None else tuple(lines),
+        lines_dropped=count - sum(map(_has_text, lines)),
+    )
+
+
+def _has_text(line: str) -> bool:
+    return bool(line) and not line.isspace()
+
+
+def _filter(document: Document, filters: Iterable[Filter]) -> Document | Rejection:
+    for check in filters:
+        if (found := check(document)) is not None:
+            return reject(document, *found)
+    return document
+
+
+def _repair_document(document: Document, repair: Callable[[str], str]) -> Document:
+    given = document.sentences
+    sentences = None if given is None else tuple(repair(sentence) for sentence in given)
+    return dataclasses.replace(document, text=repair(document.text), sentences=sentences)
+
+
+def _make_filters(config: CleaningConfig) -> Iterator[Filter]:
+    """The filters in order, the cheapest first."""
+    if config.blocked or config.block_list is not None:
+        yield _make_block_filter(config)
+    if config.min_characters or config.max_characters:
+        yield _make_length_filter(config)
+    if config.languages:
+        yield _make_language_filter(config.languages)
+    if config.bad_words is not None:
+        yield _make_bad_word_filter(config.bad_words)
+    for rule in config.rules:
+        yield _make_rule_filter(rule)
+
+
+def _make_length_filter(config: CleaningConfig) -> Filter:
+    low, high = config.min_characters, config.max_characters
+
+    def check(document: Document) -> tuple[Reason, str] | None:
+        length = len(document.text)
+        if length < low:
+            return "too_short", f"{length:,} characters, under {low:,}"
+        if high and length > high:
+            return "too_long", f"{length:,} characters, over {high:,}"
+        return None
+
+    return check
+
+
+def _make_block_filter(config: CleaningConfig) -> Filter:
+    entries = {entry.strip() for entry in (*config.blocked, *_read_list(config.block_list))}
+    entries.discard("")
+    # A beginning of an address is looked up by its length, so that lists may be long.
+    lengths = sorted({len(entry) for entry in entries if "/" in entry})
+
+    def check(document: Document) -> tuple[Reason, str] | None:
+        name = document.document
+        for entry in (f"[{document.source}]", name, *_domains(name)):
+            if entry in entries:
+                return "blocked", f"{entry} is blocked"
+        for length in lengths:
+            if name[:length] in entries:
+                return "blocked", f"{name[:length]} is blocked"
+        return None
+
+    return check
+
+
+def _domains(address: str) -> Iterator[str]:
+    """The host of an address and the domains that it is in."""
+    try:
+        host = urlsplit(address).hostname or ""
+    except ValueError:
+        return
+    while host:
+        yield host
+        host = host.partition(".")[2]
+
+
+def _read_list(path: str | None) -> list[str]:
+    if path is None:
+        return []
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(path, error) from error
+    return [line for line in lines if not line.startswith("#")]
+
+
+def _unreadable(path: str, error: Exception) -> InputError:
+    return InputError(f"cannot read the list {path}: {error}")
+
+
+def _make_bad_word_filter(path: str) -> Filter:
+    words = sorted({line.strip().lower() for line in _read_list(path) if line.strip()})
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, words))})(?!\w)")
+
+    def check(document: Document) -> tuple[Reason, str] | None:
+        found = pattern.search(document.text.lower()) if words else None
+        return ("bad_words", f"it has a word of the list, {found[0]!r}") if found else None
+
+    return check
+
+
+def _make_rule_filter(name: str) -> Filter:
+    rule, reason = RULES[name], _RULE_REASONS[name]
+
+    def check(document: Document) -> tuple[Reason, str] | None:
+        return (reason, why) if (why := rule(document.text)) else None
+
+    return check
+
+
+_RULE_REASONS: Mapping[str, Reason] = {
+    "gopher-quality": "gopher_quality",
+    "gopher-repetition": "gopher_repetition",
+    "c4": "c4",
+    "fineweb": "fineweb",
+}
+
+
+def _make_language_filter(languages: tuple[str, ...]) -> Filter:
+    try:
+        from resiliparse.parse.lang import detect_fast, supported_langs
+    except ImportError as error:
+        raise ConfigError(
+            "[cleaning] languages needs the package resiliparse: pip install 'bertdata[web]'"
+        ) from error
+    known = set(supported_langs())
+    for language in languages:
+        check_choice("languages", language, sorted(known))
+
+    def check(document: Document) -> tuple[Reason, str] | None:
+        found, _ = detect_fast(document.text[:_LANGUAGE_CHARACTERS])
+        if found in languages:
+            return None
+        return "other_language", f"its language looks like {found}, not {' or '.join(languages)}"
+
+    return check
+
+
+def _load_repair() -> Callable[[str], str]:
+    try:
+        import ftfy
+    except ImportError as error:
+        raise ConfigError(
+            "[cleaning] unicode_repair needs the package ftfy: pip install 'bertdata[web]'"
+        ) from error
+    # Quotes, ligatures and widths are the author's; only what was decoded wrongly is mended.
+    options = ftfy.TextFixerConfig(
+        uncurl_quotes=False,
+        fix_latin_ligatures=False,
+        fix_character_width=False,
+        fix_line_breaks=False,
+        unescape_html=False,
+        explain=False,
+    )
+    return lambda text: ftfy.fix_text(text, options)

@@ -1,0 +1,44 @@
+"""Published rules for single lines of web text, by name: a line stays, changes or goes.
+
+`c4`: Raffel et al., "Exploring the Limits of Transfer Learning" (2020), section 2.2: a line stays
+that ends in a full stop, exclamation mark, question mark or closing quotation mark (not in an
+ellipsis, as its published code has it), has five words at least and none of over 1,000 characters
+(its published code again), and speaks neither of JavaScript nor of cookies, privacy policies and
+terms of use. Marks of citations, such as [1], go. What C4 says of whole pages is the rule `c4` of
+`bertdata.cleaning.quality_rules`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+_MIN_WORDS = 5
+_MAX_WORD_CHARACTERS = 1000
+_ENDS = (".", "!", "?", '"', "”")
+_ELLIPSES = ("...", "…")
+_CITATION = re.compile(r"\[(?:\d*|edit|citation needed)\]")
+_POLICIES = (
+    "javascript",
+    "terms of use",
+    "privacy policy",
+    "cookie policy",
+    "uses cookies",
+    "use of cookies",
+    "use cookies",
+)
+
+
+def keep_c4_line(line: str) -> str:
+    """The line without marks of citations; "" where it goes."""
+    line = _CITATION.sub("", line).strip()
+    if not line.endswith(_ENDS) or line.endswith(_ELLIPSES):
+        return ""
+    words = line.split()
+    if len(words) < _MIN_WORDS or max(map(len, words)) > _MAX_WORD_CHARACTERS:
+        return ""
+    lower = line.lower()
+    return "" if any(policy in lower for policy in _POLICIES) else line
+
+
+LINE_RULES: dict[str, Callable[[str], str]] = {"c4": keep_c4_line}

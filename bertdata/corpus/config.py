@@ -1,0 +1,379 @@
+"""Corpora: what the configuration says of them, and the input files and units that come of it."""
+
+from __future__ import annotations
+
+import codecs
+import glob
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertdata.config import check_choice, check_range
+from bertdata.corpus.demo import demo_files
+from bertdata.corpus.documents import Rejection, printable_name
+from bertdata.corpus.inputs import Pattern, each_once, match_pattern, read_pattern
+from bertdata.corpus.own_files import OwnFiles
+from bertdata.corpus.packed.compression import MOST_RATIO, unreadable
+from bertdata.errors import ConfigError, InputError
+
+FORMATS = (
+    "text",
+    "lines",
+    "jsonl",
+    "parquet",
+    "arrow",
+    "wikipedia-xml",
+    "wet",
+    "warc",
+    "demo",
+)
+ENCODED_FORMATS = ("text", "lines", "jsonl")
+
+# Lies beside a multistream dump; where streams begin is read from the dump itself.
+_DUMP_INDEX = re.compile(r"-multistream-index\d*\.txt")
+
+# Escapes of encodings that only look like ASCII stand in it too.
+_ASCII_PROBE = bytes(byte for byte in range(128) if byte != 0x1B) + rb"\u0041\n\x41+AGE-~{"
+
+GONE = "gone"  # the version of a file that is not there
+_LONGEST_NAME = 255  # bytes that file systems take
+_FINGERPRINT_BLOCKS = 16
+_FINGERPRINT_BLOCK_BYTES = 1 << 16
+_FILES_AT_ONCE = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CorpusConfig:
+    """One `[[corpus]]` table.
+
+    `paths`: names of files or globs (`**` too), relative to the configuration file's folder; none
+    for `demo`. Or addresses, such as "gs://bucket/*.jsonl.gz", of storage that Beam's file systems
+    reach. For text, lines and jsonl also tar archives, compressed or not, and ZIP archives.
+    `text_field`, `id_field`: keys or columns of jsonl, parquet and arrow; without an `id_field`,
+    records are named by their file and place.
+    `on_bad_file`: an unreadable or damaged file ends the run ("stop") or is a rejection ("skip").
+    `encoding`: of text, lines and jsonl, by Python's name; a byte order mark overrules it.
+    `encoding_errors`: bytes that it cannot be reject their document ("strict") or become U+FFFD.
+    `max_compression_ratio`: a compressed file or archive that holds more than so many times what
+    it takes, and over 64 MiB, is a damaged one.
+    `max_document_bytes`: longer documents are rejected, unread, as memory grows with the longest.
+    `min_kept_share`: share of the corpus's documents, in [0, 1], below which the sentences stage
+    ends with an error, as a field, format or rule is probably wrong then; none kept is always below
+    it, unless it is 0. Documents that `[cleaning] blocked` names do not count. The default leaves
+    room for what is normal: more than a fifth of the pages of a Wikipedia dump are articles (the
+    others are redirects and other namespaces), and strict cleaning of Common Crawl has been
+    published to keep about a tenth.
+    """
+
+    name: str
+    format: str
+    paths: tuple[str, ...] = ()
+    text_field: str = "text"
+    id_field: str = ""
+    on_bad_file: str = "stop"
+    encoding: str = "utf-8"
+    encoding_errors: str = "strict"
+    max_document_bytes: int = 256 << 20
+    max_compression_ratio: int = MOST_RATIO
+    min_kept_share: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ConfigError("a corpus needs a name that is not empty")
+        check_choice("format", self.format, FORMATS)
+        self._check_encoding()
+        check_choice("on_bad_file", self.on_bad_file, ("stop", "skip"))
+        check_choice("encoding_errors", self.encoding_errors, ("strict", "replace"))
+        check_range("max_document_bytes", self.max_document_bytes, 1, 1 << 30)
+        check_range("max_compression_ratio", self.max_compression_ratio, 1, 1 << 30)
+        check_range("min_kept_share", self.min_kept_share, 0, 1)
+        if self.format == "demo" and self.paths:
+            raise ConfigError(f"corpus {self.name!r}: format 'demo' takes no paths")
+        if self.format != "demo" and not self.paths:
+            raise ConfigError(f"corpus {self.name!r} needs paths")
+        if len({is_remote(pattern) for pattern in self.paths}) > 1:
+            raise ConfigError(f"corpus {self.name!r} mixes paths and addresses; make it two")
+
+    def _check_encoding(self) -> None:
+        known = encoding_name(self.encoding)
+        if known != "utf-8" and self.format not in ENCODED_FORMATS:
+            formats = ", ".join(ENCODED_FORMATS)
+            raise ConfigError(f"encoding {self.encoding!r} is for the formats {formats}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InputFile:
+    """One file of a corpus.
+
+    `name`: its path below the folder that the corpus's patterns share, with `/`; document ids are
+    made of it, so they do not depend on where the corpus lies.
+    `fingerprint`: hex SHA-256 of the size and samples of the content; empty if unreadable.
+    `version`: changes whenever the file does; empty if unreadable.
+    """
+
+    path: str
+    name: str
+    bytes: int
+    fingerprint: str
+    version: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundInputs:
+    """The files of a corpus, and the paths of those that match but were written by runs."""
+
+    files: tuple[InputFile, ...]
+    own: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilePart:
+    """A file, or a range of it, counted as its format does: bytes, row groups, batches, articles.
+
+    From `start` up to `stop` (None: the end). `first_row`: of a range of tables, its row number.
+    `version`: that of the file when it was planned, if anything was known of it.
+    """
+
+    path: str
+    name: str
+    start: int = 0
+    stop: int | None = None
+    first_row: int = 0
+    version: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InputUnit:
+    """What one worker reads at a time: parts of files of one corpus, about `bytes` in all.
+
+    `bertdata.config.to_table` makes it a plain table, `read_table` reads that back.
+    """
+
+    corpus: CorpusConfig
+    parts: tuple[FilePart, ...]
+    bytes: int
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path is an address on other storage."""
+    return "://" in path
+
+
+def encoding_name(encoding: str) -> str:
+    """Python's own name of an encoding, such as "iso8859-1" for "latin-1".
+
+    Raises ConfigError for what is no encoding of text, or one in which ASCII is something else.
+    """
+    try:
+        name = codecs.lookup(encoding).name
+        is_wide = name.startswith(("utf-16", "utf-32"))
+        keeps_ascii = is_wide or _ASCII_PROBE.decode(name) == _ASCII_PROBE.decode("ascii")
+    except (LookupError, UnicodeError, ValueError, AttributeError, TypeError) as error:
+        raise ConfigError(f"encoding {encoding!r} is none that Python knows for text") from error
+    if not keeps_ascii:
+        raise ConfigError(f"encoding {encoding!r} does not hold ASCII as it is; convert the files")
+    return "utf-8" if name == "utf-8-sig" else name
+
+
+def check_corpora(corpora: Iterable[CorpusConfig]) -> None:
+    """Raise ConfigError when there is no corpus, or two have one name."""
+    seen: set[str] = set()
+    for corpus in corpora:
+        if corpus.name in seen:
+            raise ConfigError(f"two corpora are named {corpus.name!r}; give each its own name")
+        seen.add(corpus.name)
+    if not seen:
+        raise ConfigError("there is no [[corpus]]; give one at least")
+
+
+def list_inputs(corpus: CorpusConfig, base: Path) -> tuple[InputFile, ...]:
+    """The files of a corpus, each once, sorted by name; see `find_inputs`."""
+    return find_inputs(corpus, base).files
+
+
+def find_inputs(corpus: CorpusConfig, base: Path, output: Path | None = None) -> FoundInputs:
+    """The files of a corpus, each once whatever links lead to it, without those that runs wrote.
+
+    `base`: the folder that relative patterns start from. `output`: the run's own folder. Raises
+    InputError when a pattern matches no file, a file cannot be read (unless on_bad_file = "skip"),
+    or the demo corpus's packages are not installed.
+    """
+    if corpus.format == "demo":
+        demo = tuple(_describe(corpus, path, path.name) for path in demo_files())
+        return FoundInputs(files=demo)
+    paths = [Path(path).expanduser() for path in corpus.paths]
+    paths = [path for given in paths for path in _open_saved(corpus, given, base)]
+    patterns = {path: read_pattern(path, base) for path in paths}
+    root = os.path.commonpath([pattern.folder for pattern in patterns.values()])
+    runs = OwnFiles(Path(os.path.normpath(output.absolute())) if output else None)
+    found, own = set[str](), set[str]()
+    for path, pattern in patterns.items():
+        matches, own_matches = _match(corpus, path, pattern, runs)
+        found |= matches
+        own |= own_matches
+    files = each_once(found, root)
+    named = sorted((Path(path).relative_to(root).as_posix(), path) for path in files)
+    # Reading samples waits for the disk, and hashing them leaves Python alone.
+    with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
+        inputs = tuple(pool.map(lambda file: _describe(corpus, Path(file[1]), file[0]), named))
+    return FoundInputs(files=inputs, own=tuple(sorted(own - found)))
+
+
+def fingerprint(path: Path) -> str:
+    """Hex SHA-256 over the size and up to 16 blocks of 64 KiB spread evenly over the file.
+
+    Small files count whole. No time of change goes into it. Raises OSError.
+    """
+    size = path.stat().st_size
+    digest = hashlib.sha256(size.to_bytes(8, "little"))
+    with path.open("rb") as file:
+        for start in _sample_starts(size):
+            file.seek(start)
+            digest.update(file.read(_FINGERPRINT_BLOCK_BYTES))
+    return digest.hexdigest()
+
+
+def version_of(path: Path) -> str:
+    """What changes whenever a file does: its size and the time of its last change.
+
+    GONE when it is not there, or cannot be looked at.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return GONE
+    return f"{status.st_size} bytes, changed at {status.st_mtime_ns}"
+
+
+def check_unchanged(part: FilePart, version: str) -> None:
+    """Raise InputError when a part's file no longer has the version that was planned."""
+    if part.version and version != part.version:
+        raise InputError(
+            f"{part.path} changed while it was read; run again when nobody writes to it, "
+            "into another --output where it asks for that"
+        )
+
+
+def _sample_starts(size: int) -> Iterator[int]:
+    if size <= _FINGERPRINT_BLOCKS * _FINGERPRINT_BLOCK_BYTES:
+        yield from range(0, size, _FINGERPRINT_BLOCK_BYTES)
+        return
+    for number in range(_FINGERPRINT_BLOCKS):
+        yield (size - _FINGERPRINT_BLOCK_BYTES) * number // (_FINGERPRINT_BLOCKS - 1)
+
+
+def _open_saved(corpus: CorpusConfig, pattern: Path, base: Path) -> Iterator[Path]:
+    """The pattern; of a folder that Hugging Face `datasets` saved, patterns of its Arrow files.
+
+    `state.json` names the files of a dataset, and `dataset_dict.json` the splits of several; other
+    Arrow files there are what `datasets` remembers of its own work.
+    """
+    folder = base.absolute() / pattern
+    if corpus.format != "arrow" or not folder.is_dir():
+        yield pattern
+        return
+    escaped = Path(glob.escape(str(pattern)))
+    if splits := _read_saved(folder / "dataset_dict.json", "splits"):
+        for split in splits:
+            if not _is_plain_name(split):
+                raise InputError(f"{folder / 'dataset_dict.json'} names {split!r}, no folder in it")
+            yield from _open_saved(corpus, pattern / split, base)
+    elif files := _read_saved(folder / "state.json", "_data_files"):
+        yield from (escaped / glob.escape(name) for name in _file_names(folder, files))
+    else:
+        raise InputError(
+            f"{pattern} is a folder but no dataset that Hugging Face datasets saved "
+            f"(corpus {corpus.name!r}); give a pattern such as {pattern}/*.arrow"
+        )
+
+
+def _file_names(folder: Path, files: list[Any]) -> Iterator[str]:
+    for file in files:
+        if not isinstance(file, dict) or not isinstance(file.get("filename"), str):
+            raise InputError(f"{folder / 'state.json'} is no description of a saved dataset")
+        # What it names lies beside it, whatever path stands there.
+        yield Path(file["filename"]).name
+
+
+def _is_plain_name(name: Any) -> bool:
+    if not isinstance(name, str) or name in ("", "..") or Path(name).name != name:
+        return False
+    return len(name.encode("utf-8", "replace")) <= _LONGEST_NAME
+
+
+def _read_saved(path: Path, key: str) -> list[Any]:
+    """A list in one of the JSON files of a saved dataset; empty without that file."""
+    if not path.is_file():
+        return []
+    try:
+        found = json.loads(path.read_bytes())[key]
+        if not isinstance(found, list):
+            raise TypeError(f"{key} is no list")
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise InputError(f"{path} is no description of a saved dataset ({error})") from error
+    return found
+
+
+def _match(
+    corpus: CorpusConfig, path: Path, pattern: Pattern, runs: OwnFiles
+) -> tuple[set[str], set[str]]:
+    """The files that a pattern matches, and those of them that runs wrote."""
+    matches = list(match_pattern(pattern))
+    files = {match for match in matches if _is_wanted(match, corpus)}
+    own = set[str]()
+    if not pattern.is_literal:
+        own = {file for file in files if runs.holds(Path(file), Path(pattern.folder))}
+    if not files - own:
+        no = "; folders, pipes and devices are no files" if matches else ""
+        no = "; what runs of bertdata wrote is no input" if own else no
+        raise InputError(f"no file matches {path} (corpus {corpus.name!r}){no}")
+    return files - own, own
+
+
+def _is_wanted(path: str, corpus: CorpusConfig) -> bool:
+    """True of files, and of what cannot be looked at, such as broken links: that gets reported."""
+    if is_dump_index(corpus, Path(path).name):
+        return False
+    return os.path.isfile(path) or not os.path.exists(path)  # noqa: PTH110, PTH113 (never raise)
+
+
+def _describe(corpus: CorpusConfig, path: Path, name: str) -> InputFile:
+    try:
+        # The version first: whatever changes from here on is noticed by who reads the file.
+        version, size, sample = version_of(path), path.stat().st_size, fingerprint(path)
+    except OSError as error:
+        if corpus.on_bad_file == "stop":
+            raise skippable(unreadable(path, error)) from error
+        version, size, sample = "", 0, ""
+    return InputFile(
+        path=str(path),
+        name=printable_name(name),
+        bytes=size,
+        fingerprint=sample,
+        version=version,
+    )
+
+
+def unreadable_file(corpus: CorpusConfig, part: FilePart, error: InputError) -> Rejection:
+    """The rejection that stands for a file, or the rest of one, that cannot be read."""
+    return Rejection(
+        source=corpus.name, document=part.name, reason="unreadable_file", detail=str(error)
+    )
+
+
+def is_dump_index(corpus: CorpusConfig, name: str) -> bool:
+    """Whether a file is the index of a multistream dump, which holds no page."""
+    return corpus.format == "wikipedia-xml" and _DUMP_INDEX.search(name) is not None
+
+
+def skippable(error: InputError) -> InputError:
+    """The same error with the way out that a damaged file has."""
+    return InputError(
+        f'{error}; replace the file, or pass over such files with on_bad_file = "skip"'
+    )

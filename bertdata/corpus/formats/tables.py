@@ -1,0 +1,213 @@
+"""`parquet` and `arrow` (IPC files and streams, as `datasets` saves them): a row is a document.
+
+Their blocks are row groups and record batches. Without an `id_field`, and where it holds neither an
+integer nor a string that is not empty, a document is named `file name@row number`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bertdata.corpus.config import CorpusConfig, FilePart
+from bertdata.corpus.documents import Document, Rejection, at_place
+from bertdata.corpus.formats.decoding import decode
+from bertdata.corpus.formats.jsonl import record_id
+from bertdata.errors import InputError
+from bertdata.storage.shards import first_line
+
+_ROWS_AT_ONCE = 64
+_BYTES_AT_ONCE = 8 << 20
+_ARROW_FILE_MAGIC = b"ARROW1"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Block:
+    """A row group or record batch: its rows, its bytes in memory."""
+
+    rows: int
+    bytes: int
+
+
+def read_parquet(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
+    """The documents of a range of row groups. Raises InputError."""
+    with _readable(part.path), pq.ParquetFile(part.path) as file:
+        _check_column(file.schema_arrow, part.path, corpus)
+        stop = file.num_row_groups if part.stop is None else part.stop
+        columns = _wanted_columns(file.schema_arrow, corpus)
+        # One by one: a damaged group must not change what is read of the next.
+        groups = (
+            file.iter_batches(
+                _rows_at_once(file.metadata.row_group(group), corpus.text_field),
+                [group],
+                columns,
+                use_threads=False,
+            )
+            for group in range(part.start, stop)
+        )
+        yield from _read_batches(itertools.chain.from_iterable(groups), part, corpus)
+
+
+def read_arrow(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
+    """The documents of a range of record batches. Raises InputError."""
+    with _readable(part.path), pa.memory_map(part.path) as source:
+        schema, batches = _open_arrow(source, part.start, part.stop)
+        _check_column(schema, part.path, corpus)
+        yield from _read_batches(batches, part, corpus)
+
+
+def parquet_blocks(path: Path, corpus: CorpusConfig) -> list[Block]:
+    """The row groups of a Parquet file. Raises InputError, also when the text column is missing."""
+    with _readable(str(path)), pq.ParquetFile(path) as file:
+        _check_column(file.schema_arrow, str(path), corpus)
+        groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
+        return [Block(rows=group.num_rows, bytes=group.total_byte_size) for group in groups]
+
+
+def arrow_blocks(path: Path, corpus: CorpusConfig) -> list[Block]:
+    """The record batches of an Arrow file or stream. Raises InputError like `parquet_blocks`."""
+    with _readable(str(path)), pa.memory_map(str(path)) as source:
+        schema, batches = _open_arrow(source, 0, None)
+        _check_column(schema, str(path), corpus)
+        # Not `nbytes`, which looks into columns that may be damaged.
+        sizes = [(batch.num_rows, batch.get_total_buffer_size()) for batch in batches]
+        return [Block(rows=rows, bytes=size) for rows, size in sizes]
+
+
+@contextlib.contextmanager
+def _readable(path: str) -> Iterator[None]:
+    """Turn what pyarrow raises over a bad file into InputError."""
+    try:
+        yield
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {first_line(error)}") from error
+
+
+def _check_column(schema: pa.Schema, path: str, corpus: CorpusConfig) -> None:
+    if corpus.text_field not in schema.names:
+        known = ", ".join(schema.names)
+        raise InputError(f"{path} has no column {corpus.text_field!r}; it has {known}")
+    for name in filter(None, (corpus.text_field, corpus.id_field)):
+        if schema.names.count(name) > 1:
+            raise InputError(f"{path} has several columns {name!r}; name another")
+    kind = schema.field(corpus.text_field).type
+    if not _is_text(_value_type(kind)):
+        raise InputError(f"{path}: column {corpus.text_field!r} is {kind}, not text")
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+def _wanted_columns(schema: pa.Schema, corpus: CorpusConfig) -> list[str]:
+    wanted = dict.fromkeys(filter(None, (corpus.text_field, corpus.id_field)))
+    return [name for name in wanted if name in schema.names]
+
+
+def _rows_at_once(group: pq.RowGroupMetaData, column: str) -> int:
+    """How many rows of a row group to decode together: fewer where their texts are long."""
+    columns = map(group.column, range(group.num_columns))
+    size = sum(c.total_uncompressed_size for c in columns if c.path_in_schema == column)
+    mean = max(1, int(size) // max(1, int(group.num_rows)))
+    return max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // mean))
+
+
+def _open_arrow(
+    source: pa.NativeFile, start: int, stop: int | None
+) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """The schema and the record batches from `start` up to `stop` of a file or stream."""
+    is_file = source.read(len(_ARROW_FILE_MAGIC)) == _ARROW_FILE_MAGIC
+    source.seek(0)
+    if is_file:
+        file = pa.ipc.open_file(source)
+        numbers = range(start, file.num_record_batches if stop is None else stop)
+        return file.schema, (file.get_batch(number) for number in numbers)
+    stream = pa.ipc.open_stream(source)
+    return stream.schema, itertools.islice(stream, start, stop)
+
+
+def _read_batches(
+    batches: Iterator[pa.RecordBatch], part: FilePart, corpus: CorpusConfig
+) -> Iterator[Document | Rejection]:
+    row = part.first_row
+    for batch in batches:
+        for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
+            for text, value in _pairs(batch.slice(start, _ROWS_AT_ONCE), corpus):
+                fallback = f"{part.name}@{row}"
+                document = record_id(value, fallback)
+                place = "" if document == fallback else f"{part.name}, row {row:,}"
+                yield _read_row(text, document, place, corpus)
+                row += 1
+
+
+def _pairs(batch: pa.RecordBatch, corpus: CorpusConfig) -> Iterator[tuple[bytes | None, object]]:
+    """(UTF-8 text, id) of each row; what is not UTF-8 must not stop pyarrow."""
+    yield from zip(_iterate_bytes(batch.column(corpus.text_field)), _iterate_ids(batch, corpus))
+
+
+def _iterate_ids(batch: pa.RecordBatch, corpus: CorpusConfig) -> Iterator[object]:
+    """Integers and strings, as `record_id` takes them; of a column of anything else none."""
+    has_ids = corpus.id_field and corpus.id_field in batch.schema.names
+    ids = batch.column(corpus.id_field) if has_ids else None
+    if ids is not None and pa.types.is_integer(ids.type):
+        yield from _checked(ids).to_pylist()
+    elif ids is not None and _is_text(_value_type(ids.type)):
+        for value in _iterate_bytes(ids):
+            yield value if value is None else value.decode("utf-8", "backslashreplace")
+    else:
+        yield from itertools.repeat(None, batch.num_rows)
+
+
+def _iterate_bytes(texts: pa.Array) -> Iterator[bytes | None]:
+    """Texts as the bytes that they are: one that is not UTF-8 is no damage to the others.
+
+    One by one: each may be as long as a file, and few words of a dictionary make many rows.
+    """
+    if pa.types.is_dictionary(texts.type):
+        words = texts.dictionary.view(_BYTES[texts.dictionary.type])
+        found = _checked(pa.DictionaryArray.from_arrays(texts.indices, words, safe=False))
+    else:
+        found = _checked(texts.view(_BYTES[texts.type]))
+    yield from (text.as_py() for text in found)
+
+
+def _checked(array: pa.Array) -> pa.Array:
+    """The same array, which a damaged file cannot make point outside itself. Raises ArrowInvalid.
+
+    pyarrow itself trusts what it maps, and crashes.
+    """
+    array.validate(full=True)
+    return array
+
+
+_BYTES = {
+    pa.string(): pa.binary(),
+    pa.large_string(): pa.large_binary(),
+    pa.string_view(): pa.binary_view(),
+}
+
+
+def _read_row(
+    data: bytes | None, document: str, place: str, corpus: CorpusConfig
+) -> Document | Rejection:
+    if data is None:
+        detail = f"{corpus.text_field!r} is null"
+        rejection = Rejection(
+            source=corpus.name, document=document, reason="missing_field", detail=detail
+        )
+        return at_place(rejection, place)
+    text = decode(data, corpus, document)
+    if isinstance(text, Rejection):
+        return at_place(text, place)
+    return Document(source=corpus.name, document=document, text=text, place=place)

@@ -1,0 +1,205 @@
+"""The pages of a MediaWiki XML dump, found by their tags, from blocks of any size.
+
+Wikitext is escaped in a dump, so `<page>` and `</page>` are always tags. Finding pages before any
+XML is parsed lets a reader begin anywhere, and keeps damage to the page that it is in.
+"""
+
+from __future__ import annotations
+
+import bz2
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertdata.corpus.packed.compression import read_range
+
+OPEN, CLOSE = b"<page>", b"</page>"
+MOST_PAGE_BYTES = 64 << 20  # MediaWiki takes articles of up to 2 MB
+_END = b"</mediawiki>"
+_NO_STRAY = re.compile(rb"\s*+(?:</mediawiki>\s*+)*+")
+_HEAD_BYTES = 4 << 20
+_SITEINFO_END = b"</siteinfo>"
+
+# "BZh", the level, and the magic number of a block: 80 bits that begin a stream.
+_STREAM_MAGICS = tuple(b"BZh%d1AY&SY" % level for level in range(1, 10))
+_STREAM_MAGIC_BYTES = 10
+_MOST_STREAMS_TRIED = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RawPage:
+    """A page's bytes, where it begins, and what is wrong with it, if anything, in plain words."""
+
+    offset: int
+    data: bytes
+    problem: str = ""
+
+
+def read_head(blocks: Iterable[bytes]) -> bytes:
+    """The beginning of a dump up to the end of its <siteinfo>, or what there is.
+
+    A dump without <siteinfo> gives all that stands before its first page.
+    """
+    head = b""
+    for block in blocks:
+        head += block
+        if _SITEINFO_END in head or OPEN in head or len(head) > _HEAD_BYTES:
+            break
+    before, end, _ = head.partition(OPEN)[0].partition(_SITEINFO_END)
+    return before + end
+
+
+def iter_pages(blocks: Iterable[bytes], offset: int, has_head: bool) -> Iterator[RawPage]:
+    """Each page of the blocks, whose first byte is byte `offset`; damage is a page with a problem.
+
+    `has_head`: before the first page stands the dump's head. What else stands between pages and
+    is not white space counts as a damaged page.
+    """
+    scanner = _Scanner(offset, in_head=has_head)
+    for block in blocks:
+        yield from scanner.feed(block)
+    yield from scanner.finish()
+
+
+def find_page(path: Path, position: int) -> int | None:
+    """Where the first page begins at byte `position` or later; None if none does."""
+    overlap = len(OPEN) - 1
+    waiting, start = b"", position
+    for block in read_range(path, position, None):
+        waiting += block
+        if (index := waiting.find(OPEN)) >= 0:
+            return start + index
+        start += len(waiting) - len(waiting[-overlap:])
+        waiting = waiting[-overlap:]
+    return None
+
+
+def find_stream(path: Path, position: int) -> int | None:
+    """Where, at byte `position` or later, a bz2 stream begins that begins with a page; or None.
+
+    Multistream dumps have such a stream every hundred pages. Files that were merely compressed in
+    pieces have streams that begin anywhere; after 64 of them none is looked for any more.
+    """
+    for start in itertools.islice(_find_streams(path, position), _MOST_STREAMS_TRIED):
+        if _begins_with_page(path, start):
+            return start
+    return None
+
+
+def _find_streams(path: Path, position: int) -> Iterator[int]:
+    overlap = _STREAM_MAGIC_BYTES - 1
+    waiting, start = b"", position
+    for block in read_range(path, position, None):
+        waiting += block
+        index = waiting.find(b"BZh")
+        while index >= 0:
+            if waiting[index : index + _STREAM_MAGIC_BYTES] in _STREAM_MAGICS:
+                yield start + index
+            index = waiting.find(b"BZh", index + 1)
+        start += len(waiting) - len(waiting[-overlap:])
+        waiting = waiting[-overlap:]
+
+
+def _begins_with_page(path: Path, start: int) -> bool:
+    decompressor = bz2.BZ2Decompressor()
+    beginning = b""
+    for block in read_range(path, start, None):
+        try:
+            beginning += decompressor.decompress(block, 4096)
+        except OSError:
+            return False
+        if len(beginning) > len(OPEN) or decompressor.eof:
+            break
+    return beginning.lstrip().startswith(OPEN)
+
+
+class _Scanner:
+    """Takes blocks, gives pages; holds at most one page and one block."""
+
+    def __init__(self, offset: int, in_head: bool) -> None:
+        self._buffer = b""
+        self._offset = offset  # of the buffer's first byte
+        self._start = 0  # in the buffer: of the page, or of what follows the last one
+        self._in_page = False
+        self._in_head = in_head
+        self._stray = -1  # where something that belongs to no page began
+        self._too_long = -1  # where a page began that is too long to hold
+
+    def feed(self, block: bytes) -> Iterator[RawPage]:
+        searched = self._take(block)
+        while (index := self._buffer.find(CLOSE if self._in_page else OPEN, searched)) >= 0:
+            if self._in_page:
+                searched = index + len(CLOSE)
+                yield from self._end_page(searched)
+            else:
+                searched = index + len(OPEN)
+                yield from self._begin_page(index)
+        if self._in_page:
+            self._drop_if_too_long()
+        else:
+            # All but the beginning of a tag.
+            tag = self._buffer.rfind(b"<", max(self._start, len(self._buffer) - len(_END)))
+            self._pass_over(tag if tag >= 0 else len(self._buffer))
+
+    def finish(self) -> Iterator[RawPage]:
+        if not self._in_page:
+            self._pass_over(len(self._buffer))
+        yield from self._strays()
+        if self._in_page:
+            *broken, last = self._cut(self._buffer[self._start :])
+            yield from broken
+            start = self._too_long if self._too_long >= 0 else last.offset
+            yield RawPage(start, b"", "the dump ends inside this page")
+
+    def _take(self, block: bytes) -> int:
+        """Add a block, forget what is done with; where in the buffer to go on searching."""
+        kept = self._buffer[self._start :]
+        self._offset += self._start
+        self._start = 0
+        self._buffer = kept + block
+        return max(0, len(kept) - len(CLOSE) + 1)
+
+    def _begin_page(self, index: int) -> Iterator[RawPage]:
+        self._pass_over(index)
+        self._in_head = False
+        yield from self._strays()
+        self._in_page = True
+
+    def _end_page(self, end: int) -> Iterator[RawPage]:
+        if self._too_long >= 0:
+            problem = f"the page is longer than {MOST_PAGE_BYTES:,} bytes"
+            yield RawPage(self._too_long, b"", problem)
+            self._too_long = -1
+        else:
+            yield from self._cut(self._buffer[self._start : end])
+        self._start, self._in_page = end, False
+
+    def _cut(self, data: bytes) -> Iterator[RawPage]:
+        """The last page of what begins with one: a page without an end takes no other with it."""
+        start = self._offset + self._start
+        last, broken = data.rfind(OPEN), 0
+        while broken < last:
+            yield RawPage(start + broken, b"", "the end of the page is missing")
+            broken = data.find(OPEN, broken + len(OPEN))
+        yield RawPage(start + last, data[last:])
+
+    def _drop_if_too_long(self) -> None:
+        if len(self._buffer) - self._start > MOST_PAGE_BYTES:
+            if self._too_long < 0:
+                self._too_long = self._offset + self._start
+            self._start = len(self._buffer) - len(CLOSE) + 1
+
+    def _pass_over(self, end: int) -> None:
+        """Leave bytes between pages behind."""
+        if not self._in_head and self._stray < 0:
+            stray = _NO_STRAY.match(self._buffer, self._start, end)
+            if stray is not None and stray.end() < end:
+                self._stray = self._offset + stray.end()
+        self._start = end
+
+    def _strays(self) -> Iterator[RawPage]:
+        if self._stray >= 0:
+            yield RawPage(self._stray, b"", "what stands here is no page")
+            self._stray = -1

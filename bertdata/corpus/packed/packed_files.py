@@ -1,0 +1,222 @@
+"""The files of text that an input file stands for: itself, or what is packed in it.
+
+A tar archive, compressed or not, and a ZIP archive are read member by member. What a file is shows
+in its first bytes, whatever its name: compressed files under other names are read too, in several
+layers if need be. What is no text is named instead of read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertdata.corpus.config import CorpusConfig, FilePart
+from bertdata.corpus.documents import Document, Rejection
+from bertdata.corpus.packed.archives import (
+    Member,
+    is_office,
+    is_tar,
+    iter_tar,
+    iter_zip,
+    member_name,
+)
+from bertdata.corpus.packed.compression import (
+    FREE_BYTES,
+    decompress,
+    find_compression,
+    is_compressed,
+    read_blocks,
+    read_range,
+)
+from bertdata.corpus.packed.signatures import (
+    OFFICE,
+    SIGNATURE_BYTES,
+    ZIP,
+    name_archive,
+    name_binary,
+)
+from bertdata.errors import InputError
+
+_MOST_LAYERS = 8  # of archives and compressions inside each other
+_UNPACK = "unpack it, and name its files in paths"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextFile:
+    """Text to read. `name`: for ids. `beginning`: of the file, also where `blocks` start later.
+
+    `offset`: of the first byte of `blocks` in the file. `problem`: what it is when it is no text.
+    """
+
+    name: str
+    beginning: bytes
+    blocks: Iterator[bytes]
+    offset: int = 0
+    problem: str = ""
+
+
+def iter_files(part: FilePart, corpus: CorpusConfig) -> Generator[TextFile]:
+    """The file of a part, or the members of the archive that it is, one at a time.
+
+    Raises InputError when the file or what is packed in it cannot be read, and for an archive of a
+    kind that is not read.
+    """
+    path = Path(part.path)
+    if is_misnamed(path):
+        blocks = read_range(path, 0, None)
+    else:
+        blocks = read_blocks(path, part.start, part.stop, corpus.max_compression_ratio)
+    with contextlib.closing(blocks):
+        if part.start:  # planned as lines of a plain file
+            beginning = read_beginning(path)
+            yield TextFile(name=part.name, beginning=beginning, blocks=blocks, offset=part.start)
+        else:
+            yield from _Unpacker(part, corpus).open(part.name, blocks)
+
+
+def read_files(
+    part: FilePart,
+    corpus: CorpusConfig,
+    read_file: Callable[[TextFile, CorpusConfig], Iterator[Document | Rejection]],
+) -> Iterator[Document | Rejection]:
+    """What `read_file` finds in each file of text; the others are rejected. Raises InputError."""
+    with contextlib.closing(iter_files(part, corpus)) as files:
+        for file in files:
+            if file.problem:
+                yield _refusal(file, corpus)
+            else:
+                yield from read_file(file, corpus)
+
+
+def _refusal(file: TextFile, corpus: CorpusConfig) -> Rejection:
+    """The rejection of a file that is no text."""
+    detail = f"{file.problem}, not text"
+    return Rejection(source=corpus.name, document=file.name, reason="not_text", detail=detail)
+
+
+def is_packed(beginning: bytes) -> bool:
+    """Whether a file that begins so is an archive, compressed, or known to be no text."""
+    return bool(
+        find_compression(beginning)
+        or is_tar(beginning)
+        or name_archive(beginning)
+        or name_binary(beginning)
+    )
+
+
+def is_misnamed(path: Path) -> bool:
+    """Whether a file that is named as compressed shows to be packed in another way."""
+    if not is_compressed(path):
+        return False
+    with contextlib.closing(read_range(path, 0, None, SIGNATURE_BYTES)) as blocks:
+        beginning, _ = peek(blocks)
+    return is_packed(beginning) and find_compression(beginning) != path.suffix.lower()
+
+
+def check_no_archive(path: Path, corpus: CorpusConfig) -> None:
+    """Raise InputError for an archive, where a format reads files of one kind only."""
+    beginning = read_beginning(path)
+    kind = "a tar archive" if is_tar(beginning) else name_archive(beginning)
+    if kind:
+        raise InputError(
+            f'{path} is {kind}, which format = "{corpus.format}" does not read; {_UNPACK}'
+        )
+
+
+def read_beginning(path: Path) -> bytes:
+    """The first bytes of a file, decompressed; few or none where it is damaged."""
+    read = read_range(path, 0, None) if is_misnamed(path) else read_blocks(path)
+    with contextlib.closing(read) as blocks:
+        beginning, _ = peek(blocks)
+        return beginning
+
+
+def peek(blocks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The first bytes of blocks, and the same blocks; damage shows where it is met again."""
+    taken: list[bytes] = []
+    rest: Iterable[bytes] = blocks
+    try:
+        while sum(map(len, taken)) < SIGNATURE_BYTES and (block := next(blocks, b"")):
+            taken.append(block)
+    except InputError as error:
+        rest = _fail(error)
+    beginning = b"".join(taken)
+    return beginning, itertools.chain((beginning,) if beginning else (), rest)
+
+
+def _fail(error: InputError) -> Iterator[bytes]:
+    raise error
+    yield b""
+
+
+class _Unpacker:
+    """Opens what is packed in one file; all that comes out counts against the file's size."""
+
+    def __init__(self, part: FilePart, corpus: CorpusConfig) -> None:
+        self._path = Path(part.path)
+        self._name = part.name
+        self._corpus = corpus
+        self._bytes_left: int | None = None
+
+    def open(self, name: str, blocks: Iterator[bytes], layers: int = 0) -> Iterator[TextFile]:
+        """The files in `blocks`; `layers`: of packing around them."""
+        beginning, blocks = peek(blocks)
+        if layers > _MOST_LAYERS:
+            yield self._refuse(name, f"packed more than {_MOST_LAYERS} times", is_archive=True)
+        elif compression := find_compression(beginning):
+            most_ratio = self._corpus.max_compression_ratio
+            inner = decompress(blocks, compression, self._describe(name), most_ratio)
+            yield from self.open(name, self._limit(inner), layers + 1)
+        elif is_tar(beginning):
+            yield from self._open_members(name, iter_tar(blocks, self._describe(name)), layers)
+        elif problem := name_binary(beginning):
+            yield self._refuse(name, problem)
+        elif problem := name_archive(beginning):
+            yield from self._open_archive(name, problem, layers)
+        else:
+            yield TextFile(name=name, beginning=beginning, blocks=blocks)
+
+    def _open_archive(self, name: str, kind: str, layers: int) -> Iterator[TextFile]:
+        """The members of a ZIP archive that is the file itself; no other is read."""
+        if kind != ZIP or layers or (is_compressed(self._path) and not is_misnamed(self._path)):
+            yield self._refuse(name, kind, is_archive=True)
+        elif is_office(self._path):
+            yield self._refuse(name, OFFICE)
+        else:
+            yield from self._open_members(name, iter_zip(self._path), layers)
+
+    def _open_members(
+        self, name: str, members: Iterable[Member], layers: int
+    ) -> Iterator[TextFile]:
+        for member in members:
+            inner = member_name(name, member.name)
+            if member.problem:
+                yield self._refuse(inner, member.problem)
+            else:
+                yield from self.open(inner, self._limit(member.blocks), layers + 1)
+
+    def _refuse(self, name: str, problem: str, *, is_archive: bool = False) -> TextFile:
+        """A file of a problem; an error where more than one document would be lost."""
+        is_whole = name == self._name
+        if is_whole and is_archive:
+            raise InputError(f"{self._path} is {problem}, which is not read; {_UNPACK}")
+        if is_whole and self._corpus.format != "text":
+            raise InputError(f"{self._path} is {problem}, not text")
+        return TextFile(name=name, beginning=b"", blocks=iter(()), problem=problem)
+
+    def _limit(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        ratio = self._corpus.max_compression_ratio
+        for block in blocks:
+            if self._bytes_left is None:
+                self._bytes_left = max(FREE_BYTES, ratio * self._path.stat().st_size)
+            self._bytes_left -= len(block)
+            if self._bytes_left < 0:
+                raise InputError(f"{self._path} holds over {ratio:,} times what it takes: a bomb")
+            yield block
+
+    def _describe(self, name: str) -> str:
+        """Which file, for messages: the path, and the member of it."""
+        return str(self._path) + name.removeprefix(self._name)

@@ -1,0 +1,204 @@
+"""What each worker reads: input files cut and grouped into units of about one size.
+
+The plan depends on the files and the wanted size alone, never on how many workers there are. Cuts
+lie between documents, so that a unit reads whole documents and nothing else.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bertdata.config import check_range
+from bertdata.corpus.config import (
+    ENCODED_FORMATS,
+    CorpusConfig,
+    FilePart,
+    InputFile,
+    InputUnit,
+    is_remote,
+    skippable,
+)
+from bertdata.corpus.demo import ARTICLES_NAME, read_articles
+from bertdata.corpus.formats.decoding import is_wide
+from bertdata.corpus.formats.json_objects import is_spread_out
+from bertdata.corpus.formats.jsonl import find_line
+from bertdata.corpus.formats.lines import find_document
+from bertdata.corpus.formats.tables import Block, arrow_blocks, parquet_blocks
+from bertdata.corpus.formats.web.pages import find_member
+from bertdata.corpus.formats.wikipedia.pages import find_page, find_stream
+from bertdata.corpus.packed.compression import is_compressed
+from bertdata.corpus.packed.packed_files import is_packed, read_beginning
+from bertdata.errors import InputError
+
+SizedPart = tuple[FilePart, int]
+
+_SHARE_LEFT_SMALL = 8  # of the text one part in so many
+
+_FindRecord = Callable[[Path, int], int | None]
+
+_FIND_RECORD: dict[tuple[str, str], _FindRecord] = {
+    ("jsonl", ""): find_line,
+    ("lines", ""): find_document,
+    ("wikipedia-xml", ""): find_page,
+    ("wikipedia-xml", ".bz2"): find_stream,
+    ("wet", ".gz"): find_member,
+    ("warc", ".gz"): find_member,
+}
+_READ_BLOCKS: dict[str, Callable[[Path, CorpusConfig], list[Block]]] = {
+    "parquet": parquet_blocks,
+    "arrow": arrow_blocks,
+}
+
+
+def plan_units(
+    corpus: CorpusConfig, inputs: Sequence[InputFile], unit_bytes: int
+) -> tuple[InputUnit, ...]:
+    """Cut and group the files of a corpus, in order, into units of about `unit_bytes`.
+
+    Text files, compressed files that are not cut into streams between records, and single blocks
+    of tables stay whole, however large. Raises
+    InputError when a file cannot be looked into, unless on_bad_file = "skip": its reader says so.
+    """
+    check_range("unit_bytes", unit_bytes, 1, float("inf"))
+    parts = (part for file in inputs for part in _split(corpus, file, unit_bytes))
+    return tuple(_group(corpus, parts, unit_bytes))
+
+
+def join_units(units: Sequence[InputUnit], unit_bytes: int) -> list[InputUnit]:
+    """Neighbouring units of a corpus joined to about `unit_bytes`, but for the last eighth of all.
+
+    What is left small is done last, so that all workers end at nearly the same time.
+    """
+    joined: list[InputUnit] = []
+    left = sum(unit.bytes for unit in units)
+    smaller_from = left // _SHARE_LEFT_SMALL
+    for unit in units:
+        last = joined[-1] if joined else None
+        fits = last is not None and last.bytes + unit.bytes <= unit_bytes
+        if last is not None and fits and left > smaller_from and last.corpus == unit.corpus:
+            parts = _join_parts(last.parts, unit.parts)
+            joined[-1] = replace(last, parts=parts, bytes=last.bytes + unit.bytes)
+        else:
+            joined.append(unit)
+        left -= unit.bytes
+    return joined
+
+
+def _join_parts(
+    parts: tuple[FilePart, ...], following: tuple[FilePart, ...]
+) -> tuple[FilePart, ...]:
+    """All parts; where the following begin in the file in which the first end, one for both."""
+    last, first = parts[-1], following[0]
+    if (last.path, last.stop) != (first.path, first.start):
+        return (*parts, *following)
+    return (*parts[:-1], replace(last, stop=first.stop), *following[1:])
+
+
+def _split(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> list[SizedPart]:
+    try:
+        return _split_readable(corpus, file, unit_bytes)
+    except InputError as error:
+        if corpus.on_bad_file == "stop":
+            raise skippable(error) from error
+        return [_whole(file)]
+
+
+def _split_readable(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> list[SizedPart]:
+    path = Path(file.path)
+    if is_remote(file.path):
+        return [_whole(file)]  # it would have to be fetched to be looked into
+    if corpus.format in _READ_BLOCKS:
+        blocks = _READ_BLOCKS[corpus.format](path, corpus)
+        return list(_split_blocks(file, blocks, unit_bytes))
+    if file.bytes <= unit_bytes:
+        return [_whole(file)]
+    compression = path.suffix.lower() if is_compressed(path) else ""
+    find_record = _FIND_RECORD.get((corpus.format, compression))
+    if find_record and (corpus.format not in ENCODED_FORMATS or _holds_lines(path, corpus)):
+        return _split_bytes(file, find_record, unit_bytes)
+    if file.name == ARTICLES_NAME and corpus.format == "demo":
+        return _split_articles(file, unit_bytes)
+    return [_whole(file)]
+
+
+def _holds_lines(path: Path, corpus: CorpusConfig) -> bool:
+    """Whether a file that is not compressed by its name can be cut at line ends."""
+    beginning = read_beginning(path)
+    if is_wide(beginning, corpus) or is_packed(beginning):
+        return False
+    return corpus.format != "jsonl" or not is_spread_out(beginning)
+
+
+def _whole(file: InputFile) -> SizedPart:
+    return _part(file, 0, None), file.bytes
+
+
+def _split_bytes(file: InputFile, find_record: _FindRecord, unit_bytes: int) -> list[SizedPart]:
+    """Ranges of about equal size, each cut moved on to where the next record begins."""
+    cuts = [0]
+    for target in _even_cuts(file.bytes, unit_bytes):
+        if target <= cuts[-1]:
+            continue
+        if (cut := find_record(Path(file.path), target)) is None:
+            break
+        cuts.append(cut)
+    return [
+        (_part(file, start, stop), stop - start)
+        for start, stop in itertools.pairwise([*cuts, file.bytes])
+    ]
+
+
+def _split_blocks(file: InputFile, blocks: list[Block], unit_bytes: int) -> Iterator[SizedPart]:
+    """Runs of blocks, each as long as fits."""
+    start = first_row = rows = size = 0
+    for number, block in enumerate(blocks):
+        if number > start and size + block.bytes > unit_bytes:
+            yield _part(file, start, number, first_row), size
+            start, first_row, size = number, rows, 0
+        rows, size = rows + block.rows, size + block.bytes
+    yield _part(file, start, len(blocks), first_row), size
+
+
+def _part(file: InputFile, start: int, stop: int | None, first_row: int = 0) -> FilePart:
+    return FilePart(
+        path=file.path,
+        name=file.name,
+        start=start,
+        stop=stop,
+        first_row=first_row,
+        version=file.version,
+    )
+
+
+def _split_articles(file: InputFile, unit_bytes: int) -> list[SizedPart]:
+    count = len(read_articles(Path(file.path)))
+    num_parts = len(_even_cuts(file.bytes, unit_bytes)) + 1
+    cuts = [count * number // num_parts for number in range(num_parts + 1)]
+    return [
+        (_part(file, start, stop), file.bytes // num_parts)
+        for start, stop in itertools.pairwise(cuts)
+        if stop > start
+    ]
+
+
+def _even_cuts(size: int, unit_bytes: int) -> list[int]:
+    num_parts = -(-size // unit_bytes)
+    return [size * number // num_parts for number in range(1, num_parts)]
+
+
+def _group(
+    corpus: CorpusConfig, parts: Iterable[SizedPart], unit_bytes: int
+) -> Iterator[InputUnit]:
+    """Neighbouring parts together, each unit as full as fits and never empty."""
+    unit, total = list[FilePart](), 0
+    for part, size in parts:
+        if unit and total + size > unit_bytes:
+            yield InputUnit(corpus=corpus, parts=tuple(unit), bytes=total)
+            unit, total = [], 0
+        unit.append(part)
+        total += size
+    if unit:
+        yield InputUnit(corpus=corpus, parts=tuple(unit), bytes=total)

@@ -1,0 +1,382 @@
+"""Duplicates among all documents of a run: of equal or similar ones the first read stays.
+
+First means by the order of corpora, their files' names and places in these, whichever worker came
+to them first. Memory: for those that go, and for some of the hashes at a time (a few bytes a
+document of very large corpora); looking for similar ones takes 24 bytes a document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from bertdata.corpus.documents import Reason
+from bertdata.corpus.identity import count_repeated_ids
+from bertdata.duplicates.minhash import NUM_PLACES, estimate_similarity
+from bertdata.randomness import UInt64Array
+from bertdata.storage.schema import REMOVALS
+from bertdata.storage.shards import Shard, open_arrow, write_arrow
+
+Int64Array = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+_PAIRS_AT_ONCE = 1 << 14
+_HASHES_AT_ONCE = 150_000
+_MOST_BUCKETS = 16  # each reads all fingerprints
+_NO_PAIRS: Int64Array = np.empty((0, 2), dtype=np.int64)
+_ALL_REPEATED: tuple[Reason, str] = ("duplicate", "all its sentences stood before")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Duplicates:
+    """The documents that go, by their numbers in input order, ascending.
+
+    `stays`: the number of the one that stays in the place of each, and `stay_ids` its document_id.
+    `exact`: it is equal to that one, not similar. `starts[u]`: the number of unit u's first
+    document; one more at the end.
+    """
+
+    gone: Int64Array
+    stays: Int64Array
+    stay_ids: UInt64Array
+    exact: BoolArray
+    starts: Int64Array
+
+
+def find_duplicates(
+    fingerprints: Sequence[Path], *, exact: bool, pairs: Iterable[Int64Array] = ()
+) -> Duplicates:
+    """Which documents go. `fingerprints`: files of all units in order; `pairs`: similar ones."""
+    starts = _starts(fingerprints)
+    equal = _find_equal(fingerprints, starts)
+    joined = _join(np.concatenate([*([equal] if exact else []), *pairs, _NO_PAIRS]))
+    stays, gone = joined[:, 0], joined[:, 1]
+    return Duplicates(
+        gone=gone,
+        stays=stays,
+        stay_ids=_read_places(fingerprints, "document_id", starts, stays),
+        exact=_first_of(gone, equal) == stays,
+        starts=starts,
+    )
+
+
+def find_similar(fingerprints: Sequence[Path], band: int, similarity: float) -> Int64Array:
+    """Pairs (rows: earlier, later) of documents that meet in a band and are as similar as wanted.
+
+    Each is compared with the first and the previous that it meets.
+    """
+    starts = _starts(fingerprints)
+    keys = _read_column(fingerprints, f"band_{band:02d}", starts)
+    order = np.argsort(keys, kind="stable")
+    is_met = np.zeros(len(order), dtype=np.bool_)
+    is_met[1:] = keys[order[1:]] == keys[order[:-1]]
+    places = np.arange(len(order))
+    first = np.maximum.accumulate(np.where(is_met, 0, places))
+    later = places[is_met]
+    pairs = np.concatenate(
+        [
+            np.stack([order[first[later]], order[later]], axis=1),
+            np.stack([order[later - 1], order[later]], axis=1),
+        ]
+    )
+    pairs = np.unique(pairs, axis=0)
+    return pairs[_are_similar(fingerprints, starts, pairs, similarity)]
+
+
+def find_repeated_sentences(
+    fingerprints: Sequence[Path], duplicates: Duplicates, bucket: int, num_buckets: int
+) -> Int64Array:
+    """Sentences that stood before in a document that stays: (document number, place in it).
+
+    Of all hashes those are looked at that give `bucket` when divided by `num_buckets`.
+    """
+    found = [
+        _bucket_of(batch, start, bucket, num_buckets)
+        for path, start in zip(fingerprints, duplicates.starts.tolist())
+        for batch in _read_batches(path)
+    ]
+    if not found:
+        return _NO_PAIRS
+    hashes, numbers, places = (np.concatenate(parts) for parts in zip(*found))
+    stays = ~np.isin(numbers, duplicates.gone)
+    hashes, numbers, places = hashes[stays], numbers[stays], places[stays]
+    order = np.lexsort((places, numbers, hashes))
+    again = np.zeros(len(order), dtype=np.bool_)
+    again[1:] = hashes[order[1:]] == hashes[order[:-1]]
+    chosen = order[again]
+    return np.stack([numbers[chosen], places[chosen]], axis=1)
+
+
+def count_hashed_sentences(fingerprints: Sequence[Path]) -> int:
+    """How many sentences there are in all documents."""
+    batches = (batch for path in fingerprints for batch in _read_batches(path))
+    return sum(len(batch.column("sentence_hashes").flatten()) for batch in batches)
+
+
+def count_repeated_names(
+    fingerprints: Sequence[Path], duplicates: Duplicates, repeated: Int64Array
+) -> int:
+    """`bertdata.corpus.identity.count_repeated_ids` of the documents that stay; some names at a time.
+
+    `repeated`: the sentences that go; with its last one a document goes.
+    """
+    starts = duplicates.starts
+    gone = np.concatenate([duplicates.gone, _emptied(fingerprints, starts, repeated)])
+    num_buckets = _count_buckets(starts)
+    return sum(
+        _repeated_in_bucket(fingerprints, starts, gone, bucket, num_buckets)
+        for bucket in range(num_buckets)
+    )
+
+
+def write_removals(path: Path, duplicates: Duplicates, repeated: Int64Array) -> Shard:
+    """What goes from each unit, a batch of REMOVALS a unit.
+
+    `repeated`: sentences that go, as `find_repeated_sentences` gives them, in order of documents.
+    """
+    units = range(len(duplicates.starts) - 1)
+    return write_arrow(path, REMOVALS, (_removals_of(unit, duplicates, repeated) for unit in units))
+
+
+def read_removals(path: Path, unit: int) -> pa.RecordBatch:
+    """What `write_removals` wrote about a unit."""
+    with open_arrow(path, mapped=False) as reader:
+        return reader.get_batch(unit)
+
+
+def _repeated_in_bucket(
+    fingerprints: Sequence[Path],
+    starts: Int64Array,
+    gone: Int64Array,
+    bucket: int,
+    num_buckets: int,
+) -> int:
+    """`count_repeated_names` among those whose name gives `bucket` divided by `num_buckets`."""
+    columns = ("number", "name_hash", "document_id")
+    ids, names = [], []
+    for path, start in zip(fingerprints, starts.tolist()):
+        for batch in _read_batches(path):
+            numbers, hashes, batch_ids = (batch.column(name).to_numpy() for name in columns)
+            chosen = hashes % np.uint64(num_buckets) == np.uint64(bucket)
+            chosen &= ~np.isin(numbers.astype(np.int64) + start, gone)
+            ids.append(batch_ids[chosen])
+            names.append(hashes[chosen])
+    return count_repeated_ids(np.concatenate(ids), np.concatenate(names)) if ids else 0
+
+
+def _emptied(fingerprints: Sequence[Path], starts: Int64Array, repeated: Int64Array) -> Int64Array:
+    """The documents all of whose sentences are among the `repeated`."""
+    numbers, counts = np.unique(repeated[:, 0], return_counts=True)
+    lengths = np.zeros(len(numbers), dtype=np.int64)
+    for path, start in zip(fingerprints if len(numbers) else (), starts.tolist()):
+        for batch in _read_batches(path):
+            found = batch.column("number").to_numpy().astype(np.int64) + start
+            places = np.minimum(np.searchsorted(numbers, found), len(numbers) - 1)
+            is_wanted = numbers[places] == found
+            sizes = np.diff(np.asarray(batch.column("sentence_hashes").offsets))
+            lengths[places[is_wanted]] = sizes[is_wanted]
+    emptied: Int64Array = numbers[counts == lengths]
+    return emptied
+
+
+def _bucket_of(
+    batch: pa.RecordBatch, start: int, bucket: int, num_buckets: int
+) -> tuple[UInt64Array, Int64Array, Int64Array]:
+    """Hashes of a batch's sentences, with their documents' numbers and their places in these."""
+    lists = batch.column("sentence_hashes")
+    offsets = np.asarray(lists.offsets).astype(np.int64)
+    hashes = lists.flatten().to_numpy()
+    lengths = np.diff(offsets)
+    numbers = np.repeat(batch.column("number").to_numpy().astype(np.int64) + start, lengths)
+    places = np.arange(len(hashes)) - np.repeat(offsets[:-1] - offsets[0], lengths)
+    chosen = (hashes != 0) & (hashes % np.uint64(num_buckets) == np.uint64(bucket))
+    return hashes[chosen], numbers[chosen], places[chosen]
+
+
+def _removals_of(unit: int, duplicates: Duplicates, repeated: Int64Array) -> pa.RecordBatch:
+    start, stop = duplicates.starts[unit : unit + 2].tolist()
+    gone = range(*np.searchsorted(duplicates.gone, [start, stop]).tolist())
+    bounds = np.searchsorted(repeated[:, 0], [start, stop])
+    places: dict[int, list[int]] = {}
+    for number, place in repeated[slice(*bounds)].tolist():
+        places.setdefault(number, []).append(place)
+    rows = [
+        *((int(duplicates.gone[n]) - start, [], *_why(n, duplicates)) for n in gone),
+        *((number - start, some, *_ALL_REPEATED) for number, some in places.items()),
+    ]
+    columns = zip(*rows) if rows else [()] * len(REMOVALS)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, REMOVALS)]
+    return pa.record_batch(arrays, schema=REMOVALS)
+
+
+def _why(index: int, duplicates: Duplicates) -> tuple[Reason, str]:
+    first = int(duplicates.stay_ids[index])
+    if duplicates.exact[index]:
+        return "duplicate", f"the same text as document_id {first}"
+    return "near_duplicate", f"much the same text as document_id {first}"
+
+
+def _read_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """The fingerprints of one unit."""
+    with open_arrow(path, mapped=False) as reader:
+        yield from map(reader.get_batch, range(reader.num_record_batches))
+
+
+def _starts(fingerprints: Sequence[Path]) -> Int64Array:
+    counts = [sum(batch.num_rows for batch in _read_batches(path)) for path in fingerprints]
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def _read_column(fingerprints: Sequence[Path], name: str, starts: Int64Array) -> UInt64Array:
+    """A column of all files, in input order."""
+    values = np.empty(int(starts[-1]), dtype=np.uint64)
+    for path, start in zip(fingerprints, starts.tolist()):
+        for batch in _read_batches(path):
+            numbers = batch.column("number").to_numpy().astype(np.int64) + start
+            values[numbers] = batch.column(name).to_numpy()
+    return values
+
+
+def _read_places(
+    fingerprints: Sequence[Path], name: str, starts: Int64Array, numbers: Int64Array
+) -> UInt64Array:
+    """The value of a column for each of these documents."""
+    wanted = np.unique(numbers)
+    values = np.empty(len(wanted), dtype=np.uint64)
+    for path, start, stop in zip(fingerprints, starts[:-1].tolist(), starts[1:].tolist()):
+        first, end = np.searchsorted(wanted, [start, stop])
+        if first < end:
+            column = _read_column([path], name, np.array([0, stop - start]))
+            values[first:end] = column[wanted[first:end] - start]
+    return values[np.searchsorted(wanted, numbers)]
+
+
+def _find_equal(fingerprints: Sequence[Path], starts: Int64Array) -> Int64Array:
+    """Pairs (rows: the first, another) of equal documents; some hashes at a time."""
+    num_buckets = _count_buckets(starts)
+    found = [
+        _equal_in_bucket(fingerprints, starts, bucket, num_buckets) for bucket in range(num_buckets)
+    ]
+    return np.concatenate(found)
+
+
+def _count_buckets(starts: Int64Array) -> int:
+    return min(1 + int(starts[-1]) // _HASHES_AT_ONCE, _MOST_BUCKETS)
+
+
+def _equal_in_bucket(
+    fingerprints: Sequence[Path], starts: Int64Array, bucket: int, num_buckets: int
+) -> Int64Array:
+    """`_find_equal` among those whose hash gives `bucket` when divided by `num_buckets`."""
+    parts = [
+        _hashes_of(batch, start, bucket, num_buckets)
+        for path, start in zip(fingerprints, starts.tolist())
+        for batch in _read_batches(path)
+    ]
+    if not parts:
+        return _NO_PAIRS
+    numbers, high, low = (np.concatenate(columns) for columns in zip(*parts))
+    some = _repeated(high)
+    order = some[np.lexsort((numbers[some], low[some], high[some]))]
+    numbers, high, low = numbers[order], high[order], low[order]
+    is_again = np.zeros(len(order), dtype=np.bool_)
+    is_again[1:] = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
+    first = np.maximum.accumulate(np.where(is_again, 0, np.arange(len(order))))
+    return np.stack([numbers[first[is_again]], numbers[is_again]], axis=1)
+
+
+def _repeated(values: UInt64Array) -> Int64Array:
+    """The places of values that stand at two places or more: few, and quick to find."""
+    order = np.argsort(values)
+    found = np.zeros(len(order), dtype=np.bool_)
+    found[1:] = values[order[1:]] == values[order[:-1]]
+    found[:-1] |= found[1:]
+    places: Int64Array = order[found]
+    return places
+
+
+def _hashes_of(
+    batch: pa.RecordBatch, start: int, bucket: int, num_buckets: int
+) -> tuple[Int64Array, UInt64Array, UInt64Array]:
+    """Numbers of the documents of a batch that are in a bucket, both halves of their hashes."""
+    numbers, high, low = (
+        batch.column(name).to_numpy() for name in ("number", "hash_high", "hash_low")
+    )
+    chosen = high % np.uint64(num_buckets) == np.uint64(bucket)
+    return numbers[chosen].astype(np.int64) + start, high[chosen], low[chosen]
+
+
+def _first_of(numbers: Int64Array, equal: Int64Array) -> Int64Array:
+    """For each number the first that is equal to it, which may be itself."""
+    if not len(equal):
+        return numbers
+    equal = equal[np.argsort(equal[:, 1])]
+    places = np.minimum(np.searchsorted(equal[:, 1], numbers), len(equal) - 1)
+    return np.where(equal[places, 1] == numbers, equal[places, 0], numbers)
+
+
+def _join(pairs: Int64Array) -> Int64Array:
+    """Let the groups of each pair be one: (the first of its group, another) for all others."""
+    numbers, places = np.unique(pairs, return_inverse=True)
+    places = places.reshape(pairs.shape)
+    stays = np.arange(len(numbers))
+    changed = True
+    while changed:
+        first, second = stays[places[:, 0]], stays[places[:, 1]]
+        least = np.minimum(first, second)
+        before = stays.copy()
+        np.minimum.at(stays, first, least)
+        np.minimum.at(stays, second, least)
+        while (shorter := stays[stays] != stays).any():
+            stays[shorter] = stays[stays[shorter]]
+        changed = bool((before != stays).any())
+    goes = stays != np.arange(len(stays))
+    return np.stack([numbers[stays[goes]], numbers[goes]], axis=1)
+
+
+def _are_similar(
+    fingerprints: Sequence[Path], starts: Int64Array, pairs: Int64Array, similarity: float
+) -> BoolArray:
+    rows = _Rows(fingerprints, starts)
+    similar = np.zeros(len(pairs), dtype=np.bool_)
+    for start in range(0, len(pairs), _PAIRS_AT_ONCE):
+        some = pairs[start : start + _PAIRS_AT_ONCE]
+        first, second = rows.signatures(some[:, 0]), rows.signatures(some[:, 1])
+        similar[start : start + len(some)] = estimate_similarity(first, second) >= similarity
+    return similar
+
+
+class _Rows:
+    """Finds signatures by the numbers of documents, in files that stay mapped."""
+
+    def __init__(self, fingerprints: Sequence[Path], starts: Int64Array) -> None:
+        self._paths = fingerprints
+        self._starts = starts
+        self._tables: dict[int, tuple[pa.Table, Int64Array]] = {}
+
+    def signatures(self, numbers: Int64Array) -> npt.NDArray[np.uint32]:
+        found = np.empty((len(numbers), NUM_PLACES), dtype=np.uint32)
+        units = np.searchsorted(self._starts, numbers, side="right") - 1
+        for unit in np.unique(units).tolist():
+            table, row_of = self._table(unit)
+            where = np.flatnonzero(units == unit)
+            rows = row_of[numbers[where] - self._starts[unit]]
+            lists = table["signature"].take(pa.array(rows)).combine_chunks()
+            flat = lists.flatten().to_numpy()
+            found[where] = flat.reshape(-1, NUM_PLACES)
+        return found
+
+    def _table(self, unit: int) -> tuple[pa.Table, Int64Array]:
+        if unit not in self._tables:
+            source = pa.memory_map(str(self._paths[unit]))
+            table = pa.ipc.open_file(source).read_all().select(["number", "signature"])
+            numbers = table["number"].to_numpy().astype(np.int64)
+            row_of = np.empty(len(numbers), dtype=np.int64)
+            row_of[numbers] = np.arange(len(numbers))
+            self._tables[unit] = table, row_of
+        return self._tables[unit]

@@ -1,0 +1,220 @@
+"""Documents in, examples out: tokenization, pairing, masking and shuffling put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from bertdata.config import check_choice, check_range
+from bertdata.corpus.partitions import choose_validation
+from bertdata.examples.masking import MaskingVocabulary
+from bertdata.examples.pairing import (
+    JoinedExamples,
+    Pairs,
+    TokenizedDocuments,
+    create_pairs,
+    join_spans,
+    reorder,
+)
+from bertdata.examples.static_masking import Predictions, mask_joined, no_predictions
+from bertdata.randomness import UInt64Array, derive_key, derive_keys, draw_array
+from bertdata.reference.config import MaskingConfig, PairingConfig
+from bertdata.storage.schema import examples_schema
+from bertdata.tokens.compiled import SentenceTokenizer
+from bertdata.tokens.vocabulary import Vocabulary
+
+# Pieces of a block were all its rows full. Smaller ones compress less and cost more calls; of
+# larger ones a reader takes too long to decompress a window of 8 before its first batch.
+_BLOCK_PLACES = 1 << 17
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExamplesConfig:
+    """How documents become examples; names and defaults are the original's where it has them.
+
+    `dupe_factor`: passes over the training documents, each paired and masked anew (validation
+    documents get one). `masking`: "static" in the files, "dynamic" by the reader in every epoch.
+    `next_sentence`: pairs, or single segments. `validation_fraction`: share of documents held out.
+    `compression`: of the shards: "none", "lz4" or "zstd". ZSTD takes a third less room than none,
+    for about a tenth more work in the whole run; LZ4 a tenth less, for half of that.
+    """
+
+    max_seq_length: int = 128
+    dupe_factor: int = 10
+    short_seq_prob: float = 0.1
+    masked_lm_prob: float = 0.15
+    max_predictions_per_seq: int = 20
+    whole_word_mask: bool = False
+    masking: str = "static"
+    next_sentence: bool = True
+    validation_fraction: float = 0.005
+    num_shards: int = 64
+    compression: str = "zstd"
+
+    def __post_init__(self) -> None:
+        check_choice("masking", self.masking, ("static", "dynamic"))
+        check_choice("compression", self.compression, ("none", "lz4", "zstd"))
+        check_range("dupe_factor", self.dupe_factor, 1, 1000)
+        check_range("validation_fraction", self.validation_fraction, 0, 0.5)
+        check_range("num_shards", self.num_shards, 1, 99_999)
+        _ = self.pairing_config, self.masking_config  # they check the rest
+
+    @property
+    def pairing_config(self) -> PairingConfig:
+        return PairingConfig(
+            max_seq_length=self.max_seq_length,
+            short_seq_prob=self.short_seq_prob,
+            next_sentence=self.next_sentence,
+        )
+
+    @property
+    def masking_config(self) -> MaskingConfig:
+        return MaskingConfig(
+            masked_lm_prob=self.masked_lm_prob,
+            max_predictions_per_seq=self.max_predictions_per_seq,
+            whole_word_mask=self.whole_word_mask,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Documents:
+    """Tokenized documents with their ids."""
+
+    tokenized: TokenizedDocuments
+    ids: UInt64Array
+
+
+def masking_vocabulary(vocabulary: Vocabulary) -> MaskingVocabulary:
+    """The part of a vocabulary that masking needs."""
+    return MaskingVocabulary(
+        mask_id=vocabulary.special.mask,
+        size=vocabulary.size,
+        continuation=vocabulary.continuation,
+    )
+
+
+def select_split(table: pa.Table, split: str, fraction: float, seed: int) -> pa.Table:
+    """Ids and sentences of the documents that belong to "train" or "validation"."""
+    ids = _as_array(table.column("document_id")).to_numpy()
+    is_validation = choose_validation(ids, fraction, seed)
+    return table.select(["document_id", "sentences"]).filter(
+        pa.array(is_validation == (split == "validation"))
+    )
+
+
+def tokenize_documents(table: pa.Table, tokenizer: SentenceTokenizer) -> Documents:
+    """Tokenize rows of `sentences/`; the documents in order of their ids.
+
+    Sentences and documents without pieces are left out.
+    """
+    sentences = _as_array(table.column("sentences"))
+    tokens = tokenizer.encode(sentences.flatten())
+    sizes = np.diff(tokens.offsets)
+    kept = sizes > 0
+    # Sentences before each document that are kept: its offset once the empty ones are gone.
+    kept_before = np.concatenate([[0], np.cumsum(kept)])
+    ends = np.cumsum(np.asarray(sentences.value_lengths(), dtype=np.int64))
+    document_offsets = kept_before[np.concatenate([[0], ends]).astype(np.int64)]
+    has_pieces = np.diff(document_offsets) > 0
+    tokenized = TokenizedDocuments(
+        pieces=tokens.ids,
+        sentence_offsets=np.concatenate([[0], np.cumsum(sizes[kept])]).astype(np.int64),
+        document_offsets=np.append(document_offsets[:-1][has_pieces], kept_before[-1]),
+    )
+    ids = _as_array(table.column("document_id")).to_numpy()[has_pieces]
+    order = np.argsort(ids, kind="stable")
+    return Documents(tokenized=reorder(tokenized, order), ids=ids[order])
+
+
+def create_examples(
+    documents: Documents, config: ExamplesConfig, vocabulary: Vocabulary, seed: int, passes: int
+) -> pa.RecordBatch:
+    """All examples of one pool: `passes` passes over its documents, shuffled.
+
+    Equal to `bertdata.reference` over the source keyed by (seed, pass, document id), row for row;
+    where several documents have one id, the key of all but the first has their number besides.
+    """
+    pairs = pair_all_passes(documents, config.pairing_config, seed, passes)
+    if not len(pairs.document):
+        return pa.RecordBatch.from_pylist([], schema=examples_schema(vocabulary.size))
+    order = shuffled(pairs.mask_key)
+    pairs = Pairs._make(column[order] for column in pairs)
+    special = vocabulary.special
+    joined = join_spans(documents.tokenized.pieces, pairs, special.cls, special.sep)
+    if config.masking == "static":
+        pieces = masking_vocabulary(vocabulary)
+        predictions = mask_joined(joined, pairs.mask_key, config.masking_config, pieces)
+    else:
+        predictions = no_predictions(joined)
+    document_ids = documents.ids[pairs.document]
+    return to_record_batch(joined, predictions, pairs, document_ids, vocabulary.size)
+
+
+def pair_all_passes(documents: Documents, config: PairingConfig, seed: int, passes: int) -> Pairs:
+    """The pairs of every pass, one pass after the other; `documents` in order of their ids."""
+    copies = _count_before(documents.ids)
+    parts = []
+    for number in range(passes):
+        keys = derive_keys(derive_key(seed, "pairs", number), documents.ids)
+        keys = np.where(copies > 0, derive_keys(keys, copies), keys)
+        parts.append(create_pairs(documents.tokenized, keys, config))
+    return Pairs._make(np.concatenate(columns) for columns in zip(*parts))
+
+
+def _count_before(ids: UInt64Array) -> npt.NDArray[np.int64]:
+    """How many equal ids stand before each; `ids` are in order: [5, 7, 7, 7] -> [0, 0, 1, 2].
+
+    Documents with equal ids are copies of each other. Each needs random choices of its own, else
+    what one of them is given counts as often as there are copies.
+    """
+    places = np.arange(len(ids))
+    is_first = np.ones(len(ids), dtype=np.bool_)
+    is_first[1:] = ids[1:] != ids[:-1]
+    return places - np.maximum.accumulate(np.where(is_first, places, 0))
+
+
+def shuffled(keys: UInt64Array) -> npt.NDArray[np.int64]:
+    """An order of examples by a hash of their keys, which are as good as random themselves."""
+    return np.argsort(draw_array(keys, 0), kind="stable")
+
+
+def cut_into_blocks(batch: pa.RecordBatch, max_seq_length: int) -> Iterator[pa.RecordBatch]:
+    """The rows of a batch in blocks of some 300 KB, which is what a reader reads at once."""
+    rows = max(1, _BLOCK_PLACES // max_seq_length)
+    for start in range(0, batch.num_rows, rows):
+        yield batch.slice(start, rows)
+
+
+def to_record_batch(
+    joined: JoinedExamples,
+    predictions: Predictions,
+    pairs: Pairs,
+    document_ids: UInt64Array,
+    vocabulary_size: int,
+) -> pa.RecordBatch:
+    """The columns of `examples/*.arrow`, without copying the pieces."""
+    return pa.record_batch(
+        [
+            _list_array(joined.input_ids, joined.offsets),
+            pa.array(joined.segment_b_start),
+            _list_array(predictions.positions, predictions.offsets),
+            _list_array(predictions.ids, predictions.offsets),
+            pa.array(pairs.is_random_next),
+            pa.array(document_ids),
+        ],
+        schema=examples_schema(vocabulary_size),
+    )
+
+
+def _list_array(values: npt.NDArray[Any], offsets: npt.NDArray[np.int64]) -> pa.ListArray:
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(values))
+
+
+def _as_array(column: pa.ChunkedArray) -> pa.Array:
+    combined = column.combine_chunks()
+    return combined.combine_chunks() if isinstance(combined, pa.ChunkedArray) else combined

@@ -1,0 +1,198 @@
+"""Masked-language-model predictions for a whole batch at once.
+
+The rule is `bertdata.reference.algorithm.mask_example` over the counter-based source; here the same draws are
+made for all rows together (tests hold the two equal). Shape suffixes: B rows of the batch, L padded
+length, M most predictions of a row, C candidates (pieces that are neither [CLS] nor [SEP]).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bertdata.randomness import UInt64Array, draw_array, uniform_array
+from bertdata.reference.config import KEEP_SHARE, MASK_SHARE, MaskingConfig
+
+IntArray = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskingVocabulary:
+    """What masking knows of the vocabulary: [MASK]'s id, the size, which pieces start with ##."""
+
+    mask_id: int
+    size: int
+    continuation: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedBatch:
+    """Masked rows. Beyond `num_predictions_B`, positions and labels of a row are 0."""
+
+    input_ids_BL: IntArray
+    positions_BM: npt.NDArray[np.int64]
+    label_ids_BM: IntArray
+    num_predictions_B: npt.NDArray[np.int64]
+
+
+def mask_batch(
+    input_ids_BL: IntArray,
+    lengths_B: IntArray,
+    segment_b_starts_B: IntArray,
+    keys_B: UInt64Array,
+    config: MaskingConfig,
+    vocabulary: MaskingVocabulary,
+) -> MaskedBatch:
+    """Mask padded rows [CLS] A [SEP] (B [SEP]); each row by its own key. Inputs stay untouched."""
+    rows = np.arange(len(lengths_B))[:, None]
+    limits_B = prediction_limits(lengths_B, config)
+    a_sizes_B = segment_b_starts_B.astype(np.int64) - 2
+    has_b_B = segment_b_starts_B < lengths_B
+    num_candidates_B = lengths_B.astype(np.int64) - 2 - has_b_B
+    shuffle_keys_B = draw_array(keys_B, 1)
+    if config.whole_word_mask:
+        starts_BC = _word_starts(input_ids_BL, num_candidates_B, a_sizes_B, vocabulary)
+        chosen_BM, num_B = _choose_words(starts_BC, num_candidates_B, limits_B, shuffle_keys_B)
+    else:
+        chosen_BM, num_B = _choose_pieces(num_candidates_B, limits_B, shuffle_keys_B)
+    positions_BM = _positions_of(chosen_BM, a_sizes_B)
+    is_used_BM = np.arange(chosen_BM.shape[1]) < num_B[:, None]
+    positions_BM[~is_used_BM] = 0
+    labels_BM = np.where(is_used_BM, input_ids_BL[rows, positions_BM], 0)
+    hidden_BM = _replace_pieces(labels_BM, keys_B, vocabulary)
+    masked_BL = input_ids_BL.copy()
+    # Unused columns write position 0's own piece back: [CLS] is never a candidate.
+    masked_BL[rows, positions_BM] = np.where(is_used_BM, hidden_BM, input_ids_BL[:, :1])
+    order_BM = np.argsort(np.where(is_used_BM, positions_BM, input_ids_BL.shape[1]), axis=1)
+    return MaskedBatch(
+        input_ids_BL=masked_BL,
+        positions_BM=np.take_along_axis(positions_BM, order_BM, axis=1),
+        label_ids_BM=np.take_along_axis(labels_BM, order_BM, axis=1),
+        num_predictions_B=num_B,
+    )
+
+
+def prediction_limits(lengths_B: IntArray, config: MaskingConfig) -> npt.NDArray[np.int64]:
+    """The most pieces to predict in rows of these lengths (half-way cases round to even)."""
+    wanted_B = np.rint(lengths_B * config.masked_lm_prob).astype(np.int64)
+    limits_B: npt.NDArray[np.int64] = np.clip(wanted_B, 1, config.max_predictions_per_seq)
+    return limits_B
+
+
+def _choose_pieces(
+    num_candidates_B: npt.NDArray[np.int64],
+    limits_B: npt.NDArray[np.int64],
+    keys_B: UInt64Array,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The first `limits_B` of each row's shuffled candidates, and how many those are."""
+    num_B = np.minimum(limits_B, num_candidates_B)
+    order_BC = _iota(num_candidates_B)
+    most = int(num_B.max(initial=0))
+    for i in range(most):
+        _shuffle_step(order_BC, i, num_candidates_B, keys_B)
+    return order_BC[:, :most], num_B
+
+
+def _choose_words(
+    starts_BC: npt.NDArray[np.int64],
+    num_candidates_B: npt.NDArray[np.int64],
+    limits_B: npt.NDArray[np.int64],
+    keys_B: UInt64Array,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Candidates of whole words in shuffled order; a word that would overflow is passed over.
+
+    `starts_BC`: first candidate of each word, the number of candidates beyond the last word.
+    """
+    num_rows = len(limits_B)
+    num_words_B = (starts_BC < num_candidates_B[:, None]).sum(axis=1)
+    order_BC = _iota(num_words_B)
+    chosen_BM = np.zeros((num_rows, int(limits_B.max(initial=0))), dtype=np.int64)
+    num_B = np.zeros(num_rows, dtype=np.int64)
+    rows = np.arange(num_rows)
+    for i in range(order_BC.shape[1]):
+        if not np.any((num_B < limits_B) & (i < num_words_B)):
+            break
+        _shuffle_step(order_BC, i, num_words_B, keys_B)
+        word_B = order_BC[:, i]
+        first_B = starts_BC[rows, word_B]
+        size_B = starts_BC[rows, word_B + 1] - first_B
+        size_B[(i >= num_words_B) | (num_B + size_B > limits_B)] = 0
+        for k in range(int(size_B.max(initial=0))):
+            taking = np.flatnonzero(k < size_B)
+            chosen_BM[taking, num_B[taking] + k] = first_B[taking] + k
+        num_B += size_B
+    return chosen_BM, num_B
+
+
+def _word_starts(
+    input_ids_BL: IntArray,
+    num_candidates_B: npt.NDArray[np.int64],
+    a_sizes_B: npt.NDArray[np.int64],
+    vocabulary: MaskingVocabulary,
+) -> npt.NDArray[np.int64]:
+    """First candidate of every word, row by row, then the number of candidates as filling.
+
+    A piece with ## belongs to the word before it, also across the [SEP], as in the original.
+    """
+    most = int(num_candidates_B.max(initial=0))
+    candidates_BC = np.broadcast_to(np.arange(most), (len(input_ids_BL), most))
+    positions_BC = np.minimum(_positions_of(candidates_BC, a_sizes_B), input_ids_BL.shape[1] - 1)
+    pieces_BC = np.take_along_axis(input_ids_BL, positions_BC, axis=1)
+    is_start_BC = ~vocabulary.continuation[pieces_BC]
+    is_start_BC[:, :1] = True
+    is_start_BC &= candidates_BC < num_candidates_B[:, None]
+    starts_BC = np.where(is_start_BC, candidates_BC, num_candidates_B[:, None])
+    filling_B1 = num_candidates_B[:, None]
+    return np.concatenate([np.sort(starts_BC, axis=1), filling_B1], axis=1)
+
+
+def _replace_pieces(
+    labels_BM: IntArray, keys_B: UInt64Array, vocabulary: MaskingVocabulary
+) -> IntArray:
+    """What stands at each predicted position: 80% [MASK], 10% the piece itself, 10% a random one.
+
+    One to three draws a position, in order, counted from the row's second draw on (its first
+    keys the shuffle); so the loop runs over positions, and over all rows at once.
+    """
+    hidden_BM = np.full_like(labels_BM, vocabulary.mask_id)
+    counters_B = np.full(len(keys_B), 2)
+    for m in range(labels_BM.shape[1]):
+        rest = np.flatnonzero(uniform_array(keys_B, counters_B) >= MASK_SHARE)
+        counters_B += 1
+        is_kept = uniform_array(keys_B[rest], counters_B[rest]) < KEEP_SHARE
+        counters_B[rest] += 1
+        hidden_BM[rest, m] = labels_BM[rest, m]
+        randoms = rest[~is_kept]
+        numbers = uniform_array(keys_B[randoms], counters_B[randoms]) * vocabulary.size
+        counters_B[randoms] += 1
+        hidden_BM[randoms, m] = numbers.astype(labels_BM.dtype)
+    return hidden_BM
+
+
+def _shuffle_step(
+    order_BC: npt.NDArray[np.int64],
+    i: int,
+    sizes_B: npt.NDArray[np.int64],
+    keys_B: UInt64Array,
+) -> None:
+    """Step `i` of CounterSource.shuffle on every row that is longer than i + 1."""
+    left_B = np.maximum(sizes_B - i, 1)
+    j_B = i + (uniform_array(keys_B, i + 1) * left_B).astype(np.int64)
+    rows = np.arange(len(order_BC))
+    order_BC[rows, j_B], order_BC[:, i] = order_BC[:, i].copy(), order_BC[rows, j_B]
+
+
+def _iota(sizes_B: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Rows 0, 1, 2, … as long as the longest size."""
+    most = int(sizes_B.max(initial=0))
+    return np.tile(np.arange(most, dtype=np.int64), (len(sizes_B), 1))
+
+
+def _positions_of(
+    candidates: npt.NDArray[np.int64], a_sizes_B: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Positions of candidates: [CLS] stands before A's, and [SEP] too before B's."""
+    return candidates + 1 + (candidates >= a_sizes_B[:, None])

@@ -1,0 +1,222 @@
+"""Masks for the shards: `bertdata.reference.algorithm.mask_example` compiled, over examples in a row.
+
+(`bertdata.examples.masking` does the same for padded batches with numpy alone, where the reader masks.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from bertdata.examples.masking import MaskingVocabulary, prediction_limits
+from bertdata.examples.pairing import Int64Array, JoinedExamples
+from bertdata.kernels.compilation import kernel
+from bertdata.kernels.random import below, draw, uniform
+from bertdata.randomness import UInt64Array
+from bertdata.reference.config import KEEP_SHARE, MASK_SHARE, MaskingConfig
+
+PieceArray = npt.NDArray[np.unsignedinteger[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """Masked positions and their original pieces, flat, with where each example's begin."""
+
+    positions: npt.NDArray[np.uint16]
+    ids: PieceArray
+    offsets: Int64Array
+
+
+def mask_joined(
+    joined: JoinedExamples,
+    keys: UInt64Array,
+    config: MaskingConfig,
+    vocabulary: MaskingVocabulary,
+) -> Predictions:
+    """Hide pieces of the examples in place, each by its own key; returns what was hidden."""
+    limits = prediction_limits(np.diff(joined.offsets), config)
+    room = int(limits.sum()) + 1  # one more is written to before it is known to be none
+    positions = np.empty(room, dtype=np.uint16)
+    ids = np.empty(room, dtype=joined.input_ids.dtype)
+    offsets = np.zeros(len(keys) + 1, dtype=np.int64)
+    _mask_examples(
+        joined.input_ids,
+        joined.offsets,
+        joined.segment_b_start,
+        keys,
+        limits,
+        vocabulary.continuation if config.whole_word_mask else np.zeros(0, dtype=np.bool_),
+        vocabulary.mask_id,
+        vocabulary.size,
+        positions,
+        ids,
+        offsets,
+        _Scratch.allocate(int(np.diff(joined.offsets).max(initial=0)), ids.dtype),
+    )
+    count = int(offsets[-1])
+    return Predictions(positions=positions[:count], ids=ids[:count], offsets=offsets)
+
+
+def no_predictions(joined: JoinedExamples) -> Predictions:
+    """Empty lists: the reader masks."""
+    return Predictions(
+        positions=np.empty(0, dtype=np.uint16),
+        ids=np.empty(0, dtype=joined.input_ids.dtype),
+        offsets=np.zeros(len(joined.offsets), dtype=np.int64),
+    )
+
+
+class _Scratch(NamedTuple):
+    """Room for the places of one example."""
+
+    places: Int64Array
+    starts: Int64Array
+    order: Int64Array
+    chosen: Int64Array
+    before: PieceArray
+    is_hidden: npt.NDArray[np.uint8]
+
+    @classmethod
+    def allocate(cls, longest: int, dtype: npt.DTypeLike) -> Self:
+        places, starts, order, chosen = np.empty((4, longest + 1), np.int64)
+        order[:] = np.arange(longest + 1)
+        before = np.zeros(longest, dtype)
+        return cls(places, starts, order, chosen, before, np.zeros(longest, np.uint8))
+
+
+@kernel
+def _mask_examples(
+    input_ids: PieceArray,
+    offsets: Int64Array,
+    segment_b_starts: npt.NDArray[np.uint16],
+    keys: UInt64Array,
+    limits: Int64Array,
+    continuation: npt.NDArray[np.bool_],
+    mask_id: int,
+    vocabulary_size: int,
+    positions: npt.NDArray[np.uint16],
+    ids: PieceArray,
+    prediction_offsets: Int64Array,
+    scratch: _Scratch,
+) -> None:
+    places, starts, order, chosen, before, is_hidden = scratch
+    at = 0
+    for e in range(len(keys)):
+        example = input_ids[offsets[e] : offsets[e + 1]]
+        key = keys[e]
+        if len(continuation):
+            num_places = _find_places(len(example), segment_b_starts[e], places)
+            num_words = _find_words(example, places, num_places, continuation, starts)
+            num = _choose_words(places, starts, num_words, limits[e], draw(key, 1), order, chosen)
+        else:
+            num = _choose_pieces(
+                len(example), segment_b_starts[e], limits[e], draw(key, 1), order, chosen
+            )
+        counter = 2
+        for i in range(num):
+            place = chosen[i]
+            before[place] = example[place]
+            if uniform(key, counter) < MASK_SHARE:
+                example[place] = mask_id
+            else:
+                counter += 1
+                if uniform(key, counter) >= KEEP_SHARE:
+                    counter += 1
+                    example[place] = below(key, counter, vocabulary_size)
+            counter += 1
+            is_hidden[place] = 1
+        # In order: to look at every place, without a branch, is quicker than to sort the chosen.
+        for place in range(len(example)):
+            positions[at], ids[at] = place, before[place]
+            at += is_hidden[place]
+            is_hidden[place] = 0
+        prediction_offsets[e + 1] = at
+
+
+@kernel
+def _find_places(length: int, segment_b_start: int, places: Int64Array) -> int:
+    """Positions that are neither [CLS] nor [SEP]; returns how many."""
+    count = 0
+    for place in range(1, length - 1):
+        if place != segment_b_start - 1:
+            places[count] = place
+            count += 1
+    return count
+
+
+@kernel
+def _find_words(
+    example: PieceArray,
+    places: Int64Array,
+    num_places: int,
+    continuation: npt.NDArray[np.bool_],
+    starts: Int64Array,
+) -> int:
+    """Where words start among the places, and the end; returns how many."""
+    count = 0
+    for i in range(num_places):
+        if i == 0 or not continuation[example[places[i]]]:
+            starts[count] = i
+            count += 1
+    starts[count] = num_places
+    return count
+
+
+@kernel
+def _choose_pieces(
+    length: int,
+    segment_b_start: int,
+    limit: int,
+    key: np.uint64,
+    order: Int64Array,
+    chosen: Int64Array,
+) -> int:
+    """The first `limit` of shuffled places; returns how many. `order`: 0, 1, 2 …, left so.
+
+    Only what the shuffle touches is worked on: a seventh of the places.
+    """
+    separator = segment_b_start - 1
+    num_places = length - 2 - (separator < length - 1)
+    num = min(limit, num_places)
+    for i in range(num):
+        j = i + below(key, i + 1, num_places - i)
+        chosen[i] = order[j]
+        order[j] = order[i]
+    for i in range(num):
+        # What was touched: what an entry held, and the entries before `num`.
+        order[chosen[i]] = chosen[i]
+        order[i] = i
+    for i in range(num):
+        place = 1 + chosen[i]
+        chosen[i] = place + (place >= separator)
+    return num
+
+
+@kernel
+def _choose_words(
+    places: Int64Array,
+    starts: Int64Array,
+    num_words: int,
+    limit: int,
+    key: np.uint64,
+    order: Int64Array,
+    chosen: Int64Array,
+) -> int:
+    """Places of shuffled words up to the limit; a word that would overflow is passed over."""
+    for i in range(num_words):
+        order[i] = i
+    count = 0
+    for i in range(num_words):
+        if count == limit:
+            break
+        j = i + below(key, i + 1, num_words - i)
+        word = order[j]
+        order[j] = order[i]
+        if count + starts[word + 1] - starts[word] <= limit:
+            for p in range(starts[word], starts[word + 1]):
+                chosen[count] = places[p]
+                count += 1
+    return count

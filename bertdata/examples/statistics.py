@@ -1,0 +1,88 @@
+"""What the examples are like, counted from the finished rows: shares, lengths, padding.
+
+Counts are plain nested tables of whole numbers, so that those of many shards add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from bertdata.storage.schema import MOST_PIECES
+
+NUM_LENGTHS = MOST_PIECES + 1
+
+
+def count_examples(batch: pa.RecordBatch, mask_id: int) -> dict[str, Any]:
+    """Count the rows of an examples batch.
+
+    `pieces` with [CLS] and [SEP]; `predicted` = `masked` ([MASK] stands there) + `kept` (the piece
+    itself) + `replaced` (another one); `lengths[n]`: examples of n pieces.
+    """
+    input_ids = batch.column("input_ids")
+    starts = np.asarray(input_ids.offsets)[:-1].astype(np.int64)
+    lengths = np.diff(np.asarray(input_ids.offsets))
+    pieces = np.asarray(input_ids.values)
+    predictions = batch.column("masked_lm_positions")
+    per_example = np.diff(np.asarray(predictions.offsets))
+    positions = batch.column("masked_lm_positions").flatten().to_numpy()
+    originals = batch.column("masked_lm_ids").flatten().to_numpy()
+    shown = pieces[np.repeat(starts, per_example) + positions]
+    masked = int((shown == mask_id).sum())
+    kept = int(((shown == originals) & (shown != mask_id)).sum())
+    return {
+        "examples": batch.num_rows,
+        "pieces": int(lengths.sum()),
+        "predicted": len(shown),
+        "masked": masked,
+        "kept": kept,
+        "replaced": len(shown) - masked - kept,
+        "random_next": int(np.asarray(batch.column("next_sentence_label")).sum()),
+        "lengths": np.bincount(lengths, minlength=NUM_LENGTHS).tolist(),
+    }
+
+
+def add_counts(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Add tables of counts key by key; lists element by element, tables within tables too."""
+    total: dict[str, Any] = {}
+    for table in tables:
+        for key, value in table.items():
+            total[key] = _add(total[key], value) if key in total else value
+    return total
+
+
+def describe_examples(counts: Mapping[str, Any], max_seq_length: int) -> dict[str, float]:
+    """Shares in [0, 1] from `count_examples`' counts; mean length in pieces.
+
+    `predicted`: of all pieces. `masked`, `kept`, `replaced`: of the predicted. `random_next`: of
+    the examples. `padding`: of all cells if every example were padded to `max_seq_length`.
+    """
+    examples, pieces, predicted = (
+        max(1, counts[key]) for key in ("examples", "pieces", "predicted")
+    )
+    return {
+        "predicted": counts["predicted"] / pieces,
+        "masked": counts["masked"] / predicted,
+        "kept": counts["kept"] / predicted,
+        "replaced": counts["replaced"] / predicted,
+        "random_next": counts["random_next"] / examples,
+        "mean_length": counts["pieces"] / examples,
+        "padding": 1 - counts["pieces"] / (examples * max_seq_length),
+    }
+
+
+def with_shares(counts: Mapping[str, Any], max_seq_length: int) -> dict[str, Any]:
+    """The counts of a split with its measured shares beside them, to six digits."""
+    shares = describe_examples(counts, max_seq_length)
+    return {**counts, "shares": {name: round(share, 6) for name, share in shares.items()}}
+
+
+def _add(left: Any, right: Any) -> Any:
+    if isinstance(left, Mapping):
+        return add_counts([left, right])
+    if isinstance(left, list):
+        return [a + b for a, b in zip(left, right, strict=True)]
+    return left + right

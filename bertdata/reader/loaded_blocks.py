@@ -1,0 +1,159 @@
+"""Blocks of examples in memory, so that rows of many blocks are taken in one step.
+
+Legend of shapes: S slots, of which each holds a block; R rows that are asked for; L the longest of
+their lists.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from numpy.lib.stride_tricks import sliding_window_view
+
+from bertdata.errors import DataError
+from bertdata.reader.batches import CompactBatch, IntArray, offsets_of, places_within
+from bertdata.storage.schema import MOST_PIECES
+
+Values = npt.NDArray[Any]
+
+_LISTS = ("input_ids", "masked_lm_positions", "masked_lm_ids")
+_NUMBERS = ("segment_b_start", "next_sentence_label", "document_id")
+
+
+class LoadedBlocks:
+    """Some blocks of a split, each in a slot of its own.
+
+    `num_blocks`: of the split. `kept`: how many blocks stay here; more only where one call wants
+    more. `schema`: of the examples.
+    """
+
+    def __init__(self, num_blocks: int, kept: int, schema: pa.Schema) -> None:
+        self._kept = kept
+        self._slots: dict[int, int] = {}  # of the blocks here, the oldest first
+        self._slot_of = np.zeros(num_blocks, dtype=np.int64)
+        self._lists = {name: _Lists(schema.field(name).type.value_type, kept) for name in _LISTS}
+        self._numbers = {name: _Numbers(schema.field(name).type, kept) for name in _NUMBERS}
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def load(self, blocks: IntArray, read: Callable[[int], pa.RecordBatch]) -> None:
+        """Read those of the blocks that are not here; the oldest that are not wanted go.
+
+        Raises DataError for lists that cannot be.
+        """
+        wanted = set(blocks.tolist())
+        for number in sorted(wanted - self._slots.keys()):
+            batch = read(number)
+            slot = self._free_slot(wanted)
+            for name, column in (self._lists | self._numbers).items():
+                column.store(slot, batch.column(name))
+            self._slots[number] = self._slot_of[number] = slot
+
+    def lengths_of(self, blocks: IntArray, rows: IntArray) -> IntArray:
+        """Pieces of each row; rows are numbered within their block."""
+        return self._lists["input_ids"].lengths_of(self._slot_of[blocks], rows)
+
+    def predictions_of(self, blocks: IntArray, rows: IntArray) -> IntArray:
+        """Masked pieces of each row."""
+        return self._lists["masked_lm_positions"].lengths_of(self._slot_of[blocks], rows)
+
+    def document_ids_of(self, blocks: IntArray, rows: IntArray) -> list[int]:
+        """Where each row's A is from."""
+        ids: list[int] = self._numbers["document_id"].take(self._slot_of[blocks], rows).tolist()
+        return ids
+
+    def take(self, blocks: IntArray, rows: IntArray) -> CompactBatch:
+        """These rows, in this order. Raises DataError for masks that cannot be."""
+        slots = self._slot_of[blocks]
+        starts_of_b, labels = (
+            self._numbers[name].take(slots, rows).astype(np.int64) for name in _NUMBERS[:2]
+        )
+        input_ids, lengths = self._lists["input_ids"].take(slots, rows)
+        positions, num_masked = self._lists["masked_lm_positions"].take(slots, rows)
+        masked_ids, num_ids = self._lists["masked_lm_ids"].take(slots, rows)
+        if not np.array_equal(num_masked, num_ids):
+            raise DataError("a shard has other numbers of masked pieces than of their positions")
+        return CompactBatch(
+            input_ids=input_ids,
+            offsets=offsets_of(lengths),
+            segment_b_starts=starts_of_b,
+            masked_positions=positions.astype(np.int64),
+            masked_ids=masked_ids,
+            masked_offsets=offsets_of(num_masked),
+            next_sentence_labels=labels,
+        )
+
+    def _free_slot(self, wanted: set[int]) -> int:
+        unwanted = (number for number in self._slots if number not in wanted)
+        if len(self._slots) >= self._kept and (oldest := next(unwanted, None)) is not None:
+            del self._slots[oldest]
+        used = set(self._slots.values())
+        return next(slot for slot in itertools.count() if slot not in used)
+
+
+class _Numbers:
+    """A column of numbers: a row of a table for each slot."""
+
+    def __init__(self, kind: pa.DataType, slots: int) -> None:
+        self._table_SR = np.zeros((slots, 0), dtype=str(kind))
+
+    def store(self, slot: int, numbers: pa.Array) -> None:
+        self._table_SR = _with_room(self._table_SR, slot, len(numbers))
+        self._table_SR[slot, : len(numbers)] = numbers.to_numpy()
+
+    def take(self, slots: IntArray, rows: IntArray) -> Values:
+        return self._table_SR[slots, rows]
+
+
+class _Lists:
+    """A column of lists: a row of a table for each slot, the lists one after the other in it."""
+
+    def __init__(self, kind: pa.DataType, slots: int) -> None:
+        self._values_S = np.zeros((slots, 1), dtype=str(kind))
+        self._offsets_S = np.zeros((slots, 1), dtype=np.int64)
+
+    def store(self, slot: int, lists: pa.ListArray) -> None:
+        offsets, values = lists.offsets.to_numpy(), lists.values.to_numpy()
+        _check_lists(offsets, values)
+        # With room after the last list to look at as many places as the longest can have.
+        self._values_S = _with_room(self._values_S, slot, len(values) + MOST_PIECES)
+        self._values_S[slot, : len(values)] = values
+        self._offsets_S = _with_room(self._offsets_S, slot, len(offsets))
+        self._offsets_S[slot, : len(offsets)] = offsets
+
+    def lengths_of(self, slots: IntArray, rows: IntArray) -> IntArray:
+        return self._offsets_S[slots, rows + 1] - self._offsets_S[slots, rows]
+
+    def take(self, slots: IntArray, rows: IntArray) -> tuple[Values, IntArray]:
+        """The values of these lists, one list after the other, and the length of each."""
+        lengths = self.lengths_of(slots, rows)
+        longest = int(lengths.max(initial=0)) or 1
+        starts = self._offsets_S[slots, rows] + slots * self._values_S.shape[1]
+        # As many places for each list, so that each is copied in one go; then those beyond its end
+        # are left out.
+        table_RL = sliding_window_view(self._values_S.reshape(-1), longest)[starts]
+        return table_RL[places_within(lengths, longest)], lengths
+
+
+def _check_lists(offsets: Values, values: Values) -> None:
+    lengths = np.diff(offsets)
+    if lengths.min(initial=0) < 0 or offsets[0] < 0 or offsets[-1] > len(values):
+        raise DataError("a shard's lists go beyond its values: it is damaged; make it again")
+    if (longest := lengths.max(initial=0)) > MOST_PIECES:
+        raise DataError(f"a shard has a list of {longest} pieces, more than {MOST_PIECES}")
+
+
+def _with_room(table: Values, slot: int, size: int) -> Values:
+    """The table, or a copy in a larger one where it lacks the slot or has too little room in it."""
+    slots, room = table.shape
+    if slot < slots and size <= room:
+        return table
+    larger = np.zeros((max(slots, slot + 1), max(room, 1 << size.bit_length())), table.dtype)
+    larger[:slots, :room] = table
+    return larger

@@ -1,0 +1,75 @@
+"""The endless order of training: which row comes at which place, a pure function of (seed, epoch).
+
+Rows lie in blocks, the record batches of the shards, which are read whole. An epoch takes the
+blocks in a random order, a window of them at a time, and the rows of a window in a random order. So
+every epoch is a permutation of all rows, any place of it can be worked out alone, and a reader has
+few blocks in memory at once, whatever the size of the split. Where all blocks fit into one window,
+any order of the rows is as likely as any other; beyond that rows mix within windows, some 8,000
+rows of 128 pieces from blocks all over the split (what a shuffle buffer of that size does for a
+stream).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from bertdata.randomness import derive_key, permutation
+from bertdata.reader.batches import IntArray, offsets_of
+
+WINDOW_BLOCKS = 8
+
+
+class _Epoch(NamedTuple):
+    """The blocks in order, and at which place of the epoch each window of them begins."""
+
+    blocks: IntArray
+    window_starts: IntArray
+
+
+class RowOrder:
+    """The order of the rows of blocks with so many rows each, numbered through from the first."""
+
+    def __init__(self, block_rows: Sequence[int]) -> None:
+        self._bounds = offsets_of(np.asarray(block_rows, dtype=np.int64))
+        self.num_rows = int(self._bounds[-1])
+        self._epoch = functools.lru_cache(maxsize=4)(self._order_blocks)
+        self._window = functools.lru_cache(maxsize=4)(self._order_window)
+
+    def rows_at(self, places: IntArray, seed: int) -> tuple[IntArray, IntArray]:
+        """The rows at these places of the order, and their epochs; there must be a row."""
+        epochs, indexes = np.divmod(places, self.num_rows)
+        rows = np.empty(len(places), dtype=np.int64)
+        for epoch, chosen in _groups(epochs):
+            rows[chosen] = self._rows_of_epoch(indexes[chosen], seed, epoch)
+        return rows, epochs
+
+    def _rows_of_epoch(self, indexes: IntArray, seed: int, epoch: int) -> IntArray:
+        starts = self._epoch(seed, epoch).window_starts
+        rows = np.empty(len(indexes), dtype=np.int64)
+        for window, chosen in _groups(np.searchsorted(starts, indexes, side="right") - 1):
+            order = self._window(seed, epoch, window)
+            rows[chosen] = order[indexes[chosen] - starts[window]]
+        return rows
+
+    def _order_blocks(self, seed: int, epoch: int) -> _Epoch:
+        block_rows = np.diff(self._bounds)
+        blocks = permutation(len(block_rows), derive_key(seed, "order of blocks", epoch))
+        return _Epoch(blocks, offsets_of(block_rows[blocks])[:-1:WINDOW_BLOCKS])
+
+    def _order_window(self, seed: int, epoch: int, window: int) -> IntArray:
+        first = window * WINDOW_BLOCKS
+        blocks = self._epoch(seed, epoch).blocks[first : first + WINDOW_BLOCKS].tolist()
+        rows = np.concatenate([np.arange(*self._bounds[block : block + 2]) for block in blocks])
+        key = derive_key(seed, "order within windows", epoch, window)
+        return rows[permutation(len(rows), key)]
+
+
+def _groups(keys: IntArray) -> Iterator[tuple[int, IntArray]]:
+    """Each distinct key, and where it stands."""
+    # np.unique imports numpy.ma when it is first called, for longer than a seek takes.
+    for key in sorted(set(keys.tolist())):
+        yield key, np.flatnonzero(keys == key)

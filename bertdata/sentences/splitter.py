@@ -1,0 +1,136 @@
+"""Text to sentences: paragraphs at blank lines, then NLTK's Punkt, or a rule, in each.
+
+White space: two line ends with nothing but white space between them end a paragraph, and with it
+a sentence. Inside a paragraph every run of white space becomes one space, so that wrapped lines
+never end a sentence. Line ends are LF, CR LF, CR, NEL and Unicode's line and paragraph separators;
+form feeds are white space like any other, for they stand at page breaks, inside sentences.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from bertdata.errors import ConfigError
+
+LANGUAGES = (
+    "czech",
+    "danish",
+    "dutch",
+    "english",
+    "estonian",
+    "finnish",
+    "french",
+    "german",
+    "greek",
+    "italian",
+    "malayalam",
+    "norwegian",
+    "polish",
+    "portuguese",
+    "russian",
+    "slovene",
+    "spanish",
+    "swedish",
+    "turkish",
+)
+
+# Scripts without full stops or spaces, or with their own; `bertdata.sentences.rules` says how.
+RULE_LANGUAGES = (
+    "amharic",
+    "arabic",
+    "armenian",
+    "bengali",
+    "burmese",
+    "chinese",
+    "hindi",
+    "japanese",
+    "khmer",
+    "marathi",
+    "nepali",
+    "persian",
+    "thai",
+    "urdu",
+)
+# A Punkt model trained on the corpus itself.
+TRAIN = "train"
+
+# Possessive: the two halves of CR LF are never two line ends.
+_LINE_END = "(?:\\r\\n?+|[\\n\\x85\\u2028\\u2029])"
+_BLANK_LINES = re.compile(rf"{_LINE_END}(?:[^\S\r\n\x85\u2028\u2029]*+{_LINE_END})++")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SentencesConfig:
+    """The `[sentences]` table.
+
+    `language`: one of LANGUAGES, whose Punkt models are published; one of RULE_LANGUAGES; or
+    "train", which trains a Punkt model on the corpora.
+    """
+
+    language: str = "english"
+
+    def __post_init__(self) -> None:
+        if self.language not in (*LANGUAGES, *RULE_LANGUAGES, TRAIN):
+            known = ", ".join((*LANGUAGES, *RULE_LANGUAGES))
+            raise ConfigError(
+                f"no Punkt model for language {self.language!r}; there are {known}; "
+                f'language = "{TRAIN}" makes one from the corpora'
+            )
+
+
+class SentenceSplitter:
+    """Splits texts of one language; made by `load_splitter`."""
+
+    def __init__(self, split_all: Callable[[pa.StringArray], pa.ListArray]) -> None:
+        self._split_all = split_all
+
+    def split_all(self, texts: pa.StringArray) -> pa.ListArray:
+        """The sentences of each text, list<string>: in order, never empty, single spaces inside.
+
+        For each paragraph these are what NLTK's `PunktSentenceTokenizer` makes of it. `texts`: no
+        nulls, under 2 GB together; quickest with a megabyte or so at once.
+        """
+        return self._split_all(texts)
+
+    def split(self, text: str) -> list[str]:
+        """The sentences of one text."""
+        sentences: list[str] = self._split_all(pa.array([text], pa.string()))[0].as_py()
+        return sentences
+
+
+def load_splitter(language: str, model: Path | None = None) -> SentenceSplitter:
+    """The splitter for a language; takes up to 0.1 s. Raises ConfigError for an unknown one.
+
+    `model`: of "train", the file that `bertdata.sentences.punkt_training` wrote.
+    """
+    config = SentencesConfig(language=language)
+    if config.language in RULE_LANGUAGES:
+        from bertdata.sentences.rules import RULES, RuleSplitter
+
+        return SentenceSplitter(RuleSplitter(RULES[config.language]).split)
+    # NLTK takes half a second to import: only who splits sentences waits for it.
+    from bertdata.sentences.compiled import PunktSplitter
+    from bertdata.sentences.punkt import PunktDecisions, load_parameters
+    from bertdata.sentences.punkt_training import read_parameters
+
+    if config.language == TRAIN and model is None:
+        raise ConfigError(f'language = "{TRAIN}" needs its model')
+    parameters = read_parameters(model) if model else load_parameters(config.language)
+    return SentenceSplitter(PunktSplitter(PunktDecisions(parameters)).split)
+
+
+def split_paragraphs(text: str) -> Iterator[str]:
+    r"""The paragraphs of a text, none empty, each run of white space one space.
+
+    "A\nb.\n \nC." -> "A b.", "C."
+
+    This is the rule; `bertdata.sentences.compiled` follows it.
+    """
+    for paragraph in _BLANK_LINES.split(text):
+        if collapsed := " ".join(paragraph.split()):
+            yield collapsed

@@ -1,0 +1,148 @@
+"""What a Hugging Face folder says about its tokenizer beside the pieces: tokenizer_config.json.
+
+`transformers` builds a BERT tokenizer from these settings, with its defaults for what is missing,
+even where tokenizer.json says otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tokenizers import AddedToken
+
+from bertdata.errors import VocabularyError
+from bertdata.storage.shards import first_line
+
+SETTINGS_NAME = "tokenizer_config.json"
+TOKENIZER_NAME = "tokenizer.json"
+VOCABULARY_NAME = "vocab.txt"
+# Of transformers 4: what newer versions have in tokenizer_config.json or tokenizer.json.
+SPECIAL_NAME = "special_tokens_map.json"
+ADDED_NAME = "added_tokens.json"
+TOKENIZER_FILES = (VOCABULARY_NAME, TOKENIZER_NAME, SETTINGS_NAME, SPECIAL_NAME, ADDED_NAME)
+SPECIAL_ROLES = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+_SPECIAL_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+# Their tokenizers differ in name only.
+_BERT_CLASSES = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer")
+_ADDED_OPTIONS = ("single_word", "lstrip", "rstrip", "normalized", "special")
+_LONGEST_MEANT = 1 << 40  # a larger model_max_length stands for "not known"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenizerSettings:
+    """The settings of a folder's tokenizer.
+
+    `tokenizer_class`: transformers' name, without "Fast". `lowercase`: None where the folder does
+    not say; transformers then lower-cases. `strip_accents`: None: as lower-casing.
+    `special_pieces`: of padding, unknown, [CLS], [SEP] and [MASK], in this order.
+    `further_special_pieces`: others to be recognised in text. `added_pieces`: those that were added
+    to the vocabulary later, by id. `splits_special_pieces`: whether special pieces that are
+    written in a text are text. `max_length`: pieces, None: not said.
+    """
+
+    tokenizer_class: str = "BertTokenizer"
+    lowercase: bool | None = None
+    strip_accents: bool | None = None
+    split_chinese_characters: bool = True
+    special_pieces: tuple[str, ...] = _SPECIAL_PIECES
+    further_special_pieces: tuple[str, ...] = ()
+    added_pieces: Mapping[int, AddedToken] = field(default_factory=dict)
+    splits_special_pieces: bool = False
+    max_length: int | None = None
+
+    @property
+    def is_bert(self) -> bool:
+        """Whether transformers builds the tokenizer from these settings."""
+        return self.tokenizer_class in _BERT_CLASSES
+
+
+def read_settings(folder: Path) -> TokenizerSettings:
+    """The settings in a folder; the defaults where it has none. Raises VocabularyError."""
+    try:
+        settings = _read_settings(folder)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise VocabularyError(
+            f"{folder / SETTINGS_NAME} has a value that cannot be meant: {first_line(error)}"
+        ) from error
+    for name in ("lowercase", "strip_accents"):
+        if not isinstance(value := getattr(settings, name), bool | None):
+            raise VocabularyError(
+                f"{folder / SETTINGS_NAME}: {name} is {value!r}, not true or false"
+            )
+    return settings
+
+
+def _read_settings(folder: Path) -> TokenizerSettings:
+    table = {**_read_table(folder / SPECIAL_NAME), **_read_table(folder / SETTINGS_NAME)}
+    name = table.get("tokenizer_class") or _class_of_model(folder) or "BertTokenizer"
+    longest = table.get("model_max_length")
+    has_length = isinstance(longest, int) and 0 < longest < _LONGEST_MEANT
+    return TokenizerSettings(
+        tokenizer_class=str(name).removesuffix("Fast"),
+        lowercase=table.get("do_lower_case"),
+        strip_accents=table.get("strip_accents"),
+        split_chinese_characters=table.get("tokenize_chinese_chars", True) is not False,
+        special_pieces=tuple(
+            _content(table.get(role)) or piece
+            for role, piece in zip(SPECIAL_ROLES, _SPECIAL_PIECES)
+        ),
+        further_special_pieces=tuple(_further_special_pieces(table)),
+        added_pieces=_added_pieces(folder, table),
+        splits_special_pieces=table.get("split_special_tokens") is True,
+        max_length=longest if has_length else None,
+    )
+
+
+def _class_of_model(folder: Path) -> Any:
+    try:
+        return _read_table(folder / "config.json").get("tokenizer_class")
+    except VocabularyError:
+        return None  # whoever reads the model says so
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a folder has pieces of a tokenizer."""
+    return any((folder / name).exists() for name in (TOKENIZER_NAME, VOCABULARY_NAME))
+
+
+def _further_special_pieces(table: Mapping[str, Any]) -> Iterator[str]:
+    for key in ("additional_special_tokens", "extra_special_tokens"):
+        listed = table.get(key) or []
+        for piece in listed.values() if isinstance(listed, Mapping) else listed:
+            if (content := _content(piece)) is not None:
+                yield content
+
+
+def _added_pieces(folder: Path, table: Mapping[str, Any]) -> dict[int, AddedToken]:
+    special = {*_further_special_pieces(table)}
+    added = {
+        int(id_): AddedToken(piece, special=piece in special, normalized=piece not in special)
+        for piece, id_ in _read_table(folder / ADDED_NAME).items()
+    }
+    for id_, piece in (table.get("added_tokens_decoder") or {}).items():
+        options = {key: piece[key] for key in _ADDED_OPTIONS if key in piece}
+        added[int(id_)] = AddedToken(piece["content"], **options)
+    return added
+
+
+def _content(piece: Any) -> str | None:
+    """A piece is written as a string, or as a table with the string in it."""
+    if isinstance(piece, Mapping):
+        piece = piece.get("content")
+    return piece if isinstance(piece, str) else None
+
+
+def _read_table(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        table = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise VocabularyError(f"cannot read {path}: {first_line(error)}") from error
+    if not isinstance(table, dict):
+        raise VocabularyError(f"{path} holds no settings; copy it again from where it came from")
+    return table

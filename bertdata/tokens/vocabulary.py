@@ -1,0 +1,202 @@
+"""The WordPiece vocabulary: pieces and their ids, the special pieces, the files that hold them.
+
+vocab.txt is that of the original BERT: one piece a line in UTF-8, its line number (from 0) its id.
+A Hugging Face folder may hold the pieces in tokenizer.json instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from bertdata.errors import VocabularyError
+from bertdata.storage.shards import write_text
+from bertdata.tokens.tokenizer_settings import (
+    TOKENIZER_NAME,
+    VOCABULARY_NAME,
+    TokenizerSettings,
+    read_settings,
+)
+from bertdata.tokens.vocabulary_lines import pieces_of_lines, unused_names
+
+PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
+SPECIAL_PIECES = (PAD, UNK, CLS, SEP, MASK)
+CONTINUATION_PREFIX = "##"
+_MAX_SIZE = 1 << 24
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpecialIds:
+    """The ids of the five special pieces, each from 0 to size - 1."""
+
+    pad: int
+    unk: int
+    cls: int
+    sep: int
+    mask: int
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Pieces in the order of their ids.
+
+    `special_pieces`: the names of [PAD], [UNK], [CLS], [SEP] and [MASK], in this order. `notes`:
+    what was changed to read it from a file, a sentence each.
+
+    Raises VocabularyError when a piece is empty, holds a line end or appears twice, or when a
+    special piece is missing.
+    """
+
+    tokens: tuple[str, ...]
+    special_pieces: tuple[str, ...] = SPECIAL_PIECES
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        _check_pieces(self.tokens)
+        _check_no_duplicate(self.tokens, self.ids)
+        for piece in self.special_pieces:
+            if piece not in self.ids:
+                raise VocabularyError(
+                    f"the vocabulary lacks the special piece {piece}; write it on the line of a "
+                    "piece that no text needs, such as [unused0], or on a new last line"
+                )
+
+    @property
+    def size(self) -> int:
+        """The number of pieces."""
+        return len(self.tokens)
+
+    @cached_property
+    def ids(self) -> Mapping[str, int]:
+        """The id of each piece."""
+        return {token: id_ for id_, token in enumerate(self.tokens)}
+
+    @cached_property
+    def special(self) -> SpecialIds:
+        """The ids of the special pieces."""
+        pad, unk, cls, sep, mask = (self.ids[piece] for piece in self.special_pieces)
+        return SpecialIds(pad=pad, unk=unk, cls=cls, sep=sep, mask=mask)
+
+    @cached_property
+    def continuation(self) -> npt.NDArray[np.bool_]:
+        """bool[size]: whether the piece continues a word, that is, starts with "##"."""
+        starts = [token.startswith(CONTINUATION_PREFIX) for token in self.tokens]
+        array = np.array(starts, dtype=np.bool_)
+        array.flags.writeable = False
+        return array
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hex SHA-256 of the bytes of its vocab.txt."""
+        return hashlib.sha256(self.to_text().encode("utf-8")).hexdigest()
+
+    def to_text(self) -> str:
+        """What stands in vocab.txt: every piece followed by a line end."""
+        return "".join(f"{token}\n" for token in self.tokens)
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """Read a vocab.txt, a tokenizer.json, or the one that a Hugging Face folder holds.
+
+    The names of the special pieces are those in the tokenizer_config.json beside it. Every piece
+    keeps the id that it has in the file.
+
+    Raises VocabularyError when the file cannot be read, is not UTF-8, or is no vocabulary.
+    """
+    path = vocabulary_file(path)
+    settings = read_settings(path.parent)
+    read = _read_tokenizer_json if path.suffix == ".json" else _read_lines
+    pieces, notes = read(path, settings)
+    try:
+        return Vocabulary(tuple(pieces), settings.special_pieces, tuple(notes))
+    except VocabularyError as error:
+        raise VocabularyError(f"{path}: {error}") from error
+
+
+def vocabulary_file(path: Path) -> Path:
+    """The file that holds the pieces: `path`, or of a folder tokenizer.json or else vocab.txt."""
+    if not path.is_dir():
+        return path
+    for name in (TOKENIZER_NAME, VOCABULARY_NAME):
+        if (path / name).exists():
+            return path / name
+    raise VocabularyError(
+        f"{path} holds neither {TOKENIZER_NAME} nor {VOCABULARY_NAME}; "
+        "add the one that the model was trained with"
+    )
+
+
+def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
+    """Write a vocab.txt, atomically."""
+    write_text(path, vocabulary.to_text())
+
+
+def _read_lines(path: Path, settings: TokenizerSettings) -> tuple[list[str], list[str]]:
+    pieces, notes = pieces_of_lines(_read_text(path))
+    # Pieces that were added to the tokenizer later follow those of vocab.txt.
+    added = {id_: piece.content for id_, piece in settings.added_pieces.items()}
+    return _fill(dict(enumerate(pieces)) | _beyond(added, len(pieces))), notes
+
+
+def _read_tokenizer_json(path: Path, _: TokenizerSettings) -> tuple[list[str], list[str]]:
+    try:
+        table = json.loads(_read_text(path))
+        pieces = {int(id_): str(piece) for piece, id_ in table["model"]["vocab"].items()}
+        added = {int(piece["id"]): str(piece["content"]) for piece in table["added_tokens"]}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise VocabularyError(f"{path} holds no WordPiece vocabulary") from error
+    return _fill(pieces | added), []
+
+
+def _beyond(pieces: Mapping[int, str], size: int) -> dict[int, str]:
+    return {id_: piece for id_, piece in pieces.items() if id_ >= size}
+
+
+def _fill(pieces: Mapping[int, str]) -> list[str]:
+    """The pieces by id; ids without a piece get one that no text gives."""
+    unused = unused_names([*pieces.values()])
+    size = 1 + max(pieces, default=-1)
+    if size > _MAX_SIZE:
+        raise VocabularyError(f"a piece has the id {size - 1:,}; ids go up to {_MAX_SIZE - 1:,}")
+    return [pieces[id_] if id_ in pieces else next(unused) for id_ in range(size)]
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")  # a byte order mark is no piece
+    except OSError as error:
+        raise VocabularyError(f"cannot read vocabulary {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise VocabularyError(
+            f"vocabulary {path} is not UTF-8 at byte {error.start}; save it as UTF-8"
+        ) from error
+
+
+def _check_pieces(tokens: tuple[str, ...]) -> None:
+    for id_, token in enumerate(tokens):
+        if not token:
+            raise VocabularyError(
+                f"piece {id_} is empty; put a piece that no text needs there, such as [unused0]"
+            )
+        if "\n" in token or "\r" in token:
+            raise VocabularyError(f"piece {id_} {token!r} holds a line end; a piece is one line")
+
+
+def _check_no_duplicate(tokens: tuple[str, ...], ids: Mapping[str, int]) -> None:
+    if len(ids) == len(tokens):
+        return
+    first: dict[str, int] = {}
+    for id_, token in enumerate(tokens):
+        if token in first:
+            raise VocabularyError(
+                f"piece {token!r} appears twice, as {first[token]} and {id_}; put a piece that no "
+                "text needs in the place of one, such as [unused0]"
+            )
+        first[token] = id_

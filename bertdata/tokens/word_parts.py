@@ -1,0 +1,147 @@
+"""Parts of sentences that can be tokenized apart, each distinct one with a row in a table.
+
+Why they can: a space always ends a word, and an ASCII punctuation mark (or a Chinese character,
+where these are split) is always a word by itself, whatever stands beside it. A part without them
+may still be several words.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from bertdata.kernels.byte_table import (
+    SHORT,
+    ByteArray,
+    ByteTable,
+    Int32Array,
+    Int64Array,
+    PackedArray,
+    buffers_of,
+    pack_byte,
+    pack_key,
+)
+from bertdata.kernels.compilation import inlined, kernel
+from bertdata.tokens.tokenizer import TokenizationConfig
+
+_TEXT_BYTES = 8 << 20  # at once, as a rule; what more takes is given back
+
+_PLAIN, _SPACE, _PUNCTUATION, _OTHER = 0, 1, 2, 3
+
+
+def _make_kinds() -> ByteArray:
+    kinds = np.full(256, _OTHER, np.uint8)
+    for byte in range(0x21, 0x7F):
+        kinds[byte] = _PLAIN if chr(byte).isalnum() else _PUNCTUATION
+    kinds[0x20] = _SPACE
+    return kinds
+
+
+_KINDS = _make_kinds()
+_UPPER_TO_LOWER = np.uint8(ord("a") - ord("A"))
+
+
+class PartTable:
+    """`table`: of the distinct parts seen so far, their ASCII letters in lower case if all are."""
+
+    def __init__(self, config: TokenizationConfig, most_parts: int) -> None:
+        self._config = config
+        self.table = ByteTable(most_parts)
+        # Kept, as what lies at other places each time takes memory at all of them. Of what was
+        # never written to there is none taken.
+        self._room = _make_room(_TEXT_BYTES)
+
+    def find_rows(self, sentences: pa.StringArray) -> tuple[Int32Array, Int64Array]:
+        """Rows of all parts, and how many the sentences up to each have (int64[n + 1]).
+
+        `sentences`: no nulls; any text.
+        """
+        data, offsets = buffers_of(sentences)
+        text = data[offsets[0] : offsets[-1]].copy()
+        if self._config.lowercase:
+            _lowercase(text)
+        starts, stops, packed = self._room if len(text) <= _TEXT_BYTES else _make_room(len(text))
+        ends = np.zeros(len(offsets), np.int64)
+        split_chinese = self._config.split_chinese_characters
+        count = _find_parts(text, offsets - offsets[0], split_chinese, starts, stops, packed, ends)
+        return self.table.find_rows(text, starts[:count], stops[:count], packed[:count]), ends
+
+
+def _make_room(num_bytes: int) -> tuple[Int32Array, Int32Array, PackedArray]:
+    """For where the parts of so much text start and stop, and what `pack_key` gives for them."""
+    starts, stops = np.empty((2, num_bytes), np.int32)
+    return starts, stops, np.empty((num_bytes, 2), np.uint64)
+
+
+@kernel
+def _lowercase(text: ByteArray) -> None:
+    """Lower-case all ASCII letters: what stands beside one makes no difference to `tokenizers`."""
+    for place in range(len(text)):
+        if ord("A") <= text[place] <= ord("Z"):
+            text[place] += _UPPER_TO_LOWER
+
+
+@kernel
+def _find_parts(
+    text: ByteArray,
+    offsets: Int32Array,
+    split_chinese: bool,
+    starts: Int32Array,
+    stops: Int32Array,
+    packed: PackedArray,
+    ends: Int64Array,
+) -> int:
+    """Where parts start and stop, and what `pack_key` gives for each; how many there are.
+
+    `ends`: how many the sentences up to each have.
+    """
+    count = 0
+    for sentence in range(len(offsets) - 1):
+        place, stop = offsets[sentence], offsets[sentence + 1]
+        while place < stop:
+            if _KINDS[text[place]] == _SPACE:
+                place += 1
+                continue
+            end, first, second = _find_part(text, place, stop, split_chinese)
+            starts[count], stops[count] = place, end
+            packed[count, 0], packed[count, 1] = first, second
+            count += 1
+            place = end
+        ends[sentence + 1] = count
+    return count
+
+
+@inlined
+def _find_part(text: ByteArray, start: int, stop: int, split_chinese: bool) -> tuple[int, Any, Any]:
+    """Where the part at `start` ends, and what `pack_key` gives for it."""
+    kind = _KINDS[text[start]]
+    if kind == _PUNCTUATION:
+        return start + 1, np.uint64(text[start]), np.uint64(0)
+    if kind == _OTHER and split_chinese and _is_chinese(text, start):
+        first, second = pack_key(text, start, start + 3)
+        return start + 3, first, second
+    first, second = np.uint64(text[start]), np.uint64(0)
+    place = start + 1
+    while place < stop:
+        kind = _KINDS[text[place]]
+        if kind in (_SPACE, _PUNCTUATION):
+            break
+        if kind == _OTHER and split_chinese and _is_chinese(text, place):
+            break
+        first, second = pack_byte(first, second, text[place])
+        place += 1
+    if place - start > SHORT:
+        first, second = pack_key(text, start, place)
+    return place, first, second
+
+
+@inlined
+def _is_chinese(text: ByteArray, place: int) -> bool:
+    """Whether a character of the two great Chinese blocks is at `place`; `tokenizers` knows all."""
+    if text[place] < 0xE3 or text[place] > 0xE9:
+        return False
+    code = np.int64(text[place] & 0x0F) << 12 | np.int64(text[place + 1] & 0x3F) << 6
+    code |= np.int64(text[place + 2] & 0x3F)
+    return bool(0x3400 <= code <= 0x4DBF or 0x4E00 <= code <= 0x9FFF)

@@ -1,0 +1,62 @@
+"""`python -m flows.prefect_server SOCKET`: Prefect's API on a socket that is bound already."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from bertdata.errors import BertdataError
+from bertdata.storage.locks import hold
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
+
+# For other servers to prepare the database: the first one takes a quarter of a minute or more.
+_PATIENCE_SECONDS = 120.0
+
+
+def main() -> None:
+    """Serve until a signal comes. The argument is the number of an open socket."""
+    import uvicorn
+    from prefect.server.api.server import create_app
+    from prefect.settings import PREFECT_HOME
+
+    application = one_start_at_a_time(create_app(), PREFECT_HOME.value())
+    config = uvicorn.Config(application, lifespan="on", log_level="critical")
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
+
+
+def one_start_at_a_time(application: Application, home: Path) -> Application:
+    """The same ASGI application; of those with the same `home` one starts at a time.
+
+    Servers that make the tables of one new SQLite database at once disturb each other. An
+    application that cannot start says why on standard error.
+    """
+    lock = contextlib.ExitStack()
+
+    async def serve(scope: Message, receive: Receive, send: Send) -> None:
+        async def send_and_release(message: Message) -> None:
+            lock.close()
+            if message["type"] == "lifespan.startup.failed":
+                print(message.get("message", ""), file=sys.stderr, flush=True)
+            await send(message)
+
+        if scope["type"] != "lifespan":
+            await application(scope, receive, send)
+            return
+        with lock:
+            with contextlib.suppress(BertdataError):  # the wait was long enough
+                lock.enter_context(hold(home, _PATIENCE_SECONDS))
+            await application(scope, receive, send_and_release)
+
+    return serve
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+"""`bertdata inspect`: examples as people read them, and what was measured of all of them."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from bertdata.config import check_choice, check_range
+from bertdata.corpus.partitions import assign_partitions
+from bertdata.errors import DataError
+from bertdata.storage.manifest import Manifest, check_stage, read_manifest
+from bertdata.storage.schema import check_schema, examples_schema
+from bertdata.storage.shards import open_arrow
+from bertdata.tokens.vocabulary import CONTINUATION_PREFIX, MASK, Vocabulary, read_vocabulary
+from flows.finished import SPLITS, is_dynamic, shares_of, splits_of
+from flows.paths import RunPaths
+from flows.wording import number, percent, printable, size
+
+_WIDTH = 100
+_INDENT = "      "
+_BAR_WIDTH = 50
+_HISTOGRAM_ROWS = 16
+
+
+def show_examples(paths: RunPaths, split: str, rows: int) -> Iterator[str]:
+    """Lines that show the first `rows` examples of a split.
+
+    Raises DataError when the examples, or the sentences and vocabulary they were made from, are not
+    there or of another run.
+    """
+    check_range("--rows", rows, 1, 1_000_000)
+    check_choice("--split", split, SPLITS)
+    manifest = read_manifest(paths.examples)
+    vocabulary = _vocabulary_of(paths, manifest)
+    if not manifest.counts.get(split, {}).get("examples"):
+        raise DataError(f"{paths.examples} has no {split} examples")
+    yield from _legend(manifest)
+    shown = list(_first_rows(paths, manifest, vocabulary, split, rows))
+    documents = find_documents(paths, {example.row["document_id"] for example in shown})
+    is_pair = bool(manifest.config["examples"]["next_sentence"])
+    for example in shown:
+        name = documents.get(example.row["document_id"], "a document that sentences/ lacks")
+        yield ""
+        yield from _show(example, vocabulary, name, is_pair)
+
+
+def show_statistics(paths: RunPaths) -> Iterator[str]:
+    """Lines with the measured shares and the lengths of each split, from the manifest."""
+    manifest = read_manifest(paths.examples)
+    for split in splits_of(manifest):
+        yield from _show_split(manifest, split)
+        yield ""
+    yield f"files: {_files(manifest)} in {paths.examples}"
+
+
+def find_documents(paths: RunPaths, document_ids: Iterable[int]) -> dict[int, str]:
+    """ "source: document" for each id that `sentences/` knows.
+
+    Only the batches of the partitions that the ids belong to are looked at, and their text is not.
+    """
+    wanted = np.array(sorted(document_ids), dtype=np.uint64)
+    manifest = read_manifest(paths.sentences)
+    num_partitions = len(manifest.counts["documents_per_partition"])
+    partitions = set(assign_partitions(wanted, num_partitions, manifest.config["seed"]).tolist())
+    found: dict[int, str] = {}
+    for shard in manifest.shards:
+        if not shard.path.startswith("sentences-"):
+            continue
+        with open_arrow(paths.sentences / shard.path) as reader:
+            for batch_number in range(reader.num_record_batches):
+                if batch_number % num_partitions in partitions:
+                    found.update(_names_of(reader.get_batch(batch_number), wanted))
+    return found
+
+
+def _names_of(batch: pa.RecordBatch, wanted: Any) -> Iterator[tuple[int, str]]:
+    ids = batch.column("document_id").to_numpy()
+    for place in np.flatnonzero(np.isin(ids, wanted)).tolist():
+        source, document = (batch.column(name)[place].as_py() for name in ("source", "document"))
+        yield int(ids[place]), f"{printable(source)}: {printable(document)}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Shown:
+    """A row of examples, and where it stands."""
+
+    shard: str
+    place: int
+    row: Mapping[str, Any]
+
+
+def _vocabulary_of(paths: RunPaths, manifest: Manifest) -> Vocabulary:
+    check_stage(paths.vocab, ["vocab.txt"])
+    vocabulary = read_vocabulary(paths.vocab / "vocab.txt")
+    if vocabulary.fingerprint != manifest.inputs["vocabulary"]["sha256"]:
+        raise DataError(
+            f"{paths.examples} was made with another vocabulary than {paths.vocab / 'vocab.txt'}; "
+            "put the one it was made with back"
+        )
+    return vocabulary
+
+
+def _first_rows(
+    paths: RunPaths, manifest: Manifest, vocabulary: Vocabulary, split: str, rows: int
+) -> Iterator[_Shown]:
+    left = rows
+    schema = examples_schema(vocabulary.size)
+    for shard in manifest.shards:
+        if not left or not shard.path.startswith(f"{split}-"):
+            continue
+        place = 0
+        with open_arrow(paths.examples / shard.path) as reader:
+            check_schema(reader.schema, schema, str(paths.examples / shard.path))
+            for batch_number in range(reader.num_record_batches):
+                for row in reader.get_batch(batch_number).slice(0, left).to_pylist():
+                    yield _Shown(shard=shard.path, place=place, row=row)
+                    place, left = place + 1, left - 1
+
+
+def _legend(manifest: Manifest) -> Iterator[str]:
+    if is_dynamic(manifest):
+        yield "masking is dynamic: the reader hides pieces anew in every epoch; the files hold all"
+    else:
+        yield "pieces to predict: [MASK]→hidden  wrong→right  right=right; ## continues a word"
+
+
+def _show(example: _Shown, vocabulary: Vocabulary, name: str, is_pair: bool) -> Iterator[str]:
+    row = example.row
+    pieces = _mark_predictions(row, vocabulary)
+    b_start = row["segment_b_start"]
+    facts = [f"{len(pieces)} pieces, {len(row['masked_lm_positions'])} to predict"]
+    if is_pair:
+        facts.insert(0, "B is random" if row["next_sentence_label"] else "B follows A")
+    yield f"{example.shard} row {example.place}: {', '.join(facts)}"
+    yield f"{_INDENT[:2]}from {name}"
+    yield from _paragraph("A", pieces[1 : b_start - 1])
+    if is_pair:
+        yield from _paragraph("B", pieces[b_start:-1])
+
+
+def _mark_predictions(row: Mapping[str, Any], vocabulary: Vocabulary) -> list[tuple[str, bool]]:
+    """Each piece as it is shown, and whether it is to be predicted."""
+    pieces = [(vocabulary.tokens[id_], False) for id_ in row["input_ids"]]
+    for position, id_ in zip(row["masked_lm_positions"], row["masked_lm_ids"]):
+        seen, right = pieces[position][0], vocabulary.tokens[id_]
+        sign = "=" if seen == right else "→"
+        pieces[position] = (f"{seen}{sign}{right}", True)
+    return pieces
+
+
+def _paragraph(label: str, pieces: Sequence[tuple[str, bool]]) -> list[str]:
+    return textwrap.wrap(
+        printable(join_pieces(pieces)),
+        _WIDTH,
+        initial_indent=f"  {label}   ",
+        subsequent_indent=_INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def join_pieces(pieces: Sequence[tuple[str, bool]]) -> str:
+    """Text of pieces: play, ##ing is "playing"; what is to be predicted stands apart."""
+    words: list[str] = []
+    may_glue = False
+    for piece, is_predicted in pieces:
+        if may_glue and not is_predicted and piece.startswith(CONTINUATION_PREFIX):
+            words[-1] += piece.removeprefix(CONTINUATION_PREFIX)
+        else:
+            words.append(piece)
+        may_glue = not is_predicted
+    return " ".join(words)
+
+
+def _show_split(manifest: Manifest, split: str) -> Iterator[str]:
+    counts, shares = manifest.counts[split], shares_of(manifest, split)
+    config = manifest.config["examples"]
+    yield f"{split}: {number(counts['examples'])} examples, {number(counts['pieces'])} pieces"
+    if is_dynamic(manifest):
+        yield "  pieces predicted    chosen by the reader, anew in every epoch"
+    else:
+        wanted = f"{percent(config['masked_lm_prob'])}, {config['max_predictions_per_seq']} at most"
+        yield f"  pieces predicted    {percent(shares['predicted'])} (asked for {wanted})"
+        yield f"    shown as {MASK}   {percent(shares['masked'])}"
+        yield f"    shown as it is    {percent(shares['kept'])}"
+        yield f"    shown as another  {percent(shares['replaced'])}"
+    if config["next_sentence"]:
+        yield f"  B is random         {percent(shares['random_next'])} of the pairs"
+    yield f"  mean length         {shares['mean_length']:.1f} pieces"
+    length = config["max_seq_length"]
+    yield f"  padding             {percent(shares['padding'])} if padded to {length}"
+    yield "  examples by length"
+    yield from _histogram(counts["lengths"], length)
+
+
+def _histogram(lengths: Sequence[int], longest: int) -> Iterator[str]:
+    bins = bin_lengths(lengths, longest, _HISTOGRAM_ROWS)
+    most = max((count for _, _, count in bins), default=0) or 1
+    for first, last, count in bins:
+        bar = "█" * round(count / most * _BAR_WIDTH) or ("▏" if count else "")
+        yield f"    {first:>3}-{last:<3} {bar} {number(count)}"
+
+
+def bin_lengths(lengths: Sequence[int], longest: int, num_bins: int) -> list[tuple[int, int, int]]:
+    """(first, last, examples) of ranges of lengths, equally wide, that end with `longest`."""
+    width = -(-longest // num_bins)
+    ends = range(longest, 0, -width)
+    ranges = [(max(1, end - width + 1), end) for end in ends]
+    return [(first, last, sum(lengths[first : last + 1])) for first, last in reversed(ranges)]
+
+
+def _files(manifest: Manifest) -> str:
+    total = sum(shard.bytes for shard in manifest.shards)
+    return f"{number(len(manifest.shards))} shards, {size(total)}"

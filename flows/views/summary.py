@@ -1,0 +1,141 @@
+"""The lines at the end of a run: what was made, how good it is, what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bertdata.storage.manifest import Manifest
+from flows.finished import FinishedRun, is_dynamic, nsp_baseline, read_run, shares_of, splits_of
+from flows.paths import RunPaths
+from flows.wording import number, percent, repeated_ids, size
+
+_INDENT = " " * 12
+
+
+def summarize(output: Path) -> str:
+    """A dozen lines about a run; raises DataError when no stage of it is finished."""
+    run = read_run(RunPaths(output))
+    lines: list[str] = []
+    if run.sentences:
+        lines += _titled("sentences", _describe_sentences(run.sentences))
+    if run.vocab:
+        lines += _titled("vocabulary", _describe_vocabulary(run.vocab))
+    if run.examples:
+        lines += _titled("examples", _describe_examples(run.examples))
+    if run.results:
+        lines += _titled("model", describe_results(run.results, nsp_baseline(run)))
+    lines += _titled("files", [_where(run)])
+    lines += _titled("next", _next_commands(run))
+    return "\n".join(lines)
+
+
+def describe_results(results: Mapping[str, Any], baseline: float | None = None) -> Iterator[str]:
+    """What training reached on the validation split, in words; `baseline`: see `nsp_baseline`."""
+    facts = [
+        f"{number(results[key])} {key}"
+        for key in ("parameters", "steps", "tokens")
+        if key in results
+    ]
+    if (exported := results.get("exported_step")) not in (None, results.get("steps")):
+        facts.append(f"the best, of step {number(exported)}, exported")
+    yield ", ".join(facts)
+    if results.get("mlm_loss") is None:
+        yield "no validation examples to measure it on"
+        return
+    yield from _describe_loss(results)
+    accuracies = [
+        f"{name} accuracy {percent(results[key])}"
+        for key, name in (("mlm_accuracy", "MLM"), ("nsp_accuracy", "NSP"))
+        if results.get(key) is not None
+    ]
+    if results.get("nsp_accuracy") is not None and baseline is not None:
+        accuracies[-1] += f" (always the same answer: {percent(baseline)})"
+    if accuracies:
+        yield ", ".join(accuracies)
+
+
+def _describe_loss(results: Mapping[str, Any]) -> Iterator[str]:
+    loss, unigram = results["mlm_loss"], results.get("unigram_loss")
+    line = f"validation MLM loss {loss:.2f} nats"
+    if unigram is None:
+        yield line
+        return
+    side = "below" if loss < unigram else "ABOVE"
+    error = results.get("below_unigram_error")
+    margin = f"{abs(unigram - loss):.2f}{'' if error is None else f' ± {error:.2f}'}"
+    yield f"{line}, {margin} {side} the {unigram:.2f} of the training pieces' frequencies alone"
+    if not results.get("is_reliable", True):
+        yield f"{too_few(results)}: raise [examples] validation_fraction"
+
+
+def too_few(results: Mapping[str, Any]) -> str:
+    """Why the validation losses of some results mean little."""
+    pieces, documents = results["validation_pieces"], results["validation_documents"]
+    found = f"{number(pieces)} of {number(documents)} document{'' if documents == 1 else 's'}"
+    return f"too few validation pieces for this difference to mean much ({found})"
+
+
+def describe_rejected(counts: Mapping[str, Any]) -> str:
+    """ "3 rejected (2 empty, 1 invalid_utf8)"."""
+    reasons = ", ".join(f"{number(n)} {reason}" for reason, n in counts["rejected"].items())
+    return f"{number(counts['documents_rejected'])} rejected{f' ({reasons})' if reasons else ''}"
+
+
+def _describe_sentences(manifest: Manifest) -> Iterator[str]:
+    counts = manifest.counts
+    documents = f"{number(counts['documents_written'])} of {number(counts['documents_read'])}"
+    yield (
+        f"{documents} documents, {describe_rejected(counts)}; "
+        f"{number(counts['sentences'])} sentences, {size(counts['text_bytes'])}"
+    )
+    if repeated := counts.get("repeated_ids"):
+        yield repeated_ids(repeated)
+
+
+def _describe_vocabulary(manifest: Manifest) -> Iterator[str]:
+    counts = manifest.counts
+    line = f"{number(counts['pieces'])} pieces"
+    if "words" in counts:
+        line += (
+            f" from {number(counts['words'])} words, {number(counts['distinct_words'])} distinct"
+        )
+    yield line
+
+
+def _describe_examples(manifest: Manifest) -> Iterator[str]:
+    splits = splits_of(manifest)
+    numbers = [f"{number(manifest.counts[split]['examples'])} {split}" for split in splits]
+    total = sum(shard.bytes for shard in manifest.shards)
+    yield f"{', '.join(numbers)} in {len(manifest.shards)} shards, {size(total)}"
+    shares = shares_of(manifest, splits[0])
+    facts = [f"{shares['mean_length']:.0f} pieces on average"]
+    if is_dynamic(manifest):
+        facts.append("masked by the reader")
+    else:
+        kinds = " / ".join(percent(shares[key]) for key in ("masked", "kept", "replaced"))
+        facts.append(f"{percent(shares['predicted'])} predicted ([MASK] / kept / replaced {kinds})")
+    if manifest.config["examples"]["next_sentence"]:
+        facts.append(f"B random in {percent(shares['random_next'])}")
+    yield ", ".join(facts)
+
+
+def _where(run: FinishedRun) -> str:
+    report = run.paths.report
+    return f"{run.paths.output}{f', {report.name} shows it all' if report.exists() else ''}"
+
+
+def _next_commands(run: FinishedRun) -> Iterator[str]:
+    output = shlex.quote(str(run.paths.output))
+    if run.examples:
+        yield f"bertdata inspect {output}"
+    yield f"bertdata verify {output}"
+    if run.results:
+        model = shlex.quote(str(run.paths.model))
+        yield f'bertdata fill-mask --model {model} "The capital of France is [MASK]."'
+
+
+def _titled(title: str, lines: Any) -> list[str]:
+    return [f"{title if n == 0 else '':<{len(_INDENT)}}{line}" for n, line in enumerate(lines)]

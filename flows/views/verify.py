@@ -1,0 +1,260 @@
+"""`bertdata verify`: everything in a run's folder is read again and compared.
+
+What a stage must be in itself is `bertdata.checks.verification`'s; here is what holds between stages.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bertdata.checks.verification import (
+    Verified,
+    differences,
+    verify_examples,
+    verify_files,
+    verify_sentences,
+    verify_vocabulary,
+)
+from bertdata.errors import BertdataError, VocabularyError
+from bertdata.storage.manifest import FILE_NAME, Manifest, is_complete, read_manifest
+from bertdata.storage.shards import first_line
+from bertdata.tokens.vocabulary import read_vocabulary
+from flows.paths import RunPaths
+from flows.wording import printable
+
+STAGES = ("sentences", "vocab", "examples", "model")
+
+_MODEL_FILES = ("config.json", "model.safetensors", "vocab.txt", "results.json")
+
+
+def verify(folder: Path) -> list[str]:
+    """Findings about a run's folder or one stage's, one line each; none when all is well."""
+    if not folder.is_dir():
+        findings = [f"{folder}: there is no such folder"]
+    elif any((folder / stage).is_dir() for stage in STAGES):
+        findings = list(_verify_run(RunPaths(folder)))
+    else:
+        findings = list(_verify_stage(folder))
+    return [printable(finding) for finding in findings]
+
+
+def _verify_stage(folder: Path) -> Iterator[str]:
+    if is_complete(folder):
+        try:
+            kind = read_manifest(folder).format
+        except BertdataError as error:
+            yield str(error)
+            return
+        if kind in _CHECKS:
+            yield from _CHECKS[kind](folder).findings
+        else:
+            yield f"{folder / FILE_NAME}: format is {kind!r}, which this program does not know"
+    elif (folder / "model.safetensors").exists():
+        yield from verify_model(folder).findings
+    elif (folder / ".progress").exists():
+        yield f"{folder}: is not complete; the same command continues it"
+    else:
+        yield f"{folder}: holds no stage of a run (no {FILE_NAME})"
+
+
+def _verify_run(paths: RunPaths) -> Iterator[str]:
+    yield from _missing_stages(paths)
+    punkt = _if_there(paths.punkt, _verify_punkt)
+    yield from punkt.findings
+    sentences = _if_there(paths.sentences, verify_sentences)
+    vocab = _if_there(paths.vocab, verify_vocabulary)
+    examples = _if_there(
+        paths.examples, lambda folder: verify_examples(folder, sentences.document_ids)
+    )
+    model = _if_there(paths.model, verify_model)
+    for stage in (sentences, vocab, examples, model):
+        yield from stage.findings
+    yield from _check_chain(sentences, vocab, examples)
+    if paths.model.is_dir():
+        yield from _check_model_origin(model, vocab, examples)
+
+
+def _missing_stages(paths: RunPaths) -> Iterator[str]:
+    """A stage that is not there is a finding when a later one is."""
+    present = [(paths.output / stage).is_dir() for stage in STAGES]
+    for number, stage in enumerate(STAGES):
+        if not present[number] and any(present[number:]):
+            later = STAGES[present.index(True, number)]
+            yield f"{paths.output / stage}: is missing, though {later}/ was made from it"
+
+
+def _if_there(folder: Path, check: Callable[[Path], Verified]) -> Verified:
+    return check(folder) if folder.is_dir() else Verified(folder=folder)
+
+
+def _check_chain(sentences: Verified, vocab: Verified, examples: Verified) -> Iterator[str]:
+    """Each stage names what it was made from; that must be what lies beside it."""
+    if sentences.manifest:
+        content = sentences.manifest.content_sha256
+        for stage in (vocab, examples):
+            yield from _compare_input(stage, ("sentences", "content_sha256"), content, "sentences/")
+    if vocab.vocabulary:
+        fingerprint, size = vocab.vocabulary.fingerprint, vocab.vocabulary.size
+        where = "vocab/vocab.txt"
+        yield from _compare_input(examples, ("vocabulary", "sha256"), fingerprint, where)
+        yield from _compare_input(examples, ("vocabulary", "size"), size, where)
+        special = vocab.vocabulary.special
+        for name in special.__dataclass_fields__:
+            key = ("vocabulary", "special", name)
+            yield from _compare_input(examples, key, getattr(special, name), where)
+
+
+def _compare_input(stage: Verified, keys: tuple[str, ...], found: Any, where: str) -> Iterator[str]:
+    said = _input(stage.manifest, keys)
+    if said is not None and said != found:
+        name = ".".join(keys)
+        path = stage.folder / FILE_NAME
+        yield f"{path}: was made from {name} {_brief(said)}, {where} has {_brief(found)}"
+
+
+def _input(manifest: Manifest | None, keys: tuple[str, ...]) -> Any:
+    table: Any = manifest.inputs if manifest else None
+    for key in keys:
+        table = table.get(key) if isinstance(table, Mapping) else None
+    return table
+
+
+def _verify_punkt(folder: Path) -> Verified:
+    return verify_files(folder, "bertdata-punkt")
+
+
+def verify_model(folder: Path) -> Verified:
+    """Check a `model/` folder; one trained without a run has no manifest, so no checksums."""
+    stage = Verified(folder=folder)
+    if is_complete(folder):
+        stage = verify_files(folder, "bertdata-model")
+    missing = [name for name in _MODEL_FILES if not (folder / name).is_file()]
+    if missing:
+        stage.findings.append(
+            f"{folder}: is not complete (no {missing[0]}); the same command continues it"
+        )
+        return stage
+    stage.findings += _check_weights(folder / "model.safetensors")
+    stage.findings += _check_results(folder / "results.json", stage.manifest)
+    stage.findings += _check_metrics(folder / "metrics.jsonl")
+    stage.findings += _check_model_vocabulary(folder)
+    return stage
+
+
+def _check_model_vocabulary(folder: Path) -> Iterator[str]:
+    config, problem = _read_json(folder / "config.json")
+    try:
+        size = read_vocabulary(folder / "vocab.txt").size
+    except VocabularyError as error:
+        yield str(error)
+        return
+    if problem:
+        yield problem
+    # A model that started from another's folder may have spare rows.
+    elif not isinstance(rows := config.get("vocab_size"), int) or rows < size:
+        path = folder / "config.json"
+        yield f"{path}: vocab_size is {config.get('vocab_size')}, vocab.txt has {size} pieces"
+
+
+def _check_model_origin(model: Verified, vocab: Verified, examples: Verified) -> Iterator[str]:
+    """What the model was trained on, by its manifest and run.json, and its own vocab.txt."""
+    folder = model.folder
+    if not model.manifest and not model.findings:
+        yield f"{folder}: is not complete (no {FILE_NAME}); the same command continues it"
+    run, problem = _read_json(folder / "run.json") if (folder / "run.json").exists() else ({}, "")
+    if problem:
+        yield problem
+    said: list[tuple[str, Any, Any, str]] = []
+    if examples.manifest:
+        content = examples.manifest.content_sha256
+        yield from _compare_input(model, ("examples", "content_sha256"), content, "examples/")
+        said.append(("run.json", run.get("examples", content), content, "examples/"))
+    if vocab.vocabulary:
+        fingerprint = vocab.vocabulary.fingerprint
+        said.append(("run.json", run.get("vocabulary", fingerprint), fingerprint, "vocab/"))
+        said.append(("vocab.txt", _fingerprint(folder, fingerprint), fingerprint, "vocab/"))
+    for name, value, found, where in said:
+        if value != found:
+            yield f"{folder / name}: belongs to {_brief(value)}, {where} has {_brief(found)}"
+
+
+def _fingerprint(folder: Path, otherwise: str) -> str:
+    try:
+        return read_vocabulary(folder / "vocab.txt").fingerprint
+    except VocabularyError:
+        return otherwise  # verify_model says so
+
+
+def _check_weights(path: Path) -> Iterator[str]:
+    """The outline of a safetensors file: its header, and that the tensors fill the rest exactly."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        header_bytes = struct.unpack("<Q", start)[0] if len(start) == 8 else size
+        if 8 + header_bytes > size:
+            yield f"{path}: is cut short ({size} bytes); train again"
+            return
+        header = file.read(header_bytes)
+    try:
+        tensors = json.loads(header)
+        ends = [entry["data_offsets"][1] for name, entry in tensors.items() if name[:2] != "__"]
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        yield f"{path}: is no safetensors file ({first_line(error)})"
+        return
+    if (wanted := 8 + header_bytes + max(ends, default=0)) != size:
+        yield f"{path}: has {size} bytes, its header says {wanted}"
+
+
+def _check_results(path: Path, manifest: Manifest | None) -> Iterator[str]:
+    """Finite numbers, the same as in the manifest."""
+    results, problem = _read_json(path)
+    if problem:
+        yield problem
+        return
+    for name, value in results.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            yield f"{path}: {name} is {value}"
+    if manifest:
+        for line in differences(manifest.counts, results, "counts"):
+            yield f"{path.with_name(FILE_NAME)}: {line}"
+
+
+def _check_metrics(path: Path) -> Iterator[str]:
+    if not path.is_file():
+        yield f"{path}: missing"
+        return
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            has_step = isinstance(json.loads(line)["step"], int)
+        except (ValueError, TypeError, KeyError, RecursionError):
+            has_step = False
+        if not has_step:
+            yield f"{path}: line {number} is no JSON object with a step"
+            return
+
+
+def _read_json(path: Path) -> tuple[dict[str, Any], str]:
+    """The object in a JSON file, and what is wrong if it is none."""
+    try:
+        table = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        return {}, f"{path}: is damaged ({first_line(error)})"
+    return (table, "") if isinstance(table, dict) else ({}, f"{path}: is no JSON object")
+
+
+def _brief(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 16 else f"{text[:12]}…"
+
+
+_CHECKS: Mapping[str, Callable[[Path], Verified]] = {
+    "bertdata-sentences": verify_sentences,
+    "bertdata-vocab": verify_vocabulary,
+    "bertdata-examples": verify_examples,
+    "bertdata-model": verify_model,
+}

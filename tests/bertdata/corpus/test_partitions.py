@@ -1,0 +1,85 @@
+"""Partitions, pools and shards: all covered, and by nothing but ids and counts."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bertdata.corpus.partitions import (
+    assign_partitions,
+    choose_validation,
+    count_partitions,
+    join_small_partitions,
+    plan_shards,
+    plan_validation,
+    split_evenly,
+)
+
+counts = st.lists(st.integers(0, 60), min_size=1, max_size=40)
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "partitions"),
+    [(0, 1), (0.1, 1), (2, 1), (5, 3), (64, 32), (8192, 4096), (16384, 4096)],
+)
+def test_partitions_grow_with_the_corpus(megabytes: float, partitions: int) -> None:
+    assert count_partitions(int(megabytes * 2**20)) == partitions
+
+
+def test_partitions_and_validation_are_fair_and_seeded() -> None:
+    ids = np.arange(100_000, dtype=np.uint64)
+    sizes = np.bincount(assign_partitions(ids, 10, seed=1), minlength=10)
+    assert abs(sizes - 10_000).max() < 400
+    held_out = choose_validation(ids, 0.05, seed=1)
+    assert held_out.mean() == pytest.approx(0.05, abs=0.003)
+    assert (held_out != choose_validation(ids, 0.05, seed=2)).any()
+    assert not choose_validation(ids, 0.0, seed=1).any()
+
+
+@given(counts)
+def test_pools_cover_all_partitions_and_hold_enough_documents(counts: list[int]) -> None:
+    pools = join_small_partitions(counts)
+    assert [p for first, end in pools for p in range(first, end)] == list(range(len(counts)))
+    if sum(counts) >= 16:
+        assert all(sum(counts[first:end]) >= 16 for first, end in pools)
+
+
+@given(st.integers(1, 50), st.integers(1, 50))
+def test_every_pool_and_every_shard_is_planned_once(num_pools: int, num_shards: int) -> None:
+    pools = [(n, n + 1) for n in range(num_pools)]
+    groups = plan_shards(pools, num_shards)
+    assert [pool for group in groups for pool in group.pools] == pools
+    assert [shard for group in groups for shard in group.shards] == list(range(num_shards))
+    assert all(len(group.pools) == 1 or len(group.shards) == 1 for group in groups)
+
+
+@given(st.integers(0, 1000), st.integers(1, 50))
+def test_split_evenly(count: int, parts: int) -> None:
+    sizes = [end - start for start, end in split_evenly(count, parts)]
+    assert sum(sizes) == count
+    assert max(sizes) - min(sizes) <= 1
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=400), st.floats(0.001, 0.5))
+def test_pools_of_held_out_documents_cover_all_partitions(
+    documents: list[int], fraction: float
+) -> None:
+    pools = plan_validation(documents, fraction)
+    assert pools[0][0] == 0
+    assert pools[-1][1] == len(documents)
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(pools))
+    assert len(pools) <= max(1, len(documents) * fraction)
+
+
+def test_held_out_documents_of_a_large_corpus_are_many_pools() -> None:
+    assert plan_validation([500] * 200, 0.005) == [(0, 200)]
+    assert plan_validation([500] * 4000, 0.005) == [(n, n + 200) for n in range(0, 4000, 200)]
+    # Large documents: sixteen at least, though that takes more partitions.
+    assert plan_validation([8] * 4000, 0.005) == [
+        (0, 400),
+        *((n, n + 400) for n in range(400, 4000, 400)),
+    ]

@@ -1,0 +1,74 @@
+"""Loops that the installation compiled are used also where nothing can be written beside them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.another_user import as_another_user
+
+# Imports a module like ours and says how often its loop came out of the cache, and from where.
+PROGRAM = """
+import numpy as np
+from package.loops import double
+assert double(np.arange(3)) == 6
+print(sum(double.stats.cache_hits.values()), double.stats.cache_path)
+"""
+LOOPS = """
+from bertdata.kernels.compilation import kernel
+
+@kernel
+def double(values):
+    total = 0
+    for value in values:
+        total += 2 * value
+    return total
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    folder = tmp_path / "package"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "loops.py").write_text(LOOPS)
+    return folder
+
+
+def test_compiled_loops_lie_beside_the_source(package: Path) -> None:
+    assert _run(package) == ["0", str(package / "__pycache__")]
+    assert _run(package) == ["1", str(package / "__pycache__")]
+
+
+@pytest.mark.parametrize("has_home", [True, False])
+def test_compiled_loops_are_read_where_nothing_can_be_written(
+    package: Path, has_home: bool
+) -> None:
+    _run(package)
+    public = package.parent / "public"
+    public.mkdir()
+    public.chmod(0o777)
+    for folder in (package.parent, *package.parent.parents[:2]):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    home = public if has_home else Path("/dev/null")
+    settings = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "TMPDIR": str(public)}
+    hits, used = _run(package, as_another_user(), **settings)
+    assert hits == "1"
+    assert Path(used).is_relative_to(public)
+    # A temporary folder is gone with the process.
+    assert Path(used).exists() == has_home
+
+
+def _run(package: Path, before: Sequence[str] = (), **settings: str) -> list[str]:
+    path = os.pathsep.join([str(package.parent), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, **settings}
+    environment.pop("NUMBA_CACHE_DIR", None)
+    command = [*before, sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()

@@ -1,0 +1,225 @@
+"""`bertdata report`: one page, whole in itself, right in its numbers, safe with any text."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bertdata.errors import DataError
+from bertdata.storage.shards import write_json
+from flows.paths import RunPaths
+from flows.views.report import word_ranks, write_report
+from flows.views.report_html import element, page
+from flows.views.report_plots import (
+    Axis,
+    Series,
+    bar_plot,
+    line_plot,
+    log_ticks,
+    nice_ticks,
+    share_plot,
+)
+from tests.runs import make_run, some_documents
+
+RESULTS = {
+    "mlm_loss": 5.25,
+    "unigram_loss": 6.5,
+    "is_reliable": False,
+    "validation_pieces": 213,
+    "validation_documents": 4,
+    "nsp_accuracy": 0.75,
+    "steps": 1000,
+}
+_VOID = {"meta", "br", "link", "img", "input", "hr"}
+
+
+class _Checker(HTMLParser):
+    """Collects tags and text; fails on a tag that is not closed by its own end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def parse(html: str) -> _Checker:
+    checker = _Checker()
+    checker.feed(html)
+    checker.close()
+    assert not checker.open
+    return checker
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
+    documents: dict[str, str | bytes] = {**some_documents(), "bad.txt": b"\xff"}
+    paths = make_run(
+        tmp_path_factory.mktemp("run"), documents, corpus={"name": "<b>news & more</b>"}
+    )
+    paths.model.mkdir()
+    write_json(paths.model / "results.json", RESULTS)
+    lines: list[dict[str, float | None]] = [
+        {"step": step, "mlm_loss": 5 + 300 / step} for step in range(1, 1001)
+    ]
+    lines += [{"step": 500, "validation_mlm_loss": 5.5, "validation_nsp_loss": None}]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (paths.model / "metrics.jsonl").write_text(text + '{"step": 1001, "mlm')
+    return paths
+
+
+def report_of(paths: RunPaths) -> str:
+    path = write_report(paths)
+    assert path == paths.report
+    return path.read_text(encoding="utf-8")
+
+
+def test_page_is_whole_in_itself(run: RunPaths) -> None:
+    html = report_of(run)
+    checker = parse(html)
+    assert not {"script", "link", "img", "iframe", "object", "form"} & set(checker.tags)
+    assert not re.findall(r"url\(|@import|https?://|//[a-z]", html)
+    assert not [name for name, _ in checker.attributes if name.startswith("on") or name == "href"]
+    assert "prefers-color-scheme: dark" in html
+    assert checker.tags.count("svg") == 7
+
+
+def test_numbers(run: RunPaths) -> None:
+    text = parse(report_of(run)).text
+    for wanted in (
+        "1 rejected (1 invalid_utf8)",
+        "corpus <b>news & more</b>",
+        "40 written, 1 rejected",
+        "NSP accuracy",
+        "75.0%",
+        "unigram loss",
+        json.loads((run.examples / "manifest.json").read_bytes())["content_sha256"],
+        "examples.max_seq_length",
+        "1.25nats below the unigram loss",
+        "mean much (213 of 4 documents): raise [examples] validation_fraction.",
+    ):
+        assert wanted in text
+
+
+def test_same_run_same_page(run: RunPaths) -> None:
+    assert report_of(run) == report_of(run)
+
+
+def test_of_whatever_is_there(run: RunPaths, tmp_path: Path) -> None:
+    paths = RunPaths(tmp_path)
+    with pytest.raises(DataError, match="holds no finished stage"):
+        write_report(paths)
+    assert not paths.report.exists()
+    number_of_plots = []
+    for stage in ("sentences", "vocab", "examples"):
+        shutil.copytree(run.output / stage, tmp_path / stage)
+        number_of_plots.append(parse(report_of(paths)).tags.count("svg"))
+    assert number_of_plots == [1, 2, 6]
+
+
+def test_training_under_way_and_without_validation(run: RunPaths, tmp_path: Path) -> None:
+    shutil.copytree(run.output, tmp_path, dirs_exist_ok=True)
+    paths = RunPaths(tmp_path)
+    (paths.model / "results.json").unlink()
+    assert "Model" in parse(report_of(paths)).text
+    (paths.model / "metrics.jsonl").write_text('{"step": 7, "mlm_loss": 9.0}\n')
+    assert "train, 7: 9.000" in parse(report_of(paths)).text
+    (paths.model / "metrics.jsonl").unlink()
+    assert "MLM loss" not in parse(report_of(paths)).text
+    write_json(paths.model / "results.json", {"mlm_loss": None, "steps": 5, "note": ["odd"]})
+    assert '["odd"]' in parse(report_of(paths)).text
+    (paths.model / "metrics.jsonl").write_text('{"no": 1}\n')
+    with pytest.raises(DataError, match=r"metrics\.jsonl is damaged"):
+        write_report(paths)
+
+
+def test_dynamic_single_segments_have_no_shares(tmp_path: Path) -> None:
+    options = {"masking": "dynamic", "next_sentence": False, "validation_fraction": 0}
+    paths = make_run(tmp_path, some_documents(), examples=options)
+    checker = parse(report_of(paths))
+    assert "the reader hides pieces anew" in checker.text
+    assert checker.tags.count("svg") == 3
+
+
+def test_vocabulary_that_was_given(run: RunPaths, tmp_path: Path) -> None:
+    file = str(run.vocab / "vocab.txt")
+    paths = make_run(tmp_path, some_documents(), vocab={"file": file})
+    assert "frequency of words" not in report_of(paths)
+
+
+def test_word_ranks(run: RunPaths, tmp_path: Path) -> None:
+    points = word_ranks(run.vocab / "word_counts.arrow")
+    assert points[0][0] == 1
+    assert [count for _, count in points] == sorted((c for _, c in points), reverse=True)
+    assert word_ranks(tmp_path / "none.arrow") == []
+
+
+@given(st.text())
+def test_any_text_is_escaped(text: str) -> None:
+    html = page(text, [element("p", text, title=text), element("p", "a", element("b", text), text)])
+    html.encode("utf-8")
+    checker = parse(html)
+    assert checker.tags == ["html", "head", "meta", "meta", "title", "style", "body", "p", "p", "b"]
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1e12), st.floats(allow_nan=True, allow_infinity=True))),
+    st.booleans(),
+)
+def test_lines_of_any_points(points: list[tuple[float, float]], is_log: bool) -> None:
+    if is_log:
+        points = [(x + 1, y) for x, y in points if y >= 1e-3]
+    points = [(x, y) for x, y in points if not abs(y) > 1e300]
+    series = [Series(name=name, color="first", points=points, dots=True) for name in "ab"]
+    axis = Axis(title="t", is_log=is_log)
+    plot = line_plot(series, x_axis=axis, y_axis=axis, label="any")
+    for dot in plot.iter("circle"):
+        assert 0 <= float(dot.get("cx", "nan")) <= 560
+        assert 0 <= float(dot.get("cy", "nan")) <= 280
+
+
+def test_bars_stand_for_their_values() -> None:
+    plot = bar_plot([("a", 0), ("b", 5), ("c", 10)], x_title="x", y_title="y", label="bars")
+    heights = [float(bar.get("height", "nan")) for bar in plot.iter("rect")]
+    assert heights[0] == 0
+    assert heights[1] * 2 == pytest.approx(heights[2], abs=0.2)
+    assert [title.text for title in plot.iter("title")] == ["a: 0", "b: 5", "c: 10"]
+    assert not list(bar_plot([], x_title="x", y_title="y", label="none").iter("rect"))
+    bars = list(share_plot([("half", 0.5, 1.0)], label="shares").iter("rect"))
+    assert float(bars[0].get("width", "nan")) == pytest.approx((560 - 130 - 140) / 2)
+
+
+@given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9))
+def test_ticks_are_few_round_and_inside(low: float, width: float) -> None:
+    high = low + width
+    if high - low < 1e-9 * abs(high):
+        return
+    ticks = nice_ticks(low, high)
+    assert 2 <= len(ticks) <= 7
+    assert all(low - width * 1e-6 <= tick <= high + width * 1e-6 for tick in ticks)
+
+
+def test_log_ticks() -> None:
+    assert log_ticks(0.9, 1100) == [1, 10, 100, 1000]
+    assert math.isclose(log_ticks(0.01, 0.1)[0], 0.01)
