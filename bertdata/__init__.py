@@ -1,0 +1,26 @@
+"""What the data is: plain functions over numpy and Arrow values, used by every other package."""
+
+from __future__ import annotations
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "config": ["check_choice", "check_range", "read_table", "to_table", "unknown_key"],
+        "errors": [
+            "BertdataError",
+            "ConfigError",
+            "CrashError",
+            "DataError",
+            "InputError",
+            "MemoryUsedUpError",
+            "VocabularyError",
+        ],
+        "import_path": ["leave_current_folder", "safe_environment"],
+        "loopback": ["reach_loopback_directly"],
+        "notices": ["is_notice", "note", "warn"],
+        "randomness": ["derive_key", "permutation", "stable_hash"],
+        "terminal": ["is_reader_gone", "run_command"],
+    },
+)

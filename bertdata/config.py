@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 from bertdata.errors import ConfigError
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-def read_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
+def read_table(cls: type[_T], table: Mapping[str, Any], where: str) -> _T:
     """Make a configuration dataclass from a table of plain values.
 
     Nested dataclasses are read from nested tables, tuples from lists; an integer is taken where a

@@ -18,7 +18,7 @@ def run_command(main: Callable[[], int]) -> int:
     Characters that the terminal's encoding lacks are printed as escapes, such as `\\u2026`. When
     the reader of standard output is gone, as with `| head`, the command ends without a word.
     """
-    escape_output()
+    _escape_output()
     try:
         try:
             return main()
@@ -33,7 +33,7 @@ def run_command(main: Callable[[], int]) -> int:
         return READER_GONE
 
 
-def escape_output() -> None:
+def _escape_output() -> None:
     """Let standard output and error escape characters that their encodings lack."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -11,10 +11,10 @@ from typing import Any
 
 from bertdata.errors import BertdataError, ConfigError
 from bertdata.terminal import is_reader_gone
-from flows.start import Stopped, was_stopped
+from flows.processes.signals import Stopped, was_stopped
 from trainer import features_config, finetune_config
 
-STAGES = {
+_STAGES = {
     "sentences": "split the corpora into sentences",
     "vocab": "count words and train the vocabulary",
     "examples": "write the MLM/NSP examples",
@@ -25,7 +25,7 @@ STAGES = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 done, 1 the work failed or a check found something, 2 wrong usage."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    options = make_parser().parse_args(given, argparse.Namespace(arguments=given[1:]))
+    options = _make_parser().parse_args(given, argparse.Namespace(arguments=given[1:]))
     try:
         return int(options.command(options))
     except Exception as error:
@@ -50,7 +50,7 @@ def _report(error: Exception, debug: bool) -> int:
     return 1
 
 
-def make_parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     """All commands and their options."""
     parser = argparse.ArgumentParser(
         prog="bertdata",
@@ -64,50 +64,50 @@ def make_parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
-    demo = add("demo", run_demo, "the whole run on the built-in English demo corpus")
+    demo = add("demo", _run_demo, "the whole run on the built-in English demo corpus")
     _add_run_options(demo)
-    run = add("run", run_everything, "the whole run: sentences, vocab, examples, train")
+    run = add("run", _run_everything, "the whole run: sentences, vocab, examples, train")
     run.add_argument("config", type=Path, metavar="CONFIG.toml")
     _add_run_options(run)
-    for stage, text in STAGES.items():
-        sub = add(stage, run_stage, text)
+    for stage, text in _STAGES.items():
+        sub = add(stage, _run_stage, text)
         sub.set_defaults(stage=stage)
         sub.add_argument("config", type=Path, metavar="CONFIG.toml")
         _add_run_options(sub)
-    verify = add("verify", verify_run, "read everything again and check it")
+    verify = add("verify", _verify_run, "read everything again and check it")
     verify.add_argument("folder", type=Path, metavar="DIR")
-    inspect = add("inspect", inspect_run, "show examples as people read them")
+    inspect = add("inspect", _inspect_run, "show examples as people read them")
     inspect.add_argument("folder", type=Path, metavar="DIR")
     inspect.add_argument("--rows", type=int, default=3, help="how many examples (3)")
     inspect.add_argument("--split", choices=("train", "validation"), default="train")
     inspect.add_argument("--stats", action="store_true", help="measured shares and lengths instead")
-    report = add("report", report_run, "write one HTML page about a run")
+    report = add("report", _report_run, "write one HTML page about a run")
     report.add_argument("folder", type=Path, metavar="DIR")
-    fill = add("fill-mask", fill_mask, "what the trained model puts for [MASK]")
+    fill = add("fill-mask", _fill_mask, "what the trained model puts for [MASK]")
     fill.add_argument("text", help='such as "The capital of France is [MASK]."')
     fill.add_argument("--model", type=Path, help="model folder (the newest below runs/)")
     fill.add_argument("--top", type=int, default=5, help="how many pieces (5)")
-    tune = add("finetune", run_trainer, finetune_config.DESCRIPTION)
+    tune = add("finetune", _run_trainer, finetune_config.DESCRIPTION)
     tune.set_defaults(module="trainer.finetune")
     finetune_config.add_arguments(tune)
-    features = add("features", run_trainer, features_config.DESCRIPTION)
+    features = add("features", _run_trainer, features_config.DESCRIPTION)
     features.set_defaults(module="trainer.features")
     features_config.add_arguments(features)
-    config = add("config", show_config, "the complete configuration with every default")
+    config = add("config", _show_config, "the complete configuration with every default")
     config.add_argument("config", type=Path, nargs="?", metavar="CONFIG.toml")
     _add_set(config)
     return parser
 
 
-def run_demo(options: argparse.Namespace) -> int:
+def _run_demo(options: argparse.Namespace) -> int:
     """`bertdata demo`."""
     from flows.config import DEMO_CONFIG
 
     options.config = DEMO_CONFIG
-    return run_everything(options)
+    return _run_everything(options)
 
 
-def run_everything(options: argparse.Namespace) -> int:
+def _run_everything(options: argparse.Namespace) -> int:
     """`bertdata run`."""
     from flows.views.summary import summarize
 
@@ -116,14 +116,14 @@ def run_everything(options: argparse.Namespace) -> int:
     return 0
 
 
-def run_stage(options: argparse.Namespace) -> int:
+def _run_stage(options: argparse.Namespace) -> int:
     """`bertdata sentences|vocab|examples|train`."""
     output = _run_flow(options.stage, options)
     print(f"{options.stage}: done, in {output}")
     return 0
 
 
-def verify_run(options: argparse.Namespace) -> int:
+def _verify_run(options: argparse.Namespace) -> int:
     """`bertdata verify`."""
     from flows.views.verify import verify
 
@@ -134,7 +134,7 @@ def verify_run(options: argparse.Namespace) -> int:
     return 1 if findings else 0
 
 
-def inspect_run(options: argparse.Namespace) -> int:
+def _inspect_run(options: argparse.Namespace) -> int:
     """`bertdata inspect`."""
     from flows.paths import RunPaths
     from flows.views.inspect import show_examples, show_statistics
@@ -150,7 +150,7 @@ def inspect_run(options: argparse.Namespace) -> int:
     return 0
 
 
-def report_run(options: argparse.Namespace) -> int:
+def _report_run(options: argparse.Namespace) -> int:
     """`bertdata report`."""
     from flows.paths import RunPaths
     from flows.views.report import write_report
@@ -159,14 +159,14 @@ def report_run(options: argparse.Namespace) -> int:
     return 0
 
 
-def fill_mask(options: argparse.Namespace) -> int:
+def _fill_mask(options: argparse.Namespace) -> int:
     """`bertdata fill-mask`: in a process of its own, as everything that needs torch."""
     folder = options.model or _newest_model(Path("runs"))
     arguments = [f"--model={folder}", f"--top={options.top}", options.text]
     return _call("trainer.fill_mask", arguments)
 
 
-def run_trainer(options: argparse.Namespace) -> int:
+def _run_trainer(options: argparse.Namespace) -> int:
     """`bertdata finetune|features`: the same arguments to a module that needs torch."""
     return _call(options.module, [given for given in options.arguments if given != "--debug"])
 
@@ -190,7 +190,7 @@ def _call(module: str, arguments: Sequence[str]) -> int:
             return 130
 
 
-def show_config(options: argparse.Namespace) -> int:
+def _show_config(options: argparse.Namespace) -> int:
     """`bertdata config`."""
     from flows.config import RunConfig, load_config, to_toml
 

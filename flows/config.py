@@ -43,7 +43,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
 
     Raises ConfigError: no file, no TOML, an unknown key, a value that cannot be.
     """
-    table = read_toml(path)
+    table = _read_toml(path)
     for override in overrides:
         _set(table, override)
     config = _read_run(table)
@@ -51,7 +51,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     return _anchor(config, path.parent)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def _read_toml(path: Path) -> dict[str, Any]:
     """The table in a TOML file. Raises ConfigError."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))

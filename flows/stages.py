@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 _LAST_SAVE_SECONDS = 30.0
 _LINES_KEPT = 200
 
-MODEL_FILES = (
+_MODEL_FILES = (
     "config.json",
     "model.safetensors",
     "results.json",
@@ -88,7 +88,7 @@ def make_examples(run: Run, say: Say) -> str:
 def train_model(run: Run, say: Say) -> dict[str, Any]:
     """Train, evaluate and export; returns the results. A killed training goes on where it was."""
     paths = run.paths
-    plan = plan_training(run)
+    plan = _plan_training(run)
     if is_done(plan):
         say("model: already complete")
         return dict(read_manifest(paths.model).counts)
@@ -109,7 +109,7 @@ def train_model(run: Run, say: Say) -> dict[str, Any]:
         raise _training_error(status, listener.said, log)
     log.unlink(missing_ok=True)
     results: dict[str, Any] = json.loads((paths.model / "results.json").read_bytes())
-    shards = [describe_file(paths.model / name, rows=1) for name in MODEL_FILES]
+    shards = [describe_file(paths.model / name, rows=1) for name in _MODEL_FILES]
     manifest = make_manifest(
         plan.stage, config=plan.config, inputs=plan.inputs, counts=results, shards=shards
     )
@@ -117,7 +117,7 @@ def train_model(run: Run, say: Say) -> dict[str, Any]:
     return results
 
 
-def plan_training(run: Run) -> StagePlan:
+def _plan_training(run: Run) -> StagePlan:
     """What the model is made from. Raises DataError when the examples are not complete."""
     if not is_complete(run.paths.examples):
         raise DataError(

@@ -21,17 +21,17 @@ from flows.paths import RunPaths
 from flows.stages import Run, Say
 from flows.views import report
 
-P = ParamSpec("P")
-R = TypeVar("R")
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
-def open_run(config: str, overrides: list[str], output: str) -> Run:
+def _open_run(config: str, overrides: list[str], output: str) -> Run:
     """The run that a configuration file, overrides and an output folder name."""
     path = Path(config)
     return Run(config=load_config(path, overrides), base=path.parent, paths=RunPaths(Path(output)))
 
 
-async def is_crash(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
+async def _is_crash(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
     """Whether a failed task is worth another try."""
     try:
         await state.aresult()
@@ -42,7 +42,7 @@ async def is_crash(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> boo
     return False
 
 
-def say() -> Say:
+def _say() -> Say:
     """Print a line for who watches the terminal, and log it for who watches Prefect."""
     logger = get_run_logger()
 
@@ -53,42 +53,42 @@ def say() -> Say:
     return both
 
 
-def stage_task(title: str) -> Callable[[Callable[P, R]], Task[P, R]]:
+def _stage_task(title: str) -> Callable[[Callable[_P, _R]], Task[_P, _R]]:
     """The decorator of a stage: its name in Prefect says what happens."""
     return task(
         name=title,
         task_run_name=title,
         retries=2,
         retry_delay_seconds=1,
-        retry_condition_fn=is_crash,
+        retry_condition_fn=_is_crash,
     )
 
 
-@stage_task("Split corpora into sentences")
+@_stage_task("Split corpora into sentences")
 def make_sentences(config: str, overrides: list[str], output: str) -> str:
     """The `sentences/` stage; returns its content hash."""
-    return stages.make_sentences(open_run(config, overrides, output), say())
+    return stages.make_sentences(_open_run(config, overrides, output), _say())
 
 
-@stage_task("Train the vocabulary")
+@_stage_task("Train the vocabulary")
 def make_vocabulary(config: str, overrides: list[str], output: str) -> str:
     """The `vocab/` stage; returns its content hash."""
-    return stages.make_vocabulary(open_run(config, overrides, output), say())
+    return stages.make_vocabulary(_open_run(config, overrides, output), _say())
 
 
-@stage_task("Make MLM and NSP examples")
+@_stage_task("Make MLM and NSP examples")
 def make_examples(config: str, overrides: list[str], output: str) -> str:
     """The `examples/` stage; returns its content hash."""
-    return stages.make_examples(open_run(config, overrides, output), say())
+    return stages.make_examples(_open_run(config, overrides, output), _say())
 
 
-@stage_task("Pre-train BERT")
+@_stage_task("Pre-train BERT")
 def train_model(config: str, overrides: list[str], output: str) -> dict[str, Any]:
     """The `model/` stage; returns its results."""
-    return stages.train_model(open_run(config, overrides, output), say())
+    return stages.train_model(_open_run(config, overrides, output), _say())
 
 
-@stage_task("Write the report")
+@_stage_task("Write the report")
 def write_report(output: str) -> str:
     """The HTML page about a run; returns its path."""
     return str(report.write_report(RunPaths(Path(output))))

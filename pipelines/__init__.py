@@ -1,0 +1,15 @@
+"""Apache Beam jobs: one module per stage in `pipelines.jobs`, and what they share."""
+
+from __future__ import annotations
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "options": ["RunnerConfig", "beam_arguments"],
+        "plans": ["Corpora", "plan_examples", "plan_punkt", "plan_sentences", "plan_vocabulary"],
+        "processes": ["END", "FAILED", "PARENT", "end_with_parent"],
+        "progress": ["StagePlan", "error_named", "is_done", "write_plan"],
+    },
+)

@@ -47,14 +47,14 @@ def rounds_for(plan: StagePlan) -> list[Round]:
     bands: list[Unit] = [{"unit": band} for band in range(NUM_BANDS)]
     drafts: list[Unit] = [{"unit": unit} for unit in range(len(plan.units))]
     base = plan.path / FOLDER
-    rounds = [_round(plan, base / _REMOVALS, "duplicates", [{"unit": 0}], open_finder)]
+    rounds = [_round(plan, base / _REMOVALS, "duplicates", [{"unit": 0}], _open_finder)]
     if not looks_for_duplicates(cleaning):
         return rounds
     rounds.append(
-        _round(plan, plan.path, "sentences without duplicates", drafts, open_remover, number=1)
+        _round(plan, plan.path, "sentences without duplicates", drafts, _open_remover, number=1)
     )
     if cleaning.near_duplicates == "drop":
-        similar = _round(plan, base / _SIMILAR, "similar documents", bands, open_band_worker)
+        similar = _round(plan, base / _SIMILAR, "similar documents", bands, _open_band_worker)
         rounds.insert(0, similar)
     return rounds
 
@@ -64,7 +64,7 @@ def draft_path(folder: Path, spec: Mapping[str, Any], kind: str, unit: int) -> P
     return folder / FOLDER / f"{kind}-{unit:05d}-of-{spec['num_units']:05d}.arrow"
 
 
-def open_band_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+def _open_band_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
     """The function that finds the similar documents of one band."""
     fingerprints = _fingerprints(spec)
     similarity = _cleaning(spec).near_duplicate_similarity
@@ -79,7 +79,7 @@ def open_band_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
     return find_in_band
 
 
-def open_finder(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+def _open_finder(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
     """The function that finds all that goes, and counts the ids that repeat in what stays."""
     cleaning = _cleaning(spec)
     fingerprints = _fingerprints(spec)
@@ -104,7 +104,7 @@ def count_after_removal(plan: StagePlan) -> dict[str, int]:
     return dict(read_record(plan.path / FOLDER / _REMOVALS, 0).counts)
 
 
-def open_remover(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+def _open_remover(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
     """The function that writes a unit's files anew, where something goes; else they stay."""
     drops_sentences = _cleaning(spec).duplicate_sentences == "drop"
     (folder / FOLDER / _KEPT).mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from bertdata.config import check_range
 from bertdata.errors import ConfigError
 
 # Below this, starting processes takes longer than the work.
-SMALL_TEXT_BYTES = 2 << 20
+_SMALL_TEXT_BYTES = 2 << 20
 
 # Reports success with wrong data: it drops branches and what bundles emit at their end.
 _REFUSED = {"dask": "DaskRunner", "daskrunner": "DaskRunner"}
@@ -47,7 +47,7 @@ class RunnerConfig:
 
     def for_text(self, text_bytes: int) -> RunnerConfig:
         """The same runner with one process where there is little text."""
-        is_small = self.name == "direct" and text_bytes < SMALL_TEXT_BYTES
+        is_small = self.name == "direct" and text_bytes < _SMALL_TEXT_BYTES
         return replace(self, workers=1) if is_small else self
 
 

@@ -45,18 +45,18 @@ from bertdata.tokens.vocabulary import read_vocabulary
 from pipelines.progress import StagePlan
 from vocab.config import VocabConfig
 
-SMALL_UNIT_BYTES = 2 << 20
-LARGE_UNIT_BYTES = 64 << 20
-NUM_UNITS = 32  # aimed at between the two: enough to keep many workers busy
-PARTS_OF_UNIT = 4  # the last units are cut into so many
+_SMALL_UNIT_BYTES = 2 << 20
+_LARGE_UNIT_BYTES = 64 << 20
+_NUM_UNITS = 32  # aimed at between the two: enough to keep many workers busy
+_PARTS_OF_UNIT = 4  # the last units are cut into so many
 SENTENCES_FORMAT = "bertdata-sentences"
 PUNKT_FILE = "punkt.json"
 _KEPT_KEY = "min_kept_share"
-SAMPLE_BYTES = 8 << 20  # of text to train Punkt on: NLTK's trainer takes two seconds a megabyte
+_SAMPLE_BYTES = 8 << 20  # of text to train Punkt on: NLTK's trainer takes two seconds a megabyte
 # What only the vocabulary depends on, not the counts of words that it is made from.
 _NOT_FOR_COUNTING = ("vocab.size", "vocab.min_frequency", "vocab.alphabet_limit", "vocab.layout")
-COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".tgz", ".tbz2", ".txz", ".zip")
-COMPRESSION_RATIO = 4  # of text, roughly: only sizes of units and partitions depend on it
+_COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".tgz", ".tbz2", ".txz", ".zip")
+_COMPRESSION_RATIO = 4  # of text, roughly: only sizes of units and partitions depend on it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +91,7 @@ def plan_punkt(folder: Path, corpora: Corpora) -> StagePlan:
         config={"corpus": inputs.config},
         inputs=inputs.files,
         units=inputs.units,
-        spec={"rate": min(1.0, SAMPLE_BYTES / max(1, inputs.text_bytes))},
+        spec={"rate": min(1.0, _SAMPLE_BYTES / max(1, inputs.text_bytes))},
         text_bytes=inputs.text_bytes,
     )
 
@@ -218,19 +218,19 @@ def plan_examples(
 
 def text_bytes(file: InputFile) -> int:
     """About how much text a file holds."""
-    is_compressed = file.name.endswith(COMPRESSED_SUFFIXES)
-    return file.bytes * (COMPRESSION_RATIO if is_compressed else 1)
+    is_compressed = file.name.endswith(_COMPRESSED_SUFFIXES)
+    return file.bytes * (_COMPRESSION_RATIO if is_compressed else 1)
 
 
 def _list_units(corpora: Corpora) -> _Inputs:
     found = {corpus.name: _find_inputs(corpus, corpora) for corpus in corpora.configs}
     inputs = {name: listed.files for name, listed in found.items()}
     total = sum(text_bytes(file) for files in inputs.values() for file in files)
-    unit_bytes = min(LARGE_UNIT_BYTES, max(SMALL_UNIT_BYTES, total // NUM_UNITS))
+    unit_bytes = min(_LARGE_UNIT_BYTES, max(_SMALL_UNIT_BYTES, total // _NUM_UNITS))
     units = [
         unit
         for corpus in corpora.configs
-        for unit in plan_units(corpus, inputs[corpus.name], unit_bytes // PARTS_OF_UNIT)
+        for unit in plan_units(corpus, inputs[corpus.name], unit_bytes // _PARTS_OF_UNIT)
     ]
     return _Inputs(
         config=[_content_config(corpus) for corpus in corpora.configs],

@@ -1,10 +1,16 @@
-"""Word counts to a WordPiece vocabulary, and how good it is.
+"""Word counts to a WordPiece vocabulary: the readable trainer, its quick twin, and its quality."""
 
-config      VocabConfig: what the vocabulary shall be
-counting    count_words, merge_counts: sentences to word counts
-wordpiece   train: the reference trainer, written to be read
-fast        train: the same vocabulary, quickly; the one that runs use
-merging     PieceText: words as pieces, where a merge costs what it changes
-pair_counts PairCounts: how often each pair of pieces occurs
-report      measure_coverage: pieces per word, unknown words, missing characters
-"""
+from __future__ import annotations
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "config": ["VocabConfig"],
+        "counting": ["COUNTS_SCHEMA", "count_words", "merge_counts"],
+        "fast": ["train"],
+        "report": ["measure_coverage"],
+        "stripping": ["StrippedWords", "count_stripped", "describe_stripped"],
+    },
+)

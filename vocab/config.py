@@ -8,7 +8,7 @@ from bertdata.config import check_choice, check_range
 from bertdata.errors import ConfigError
 from bertdata.tokens.tokenizer import TokenizationConfig
 
-LAYOUTS = ("default", "bert-base-uncased")
+_LAYOUTS = ("default", "bert-base-uncased")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +38,7 @@ class VocabConfig:
         check_range("min_frequency", self.min_frequency, 1, 1 << 62)
         check_range("alphabet_limit", self.alphabet_limit, 1, 0x110000)
         check_range("max_word_characters", self.max_word_characters, 1, 10_000)
-        check_choice("layout", self.layout, LAYOUTS)
+        check_choice("layout", self.layout, _LAYOUTS)
         if self.file == "":
             raise ConfigError("vocab file is empty; name a vocab.txt or leave the key out")
 

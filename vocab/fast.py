@@ -20,8 +20,8 @@ from vocab.merging import PieceText
 from vocab.pair_counts import PairCounts, split_pair
 from vocab.wordpiece import base_pieces, finish, join_pair
 
-Int32Array = npt.NDArray[np.int32]
-Int64Array = npt.NDArray[np.int64]
+_Int32Array = npt.NDArray[np.int32]
+_Int64Array = npt.NDArray[np.int64]
 _Entry = tuple[int, str, str, int]  # negative count, both pieces, the pair
 
 _FIRST_BAR = 1 << 62
@@ -74,7 +74,7 @@ class _PairQueue:
         self._heap: list[_Entry] = []
         self._bar = _FIRST_BAR
 
-    def insert(self, pairs: Int64Array, counts: Int64Array) -> None:
+    def insert(self, pairs: _Int64Array, counts: _Int64Array) -> None:
         """Take in pairs that are new."""
         frequent = counts >= self._min_frequency
         pairs, counts = pairs[frequent], counts[frequent]
@@ -83,7 +83,7 @@ class _PairQueue:
         for pair, count in zip(pairs[high].tolist(), counts[high].tolist()):
             heapq.heappush(self._heap, self._entry(pair, count))
 
-    def subtract(self, pairs: Int64Array, amounts: Int64Array) -> None:
+    def subtract(self, pairs: _Int64Array, amounts: _Int64Array) -> None:
         """Lower the counts of pairs, which keep their places in the queue until popped."""
         self._counts.subtract(pairs, amounts)
 
@@ -115,7 +115,7 @@ class _PairQueue:
 
 def _short_words(
     counts: pa.Table, max_characters: int
-) -> tuple[Int32Array, Int64Array, Int64Array]:
+) -> tuple[_Int32Array, _Int64Array, _Int64Array]:
     """Words of 1 to `max_characters`: all their code points, the length and frequency of each."""
     lengths = pc.utf8_length(counts["word"])
     short = pc.and_(pc.greater(lengths, 0), pc.less_equal(lengths, max_characters))
@@ -132,8 +132,8 @@ def _short_words(
 
 
 def _frequent_characters(
-    code_points: Int32Array, frequencies: Int64Array, config: VocabConfig
-) -> Int64Array:
+    code_points: _Int32Array, frequencies: _Int64Array, config: VocabConfig
+) -> _Int64Array:
     """The most frequent code points, ties to the smaller; `frequencies` of each character."""
     totals = np.zeros(_NUM_CODE_POINTS, dtype=np.int64)
     np.add.at(totals, code_points, frequencies)
@@ -143,7 +143,7 @@ def _frequent_characters(
 
 
 def _words_within(
-    alphabet: Int64Array, code_points: Int32Array, lengths: Int64Array
+    alphabet: _Int64Array, code_points: _Int32Array, lengths: _Int64Array
 ) -> npt.NDArray[np.bool_]:
     """bool[words]: whether all characters of the word are in the alphabet."""
     known = np.zeros(_NUM_CODE_POINTS, dtype=np.bool_)
@@ -154,7 +154,7 @@ def _words_within(
     return np.logical_and.reduceat(known[code_points], word_starts)
 
 
-def _first_pieces(code_points: Int32Array, lengths: Int64Array) -> tuple[list[str], Int32Array]:
+def _first_pieces(code_points: _Int32Array, lengths: _Int64Array) -> tuple[list[str], _Int32Array]:
     """The names of the pieces that words start as, and the id of each character's piece."""
     continuing = np.ones(len(code_points), dtype=np.int32)
     continuing[np.cumsum(lengths) - lengths] = 0

@@ -14,7 +14,7 @@ from vocab.config import VocabConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Coverage:
+class _Coverage:
     """What a vocabulary makes of counted words; every number counts occurrences.
 
     `pieces`: an unknown word is one piece. `unknown_words`: they become [UNK]; among them
@@ -39,7 +39,7 @@ class Coverage:
         return self.unknown_words / self.words if self.words else 0.0
 
 
-def measure_coverage(counts: pa.Table, vocabulary: Vocabulary, config: VocabConfig) -> Coverage:
+def measure_coverage(counts: pa.Table, vocabulary: Vocabulary, config: VocabConfig) -> _Coverage:
     """Look up counted words, held-out ones or those trained on.
 
     `counts`: `word` string, `count` int64, as `vocab.counting` makes them with the same `config`.
@@ -52,7 +52,7 @@ def measure_coverage(counts: pa.Table, vocabulary: Vocabulary, config: VocabConf
         found = model.tokenize(word)
         pieces += len(found) * frequency
         unknown += frequency * (found[0].value == unk)
-    return Coverage(
+    return _Coverage(
         words=sum(frequencies),
         pieces=pieces,
         unknown_words=unknown,

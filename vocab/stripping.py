@@ -29,7 +29,7 @@ class StrippedWords:
 
 def count_stripped(sentences: pa.StringArray, config: TokenizationConfig) -> StrippedWords:
     """Look at every word of some sentences; nothing is changed where accents are kept."""
-    if not strips_accents(config):
+    if not _strips_accents(config):
         return StrippedWords()
     normalizer = build_normalizer(dataclasses.replace(config, strip_accents=False))
     split = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
@@ -46,7 +46,7 @@ def count_stripped(sentences: pa.StringArray, config: TokenizationConfig) -> Str
     return StrippedWords(words=words, changed=changed, example=example)
 
 
-def strips_accents(config: TokenizationConfig) -> bool:
+def _strips_accents(config: TokenizationConfig) -> bool:
     """Whether accents are stripped: as text is lower-cased, where nothing else is said."""
     return config.lowercase if config.strip_accents is None else config.strip_accents
 

@@ -45,8 +45,8 @@ from bertdata.tokens.vocabulary import (
 )
 from vocab.config import VocabConfig
 
-Pair = tuple[str, str]
-Word = tuple[str, ...]
+_Pair = tuple[str, str]
+_Word = tuple[str, ...]
 
 
 def train(counts: pa.Table, config: VocabConfig) -> Vocabulary:
@@ -57,14 +57,14 @@ def train(counts: pa.Table, config: VocabConfig) -> Vocabulary:
     """
     words = dict(zip(counts["word"].to_pylist(), counts["count"].to_pylist()))
     words = {w: n for w, n in words.items() if 0 < len(w) <= config.max_word_characters}
-    kept = frequent_characters(words, config.alphabet_limit)
-    split = {split_word(w): n for w, n in words.items() if kept.issuperset(w)}
+    kept = _frequent_characters(words, config.alphabet_limit)
+    split = {_split_word(w): n for w, n in words.items() if kept.issuperset(w)}
     base = base_pieces(config, kept, {piece for word in split for piece in word[1:]})
-    merged = learn_merges(split, config.size - len(base), config.min_frequency)
+    merged = _learn_merges(split, config.size - len(base), config.min_frequency)
     return finish(base, merged, config)
 
 
-def frequent_characters(words: dict[str, int], limit: int) -> set[str]:
+def _frequent_characters(words: dict[str, int], limit: int) -> set[str]:
     """The `limit` most frequent characters, ties to the smaller code point."""
     totals: Counter[str] = Counter()
     for word, count in words.items():
@@ -73,34 +73,34 @@ def frequent_characters(words: dict[str, int], limit: int) -> set[str]:
     return set(sorted(totals, key=lambda character: (-totals[character], character))[:limit])
 
 
-def split_word(word: str) -> Word:
+def _split_word(word: str) -> _Word:
     """The first pieces of a word: "hug" -> ("h", "##u", "##g")."""
     return (word[0], *(CONTINUATION_PREFIX + character for character in word[1:]))
 
 
-def learn_merges(words: dict[Word, int], room: int, min_frequency: int) -> list[str]:
+def _learn_merges(words: dict[_Word, int], room: int, min_frequency: int) -> list[str]:
     """Up to `room` new pieces, in the order in which merging makes them."""
     merged: list[str] = []
     while len(merged) < room:
-        totals = count_pairs(words)
+        totals = _count_pairs(words)
         pair = min(totals, key=lambda pair: (-totals[pair], pair), default=None)
         if pair is None or totals[pair] < min_frequency:
             break
-        words = {merge_pair(word, pair): count for word, count in words.items()}
+        words = {_merge_pair(word, pair): count for word, count in words.items()}
         merged.append(join_pair(pair))
     return merged
 
 
-def count_pairs(words: dict[Word, int]) -> Counter[Pair]:
+def _count_pairs(words: dict[_Word, int]) -> Counter[_Pair]:
     """How often each pair of neighbouring pieces occurs in all words."""
-    totals: Counter[Pair] = Counter()
+    totals: Counter[_Pair] = Counter()
     for word, count in words.items():
         for pair in itertools.pairwise(word):
             totals[pair] += count
     return totals
 
 
-def merge_pair(word: Word, pair: Pair) -> Word:
+def _merge_pair(word: _Word, pair: _Pair) -> _Word:
     """Join a pair wherever it occurs: ("h", "##u", "##g"), ("h", "##u") -> ("hu", "##g")."""
     pieces: list[str] = []
     for piece in word:
@@ -112,12 +112,12 @@ def merge_pair(word: Word, pair: Pair) -> Word:
     return tuple(pieces)
 
 
-def join_pair(pair: Pair) -> str:
+def join_pair(pair: _Pair) -> str:
     """The piece that a pair becomes: ("##a", "##b") -> "##ab"."""
     return pair[0] + pair[1].removeprefix(CONTINUATION_PREFIX)
 
 
-def special_pieces(layout: str) -> list[str]:
+def _special_pieces(layout: str) -> list[str]:
     """The pieces that come first: the five special ones, with [unused…] where the layout asks."""
     if layout == "default":
         return list(SPECIAL_PIECES)
@@ -132,7 +132,7 @@ def base_pieces(
 
     Raises VocabularyError when these alone are more than `config.size`.
     """
-    base = [*special_pieces(config.layout), *sorted(alphabet), *sorted(continuing)]
+    base = [*_special_pieces(config.layout), *sorted(alphabet), *sorted(continuing)]
     if len(base) > config.size:
         raise VocabularyError(
             f"vocab size {config.size} is too small: special pieces and alphabet alone are "

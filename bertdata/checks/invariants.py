@@ -21,8 +21,8 @@ from bertdata.randomness import UInt64Array
 from bertdata.reference.config import MaskingConfig
 from bertdata.tokens.vocabulary import SpecialIds
 
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
+_IntArray = npt.NDArray[np.int64]
+_BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,7 +103,7 @@ def check_documents(
     return faults
 
 
-def _is_in(ids: UInt64Array, known: UInt64Array) -> BoolArray:
+def _is_in(ids: UInt64Array, known: UInt64Array) -> _BoolArray:
     if not len(known):
         return np.zeros(len(ids), dtype=np.bool_)
     places = np.minimum(np.searchsorted(known, ids), len(known) - 1)
@@ -115,18 +115,18 @@ class _Lists:
     """A list column: row b is values[offsets[b]:offsets[b + 1]], offsets from 0 on."""
 
     values: npt.NDArray[Any]
-    offsets: IntArray
+    offsets: _IntArray
 
     @property
-    def lengths(self) -> IntArray:
+    def lengths(self) -> _IntArray:
         return np.diff(self.offsets)
 
     @property
-    def starts(self) -> IntArray:
+    def starts(self) -> _IntArray:
         return self.offsets[:-1]
 
     @property
-    def rows(self) -> IntArray:
+    def rows(self) -> _IntArray:
         """The row of each value."""
         return np.repeat(np.arange(len(self.offsets) - 1), self.lengths)
 
@@ -136,8 +136,8 @@ class _Rows:
     pieces: _Lists
     positions: _Lists
     originals: _Lists
-    b_starts: IntArray
-    labels: IntArray
+    b_starts: _IntArray
+    labels: _IntArray
 
 
 def _view(batch: pa.RecordBatch) -> _Rows:
@@ -237,7 +237,7 @@ def _check_labels(rows: _Rows, rules: ExampleRules) -> Iterator[Fault]:
     yield from row_faults("has next_sentence_label", rows.labels > most, rows.labels)
 
 
-def _separators(rows: _Rows) -> tuple[tuple[str, IntArray], ...]:
+def _separators(rows: _Rows) -> tuple[tuple[str, _IntArray], ...]:
     """Where [SEP] stands in the flat pieces: after A, and at the end."""
     return (
         ("after A", rows.pieces.starts + rows.b_starts - 1),
@@ -245,7 +245,7 @@ def _separators(rows: _Rows) -> tuple[tuple[str, IntArray], ...]:
     )
 
 
-def _predicted(rows: _Rows) -> IntArray:
+def _predicted(rows: _Rows) -> _IntArray:
     return rows.pieces.starts[rows.positions.rows] + rows.positions.values.astype(np.int64)
 
 
@@ -264,7 +264,7 @@ def row_faults(rule: str, is_bad: npt.NDArray[Any], values: npt.NDArray[Any]) ->
 def _flat_faults(
     rule: str,
     is_bad: npt.NDArray[Any],
-    offsets: IntArray,
+    offsets: _IntArray,
     values: npt.NDArray[Any] | None = None,
 ) -> Iterator[Fault]:
     """As `_faults`, for values within rows; without `values`, the place in the row is shown."""

@@ -27,7 +27,7 @@ _KIND_FACTOR = 1024  # above any number of predictions
 _MOST_COINS = 1_000_000
 _NO_MASKS = np.empty((0, 4), dtype=np.uint64)
 
-IntArray = npt.NDArray[np.int64]
+_IntArray = npt.NDArray[np.int64]
 
 
 def surprise(count: int, total: int, share: float) -> float:
@@ -72,8 +72,8 @@ class ExampleShares:
     def __init__(self, rules: ExampleRules, num_examples: int) -> None:
         self._vocabulary_size = rules.vocabulary_size
         is_even = rules.masking is not None and not rules.masking.whole_word_mask
-        self._masks = RepeatedMasks() if is_even else None
-        self._coins = RandomNext(num_examples) if rules.next_sentence else None
+        self._masks = _RepeatedMasks() if is_even else None
+        self._coins = _RandomNext(num_examples) if rules.next_sentence else None
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take sound rows of a shard."""
@@ -97,7 +97,7 @@ class ExampleShares:
 
 
 @dataclass
-class RepeatedMasks:
+class _RepeatedMasks:
     """Counts examples with the same predictions as another one of their shard.
 
     Which of an example's pieces are predicted is drawn evenly among all sets of so many. So an
@@ -147,7 +147,7 @@ class RepeatedMasks:
         return self.repeats * math.log(ratio) - self.repeats + self.expected
 
 
-class RandomNext:
+class _RandomNext:
     """Counts coins of next-sentence pairs: an actual next B needs one, a random B may not.
 
     Where one sentence is left of a document, or one is long enough, B is random without a coin, so
@@ -162,7 +162,7 @@ class RandomNext:
         share = min(1.0, _MOST_COINS / max(1, num_examples))
         self._last_id = np.uint64(min(2**64 - 1, int(share * 2**64)))
         self._ids: list[UInt64Array] = []
-        self._labels: list[IntArray] = []
+        self._labels: list[_IntArray] = []
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take rows of a split."""
@@ -204,7 +204,7 @@ def _describe_masks(batch: pa.RecordBatch) -> npt.NDArray[np.uint64]:
     return np.stack([column.astype(np.uint64) for column in columns], axis=1)
 
 
-def _sum_rows(values: UInt64Array, offsets: IntArray) -> UInt64Array:
+def _sum_rows(values: UInt64Array, offsets: _IntArray) -> UInt64Array:
     """The sum of each row's values, modulo 2**64."""
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(values, dtype=np.uint64)])
     return mix_array(sums[offsets[1:]] - sums[offsets[:-1]])

@@ -352,7 +352,7 @@ def _check_examples(
     document_ids: UInt64Array | None,
 ) -> None:
     _check_shard_names(stage, manifest)
-    rules = example_rules(manifest)
+    rules = _example_rules(manifest)
     fraction = manifest.config["examples"]["validation_fraction"]
     counts: dict[str, list[dict[str, Any]]] = {}
     shares = {
@@ -388,7 +388,7 @@ def _check_examples(
             stage.add(FILE_NAME, line)
 
 
-def example_rules(manifest: Manifest) -> ExampleRules:
+def _example_rules(manifest: Manifest) -> ExampleRules:
     """The rules that the rows of an `examples/` folder follow, from its manifest."""
     config, vocabulary = manifest.config["examples"], manifest.inputs["vocabulary"]
     is_static = config["masking"] == "static"

@@ -24,7 +24,7 @@ from bertdata.storage.shards import sha256_of
 _LANGUAGE_CHARACTERS = 100_000  # of a text, to tell its language from
 
 # What is wrong with a document: the reason, and a detail for people.
-Filter = Callable[[Document], tuple[Reason, str] | None]
+_Filter = Callable[[Document], tuple[Reason, str] | None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,14 +34,15 @@ class CleaningConfig:
     `unicode_repair`: mend text that was decoded wrongly, as in "schÃ¶n" (ftfy). `min_characters`,
     `max_characters`: of a document; 0 is no limit. `languages`: the only ones to keep, by their
     codes, such as ["en", "de"] (resiliparse tells them). `rules`: names of
-    `bertdata.cleaning.quality_rules`, which reject documents. `line_rules`: names of `bertdata.cleaning.line_rules`,
-    which drop lines before that. `bad_words`: a file with a word or phrase a line; a document that
-    has one of them is rejected, whatever its case. `blocked`, and a line each in the file
-    `block_list`: host names, which stand for their subdomains too; beginnings of addresses; ids of
-    documents; names of corpora in brackets, as in "[web]". `exact_duplicates`, `near_duplicates`:
-    "drop" all but the first of equal or similar documents of all corpora, or "keep" them.
-    `duplicate_sentences`: "drop" sentences of 40 bytes or more that stood before, in any document
-    that stays. `near_duplicate_similarity`: least share of common runs of five words, 0.5 to 1.
+    `bertdata.cleaning.quality_rules`, which reject documents. `line_rules`: names of
+    `bertdata.cleaning.line_rules`, which drop lines before that. `bad_words`: a file with a word or
+    phrase a line; a document that has one of them is rejected, whatever its case. `blocked`, and a
+    line each in the file `block_list`: host names, which stand for their subdomains too; beginnings
+    of addresses; ids of documents; names of corpora in brackets, as in "[web]". `exact_duplicates`,
+    `near_duplicates`: "drop" all but the first of equal or similar documents of all corpora, or
+    "keep" them. `duplicate_sentences`: "drop" sentences of 40 bytes or more that stood before, in
+    any document that stays. `near_duplicate_similarity`: least share of common runs of five words,
+    0.5 to 1.
     """
 
     unicode_repair: bool = False
@@ -138,7 +139,7 @@ def _has_text(line: str) -> bool:
     return bool(line) and not line.isspace()
 
 
-def _filter(document: Document, filters: Iterable[Filter]) -> Document | Rejection:
+def _filter(document: Document, filters: Iterable[_Filter]) -> Document | Rejection:
     for check in filters:
         if (found := check(document)) is not None:
             return reject(document, *found)
@@ -151,7 +152,7 @@ def _repair_document(document: Document, repair: Callable[[str], str]) -> Docume
     return dataclasses.replace(document, text=repair(document.text), sentences=sentences)
 
 
-def _make_filters(config: CleaningConfig) -> Iterator[Filter]:
+def _make_filters(config: CleaningConfig) -> Iterator[_Filter]:
     """The filters in order, the cheapest first."""
     if config.blocked or config.block_list is not None:
         yield _make_block_filter(config)
@@ -165,7 +166,7 @@ def _make_filters(config: CleaningConfig) -> Iterator[Filter]:
         yield _make_rule_filter(rule)
 
 
-def _make_length_filter(config: CleaningConfig) -> Filter:
+def _make_length_filter(config: CleaningConfig) -> _Filter:
     low, high = config.min_characters, config.max_characters
 
     def check(document: Document) -> tuple[Reason, str] | None:
@@ -179,7 +180,7 @@ def _make_length_filter(config: CleaningConfig) -> Filter:
     return check
 
 
-def _make_block_filter(config: CleaningConfig) -> Filter:
+def _make_block_filter(config: CleaningConfig) -> _Filter:
     entries = {entry.strip() for entry in (*config.blocked, *_read_list(config.block_list))}
     entries.discard("")
     # A beginning of an address is looked up by its length, so that lists may be long.
@@ -223,7 +224,7 @@ def _unreadable(path: str, error: Exception) -> InputError:
     return InputError(f"cannot read the list {path}: {error}")
 
 
-def _make_bad_word_filter(path: str) -> Filter:
+def _make_bad_word_filter(path: str) -> _Filter:
     words = sorted({line.strip().lower() for line in _read_list(path) if line.strip()})
     pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, words))})(?!\w)")
 
@@ -234,7 +235,7 @@ def _make_bad_word_filter(path: str) -> Filter:
     return check
 
 
-def _make_rule_filter(name: str) -> Filter:
+def _make_rule_filter(name: str) -> _Filter:
     rule, reason = RULES[name], _RULE_REASONS[name]
 
     def check(document: Document) -> tuple[Reason, str] | None:
@@ -251,7 +252,7 @@ _RULE_REASONS: Mapping[str, Reason] = {
 }
 
 
-def _make_language_filter(languages: tuple[str, ...]) -> Filter:
+def _make_language_filter(languages: tuple[str, ...]) -> _Filter:
     try:
         from resiliparse.parse.lang import detect_fast, supported_langs
     except ImportError as error:

@@ -29,7 +29,7 @@ _POLICIES = (
 )
 
 
-def keep_c4_line(line: str) -> str:
+def _keep_c4_line(line: str) -> str:
     """The line without marks of citations; "" where it goes."""
     line = _CITATION.sub("", line).strip()
     if not line.endswith(_ENDS) or line.endswith(_ELLIPSES):
@@ -41,4 +41,4 @@ def keep_c4_line(line: str) -> str:
     return "" if any(policy in lower for policy in _POLICIES) else line
 
 
-LINE_RULES: dict[str, Callable[[str], str]] = {"c4": keep_c4_line}
+LINE_RULES: dict[str, Callable[[str], str]] = {"c4": _keep_c4_line}

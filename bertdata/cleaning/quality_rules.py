@@ -27,7 +27,7 @@ _TOP_NGRAMS = {2: 0.20, 3: 0.18, 4: 0.16}
 _DUPLICATE_NGRAMS = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}
 
 
-def check_gopher_quality(text: str) -> str:
+def _check_gopher_quality(text: str) -> str:
     """50 to 100,000 words, of 3 to 10 characters on average, 80% with a letter, two stop words;
     at most 0.1 symbols (# and ellipses) a word, 90% bullets, 30% lines that end in an ellipsis.
     """
@@ -50,7 +50,7 @@ def check_gopher_quality(text: str) -> str:
     return "" if len(found) >= 2 else f"{len(found)} of the stop words, not 2"
 
 
-def check_gopher_repetition(text: str) -> str:
+def _check_gopher_repetition(text: str) -> str:
     """At most 30% duplicate lines and paragraphs, with 20% of the characters; of the characters
     20, 18, 16% in the most frequent 2-, 3-, 4-gram, and 15 to 10% in repeated 5- to 10-grams.
     """
@@ -71,7 +71,7 @@ def check_gopher_repetition(text: str) -> str:
     return ""
 
 
-def check_c4(text: str) -> str:
+def _check_c4(text: str) -> str:
     """Three sentences at least, no curly bracket, no "lorem ipsum"."""
     lower = text.lower()
     for sign in ("lorem ipsum", "{"):
@@ -81,7 +81,7 @@ def check_c4(text: str) -> str:
     return "" if sentences >= 3 else f"{sentences} sentences, not 3"
 
 
-def check_fineweb(text: str) -> str:
+def _check_fineweb(text: str) -> str:
     """Over 12% of lines end in punctuation, under 10% of characters are in duplicate lines, under
     67% of lines are shorter than 30 characters.
     """
@@ -98,10 +98,10 @@ def check_fineweb(text: str) -> str:
 
 
 RULES: dict[str, Callable[[str], str]] = {
-    "gopher-quality": check_gopher_quality,
-    "gopher-repetition": check_gopher_repetition,
-    "c4": check_c4,
-    "fineweb": check_fineweb,
+    "gopher-quality": _check_gopher_quality,
+    "gopher-repetition": _check_gopher_repetition,
+    "c4": _check_c4,
+    "fineweb": _check_fineweb,
 }
 
 

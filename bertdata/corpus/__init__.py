@@ -1,0 +1,48 @@
+"""The corpora of a run: configuration, input files, documents, and the units of work."""
+
+from __future__ import annotations
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "config": [
+            "CorpusConfig",
+            "FilePart",
+            "FoundInputs",
+            "GONE",
+            "InputFile",
+            "InputUnit",
+            "check_corpora",
+            "check_unchanged",
+            "find_inputs",
+            "is_dump_index",
+            "is_remote",
+            "skippable",
+            "unreadable_file",
+        ],
+        "documents": [
+            "Document",
+            "REASONS",
+            "Reason",
+            "Rejection",
+            "printable_name",
+            "reject",
+            "unless_empty",
+        ],
+        "identity": ["DocumentHashes", "count_repeated_ids", "hash_documents", "hash_rows"],
+        "kept_share": ["describe_loss", "is_enough", "is_lost", "read_rejected"],
+        "partitions": [
+            "ShardGroup",
+            "assign_partitions",
+            "choose_validation",
+            "count_partitions",
+            "join_small_partitions",
+            "plan_shards",
+            "plan_validation",
+            "split_evenly",
+        ],
+        "units": ["join_units", "plan_units"],
+    },
+)

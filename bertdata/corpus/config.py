@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from bertdata.config import check_choice, check_range
+from bertdata.corpus.compression import MOST_RATIO, unreadable
 from bertdata.corpus.demo import demo_files
 from bertdata.corpus.documents import Rejection, printable_name
 from bertdata.corpus.inputs import Pattern, each_once, match_pattern, read_pattern
 from bertdata.corpus.own_files import OwnFiles
-from bertdata.corpus.packed.compression import MOST_RATIO, unreadable
 from bertdata.errors import ConfigError, InputError
 
 FORMATS = (

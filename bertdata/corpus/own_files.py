@@ -7,11 +7,13 @@ from pathlib import Path
 
 from bertdata.storage.manifest import FILE_NAME
 
-STAGES = ("punkt", "sentences", "vocab", "examples", "model")
+_STAGES = ("punkt", "sentences", "vocab", "examples", "model")
 _FORMAT_PREFIX = "bertdata-"
 _PROGRESS = ".progress"
 _MODEL_FILES = ("model.safetensors", "results.json")
-_RUN_FILES = frozenset((*STAGES, "report.html", "train.log", *(f"{stage}.log" for stage in STAGES)))
+_RUN_FILES = frozenset(
+    (*_STAGES, "report.html", "train.log", *(f"{stage}.log" for stage in _STAGES))
+)
 
 
 class OwnFiles:
@@ -42,7 +44,7 @@ class OwnFiles:
 
     def _is_run(self, folder: Path) -> bool:
         if folder not in self._runs:
-            self._runs[folder] = any(self._is_stage(folder / stage) for stage in STAGES)
+            self._runs[folder] = any(self._is_stage(folder / stage) for stage in _STAGES)
         return self._runs[folder]
 
     def _is_stage(self, folder: Path) -> bool:

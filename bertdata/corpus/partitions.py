@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from bertdata.randomness import UInt64Array, derive_key, derive_keys, uniform_array
 
-PARTITION_BYTES = 2 << 20
-MAX_PARTITIONS = 4096
-MIN_POOL_DOCUMENTS = 16
+_PARTITION_BYTES = 2 << 20
+_MAX_PARTITIONS = 4096
+_MIN_POOL_DOCUMENTS = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +38,7 @@ def count_partitions(text_bytes: int) -> int:
     that partitions grow instead: each is a batch in every round of every sentence file, and too
     many of these would take more room than their text.
     """
-    return max(1, min(MAX_PARTITIONS, -(-text_bytes // PARTITION_BYTES)))
+    return max(1, min(_MAX_PARTITIONS, -(-text_bytes // _PARTITION_BYTES)))
 
 
 def assign_partitions(
@@ -64,7 +64,7 @@ def join_small_partitions(num_documents: Sequence[int]) -> list[tuple[int, int]]
     first = waiting = 0
     for partition, count in enumerate(num_documents):
         waiting += count
-        if waiting >= MIN_POOL_DOCUMENTS:
+        if waiting >= _MIN_POOL_DOCUMENTS:
             pools.append((first, partition + 1))
             first, waiting = partition + 1, 0
     if first < len(num_documents):

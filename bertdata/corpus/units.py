@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bertdata.config import check_range
+from bertdata.corpus.compression import is_compressed
 from bertdata.corpus.config import (
     ENCODED_FORMATS,
     CorpusConfig,
@@ -29,11 +30,10 @@ from bertdata.corpus.formats.lines import find_document
 from bertdata.corpus.formats.tables import Block, arrow_blocks, parquet_blocks
 from bertdata.corpus.formats.web.pages import find_member
 from bertdata.corpus.formats.wikipedia.pages import find_page, find_stream
-from bertdata.corpus.packed.compression import is_compressed
 from bertdata.corpus.packed.packed_files import is_packed, read_beginning
 from bertdata.errors import InputError
 
-SizedPart = tuple[FilePart, int]
+_SizedPart = tuple[FilePart, int]
 
 _SHARE_LEFT_SMALL = 8  # of the text one part in so many
 
@@ -97,7 +97,7 @@ def _join_parts(
     return (*parts[:-1], replace(last, stop=first.stop), *following[1:])
 
 
-def _split(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> list[SizedPart]:
+def _split(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> list[_SizedPart]:
     try:
         return _split_readable(corpus, file, unit_bytes)
     except InputError as error:
@@ -106,7 +106,7 @@ def _split(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> list[Sized
         return [_whole(file)]
 
 
-def _split_readable(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> list[SizedPart]:
+def _split_readable(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> list[_SizedPart]:
     path = Path(file.path)
     if is_remote(file.path):
         return [_whole(file)]  # it would have to be fetched to be looked into
@@ -132,11 +132,11 @@ def _holds_lines(path: Path, corpus: CorpusConfig) -> bool:
     return corpus.format != "jsonl" or not is_spread_out(beginning)
 
 
-def _whole(file: InputFile) -> SizedPart:
+def _whole(file: InputFile) -> _SizedPart:
     return _part(file, 0, None), file.bytes
 
 
-def _split_bytes(file: InputFile, find_record: _FindRecord, unit_bytes: int) -> list[SizedPart]:
+def _split_bytes(file: InputFile, find_record: _FindRecord, unit_bytes: int) -> list[_SizedPart]:
     """Ranges of about equal size, each cut moved on to where the next record begins."""
     cuts = [0]
     for target in _even_cuts(file.bytes, unit_bytes):
@@ -151,7 +151,7 @@ def _split_bytes(file: InputFile, find_record: _FindRecord, unit_bytes: int) -> 
     ]
 
 
-def _split_blocks(file: InputFile, blocks: list[Block], unit_bytes: int) -> Iterator[SizedPart]:
+def _split_blocks(file: InputFile, blocks: list[Block], unit_bytes: int) -> Iterator[_SizedPart]:
     """Runs of blocks, each as long as fits."""
     start = first_row = rows = size = 0
     for number, block in enumerate(blocks):
@@ -173,7 +173,7 @@ def _part(file: InputFile, start: int, stop: int | None, first_row: int = 0) -> 
     )
 
 
-def _split_articles(file: InputFile, unit_bytes: int) -> list[SizedPart]:
+def _split_articles(file: InputFile, unit_bytes: int) -> list[_SizedPart]:
     count = len(read_articles(Path(file.path)))
     num_parts = len(_even_cuts(file.bytes, unit_bytes)) + 1
     cuts = [count * number // num_parts for number in range(num_parts + 1)]
@@ -190,7 +190,7 @@ def _even_cuts(size: int, unit_bytes: int) -> list[int]:
 
 
 def _group(
-    corpus: CorpusConfig, parts: Iterable[SizedPart], unit_bytes: int
+    corpus: CorpusConfig, parts: Iterable[_SizedPart], unit_bytes: int
 ) -> Iterator[InputUnit]:
     """Neighbouring parts together, each unit as full as fits and never empty."""
     unit, total = list[FilePart](), 0

@@ -23,7 +23,7 @@ from bertdata.storage.schema import REMOVALS
 from bertdata.storage.shards import Shard, open_arrow, write_arrow
 
 Int64Array = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
+_BoolArray = npt.NDArray[np.bool_]
 
 _PAIRS_AT_ONCE = 1 << 14
 _HASHES_AT_ONCE = 150_000
@@ -44,7 +44,7 @@ class Duplicates:
     gone: Int64Array
     stays: Int64Array
     stay_ids: UInt64Array
-    exact: BoolArray
+    exact: _BoolArray
     starts: Int64Array
 
 
@@ -121,7 +121,7 @@ def count_hashed_sentences(fingerprints: Sequence[Path]) -> int:
 def count_repeated_names(
     fingerprints: Sequence[Path], duplicates: Duplicates, repeated: Int64Array
 ) -> int:
-    """`bertdata.corpus.identity.count_repeated_ids` of the documents that stay; some names at a time.
+    """`count_repeated_ids` of the documents that are kept; some names at a time.
 
     `repeated`: the sentences that go; with its last one a document goes.
     """
@@ -341,7 +341,7 @@ def _join(pairs: Int64Array) -> Int64Array:
 
 def _are_similar(
     fingerprints: Sequence[Path], starts: Int64Array, pairs: Int64Array, similarity: float
-) -> BoolArray:
+) -> _BoolArray:
     rows = _Rows(fingerprints, starts)
     similar = np.zeros(len(pairs), dtype=np.bool_)
     for start in range(0, len(pairs), _PAIRS_AT_ONCE):

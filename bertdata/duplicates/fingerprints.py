@@ -25,7 +25,7 @@ from bertdata.duplicates.minhash import (
 from bertdata.storage.schema import SENTENCES, fingerprints_schema
 from bertdata.storage.shards import Shard, write_arrow
 
-LEAST_SENTENCE_BYTES = 40  # shorter ones are said again by chance
+_LEAST_SENTENCE_BYTES = 40  # shorter ones are said again by chance
 
 
 class FingerprintWriter:
@@ -81,7 +81,7 @@ def _hash_sentences(lists: pa.ListArray) -> pa.ListArray:
     sentences = lists.flatten().cast(pa.binary()).to_pylist()
     hashes = [
         int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
-        if len(text) >= LEAST_SENTENCE_BYTES
+        if len(text) >= _LEAST_SENTENCE_BYTES
         else 0
         for text in sentences
     ]

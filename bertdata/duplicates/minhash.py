@@ -17,8 +17,8 @@ import numpy.typing as npt
 from bertdata.randomness import UInt64Array, derive_key, derive_keys, mix_array
 
 NUM_BANDS = 25
-BAND_PLACES = 5
-NUM_PLACES = NUM_BANDS * BAND_PLACES
+_BAND_PLACES = 5
+NUM_PLACES = NUM_BANDS * _BAND_PLACES
 _RUN_WORDS = 5
 _RUNS_AT_ONCE = 2048
 
@@ -40,9 +40,9 @@ def make_signature(text: str) -> UInt32Array:
 
 def make_band_keys(signatures: UInt32Array) -> UInt64Array:
     """Keys of each signature (rows), one for each band (columns): texts with equal keys meet."""
-    places = signatures.astype(np.uint64).reshape(len(signatures), NUM_BANDS, BAND_PLACES)
+    places = signatures.astype(np.uint64).reshape(len(signatures), NUM_BANDS, _BAND_PLACES)
     keys = np.zeros(places.shape[:2], dtype=np.uint64)
-    for place in range(BAND_PLACES):
+    for place in range(_BAND_PLACES):
         keys = mix_array(keys * _FACTORS[0] + places[:, :, place])
     return keys
 

@@ -1,0 +1,27 @@
+"""Masked-language-model and next-sentence examples: pairs, masks, shards, statistics."""
+
+from __future__ import annotations
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "make": [
+            "Documents",
+            "ExamplesConfig",
+            "create_examples",
+            "cut_into_blocks",
+            "select_split",
+            "tokenize_documents",
+        ],
+        "masking": ["MaskingVocabulary", "mask_batch", "prediction_limits"],
+        "statistics": [
+            "NUM_LENGTHS",
+            "add_counts",
+            "count_examples",
+            "describe_examples",
+            "with_shares",
+        ],
+    },
+)

@@ -1,8 +1,9 @@
 """Masked-language-model predictions for a whole batch at once.
 
-The rule is `bertdata.reference.algorithm.mask_example` over the counter-based source; here the same draws are
-made for all rows together (tests hold the two equal). Shape suffixes: B rows of the batch, L padded
-length, M most predictions of a row, C candidates (pieces that are neither [CLS] nor [SEP]).
+The rule is `bertdata.reference.algorithm.mask_example` over the counter-based source; here the same
+draws are made for all rows together (tests hold the two equal). Shape suffixes: B rows of the
+batch, L padded length, M most predictions of a row, C candidates (pieces that are neither [CLS] nor
+[SEP]).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from bertdata.randomness import UInt64Array, draw_array, uniform_array
 from bertdata.reference.config import KEEP_SHARE, MASK_SHARE, MaskingConfig
 
-IntArray = npt.NDArray[np.integer[Any]]
+_IntArray = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,23 +30,23 @@ class MaskingVocabulary:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskedBatch:
+class _MaskedBatch:
     """Masked rows. Beyond `num_predictions_B`, positions and labels of a row are 0."""
 
-    input_ids_BL: IntArray
+    input_ids_BL: _IntArray
     positions_BM: npt.NDArray[np.int64]
-    label_ids_BM: IntArray
+    label_ids_BM: _IntArray
     num_predictions_B: npt.NDArray[np.int64]
 
 
 def mask_batch(
-    input_ids_BL: IntArray,
-    lengths_B: IntArray,
-    segment_b_starts_B: IntArray,
+    input_ids_BL: _IntArray,
+    lengths_B: _IntArray,
+    segment_b_starts_B: _IntArray,
     keys_B: UInt64Array,
     config: MaskingConfig,
     vocabulary: MaskingVocabulary,
-) -> MaskedBatch:
+) -> _MaskedBatch:
     """Mask padded rows [CLS] A [SEP] (B [SEP]); each row by its own key. Inputs stay untouched."""
     rows = np.arange(len(lengths_B))[:, None]
     limits_B = prediction_limits(lengths_B, config)
@@ -67,7 +68,7 @@ def mask_batch(
     # Unused columns write position 0's own piece back: [CLS] is never a candidate.
     masked_BL[rows, positions_BM] = np.where(is_used_BM, hidden_BM, input_ids_BL[:, :1])
     order_BM = np.argsort(np.where(is_used_BM, positions_BM, input_ids_BL.shape[1]), axis=1)
-    return MaskedBatch(
+    return _MaskedBatch(
         input_ids_BL=masked_BL,
         positions_BM=np.take_along_axis(positions_BM, order_BM, axis=1),
         label_ids_BM=np.take_along_axis(labels_BM, order_BM, axis=1),
@@ -75,7 +76,7 @@ def mask_batch(
     )
 
 
-def prediction_limits(lengths_B: IntArray, config: MaskingConfig) -> npt.NDArray[np.int64]:
+def prediction_limits(lengths_B: _IntArray, config: MaskingConfig) -> npt.NDArray[np.int64]:
     """The most pieces to predict in rows of these lengths (half-way cases round to even)."""
     wanted_B = np.rint(lengths_B * config.masked_lm_prob).astype(np.int64)
     limits_B: npt.NDArray[np.int64] = np.clip(wanted_B, 1, config.max_predictions_per_seq)
@@ -128,7 +129,7 @@ def _choose_words(
 
 
 def _word_starts(
-    input_ids_BL: IntArray,
+    input_ids_BL: _IntArray,
     num_candidates_B: npt.NDArray[np.int64],
     a_sizes_B: npt.NDArray[np.int64],
     vocabulary: MaskingVocabulary,
@@ -150,8 +151,8 @@ def _word_starts(
 
 
 def _replace_pieces(
-    labels_BM: IntArray, keys_B: UInt64Array, vocabulary: MaskingVocabulary
-) -> IntArray:
+    labels_BM: _IntArray, keys_B: UInt64Array, vocabulary: MaskingVocabulary
+) -> _IntArray:
     """What stands at each predicted position: 80% [MASK], 10% the piece itself, 10% a random one.
 
     One to three draws a position, in order, counted from the row's second draw on (its first

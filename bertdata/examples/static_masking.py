@@ -1,6 +1,6 @@
-"""Masks for the shards: `bertdata.reference.algorithm.mask_example` compiled, over examples in a row.
+"""Masks for the shards: `mask_example` of the reference compiled, over examples in a row.
 
-(`bertdata.examples.masking` does the same for padded batches with numpy alone, where the reader masks.)
+(`bertdata.examples.masking` does the same for padded batches with numpy alone: the reader uses it.)
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bertdata.kernels.random import below, draw, uniform
 from bertdata.randomness import UInt64Array
 from bertdata.reference.config import KEEP_SHARE, MASK_SHARE, MaskingConfig
 
-PieceArray = npt.NDArray[np.unsignedinteger[Any]]
+_PieceArray = npt.NDArray[np.unsignedinteger[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Predictions:
     """Masked positions and their original pieces, flat, with where each example's begin."""
 
     positions: npt.NDArray[np.uint16]
-    ids: PieceArray
+    ids: _PieceArray
     offsets: Int64Array
 
 
@@ -76,7 +76,7 @@ class _Scratch(NamedTuple):
     starts: Int64Array
     order: Int64Array
     chosen: Int64Array
-    before: PieceArray
+    before: _PieceArray
     is_hidden: npt.NDArray[np.uint8]
 
     @classmethod
@@ -89,7 +89,7 @@ class _Scratch(NamedTuple):
 
 @kernel
 def _mask_examples(
-    input_ids: PieceArray,
+    input_ids: _PieceArray,
     offsets: Int64Array,
     segment_b_starts: npt.NDArray[np.uint16],
     keys: UInt64Array,
@@ -98,7 +98,7 @@ def _mask_examples(
     mask_id: int,
     vocabulary_size: int,
     positions: npt.NDArray[np.uint16],
-    ids: PieceArray,
+    ids: _PieceArray,
     prediction_offsets: Int64Array,
     scratch: _Scratch,
 ) -> None:
@@ -149,7 +149,7 @@ def _find_places(length: int, segment_b_start: int, places: Int64Array) -> int:
 
 @kernel
 def _find_words(
-    example: PieceArray,
+    example: _PieceArray,
     places: Int64Array,
     num_places: int,
     continuation: npt.NDArray[np.bool_],

@@ -21,20 +21,20 @@ from typing import Any, TypeVar
 
 from numba import config, njit
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def kernel(function: Function) -> Function:
+def kernel(function: _Function) -> _Function:
     """Compile a loop over arrays, once for all processes."""
     return _compile(function, nogil=True, _nrt=False)
 
 
-def inlined(function: Function) -> Function:
+def inlined(function: _Function) -> _Function:
     """Compile a part of kernels: each gets a copy."""
     return _compile(function, inline="always")
 
 
-def _compile(function: Function, **options: Any) -> Function:
+def _compile(function: _Function, **options: Any) -> _Function:
     compiled = njit(cache=True, **options)(function)
     _copy_installed(Path(function.__code__.co_filename).parent, Path(compiled.stats.cache_path))
     return compiled  # type: ignore[no-any-return]

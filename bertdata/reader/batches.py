@@ -16,7 +16,7 @@ import numpy.typing as npt
 from bertdata.errors import ConfigError
 
 IntArray = npt.NDArray[np.int64]
-PieceArray = npt.NDArray[np.unsignedinteger[Any]]
+_PieceArray = npt.NDArray[np.unsignedinteger[Any]]
 PaddedBatch = dict[str, IntArray]
 
 
@@ -29,11 +29,11 @@ class CompactBatch:
     `masked_offsets[b]:masked_offsets[b + 1]`; `next_sentence_labels` B, 1 where B is random.
     """
 
-    input_ids: PieceArray
+    input_ids: _PieceArray
     offsets: IntArray
     segment_b_starts: IntArray
     masked_positions: IntArray
-    masked_ids: PieceArray
+    masked_ids: _PieceArray
     masked_offsets: IntArray
     next_sentence_labels: IntArray
 
@@ -79,7 +79,7 @@ def to_padded(batch: CompactBatch, *, pad_id: int, length: int | None = None) ->
     mask_BL[:] = real_BL
     types_BL[:] = real_BL & ~in_a_BL
     labels_BL.fill(-100)
-    labels_BL.reshape(-1)[places_of(batch.masked_positions, batch.masked_offsets, length)] = (
+    labels_BL.reshape(-1)[_places_of(batch.masked_positions, batch.masked_offsets, length)] = (
         batch.masked_ids
     )
     return {
@@ -100,14 +100,14 @@ def places_within(lengths: npt.NDArray[np.integer[Any]], width: int) -> npt.NDAr
     return np.arange(width, dtype=small) < lengths.astype(small)[:, None]
 
 
-def pad(values: PieceArray, real_BL: npt.NDArray[np.bool_], filling: int) -> IntArray:
+def pad(values: _PieceArray, real_BL: npt.NDArray[np.bool_], filling: int) -> IntArray:
     """Rows of values, one after the other, as a table with a filling where `real_BL` is False."""
     padded_BL = np.full(real_BL.shape, filling, dtype=np.int64)
     padded_BL[real_BL] = values
     return padded_BL
 
 
-def places_of(positions: IntArray, offsets: IntArray, length: int) -> IntArray:
+def _places_of(positions: IntArray, offsets: IntArray, length: int) -> IntArray:
     """Where positions within rows are in a flattened table with rows of `length`."""
     places: IntArray = positions + np.repeat(np.arange(len(offsets) - 1) * length, np.diff(offsets))
     return places

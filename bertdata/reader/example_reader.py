@@ -2,11 +2,11 @@
 
 The shards are memory-mapped and read a block at a time, so opening costs no memory and every rank
 may open all of them. The order of training is endless: epoch after epoch, each a permutation of all
-rows of the split that is a pure function of (seed, epoch) (`bertdata.reader.row_order`). So a position is
-one integer, and seeking costs the blocks of one window. Position p of rank r among n is place
-p * n + r of that order: every row is met exactly once in an epoch whatever n is, and there is no
-tail to drop or to fill, since the rows left at the end of one epoch share their batch with the
-first of the next.
+rows of the split that is a pure function of (seed, epoch) (`row_order`). So a position is one
+integer, and seeking costs the blocks of one window. Position p of rank r among n is place p * n + r
+of that order: every row is met exactly once in an epoch whatever n is, and there is no tail to drop
+or to fill, since the rows left at the end of one epoch share their batch with the first of the
+next.
 
 Shapes: B rows, L pieces of the longest row, M most masked pieces of a row.
 """
@@ -38,7 +38,7 @@ from bertdata.storage.manifest import Manifest, check_shards, damage_told, read_
 from bertdata.storage.shards import Shard
 from bertdata.tokens.vocabulary import Vocabulary
 
-Split = Literal["train", "validation"]
+_Split = Literal["train", "validation"]
 # Rows read together: as many as stay in a processor's cache, or pay for masking step by step.
 _STATIC_AHEAD, _DYNAMIC_AHEAD = 2048, 4096
 
@@ -55,7 +55,7 @@ class ExampleReader:
         folder: Path,
         vocabulary: Vocabulary,
         *,
-        split: Split = "train",
+        split: _Split = "train",
         verify_checksums: bool = True,
     ) -> None:
         self._folder = folder

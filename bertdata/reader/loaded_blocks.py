@@ -19,7 +19,7 @@ from bertdata.errors import DataError
 from bertdata.reader.batches import CompactBatch, IntArray, offsets_of, places_within
 from bertdata.storage.schema import MOST_PIECES
 
-Values = npt.NDArray[Any]
+_Values = npt.NDArray[Any]
 
 _LISTS = ("input_ids", "masked_lm_positions", "masked_lm_ids")
 _NUMBERS = ("segment_b_start", "next_sentence_label", "document_id")
@@ -107,7 +107,7 @@ class _Numbers:
         self._table_SR = _with_room(self._table_SR, slot, len(numbers))
         self._table_SR[slot, : len(numbers)] = numbers.to_numpy()
 
-    def take(self, slots: IntArray, rows: IntArray) -> Values:
+    def take(self, slots: IntArray, rows: IntArray) -> _Values:
         return self._table_SR[slots, rows]
 
 
@@ -130,7 +130,7 @@ class _Lists:
     def lengths_of(self, slots: IntArray, rows: IntArray) -> IntArray:
         return self._offsets_S[slots, rows + 1] - self._offsets_S[slots, rows]
 
-    def take(self, slots: IntArray, rows: IntArray) -> tuple[Values, IntArray]:
+    def take(self, slots: IntArray, rows: IntArray) -> tuple[_Values, IntArray]:
         """The values of these lists, one list after the other, and the length of each."""
         lengths = self.lengths_of(slots, rows)
         longest = int(lengths.max(initial=0)) or 1
@@ -141,7 +141,7 @@ class _Lists:
         return table_RL[places_within(lengths, longest)], lengths
 
 
-def _check_lists(offsets: Values, values: Values) -> None:
+def _check_lists(offsets: _Values, values: _Values) -> None:
     lengths = np.diff(offsets)
     if lengths.min(initial=0) < 0 or offsets[0] < 0 or offsets[-1] > len(values):
         raise DataError("a shard's lists go beyond its values: it is damaged; make it again")
@@ -149,7 +149,7 @@ def _check_lists(offsets: Values, values: Values) -> None:
         raise DataError(f"a shard has a list of {longest} pieces, more than {MOST_PIECES}")
 
 
-def _with_room(table: Values, slot: int, size: int) -> Values:
+def _with_room(table: _Values, slot: int, size: int) -> _Values:
     """The table, or a copy in a larger one where it lacks the slot or has too little room in it."""
     slots, room = table.shape
     if slot < slots and size <= room:

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from bertdata.randomness import RandomSource
 from bertdata.reference.config import KEEP_SHARE, MASK_SHARE, MaskingConfig, PairingConfig
 
-Sentence = Sequence[int]
-Doc = Sequence[Sentence]
+_Sentence = Sequence[int]
+Doc = Sequence[_Sentence]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,21 +108,21 @@ def create_pairs(
     get B from elsewhere; their unused sentences are put back.
     """
     document = documents[index]
-    target = draw_target_length(config, rng)
+    target = _draw_target_length(config, rng)
     start = 0
     while start < len(document):
-        end = find_chunk_end(document, start, target)
+        end = _find_chunk_end(document, start, target)
         a_end = start + rng.randint(1, end - start - 1) if end - start >= 2 else end
-        a = join(document[start:a_end])
-        if not has_other_document(documents, config):
-            pair = pair_within(a, join(document[a_end:end]))
+        a = _join(document[start:a_end])
+        if not _has_other_document(documents, config):
+            pair = _pair_within(a, _join(document[a_end:end]))
             start = end
         elif a_end == end or rng.random() < 0.5:
-            b = draw_elsewhere(documents, index, target - len(a), config, rng)
+            b = _draw_elsewhere(documents, index, target - len(a), config, rng)
             pair = Pair(a, b, True)
             start = a_end
         else:
-            pair = Pair(a, join(document[a_end:end]), False)
+            pair = Pair(a, _join(document[a_end:end]), False)
             start = end
         if pair.a and pair.b:
             truncate_pair(pair.a, pair.b, config.max_num_pieces, rng)
@@ -137,22 +137,22 @@ def create_segments(
     The target length is drawn for each run. (The original has no such mode; runs across sentences
     within a document are DOC-SENTENCES of Liu et al., 2019, section 4.2.)
     """
-    text = join(documents[index])
+    text = _join(documents[index])
     start = 0
     while start < len(text):
-        target = draw_target_length(config, rng)
+        target = _draw_target_length(config, rng)
         yield Pair(text[start : start + target], [], False)
         start += target
 
 
-def draw_target_length(config: PairingConfig, rng: RandomSource) -> int:
+def _draw_target_length(config: PairingConfig, rng: RandomSource) -> int:
     """All the room there is, or with `short_seq_prob` a length from 2 to that."""
     if rng.random() < config.short_seq_prob:
         return rng.randint(2, config.max_num_pieces)
     return config.max_num_pieces
 
 
-def find_chunk_end(document: Doc, start: int, target: int) -> int:
+def _find_chunk_end(document: Doc, start: int, target: int) -> int:
     """The sentence after the first one with which the chunk reaches the target, or the end."""
     length = 0
     for i in range(start, len(document)):
@@ -162,35 +162,35 @@ def find_chunk_end(document: Doc, start: int, target: int) -> int:
     return len(document)
 
 
-def has_other_document(documents: Sequence[Doc], config: PairingConfig) -> bool:
+def _has_other_document(documents: Sequence[Doc], config: PairingConfig) -> bool:
     """Whether there is a document to draw a random B from."""
     return config.original_random_next or len(documents) > 1
 
 
-def pair_within(a: list[int], b: list[int]) -> Pair:
+def _pair_within(a: list[int], b: list[int]) -> Pair:
     """A pair where no other document exists: a sentence that stands alone is cut in halves."""
     if not b:
         a, b = a[: len(a) // 2], a[len(a) // 2 :]
     return Pair(a, b, False)
 
 
-def draw_elsewhere(
+def _draw_elsewhere(
     documents: Sequence[Doc], index: int, target: int, config: PairingConfig, rng: RandomSource
 ) -> list[int]:
     """Sentences of another document from a random one on, until they reach the target length."""
-    draw = draw_document_in_ten_tries if config.original_random_next else draw_other_document
+    draw = _draw_document_in_ten_tries if config.original_random_next else _draw_other_document
     document = documents[draw(len(documents), index, rng)]
     start = rng.randint(0, len(document) - 1)
-    return join(document[start : find_chunk_end(document, start, target)])
+    return _join(document[start : _find_chunk_end(document, start, target)])
 
 
-def draw_other_document(num_documents: int, index: int, rng: RandomSource) -> int:
+def _draw_other_document(num_documents: int, index: int, rng: RandomSource) -> int:
     """One of the other documents, all alike."""
     other = rng.randint(0, num_documents - 2)
     return other if other < index else other + 1
 
 
-def draw_document_in_ten_tries(num_documents: int, index: int, rng: RandomSource) -> int:
+def _draw_document_in_ten_tries(num_documents: int, index: int, rng: RandomSource) -> int:
     """Another document, unless ten draws all gave this one."""
     for _ in range(10):
         other = rng.randint(0, num_documents - 1)
@@ -225,12 +225,12 @@ def mask_example(
     example: Example, config: MaskingConfig, pieces: Pieces, rng: RandomSource
 ) -> Example:
     """Hide about `masked_lm_prob` of the pieces: the original's `create_masked_lm_predictions`."""
-    candidates = find_candidates(example, config, pieces)
+    candidates = _find_candidates(example, config, pieces)
     rng.shuffle(candidates)
     input_ids = list(example.input_ids)
     positions: list[int] = []
-    for position in choose_positions(candidates, len(input_ids), config):
-        input_ids[position] = replace_piece(input_ids[position], pieces, rng)
+    for position in _choose_positions(candidates, len(input_ids), config):
+        input_ids[position] = _replace_piece(input_ids[position], pieces, rng)
         positions.append(position)
     positions.sort()
     return replace(
@@ -241,7 +241,7 @@ def mask_example(
     )
 
 
-def find_candidates(example: Example, config: MaskingConfig, pieces: Pieces) -> list[list[int]]:
+def _find_candidates(example: Example, config: MaskingConfig, pieces: Pieces) -> list[list[int]]:
     """Positions that may be hidden, each alone, or for whole words with the ## pieces after it."""
     candidates: list[list[int]] = []
     for position, piece in enumerate(example.input_ids):
@@ -254,7 +254,7 @@ def find_candidates(example: Example, config: MaskingConfig, pieces: Pieces) -> 
     return candidates
 
 
-def choose_positions(
+def _choose_positions(
     candidates: list[list[int]], length: int, config: MaskingConfig
 ) -> Iterator[int]:
     """Positions in the candidates' order; a candidate that would overflow is passed over."""
@@ -267,7 +267,7 @@ def choose_positions(
             yield from candidate
 
 
-def replace_piece(piece: int, pieces: Pieces, rng: RandomSource) -> int:
+def _replace_piece(piece: int, pieces: Pieces, rng: RandomSource) -> int:
     """80% [MASK], 10% the piece itself, 10% any piece of the vocabulary."""
     if rng.random() < MASK_SHARE:
         return pieces.mask
@@ -276,6 +276,6 @@ def replace_piece(piece: int, pieces: Pieces, rng: RandomSource) -> int:
     return pieces.random_ids[rng.randint(0, len(pieces.random_ids) - 1)]
 
 
-def join(sentences: Doc) -> list[int]:
+def _join(sentences: Doc) -> list[int]:
     """All pieces of some sentences, in a new list."""
     return [piece for sentence in sentences for piece in sentence]

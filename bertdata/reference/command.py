@@ -21,9 +21,9 @@ from bertdata.storage.shards import sync_files, write_arrow
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 done, 1 failed, 2 wrong usage."""
-    flags = make_parser().parse_args(arguments)
+    flags = _make_parser().parse_args(arguments)
     try:
-        run(flags)
+        _run(flags)
     except ConfigError as error:
         print(f"bertdata.reference: {error}", file=sys.stderr)
         return 2
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run(flags: argparse.Namespace) -> None:
+def _run(flags: argparse.Namespace) -> None:
     """Read, make the examples, write them to the output files in turn."""
     pairing = PairingConfig(
         max_seq_length=flags.max_seq_length,
@@ -46,22 +46,22 @@ def run(flags: argparse.Namespace) -> None:
         whole_word_mask=flags.do_whole_word_mask,
     )
     tokenizer = OriginalTokenizer(Path(flags.vocab_file), flags.do_lower_case)
-    documents = read_documents(find_files(flags.input_file), tokenizer)
+    documents = _read_documents(_find_files(flags.input_file), tokenizer)
     examples = create_examples(
         documents,
         flags.dupe_factor,
         pairing,
         masking,
-        make_pieces(tokenizer),
+        _make_pieces(tokenizer),
         OriginalSource(flags.random_seed),
     )
     outputs = [Path(name) for name in flags.output_file.split(",")]
     for number, output in enumerate(outputs):
-        write_examples(output, examples[number :: len(outputs)], len(tokenizer.ids))
+        _write_examples(output, examples[number :: len(outputs)], len(tokenizer.ids))
     print(f"{len(examples):,} examples from {len(documents):,} documents")
 
 
-def make_parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     """The original's flags and defaults."""
     parser = argparse.ArgumentParser(
         prog="python -m bertdata.reference",
@@ -83,7 +83,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def find_files(patterns: str) -> list[Path]:
+def _find_files(patterns: str) -> list[Path]:
     """Files of the comma-separated globs, in order. Raises InputError when there is none."""
     files = [name for pattern in patterns.split(",") for name in sorted(glob.glob(pattern))]  # noqa: PTH207
     if not files:
@@ -91,7 +91,7 @@ def find_files(patterns: str) -> list[Path]:
     return [Path(name) for name in files]
 
 
-def read_documents(files: Iterable[Path], tokenizer: OriginalTokenizer) -> list[Doc]:
+def _read_documents(files: Iterable[Path], tokenizer: OriginalTokenizer) -> list[Doc]:
     """One sentence a line, a blank line after each document; a file's end does not end one."""
     documents: list[list[list[int]]] = [[]]
     for file in files:
@@ -106,7 +106,7 @@ def read_documents(files: Iterable[Path], tokenizer: OriginalTokenizer) -> list[
     return list(found)
 
 
-def make_pieces(tokenizer: OriginalTokenizer) -> Pieces:
+def _make_pieces(tokenizer: OriginalTokenizer) -> Pieces:
     """The special pieces, and every piece as a possible random one."""
     ids = tokenizer.ids
     return Pieces(
@@ -118,7 +118,7 @@ def make_pieces(tokenizer: OriginalTokenizer) -> Pieces:
     )
 
 
-def write_examples(path: Path, examples: Sequence[Example], vocabulary_size: int) -> None:
+def _write_examples(path: Path, examples: Sequence[Example], vocabulary_size: int) -> None:
     """Write examples in their order; the original forgets their documents, so the id is 0."""
     batch = to_record_batch(examples, vocabulary_size)
     sync_files(path.parent, [write_arrow(path, batch.schema, [batch])])

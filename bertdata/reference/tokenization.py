@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bertdata.errors import VocabularyError
 
-MAX_WORD_CHARACTERS = 200
+_MAX_WORD_CHARACTERS = 200
 
 # First and last code points of the blocks of Chinese characters.
 _CHINESE_BLOCKS = (
@@ -38,16 +38,16 @@ class OriginalTokenizer:
     """
 
     def __init__(self, vocab_file: Path, lowercase: bool = True) -> None:
-        self.ids = read_ids(vocab_file)
+        self.ids = _read_ids(vocab_file)
         self.lowercase = lowercase
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text's pieces, without special ones."""
-        words = split_words(text, self.lowercase)
-        return [self.ids[piece] for word in words for piece in split_word(word, self.ids)]
+        words = _split_words(text, self.lowercase)
+        return [self.ids[piece] for word in words for piece in _split_word(word, self.ids)]
 
 
-def read_ids(vocab_file: Path) -> dict[str, int]:
+def _read_ids(vocab_file: Path) -> dict[str, int]:
     """Piece to line number. Raises VocabularyError when the file or a special piece is missing."""
     try:
         lines = vocab_file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
@@ -60,33 +60,33 @@ def read_ids(vocab_file: Path) -> dict[str, int]:
     return ids
 
 
-def split_words(text: str, lowercase: bool) -> list[str]:
+def _split_words(text: str, lowercase: bool) -> list[str]:
     """Words and punctuation marks: cleaned, Chinese apart, lowercased without accents."""
     spaced = "".join(_space(character) for character in text)
     words = spaced.split()
     if lowercase:
-        words = [strip_accents(word.lower()) for word in words]
-    return " ".join(part for word in words for part in split_punctuation(word)).split()
+        words = [_strip_accents(word.lower()) for word in words]
+    return " ".join(part for word in words for part in _split_punctuation(word)).split()
 
 
-def strip_accents(text: str) -> str:
+def _strip_accents(text: str) -> str:
     """Text decomposed (NFD), without nonspacing marks: "déjà" to "deja"."""
     decomposed = unicodedata.normalize("NFD", text)
     return "".join(char for char in decomposed if unicodedata.category(char) != "Mn")
 
 
-def split_punctuation(word: str) -> Iterator[str]:
+def _split_punctuation(word: str) -> Iterator[str]:
     """ "ab,c" to "ab" "," "c"."""
-    for is_mark, group in groupby(word, is_punctuation):
+    for is_mark, group in groupby(word, _is_punctuation):
         run = "".join(group)
         yield from run if is_mark else (run,)
 
 
-def split_word(word: str, ids: Mapping[str, int]) -> list[str]:
+def _split_word(word: str, ids: Mapping[str, int]) -> list[str]:
     """Greedy longest match first: "unaffable" to "un" "##aff" "##able", or [UNK]."""
     pieces: list[str] = []
     start = 0
-    if len(word) > MAX_WORD_CHARACTERS:
+    if len(word) > _MAX_WORD_CHARACTERS:
         return ["[UNK]"]
     while start < len(word):
         piece = _longest_piece(word, start, ids)
@@ -106,7 +106,7 @@ def _longest_piece(word: str, start: int, ids: Mapping[str, int]) -> str | None:
 
 
 @lru_cache(maxsize=1 << 16)
-def is_punctuation(char: str) -> bool:
+def _is_punctuation(char: str) -> bool:
     """ASCII that is no letter, digit, space or control character, and Unicode's P categories."""
     code = ord(char)
     if code < 128:

@@ -3,7 +3,7 @@
 Compiled loops collapse white space, find the candidates of Punkt (a full stop, question or
 exclamation mark before a space or before certain punctuation), and cut. Whether a candidate ends a
 sentence depends on the word before it and the word after it, and words repeat: each distinct one
-is described once, by NLTK's code in `bertdata.sentences.punkt`, and has a row in a table from then on.
+is described once, by NLTK's code in `punkt`, and has a row in a table from then on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bertdata.kernels.byte_table import ByteArray, ByteTable, Int32Array, Int64A
 from bertdata.kernels.compilation import inlined, kernel
 from bertdata.sentences.punkt import PunktDecisions
 
-BoolArray = npt.NDArray[np.bool_]
+_BoolArray = npt.NDArray[np.bool_]
 
 _MOST_WORDS = 25_000  # remembered: those around full stops are few, and soon described again
 
@@ -46,7 +46,7 @@ def _make_kinds() -> ByteArray:
 _KINDS = _make_kinds()
 
 
-class Candidates(NamedTuple):
+class _Candidates(NamedTuple):
     """Places that may end a sentence, in order.
 
     `starts`: of the word; `cuts`: just after the mark; `stops`: after the punctuation that follows
@@ -77,12 +77,12 @@ class PunktSplitter:
         text = text[: ends[-1]] if len(ends) else text
         candidates = _allocate_candidates(num_marks)
         count = _find_candidates(text, candidates)
-        candidates = Candidates._make(column[:count] for column in candidates)
+        candidates = _Candidates._make(column[:count] for column in candidates)
         is_break = self._decide_all(text, candidates)
         breaks = candidates.cuts[is_break], candidates.nexts[is_break]
         return _to_lists(text, ends, breaks, num_paragraphs + len(breaks[0]))
 
-    def _decide_all(self, text: ByteArray, candidates: Candidates) -> BoolArray:
+    def _decide_all(self, text: ByteArray, candidates: _Candidates) -> _BoolArray:
         starts, cuts, stops, nexts = candidates
         is_break = np.empty(len(cuts), np.bool_)
         is_inside = stops > cuts
@@ -117,8 +117,8 @@ class _Meanings:
         return self._values[rows]
 
 
-def _allocate_candidates(count: int) -> Candidates:
-    return Candidates._make(np.empty(count, np.int32) for _ in Candidates._fields)
+def _allocate_candidates(count: int) -> _Candidates:
+    return _Candidates._make(np.empty(count, np.int32) for _ in _Candidates._fields)
 
 
 def _to_lists(
@@ -213,7 +213,7 @@ def _is_long_line_end(data: ByteArray, place: int) -> bool:
 
 
 @kernel
-def _find_candidates(text: ByteArray, found: Candidates) -> int:
+def _find_candidates(text: ByteArray, found: _Candidates) -> int:
     """Note all candidates; how many there are.
 
     As in NLTK a word's last one counts, and one that begins the word.

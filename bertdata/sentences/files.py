@@ -37,8 +37,8 @@ _BLOCK_CHARACTERS = 1 << 20
 _MOST_OPEN = 128  # files of a reader
 _REJECTED_ROWS = 10_000  # a batch of rejections
 
-SplitAll = Callable[[pa.StringArray], pa.ListArray]
-Part = TypeVar("Part", pa.RecordBatch, pa.Array)
+_SplitAll = Callable[[pa.StringArray], pa.ListArray]
+_Part = TypeVar("_Part", pa.RecordBatch, pa.Array)
 
 
 @dataclass(kw_only=True)
@@ -80,7 +80,7 @@ def write_sentences(
     path: Path,
     rejected_path: Path,
     documents: Iterable[Document | Rejection],
-    split_all: SplitAll,
+    split_all: _SplitAll,
     num_partitions: int,
     seed: int,
     fingerprints: FingerprintWriter | None = None,
@@ -103,7 +103,7 @@ def write_sentences(
         empty = fingerprints.extend(_EMPTY, [], hash_documents((), _EMPTY.column("sentences")))
     batches: Iterator[pa.RecordBatch] = (
         batch
-        for round_ in _gather(itertools.chain([empty], blocks), round_bytes(num_partitions))
+        for round_ in _gather(itertools.chain([empty], blocks), _round_bytes(num_partitions))
         for batch in _partition(round_, num_partitions, seed, counts, fingerprints)
     )
     shards = [write_arrow(path, SENTENCES, batches)]
@@ -114,7 +114,7 @@ def write_sentences(
     return shards, counts.to_table()
 
 
-def round_bytes(num_partitions: int) -> int:
+def _round_bytes(num_partitions: int) -> int:
     """How much text ends a round."""
     return max(_ROUND_BYTES, num_partitions * _BATCH_BYTES)
 
@@ -262,7 +262,7 @@ def _gather_blocks(documents: Iterable[Document]) -> Iterator[list[Document]]:
 
 
 def _to_batch(
-    documents: list[Document], split_all: SplitAll, fingerprints: FingerprintWriter | None
+    documents: list[Document], split_all: _SplitAll, fingerprints: FingerprintWriter | None
 ) -> pa.RecordBatch:
     if documents[0].sentences is None:
         sentences = split_all(pa.array([document.text for document in documents], pa.string()))
@@ -282,10 +282,10 @@ def _to_batch(
 
 
 def _gather(
-    parts: Iterable[Part], num_bytes: int, bytes_of: Callable[[Part], int] = attrgetter("nbytes")
-) -> Iterator[list[Part]]:
+    parts: Iterable[_Part], num_bytes: int, bytes_of: Callable[[_Part], int] = attrgetter("nbytes")
+) -> Iterator[list[_Part]]:
     """Lists of neighbours with `num_bytes` together or a little more."""
-    waiting: list[Part] = []
+    waiting: list[_Part] = []
     size = 0
     for part in parts:
         waiting.append(part)

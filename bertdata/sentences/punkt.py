@@ -25,7 +25,7 @@ from nltk.tokenize.punkt import (
     PunktToken,
 )
 
-BREAKS_INSIDE = 0
+_BREAKS_INSIDE = 0
 
 _MARKS = frozenset(PunktLanguageVars.sent_end_chars)
 
@@ -97,7 +97,7 @@ class PunktDecisions:
             return self._kind_of_mark_before(word[-1])
         tokens = self._annotate(word)
         if any(token.sentbreak for token in tokens[:-1]):
-            return BREAKS_INSIDE
+            return _BREAKS_INSIDE
         return self._before.number(self._features_before(tokens[-1]), tokens[-1].tok)
 
     def describe_after(self, word: str) -> int:
@@ -107,7 +107,7 @@ class PunktDecisions:
         if letters.isalpha():
             return self._after.number(self._features_of_letters_after(letters), letters)
         if has_mark and any(token.sentbreak for token in self._annotate(word)[:-1]):
-            return BREAKS_INSIDE
+            return _BREAKS_INSIDE
         first = self._first_pass(self._first_token(word))
         return self._after.number(self._features_after(first), first.tok)
 
@@ -130,7 +130,7 @@ class PunktDecisions:
         return decision
 
     def _decide(self, before: int, after: int) -> bool:
-        if BREAKS_INSIDE in (before, after):
+        if _BREAKS_INSIDE in (before, after):
             return True
         first = self._first_pass(self._before.examples[before])
         second = self._first_pass(self._after.examples[after])

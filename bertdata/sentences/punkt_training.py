@@ -19,8 +19,8 @@ from nltk.tokenize.punkt import PunktParameters, PunktTrainer
 
 from bertdata.errors import DataError
 from bertdata.randomness import CounterSource, stable_hash
+from bertdata.sentences.paragraphs import split_paragraphs
 from bertdata.sentences.punkt import OrthographicContexts, UntimedLanguageVars, UntimedToken
-from bertdata.sentences.splitter import split_paragraphs
 from bertdata.storage.shards import first_line, write_json
 
 _CHUNK_CHARACTERS = 1 << 20

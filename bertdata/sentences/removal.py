@@ -15,7 +15,7 @@ from bertdata.sentences.files import SentenceCounts, counted, rejection_batches
 from bertdata.storage.schema import REJECTED, SENTENCES
 from bertdata.storage.shards import Shard, open_arrow, write_arrow
 
-BoolArray = npt.NDArray[np.bool_]
+_BoolArray = npt.NDArray[np.bool_]
 
 
 def write_kept(
@@ -23,8 +23,8 @@ def write_kept(
 ) -> tuple[Shard, list[Rejection]]:
     """Write a unit's file of sentences without what goes; and the documents that went, and why.
 
-    `draft`, `fingerprints`: of the unit. `removals`: as `bertdata.duplicates.find.write_removals` wrote
-    them; with its last sentence a document goes. `counts`: takes what stays.
+    `draft`, `fingerprints`: of the unit. `removals`: as `bertdata.duplicates.find.write_removals`
+    wrote them; with its last sentence a document goes. `counts`: takes what stays.
     """
     removal = _Removal(fingerprints, removals)
     with open_arrow(draft, mapped=False) as reader:
@@ -96,7 +96,7 @@ def _without_sentences(batch: pa.RecordBatch, gone: dict[int, list[int]]) -> pa.
     lists = batch.column("sentences")
     offsets = np.asarray(lists.offsets).astype(np.int64)
     offsets -= offsets[0]
-    keep: BoolArray = np.ones(int(offsets[-1]), dtype=np.bool_)
+    keep: _BoolArray = np.ones(int(offsets[-1]), dtype=np.bool_)
     for row, places in gone.items():
         keep[offsets[row] + np.array(places, dtype=np.int64)] = False
     left = np.concatenate([[0], np.cumsum(keep)])[offsets].astype(np.int32)

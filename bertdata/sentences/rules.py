@@ -27,7 +27,7 @@ from functools import partial
 
 import pyarrow as pa
 
-from bertdata.sentences.splitter import split_paragraphs
+from bertdata.sentences.paragraphs import split_paragraphs
 
 LONGEST_BRACKETS = 400  # characters
 LONGEST_THAI = 600
@@ -64,7 +64,7 @@ class RuleSplitter:
                 start = end
 
 
-def find_chinese_ends(paragraph: str) -> Iterator[int]:
+def _find_chinese_ends(paragraph: str) -> Iterator[int]:
     """Where sentences of a Chinese paragraph end."""
     return _find_ends(_EAST_ASIAN_END, paragraph)
 
@@ -79,7 +79,7 @@ def _find_ends(pattern: re.Pattern[str], paragraph: str) -> Iterator[int]:
         start = end
 
 
-def find_japanese_ends(paragraph: str) -> Iterator[int]:
+def _find_japanese_ends(paragraph: str) -> Iterator[int]:
     """Where sentences of a Japanese paragraph end."""
     start = looked = depth = 0
     for match in _EAST_ASIAN_END.finditer(paragraph):
@@ -96,7 +96,7 @@ def find_japanese_ends(paragraph: str) -> Iterator[int]:
         start, depth = end, 0
 
 
-def find_thai_ends(paragraph: str) -> Iterator[int]:
+def _find_thai_ends(paragraph: str) -> Iterator[int]:
     """Where sentences of a Thai paragraph end."""
     start = 0
     for match in _THAI_END.finditer(paragraph):
@@ -121,9 +121,9 @@ RULES: dict[str, Callable[[str], Iterator[int]]] = {
     "amharic": _stops("[።፧]"),
     "khmer": _stops("[។៕]"),
     "burmese": _stops("။"),
-    "chinese": find_chinese_ends,
-    "japanese": find_japanese_ends,
-    "thai": find_thai_ends,
+    "chinese": _find_chinese_ends,
+    "japanese": _find_japanese_ends,
+    "thai": _find_thai_ends,
 }
 
 

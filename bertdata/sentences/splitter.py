@@ -1,15 +1,8 @@
-"""Text to sentences: paragraphs at blank lines, then NLTK's Punkt, or a rule, in each.
-
-White space: two line ends with nothing but white space between them end a paragraph, and with it
-a sentence. Inside a paragraph every run of white space becomes one space, so that wrapped lines
-never end a sentence. Line ends are LF, CR LF, CR, NEL and Unicode's line and paragraph separators;
-form feeds are white space like any other, for they stand at page breaks, inside sentences.
-"""
+"""Text to sentences: paragraphs at blank lines, then NLTK's Punkt, or a rule, in each."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,10 +51,6 @@ RULE_LANGUAGES = (
 )
 # A Punkt model trained on the corpus itself.
 TRAIN = "train"
-
-# Possessive: the two halves of CR LF are never two line ends.
-_LINE_END = "(?:\\r\\n?+|[\\n\\x85\\u2028\\u2029])"
-_BLANK_LINES = re.compile(rf"{_LINE_END}(?:[^\S\r\n\x85\u2028\u2029]*+{_LINE_END})++")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,15 +111,3 @@ def load_splitter(language: str, model: Path | None = None) -> SentenceSplitter:
         raise ConfigError(f'language = "{TRAIN}" needs its model')
     parameters = read_parameters(model) if model else load_parameters(config.language)
     return SentenceSplitter(PunktSplitter(PunktDecisions(parameters)).split)
-
-
-def split_paragraphs(text: str) -> Iterator[str]:
-    r"""The paragraphs of a text, none empty, each run of white space one space.
-
-    "A\nb.\n \nC." -> "A b.", "C."
-
-    This is the rule; `bertdata.sentences.compiled` follows it.
-    """
-    for paragraph in _BLANK_LINES.split(text):
-        if collapsed := " ".join(paragraph.split()):
-            yield collapsed

@@ -1,0 +1,53 @@
+"""Files of a run: Arrow schemas, shards, manifests and locks."""
+
+from __future__ import annotations
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "locks": ["hold"],
+        "manifest": [
+            "FILE_NAME",
+            "Manifest",
+            "check_shard",
+            "check_shards",
+            "check_stage",
+            "content_hash",
+            "damage_told",
+            "find_damage",
+            "is_complete",
+            "make_manifest",
+            "read_manifest",
+            "write_manifest",
+        ],
+        "schema": [
+            "MOST_PIECES",
+            "REJECTED",
+            "REMOVALS",
+            "SENTENCES",
+            "WORD_COUNTS",
+            "check_schema",
+            "examples_schema",
+            "fingerprints_schema",
+            "piece_dtype",
+        ],
+        "shards": [
+            "Shard",
+            "atomic_file",
+            "check_inside",
+            "describe_file",
+            "first_line",
+            "map_arrow",
+            "no_arrow_told",
+            "open_arrow",
+            "sha256_of",
+            "sync_files",
+            "sync_names",
+            "write_arrow",
+            "write_json",
+            "write_text",
+        ],
+    },
+)

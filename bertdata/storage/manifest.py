@@ -24,7 +24,7 @@ from bertdata.storage.shards import (
     write_json,
 )
 
-VERSION = 1
+_VERSION = 1
 FILE_NAME = "manifest.json"
 
 
@@ -38,7 +38,7 @@ class Manifest:
     """
 
     format: str
-    version: int = VERSION
+    version: int = _VERSION
     config: Mapping[str, Any]
     inputs: Mapping[str, Any]
     counts: Mapping[str, Any]
@@ -97,8 +97,8 @@ def read_manifest(folder: Path) -> Manifest:
         raise DataError(f"{folder} is not complete: it has no {FILE_NAME}") from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
         raise DataError(f"{path} is damaged: {first_line(error)}") from error
-    if manifest.version != VERSION:
-        raise DataError(f"{path} has version {manifest.version}, this program reads {VERSION}")
+    if manifest.version != _VERSION:
+        raise DataError(f"{path} has version {manifest.version}, this program reads {_VERSION}")
     return manifest
 
 

@@ -12,11 +12,11 @@ import pyarrow as pa
 
 from bertdata.errors import DataError
 
-VERSION = 1
+_VERSION = 1
 MOST_PIECES = 512  # of an example
-WIDE_VOCABULARY = 65_536  # above this many pieces an id no longer fits in 16 bits
+_WIDE_VOCABULARY = 65_536  # above this many pieces an id no longer fits in 16 bits
 
-_METADATA = {"bertdata.version": str(VERSION)}
+_METADATA = {"bertdata.version": str(_VERSION)}
 
 SENTENCES = pa.schema(
     [
@@ -86,7 +86,7 @@ def fingerprints_schema(num_bands: int, num_places: int, sentences: bool) -> pa.
 
 def piece_dtype(vocabulary_size: int) -> type[np.unsignedinteger[Any]]:
     """uint16 where every id fits, uint32 for more than 65,536 pieces."""
-    return np.uint32 if vocabulary_size > WIDE_VOCABULARY else np.uint16
+    return np.uint32 if vocabulary_size > _WIDE_VOCABULARY else np.uint16
 
 
 def examples_schema(vocabulary_size: int) -> pa.Schema:
@@ -108,8 +108,8 @@ def examples_schema(vocabulary_size: int) -> pa.Schema:
 def check_schema(found: pa.Schema, wanted: pa.Schema, where: str) -> None:
     """Raise DataError unless a file has these columns, in this version."""
     version = (found.metadata or {}).get(b"bertdata.version", b"none").decode()
-    if version != str(VERSION):
-        raise DataError(f"{where} has format version {version}, this program reads {VERSION}")
+    if version != str(_VERSION):
+        raise DataError(f"{where} has format version {version}, this program reads {_VERSION}")
     if not found.equals(wanted):
         raise DataError(f"{where} has columns {_columns(found)}, expected {_columns(wanted)}")
 

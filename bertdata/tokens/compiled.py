@@ -1,7 +1,7 @@
 """Sentences to WordPiece ids in compiled code: what Hugging Face `tokenizers` gives, for many.
 
-Sentences are cut into parts that can be tokenized apart (`bertdata.tokens.word_parts`), `tokenizers` is asked
-once for each distinct one, and a compiled loop copies the ids.
+Sentences are cut into parts that can be tokenized apart (`word_parts`), `tokenizers` is asked once
+for each distinct one, and a compiled loop copies the ids.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from bertdata.tokens.vocabulary import Vocabulary
 from bertdata.tokens.word_parts import PartTable
 from bertdata.tokens.wordpiece import OTHER, CompiledWordPiece
 
-PieceArray = npt.NDArray[np.unsignedinteger[Any]]
+_PieceArray = npt.NDArray[np.unsignedinteger[Any]]
 
 _MOST_PARTS = 100_000  # remembered
 
 
 @dataclass(frozen=True, slots=True)
-class TokenizedSentences:
+class _TokenizedSentences:
     """Sentence i has the ids `ids[offsets[i]:offsets[i + 1]]`.
 
     `ids`: flat, uint16 up to 65,536 pieces, else uint32. `offsets`: int64[n + 1], from 0.
     """
 
-    ids: PieceArray
+    ids: _PieceArray
     offsets: Int64Array
 
     def __len__(self) -> int:
@@ -55,10 +55,10 @@ class SentenceTokenizer:
         self._word_piece = CompiledWordPiece(vocabulary, config.max_word_characters)
         self._dtype = piece_dtype(vocabulary.size)
         self._parts = PartTable(config, _MOST_PARTS)
-        self._pieces: PieceArray = np.empty(0, self._dtype)
+        self._pieces: _PieceArray = np.empty(0, self._dtype)
         self._offsets: Int64Array = np.zeros(1, np.int64)
 
-    def encode(self, sentences: pa.StringArray) -> TokenizedSentences:
+    def encode(self, sentences: pa.StringArray) -> _TokenizedSentences:
         """The ids of each sentence, without [CLS] and [SEP]: `encode_batch_fast`'s own.
 
         `sentences`: no nulls; any text, fastest with words that repeat and one space between them.
@@ -71,7 +71,7 @@ class SentenceTokenizer:
         total = _count_pieces(rows, ends, self._offsets, offsets)
         ids = np.empty(total, self._dtype)
         _copy_pieces(rows, self._pieces, self._offsets, ids)
-        return TokenizedSentences(ids, offsets)
+        return _TokenizedSentences(ids, offsets)
 
     def _learn(self) -> None:
         """Find the pieces of parts that are new: of plain words here, of others by `tokenizers`."""
@@ -110,7 +110,7 @@ def _count_pieces(
 
 @kernel
 def _copy_pieces(
-    rows: Int32Array, pieces: PieceArray, piece_offsets: Int64Array, ids: PieceArray
+    rows: Int32Array, pieces: _PieceArray, piece_offsets: Int64Array, ids: _PieceArray
 ) -> None:
     at = 0
     for row in rows:

@@ -21,9 +21,9 @@ SETTINGS_NAME = "tokenizer_config.json"
 TOKENIZER_NAME = "tokenizer.json"
 VOCABULARY_NAME = "vocab.txt"
 # Of transformers 4: what newer versions have in tokenizer_config.json or tokenizer.json.
-SPECIAL_NAME = "special_tokens_map.json"
-ADDED_NAME = "added_tokens.json"
-TOKENIZER_FILES = (VOCABULARY_NAME, TOKENIZER_NAME, SETTINGS_NAME, SPECIAL_NAME, ADDED_NAME)
+_SPECIAL_NAME = "special_tokens_map.json"
+_ADDED_NAME = "added_tokens.json"
+TOKENIZER_FILES = (VOCABULARY_NAME, TOKENIZER_NAME, SETTINGS_NAME, _SPECIAL_NAME, _ADDED_NAME)
 SPECIAL_ROLES = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
 _SPECIAL_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 # Their tokenizers differ in name only.
@@ -77,7 +77,7 @@ def read_settings(folder: Path) -> TokenizerSettings:
 
 
 def _read_settings(folder: Path) -> TokenizerSettings:
-    table = {**_read_table(folder / SPECIAL_NAME), **_read_table(folder / SETTINGS_NAME)}
+    table = {**_read_table(folder / _SPECIAL_NAME), **_read_table(folder / SETTINGS_NAME)}
     name = table.get("tokenizer_class") or _class_of_model(folder) or "BertTokenizer"
     longest = table.get("model_max_length")
     has_length = isinstance(longest, int) and 0 < longest < _LONGEST_MEANT
@@ -121,7 +121,7 @@ def _added_pieces(folder: Path, table: Mapping[str, Any]) -> dict[int, AddedToke
     special = {*_further_special_pieces(table)}
     added = {
         int(id_): AddedToken(piece, special=piece in special, normalized=piece not in special)
-        for piece, id_ in _read_table(folder / ADDED_NAME).items()
+        for piece, id_ in _read_table(folder / _ADDED_NAME).items()
     }
     for id_, piece in (table.get("added_tokens_decoder") or {}).items():
         options = {key: piece[key] for key in _ADDED_OPTIONS if key in piece}

@@ -1,0 +1,16 @@
+"""Processes of a run: children, the job host, Prefect's server and its environment."""
+
+from __future__ import annotations
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "children": ["child_command", "child_environment", "crash", "run_child"],
+        "job_host": ["run_job", "start_host"],
+        "prefect_settings": ["prepare_environment"],
+        "server": ["ensure_server"],
+        "signals": ["INTERRUPTED", "MESSAGE", "Stopped", "catch_signals", "finish", "was_stopped"],
+    },
+)

@@ -12,10 +12,10 @@ from typing import Any
 from bertdata.errors import BertdataError
 from bertdata.storage.locks import hold
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Message, Receive, Send], Awaitable[None]]
+_Message = MutableMapping[str, Any]
+_Receive = Callable[[], Awaitable[_Message]]
+_Send = Callable[[_Message], Awaitable[None]]
+_Application = Callable[[_Message, _Receive, _Send], Awaitable[None]]
 
 # For other servers to prepare the database: the first one takes a quarter of a minute or more.
 _PATIENCE_SECONDS = 120.0
@@ -27,12 +27,12 @@ def main() -> None:
     from prefect.server.api.server import create_app
     from prefect.settings import PREFECT_HOME
 
-    application = one_start_at_a_time(create_app(), PREFECT_HOME.value())
+    application = _one_start_at_a_time(create_app(), PREFECT_HOME.value())
     config = uvicorn.Config(application, lifespan="on", log_level="critical")
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
 
 
-def one_start_at_a_time(application: Application, home: Path) -> Application:
+def _one_start_at_a_time(application: _Application, home: Path) -> _Application:
     """The same ASGI application; of those with the same `home` one starts at a time.
 
     Servers that make the tables of one new SQLite database at once disturb each other. An
@@ -40,8 +40,8 @@ def one_start_at_a_time(application: Application, home: Path) -> Application:
     """
     lock = contextlib.ExitStack()
 
-    async def serve(scope: Message, receive: Receive, send: Send) -> None:
-        async def send_and_release(message: Message) -> None:
+    async def serve(scope: _Message, receive: _Receive, send: _Send) -> None:
+        async def send_and_release(message: _Message) -> None:
             lock.close()
             if message["type"] == "lifespan.startup.failed":
                 print(message.get("message", ""), file=sys.stderr, flush=True)

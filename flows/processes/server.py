@@ -94,7 +94,7 @@ def _databases(stack: contextlib.ExitStack) -> Iterator[Path | None]:
     if PREFECT_API_DATABASE_CONNECTION_URL.value() != _url(home / "prefect.db"):
         yield None  # the user's own
         return
-    if is_of_another_version(home / "prefect.db"):
+    if _is_of_another_version(home / "prefect.db"):
         _say(
             f"{home / 'prefect.db'} was used by a newer version of Prefect and stays as it is", own
         )
@@ -104,7 +104,7 @@ def _databases(stack: contextlib.ExitStack) -> Iterator[Path | None]:
     yield Path(stack.enter_context(tempfile.TemporaryDirectory())) / "prefect.db"
 
 
-def is_of_another_version(database: Path) -> bool:
+def _is_of_another_version(database: Path) -> bool:
     """Whether a database has tables of a revision that the installed Prefect does not know."""
     revision = _revision(database)
     package = util.find_spec("prefect")

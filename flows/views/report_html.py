@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 
 from flows.wording import printable
 
-Content = Element | str
+_Content = Element | str
 
 _STYLE = """
 :root { color-scheme: light dark; --page: #ffffff; --card: #f5f6f8; --line: #d5d9e0;
@@ -44,7 +44,7 @@ footer { margin-top: 3rem; font-size: .85rem; }
 """
 
 
-def element(tag: str, *contents: Content, **attributes: object) -> Element:
+def element(tag: str, *contents: _Content, **attributes: object) -> Element:
     """An element; attribute names are written without a final "_" and with "-" for "_"."""
     made = Element(tag)
     for name, value in attributes.items():

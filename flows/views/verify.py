@@ -1,6 +1,7 @@
 """`bertdata verify`: everything in a run's folder is read again and compared.
 
-What a stage must be in itself is `bertdata.checks.verification`'s; here is what holds between stages.
+`bertdata.checks.verification` checks each stage by itself; this module checks what holds between
+stages.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from bertdata.tokens.vocabulary import read_vocabulary
 from flows.paths import RunPaths
 from flows.wording import printable
 
-STAGES = ("sentences", "vocab", "examples", "model")
+_STAGES = ("sentences", "vocab", "examples", "model")
 
 _MODEL_FILES = ("config.json", "model.safetensors", "vocab.txt", "results.json")
 
@@ -36,7 +37,7 @@ def verify(folder: Path) -> list[str]:
     """Findings about a run's folder or one stage's, one line each; none when all is well."""
     if not folder.is_dir():
         findings = [f"{folder}: there is no such folder"]
-    elif any((folder / stage).is_dir() for stage in STAGES):
+    elif any((folder / stage).is_dir() for stage in _STAGES):
         findings = list(_verify_run(RunPaths(folder)))
     else:
         findings = list(_verify_stage(folder))
@@ -55,7 +56,7 @@ def _verify_stage(folder: Path) -> Iterator[str]:
         else:
             yield f"{folder / FILE_NAME}: format is {kind!r}, which this program does not know"
     elif (folder / "model.safetensors").exists():
-        yield from verify_model(folder).findings
+        yield from _verify_model(folder).findings
     elif (folder / ".progress").exists():
         yield f"{folder}: is not complete; the same command continues it"
     else:
@@ -71,7 +72,7 @@ def _verify_run(paths: RunPaths) -> Iterator[str]:
     examples = _if_there(
         paths.examples, lambda folder: verify_examples(folder, sentences.document_ids)
     )
-    model = _if_there(paths.model, verify_model)
+    model = _if_there(paths.model, _verify_model)
     for stage in (sentences, vocab, examples, model):
         yield from stage.findings
     yield from _check_chain(sentences, vocab, examples)
@@ -81,10 +82,10 @@ def _verify_run(paths: RunPaths) -> Iterator[str]:
 
 def _missing_stages(paths: RunPaths) -> Iterator[str]:
     """A stage that is not there is a finding when a later one is."""
-    present = [(paths.output / stage).is_dir() for stage in STAGES]
-    for number, stage in enumerate(STAGES):
+    present = [(paths.output / stage).is_dir() for stage in _STAGES]
+    for number, stage in enumerate(_STAGES):
         if not present[number] and any(present[number:]):
-            later = STAGES[present.index(True, number)]
+            later = _STAGES[present.index(True, number)]
             yield f"{paths.output / stage}: is missing, though {later}/ was made from it"
 
 
@@ -128,7 +129,7 @@ def _verify_punkt(folder: Path) -> Verified:
     return verify_files(folder, "bertdata-punkt")
 
 
-def verify_model(folder: Path) -> Verified:
+def _verify_model(folder: Path) -> Verified:
     """Check a `model/` folder; one trained without a run has no manifest, so no checksums."""
     stage = Verified(folder=folder)
     if is_complete(folder):
@@ -256,5 +257,5 @@ _CHECKS: Mapping[str, Callable[[Path], Verified]] = {
     "bertdata-sentences": verify_sentences,
     "bertdata-vocab": verify_vocabulary,
     "bertdata-examples": verify_examples,
-    "bertdata-model": verify_model,
+    "bertdata-model": _verify_model,
 }

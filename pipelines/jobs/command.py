@@ -41,12 +41,12 @@ from pipelines.progress import (
 from pipelines.transforms import find_error, sample_states_often
 from pipelines.units import NO_MEMORY, OpenWorker, Round, Unit, prepare_worker
 
-REPORT_SECONDS = 2.0
+_REPORT_SECONDS = 2.0
 
-Finish = Callable[[StagePlan, Mapping[int, UnitRecord]], Manifest]
-RoundsLeft = Sequence[tuple[Round, Sequence[Unit]]]
-Workers = Callable[[RoundsLeft], AbstractContextManager[Any]]
-LaterRounds = Callable[[StagePlan], Sequence[Round]]
+_Finish = Callable[[StagePlan, Mapping[int, UnitRecord]], Manifest]
+_RoundsLeft = Sequence[tuple[Round, Sequence[Unit]]]
+_Workers = Callable[[_RoundsLeft], AbstractContextManager[Any]]
+_LaterRounds = Callable[[StagePlan], Sequence[Round]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,8 +58,8 @@ class Job:
     """
 
     open_worker: OpenWorker
-    finish: Finish
-    later_rounds: LaterRounds = lambda _: ()
+    finish: _Finish
+    later_rounds: _LaterRounds = lambda _: ()
 
     def rounds(self, plan: StagePlan) -> list[Round]:
         """All rounds of work in order."""
@@ -79,7 +79,7 @@ def main(job: Job, arguments: Sequence[str] | None = None, *, forks: bool = Fals
         def give_up(death: str) -> None:
             os._exit(_fail(_lost_worker(plan, death), known.report))
 
-        workers: Workers = nullcontext
+        workers: _Workers = nullcontext
         if forks:
             workers = functools.partial(_fork_workers, beam_options, plan.path, give_up)
         manifest = run(plan, job, beam_options, workers)
@@ -112,7 +112,7 @@ def run_process(job: Job, arguments: Sequence[str]) -> int:
 
 @contextmanager
 def _fork_workers(
-    beam_options: Sequence[str], failures: Path, give_up: Callable[[str], None], left: RoundsLeft
+    beam_options: Sequence[str], failures: Path, give_up: Callable[[str], None], left: _RoundsLeft
 ) -> Iterator[None]:
     """Worker processes, where more than one is wanted, that prepare for the first round."""
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -129,7 +129,7 @@ def _fork_workers(
 
 
 def run(
-    plan: StagePlan, job: Job, beam_options: Sequence[str], workers: Workers = nullcontext
+    plan: StagePlan, job: Job, beam_options: Sequence[str], workers: _Workers = nullcontext
 ) -> Manifest:
     """Run the units that have no record yet, then finish the stage: its manifest comes last."""
     run_missing_units(job.rounds(plan), beam_options, workers)
@@ -148,7 +148,7 @@ def _parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[st
 
 
 def run_missing_units(
-    rounds: Sequence[Round], beam_options: Sequence[str], workers: Workers = nullcontext
+    rounds: Sequence[Round], beam_options: Sequence[str], workers: _Workers = nullcontext
 ) -> None:
     """Run the units that have no record yet. Raises the error of one that failed.
 
@@ -158,7 +158,7 @@ def run_missing_units(
     if left := begin_rounds(rounds):
         with workers(left):
             try:
-                run_rounds(left, plan.path, beam_options)
+                _run_rounds(left, plan.path, beam_options)
             except BertdataError:
                 raise
             except Exception as error:
@@ -166,7 +166,7 @@ def run_missing_units(
     raise_failure(plan.path)
 
 
-def begin_rounds(rounds: Sequence[Round]) -> RoundsLeft:
+def begin_rounds(rounds: Sequence[Round]) -> _RoundsLeft:
     """Forget what failed before; the rounds that have units without a record, and these."""
     clear_failures(rounds[0].plan.path)
     left = [(round_, units) for round_ in rounds if (units := round_.units_left())]
@@ -191,7 +191,7 @@ def _lost_worker(plan: StagePlan, death: str) -> CrashError:
     )
 
 
-def run_rounds(rounds: RoundsLeft, failures: Path, beam_options: Sequence[str]) -> None:
+def _run_rounds(rounds: _RoundsLeft, failures: Path, beam_options: Sequence[str]) -> None:
     """The Beam pipeline of every job: some units of each round, round after round."""
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -234,7 +234,7 @@ class _Progress:
         self._thread.join()
 
     def _report(self) -> None:
-        while not self._stop.wait(REPORT_SECONDS):
+        while not self._stop.wait(_REPORT_SECONDS):
             round_ = self._rounds[0]
             plan, records = round_.plan, round_.read_records()
             seen = plan.stage, len(records), written_bytes(plan.path)

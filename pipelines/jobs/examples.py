@@ -79,7 +79,7 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
         def write(path: Path, batches: Iterable[pa.RecordBatch]) -> Shard:
             return write_arrow(path, schema, cut(batches), compression)
 
-        shards = write_shards(folder, unit, map(make_batch, pools(unit)), write)
+        shards = _write_shards(folder, unit, map(make_batch, pools(unit)), write)
         record_counts = {**add_counts(counts), "split": unit["split"]}
         return UnitRecord(unit=unit["unit"], shards=tuple(shards), counts=record_counts)
 
@@ -95,7 +95,7 @@ def _read_vocabulary(spec: Mapping[str, Any]) -> Vocabulary:
     return vocabulary
 
 
-def write_shards(
+def _write_shards(
     folder: Path,
     unit: Unit,
     batches: Iterable[pa.RecordBatch],

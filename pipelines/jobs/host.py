@@ -34,7 +34,7 @@ from vocab.config import VocabConfig
 from vocab.counting import count_words
 from vocab.fast import train
 
-JOBS = ("pipelines.jobs.sentences", "pipelines.jobs.word_counts", "pipelines.jobs.examples")
+_JOBS = ("pipelines.jobs.sentences", "pipelines.jobs.word_counts", "pipelines.jobs.examples")
 # What Beam and gRPC import only when something of theirs is first called.
 _IMPORTED_LATE = (
     "apache_beam.typehints.opcodes",
@@ -47,16 +47,16 @@ _IMPORTED_LATE = (
 def main() -> None:
     """Serve jobs, one after the other, until standard input ends."""
     end_with_parent()
-    warm_up()
+    _warm_up()
     # What is there now stays: no collection, in any fork, need look at it (and copy its pages).
     gc.collect()
     gc.freeze()
     for line in sys.stdin:
-        status = run_job(json.loads(line))
+        status = _run_job(json.loads(line))
         print(f"{END}{status}", flush=True)
 
 
-def run_job(request: dict[str, Any]) -> int:
+def _run_job(request: dict[str, Any]) -> int:
     """Run one job in a fork of this process; its exit status, negative for a signal."""
     host = os.getpid()
     process = os.fork()
@@ -66,9 +66,9 @@ def run_job(request: dict[str, Any]) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
-def warm_up() -> None:
+def _warm_up() -> None:
     """Do all that jobs do once, on two sentences, so that forks find it imported and compiled."""
-    for name in ("pipelines.workers", "pipelines.transforms", *JOBS):
+    for name in ("pipelines.workers", "pipelines.transforms", *_JOBS):
         importlib.import_module(name)
     for name in _IMPORTED_LATE:
         with contextlib.suppress(ImportError):  # another version may have it elsewhere

@@ -43,7 +43,7 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
         path = sentences_folder / unit["file"]
         counts = count_words(iterate_sentences(path), config)
         name = f"{FOLDER}/counts-{unit['unit']:05d}.arrow"
-        shard = write_counts(folder, name, counts)
+        shard = _write_counts(folder, name, counts)
         stripped = _sample_stripped(path, config)
         found = {"words": counts.num_rows, "stripped": to_table(stripped)}
         return UnitRecord(unit=unit["unit"], shards=(shard,), counts=found)
@@ -62,7 +62,7 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
         vocabulary = _read_given(Path(config.file), config, plan.inputs["vocabulary"]["sha256"])
     else:
         words = merge_counts(_read_counts(plan.path, records))
-        shards.append(write_counts(plan.path, "word_counts.arrow", words))
+        shards.append(_write_counts(plan.path, "word_counts.arrow", words))
         sync_files(plan.path, shards)
         counts = {
             "words": pc.sum(words["count"], min_count=0).as_py(),
@@ -107,7 +107,7 @@ def _read_given(path: Path, config: VocabConfig, fingerprint: str) -> Vocabulary
     return vocabulary
 
 
-def write_counts(folder: Path, name: str, counts: pa.Table) -> Shard:
+def _write_counts(folder: Path, name: str, counts: pa.Table) -> Shard:
     """Write word counts below a stage's folder."""
     counts = counts.cast(WORD_COUNTS)
     shard = write_arrow(folder / name, WORD_COUNTS, counts.to_batches())

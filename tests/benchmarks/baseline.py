@@ -21,8 +21,8 @@ from bertdata.reference.algorithm import Example, OriginalSource, Pieces
 from bertdata.reference.algorithm import algorithm as reference
 from bertdata.reference.command import to_record_batch
 from bertdata.reference.config import MaskingConfig, PairingConfig
+from bertdata.sentences.paragraphs import split_paragraphs
 from bertdata.sentences.punkt import load_parameters
-from bertdata.sentences.splitter import split_paragraphs
 from bertdata.tokens.tokenizer import build_tokenizer
 from bertdata.tokens.vocabulary import Vocabulary
 from tests.benchmarks.corpus import CorpusFile, read_texts

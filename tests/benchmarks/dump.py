@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bertdata.corpus.compression import read_blocks
 from bertdata.corpus.config import CorpusConfig
-from bertdata.corpus.packed.compression import read_blocks
 from bertdata.examples.make import ExamplesConfig
 from bertdata.storage.manifest import read_manifest
 from flows.config import RunConfig

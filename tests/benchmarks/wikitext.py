@@ -17,11 +17,11 @@ from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
+from bertdata.corpus.compression import read_blocks
 from bertdata.corpus.config import CorpusConfig, list_inputs
 from bertdata.corpus.documents import Document
 from bertdata.corpus.formats.registry import read_unit
 from bertdata.corpus.formats.wikipedia.pages import iter_pages
-from bertdata.corpus.packed.compression import read_blocks
 from bertdata.corpus.units import plan_units
 from tests.benchmarks.measure import cost_of_children
 from tests.benchmarks.tables import Row, Table, megabytes, to_text

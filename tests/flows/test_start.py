@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import flows
-from flows.start import MESSAGE
+from flows.processes.signals import MESSAGE
 from tests.process_tree import wait_for_handler
 
 

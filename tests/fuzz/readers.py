@@ -29,9 +29,9 @@ from bertdata.sentences.files import write_sentences
 from bertdata.sentences.splitter import load_splitter
 from bertdata.storage.schema import REJECTED, SENTENCES
 from bertdata.storage.shards import open_arrow
-from tests.bertdata.test_archives import pack_tar, pack_zip
-from tests.bertdata.test_web import HTML, record, response
-from tests.bertdata.test_wikipedia import END, HEAD, multistream, page
+from tests.bertdata.corpus.formats.web.test_pages import HTML, record, response
+from tests.bertdata.corpus.formats.wikipedia.test_articles import END, HEAD, multistream, page
+from tests.bertdata.corpus.packed.test_archives import pack_tar, pack_zip
 from tests.fuzz.targets import Target
 
 Item = Document | Rejection

@@ -26,7 +26,7 @@ from pipelines.options import RunnerConfig, beam_arguments
 from pipelines.plans import Corpora, plan_sentences
 from pipelines.progress import write_plan
 from pipelines.remote_files import list_remote_inputs, read_anywhere
-from tests.bertdata.test_archives import pack_tar
+from tests.bertdata.corpus.packed.test_archives import pack_tar
 
 STORED: dict[str, bytes] = {}
 

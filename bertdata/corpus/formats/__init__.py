@@ -1,0 +1,17 @@
+"""Readers: a unit of input in, documents and rejections out. One module per format."""
+
+from __future__ import annotations
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "decoding": ["is_wide"],
+        "json_objects": ["is_spread_out"],
+        "jsonl": ["find_line"],
+        "lines": ["find_document"],
+        "registry": ["read_unit"],
+        "tables": ["Block", "arrow_blocks", "parquet_blocks"],
+    },
+)

@@ -14,7 +14,7 @@ from bertdata.corpus.documents import Rejection, find_surrogate, replace_surroga
 from bertdata.errors import InputError
 
 _PLAIN_FORMATS = ("text", "lines")  # bytes as somebody wrote them, with nothing around
-BOM = b"\xef\xbb\xbf"
+_BOM = b"\xef\xbb\xbf"
 # UTF-32's first: the little-endian one begins with UTF-16's.
 _WIDE_BOMS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -35,8 +35,8 @@ def decode(
     """
     if len(data) > corpus.max_document_bytes:
         return too_long(corpus, document)
-    if offset == 0 and data.startswith(BOM):
-        data, offset, encoding = data[len(BOM) :], len(BOM), "utf-8"
+    if offset == 0 and data.startswith(_BOM):
+        data, offset, encoding = data[len(_BOM) :], len(_BOM), "utf-8"
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
@@ -78,7 +78,7 @@ def find_encoding(beginning: bytes, corpus: CorpusConfig) -> str:
     for mark, encoding in _WIDE_BOMS.items():
         if beginning.startswith(mark):
             return encoding
-    if beginning.startswith(BOM):
+    if beginning.startswith(_BOM):
         return "utf-8"
     encoding = encoding_name(corpus.encoding)
     return f"{encoding}-le" if encoding in _WIDE_BOMS.values() else encoding

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bertdata.corpus.compression import SEARCH_BYTES, read_range
 from bertdata.corpus.config import CorpusConfig, FilePart
 from bertdata.corpus.documents import Document, Reason, Rejection, at_place, printable_name
 from bertdata.corpus.formats.byte_lines import iter_lines, utf8_blocks
 from bertdata.corpus.formats.decoding import decode, without_surrogates
 from bertdata.corpus.formats.json_objects import is_spread_out, iter_objects
-from bertdata.corpus.packed.compression import SEARCH_BYTES, read_range
 from bertdata.corpus.packed.packed_files import TextFile, peek, read_files
 
 # Of the other fields of a record that has no text, in the detail of its rejection.

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from bertdata.corpus.compression import SEARCH_BYTES, read_range
 from bertdata.corpus.config import CorpusConfig, FilePart
 from bertdata.corpus.documents import Document, Rejection
 from bertdata.corpus.formats.byte_lines import iter_lines, utf8_blocks
 from bertdata.corpus.formats.decoding import decode, too_long
-from bertdata.corpus.packed.compression import SEARCH_BYTES, read_range
 from bertdata.corpus.packed.packed_files import TextFile, read_files
 
 

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from bertdata.corpus.compression import BLOCK_BYTES
 from bertdata.corpus.documents import printable_name
-from bertdata.corpus.packed.compression import BLOCK_BYTES
 from bertdata.errors import InputError
 
-TAR_HEADER_BYTES = 512
+_TAR_HEADER_BYTES = 512
 
 _USTAR_AT = 257
 _MOST_NAME_BYTES = 1 << 20
@@ -55,7 +55,7 @@ def is_tar(beginning: bytes) -> bool:
     if beginning[_USTAR_AT : _USTAR_AT + 8] in (b"ustar\x0000", b"ustar  \x00"):
         return True
     try:
-        header = tarfile.TarInfo.frombuf(beginning[:TAR_HEADER_BYTES], "utf-8", "surrogateescape")
+        header = tarfile.TarInfo.frombuf(beginning[:_TAR_HEADER_BYTES], "utf-8", "surrogateescape")
     except (tarfile.HeaderError, ValueError):
         return False
     return bool(header.name)
@@ -152,7 +152,7 @@ class _BlockStream(io.RawIOBase):
         piece = self._block[self._at : self._at + size]
         self._at += len(piece)
         self.position += len(piece)
-        self.tail = (self.tail + piece)[-TAR_HEADER_BYTES:]
+        self.tail = (self.tail + piece)[-_TAR_HEADER_BYTES:]
         return piece
 
 

@@ -13,6 +13,14 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bertdata.corpus.compression import (
+    FREE_BYTES,
+    decompress,
+    find_compression,
+    is_compressed,
+    read_blocks,
+    read_range,
+)
 from bertdata.corpus.config import CorpusConfig, FilePart
 from bertdata.corpus.documents import Document, Rejection
 from bertdata.corpus.packed.archives import (
@@ -22,14 +30,6 @@ from bertdata.corpus.packed.archives import (
     iter_tar,
     iter_zip,
     member_name,
-)
-from bertdata.corpus.packed.compression import (
-    FREE_BYTES,
-    decompress,
-    find_compression,
-    is_compressed,
-    read_blocks,
-    read_range,
 )
 from bertdata.corpus.packed.signatures import (
     OFFICE,
@@ -58,14 +58,14 @@ class TextFile:
     problem: str = ""
 
 
-def iter_files(part: FilePart, corpus: CorpusConfig) -> Generator[TextFile]:
+def _iter_files(part: FilePart, corpus: CorpusConfig) -> Generator[TextFile]:
     """The file of a part, or the members of the archive that it is, one at a time.
 
     Raises InputError when the file or what is packed in it cannot be read, and for an archive of a
     kind that is not read.
     """
     path = Path(part.path)
-    if is_misnamed(path):
+    if _is_misnamed(path):
         blocks = read_range(path, 0, None)
     else:
         blocks = read_blocks(path, part.start, part.stop, corpus.max_compression_ratio)
@@ -83,7 +83,7 @@ def read_files(
     read_file: Callable[[TextFile, CorpusConfig], Iterator[Document | Rejection]],
 ) -> Iterator[Document | Rejection]:
     """What `read_file` finds in each file of text; the others are rejected. Raises InputError."""
-    with contextlib.closing(iter_files(part, corpus)) as files:
+    with contextlib.closing(_iter_files(part, corpus)) as files:
         for file in files:
             if file.problem:
                 yield _refusal(file, corpus)
@@ -107,7 +107,7 @@ def is_packed(beginning: bytes) -> bool:
     )
 
 
-def is_misnamed(path: Path) -> bool:
+def _is_misnamed(path: Path) -> bool:
     """Whether a file that is named as compressed shows to be packed in another way."""
     if not is_compressed(path):
         return False
@@ -128,7 +128,7 @@ def check_no_archive(path: Path, corpus: CorpusConfig) -> None:
 
 def read_beginning(path: Path) -> bytes:
     """The first bytes of a file, decompressed; few or none where it is damaged."""
-    read = read_range(path, 0, None) if is_misnamed(path) else read_blocks(path)
+    read = read_range(path, 0, None) if _is_misnamed(path) else read_blocks(path)
     with contextlib.closing(read) as blocks:
         beginning, _ = peek(blocks)
         return beginning
@@ -181,7 +181,7 @@ class _Unpacker:
 
     def _open_archive(self, name: str, kind: str, layers: int) -> Iterator[TextFile]:
         """The members of a ZIP archive that is the file itself; no other is read."""
-        if kind != ZIP or layers or (is_compressed(self._path) and not is_misnamed(self._path)):
+        if kind != ZIP or layers or (is_compressed(self._path) and not _is_misnamed(self._path)):
             yield self._refuse(name, kind, is_archive=True)
         elif is_office(self._path):
             yield self._refuse(name, OFFICE)

@@ -18,13 +18,14 @@ from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
 
 from bertdata.kernels import byte_table
 from bertdata.sentences.compiled import PunktSplitter
+from bertdata.sentences.paragraphs import split_paragraphs
 from bertdata.sentences.punkt import (
     PunktDecisions,
     UntimedLanguageVars,
     UntimedToken,
     load_parameters,
 )
-from bertdata.sentences.splitter import LANGUAGES, load_splitter, split_paragraphs
+from bertdata.sentences.splitter import LANGUAGES, load_splitter
 from bertdata.sentences.splitter import compiled as compiled_sentences
 
 # Abbreviations, collocations, sentence starters and entries of the orthographic table.

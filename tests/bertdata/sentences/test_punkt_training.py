@@ -9,6 +9,7 @@ import pytest
 from nltk.tokenize.punkt import PunktTrainer
 
 from bertdata.errors import ConfigError, DataError
+from bertdata.sentences.paragraphs import split_paragraphs
 from bertdata.sentences.punkt import UntimedLanguageVars, UntimedToken
 from bertdata.sentences.punkt_training import (
     read_parameters,
@@ -16,7 +17,7 @@ from bertdata.sentences.punkt_training import (
     train_parameters,
     write_parameters,
 )
-from bertdata.sentences.splitter import TRAIN, load_splitter, split_paragraphs
+from bertdata.sentences.splitter import TRAIN, load_splitter
 from tests.benchmarks.boundaries import CHOICES, compare
 
 

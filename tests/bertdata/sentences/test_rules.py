@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bertdata.sentences.paragraphs import split_paragraphs
 from bertdata.sentences.rules import LONGEST_BRACKETS, LONGEST_THAI
-from bertdata.sentences.splitter import RULE_LANGUAGES, load_splitter, split_paragraphs
+from bertdata.sentences.splitter import RULE_LANGUAGES, load_splitter
 
 
 @pytest.mark.parametrize(

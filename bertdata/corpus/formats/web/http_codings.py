@@ -14,7 +14,7 @@ import zstandard
 
 from bertdata.errors import ConfigError
 
-MOST_BODY_BYTES = 64 << 20
+_MOST_BODY_BYTES = 64 << 20
 _CHUNK_SIZE = re.compile(rb"(?:[0-9a-f]{1,15}|[0-9A-F]{1,15})")
 _LONGEST_SIZE_LINE = 1 << 12
 _PLAIN_CODINGS = ("", "identity", "none", "chunked")
@@ -119,7 +119,7 @@ def _undo_deflate(body: bytes) -> bytes:
 def _inflate(body: bytes, window_bits: int) -> bytes:
     decompressor = zlib.decompressobj(wbits=window_bits)
     try:
-        text = decompressor.decompress(body, MOST_BODY_BYTES)
+        text = decompressor.decompress(body, _MOST_BODY_BYTES)
     except zlib.error as error:
         raise ValueError(f"the compressed body is damaged ({error})") from error
     if decompressor.unconsumed_tail:
@@ -138,12 +138,12 @@ def _undo_brotli(body: bytes) -> bytes:
         ) from error
     decompressor = brotli.Decompressor()
     try:
-        text: bytes = decompressor.process(body, output_buffer_limit=MOST_BODY_BYTES)
+        text: bytes = decompressor.process(body, output_buffer_limit=_MOST_BODY_BYTES)
     except brotli.error as error:
         raise ValueError("the brotli body is damaged") from error
     if decompressor.is_finished():
         return text
-    raise _too_long() if len(text) >= MOST_BODY_BYTES else _cut_short()
+    raise _too_long() if len(text) >= _MOST_BODY_BYTES else _cut_short()
 
 
 def _undo_zstd(body: bytes) -> bytes:
@@ -155,7 +155,7 @@ def _undo_zstd(body: bytes) -> bytes:
         for start in range(0, len(body), _ZSTD_INPUT_BYTES):
             pieces.append(decompressor.decompress(body[start : start + _ZSTD_INPUT_BYTES]))
             size += len(pieces[-1])
-            if size > MOST_BODY_BYTES:
+            if size > _MOST_BODY_BYTES:
                 raise _too_long()
             if decompressor.eof:
                 return b"".join(pieces)
@@ -165,7 +165,7 @@ def _undo_zstd(body: bytes) -> bytes:
 
 
 def _too_long() -> ValueError:
-    return ValueError(f"the body holds more than {MOST_BODY_BYTES:,} bytes")
+    return ValueError(f"the body holds more than {_MOST_BODY_BYTES:,} bytes")
 
 
 def _cut_short() -> ValueError:

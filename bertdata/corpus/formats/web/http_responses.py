@@ -15,7 +15,7 @@ _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Response:
+class _Response:
     """`content_type`: in lower case, without parameters; `charset`: as the server says, or ""."""
 
     status: int
@@ -24,7 +24,7 @@ class Response:
     body: bytes
 
 
-def parse_response(data: bytes) -> Response:
+def parse_response(data: bytes) -> _Response:
     """A stored response. Raises ValueError with the reason when it cannot be decoded.
 
     `body`: without chunks and compression. Of chunks that were cut short the whole ones are left.
@@ -40,7 +40,7 @@ def parse_response(data: bytes) -> Response:
         body = join_chunks(body)
     body = undo_codings(undo_codings(body, transfer), headers.get("content-encoding", ""))
     content_type, charset = parse_content_type(headers)
-    return Response(status=int(status[1]), content_type=content_type, charset=charset, body=body)
+    return _Response(status=int(status[1]), content_type=content_type, charset=charset, body=body)
 
 
 def parse_content_type(headers: Mapping[str, str]) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
+from bertdata.corpus.compression import is_compressed, read_blocks, read_range
 from bertdata.corpus.config import CorpusConfig, FilePart
 from bertdata.corpus.documents import (
     Document,
@@ -24,7 +25,6 @@ from bertdata.corpus.documents import (
 from bertdata.corpus.formats.decoding import decode
 from bertdata.corpus.formats.web.http_responses import parse_content_type, parse_response
 from bertdata.corpus.formats.web.warc_records import MOST_RECORD_BYTES, Record, iter_records
-from bertdata.corpus.packed.compression import is_compressed, read_blocks, read_range
 from bertdata.corpus.packed.signatures import name_archive, name_binary
 from bertdata.errors import ConfigError
 from bertdata.printable import printable
@@ -74,7 +74,7 @@ def find_member(path: Path, position: int) -> int | None:
     return None
 
 
-def extract_main_content(html: str) -> str:
+def _extract_main_content(html: str) -> str:
     """The prose of a page, a blank line between blocks. Raises ConfigError without resiliparse."""
     text = _load_extractor()(
         html, main_content=True, alt_texts=False, list_bullets=False, preserve_formatting=True
@@ -161,7 +161,7 @@ def _read_page(record: Record, corpus: CorpusConfig, document: str) -> str:
         return _lines_to_paragraphs(_decode_page(body, charset))
     if content_type not in _HTML_TYPES:
         raise _UnusableError("not_text", f"its content is {content_type or 'of no known type'}")
-    text = extract_main_content(_decode_page(body, charset))
+    text = _extract_main_content(_decode_page(body, charset))
     if not text:
         raise _UnusableError("empty", "no main content")
     return text

@@ -13,12 +13,12 @@ from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
+from bertdata.corpus.compression import is_compressed, read_blocks
 from bertdata.corpus.config import CorpusConfig, FilePart
 from bertdata.corpus.documents import Document, Reason, Rejection, printable_name
 from bertdata.corpus.formats.decoding import decode, find_encoding, to_utf8
 from bertdata.corpus.formats.wikipedia.pages import RawPage, iter_pages, read_head
 from bertdata.corpus.formats.wikipedia.wikitext import clean_wikitext, make_namespaces
-from bertdata.corpus.packed.compression import is_compressed, read_blocks
 from bertdata.errors import InputError
 
 _Cleaner = Callable[[str], str]

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertdata.corpus.packed.compression import read_range
+from bertdata.corpus.compression import read_range
 
-OPEN, CLOSE = b"<page>", b"</page>"
-MOST_PAGE_BYTES = 64 << 20  # MediaWiki takes articles of up to 2 MB
+_OPEN, _CLOSE = b"<page>", b"</page>"
+_MOST_PAGE_BYTES = 64 << 20  # MediaWiki takes articles of up to 2 MB
 _END = b"</mediawiki>"
 _NO_STRAY = re.compile(rb"\s*+(?:</mediawiki>\s*+)*+")
 _HEAD_BYTES = 4 << 20
@@ -45,9 +45,9 @@ def read_head(blocks: Iterable[bytes]) -> bytes:
     head = b""
     for block in blocks:
         head += block
-        if _SITEINFO_END in head or OPEN in head or len(head) > _HEAD_BYTES:
+        if _SITEINFO_END in head or _OPEN in head or len(head) > _HEAD_BYTES:
             break
-    before, end, _ = head.partition(OPEN)[0].partition(_SITEINFO_END)
+    before, end, _ = head.partition(_OPEN)[0].partition(_SITEINFO_END)
     return before + end
 
 
@@ -65,11 +65,11 @@ def iter_pages(blocks: Iterable[bytes], offset: int, has_head: bool) -> Iterator
 
 def find_page(path: Path, position: int) -> int | None:
     """Where the first page begins at byte `position` or later; None if none does."""
-    overlap = len(OPEN) - 1
+    overlap = len(_OPEN) - 1
     waiting, start = b"", position
     for block in read_range(path, position, None):
         waiting += block
-        if (index := waiting.find(OPEN)) >= 0:
+        if (index := waiting.find(_OPEN)) >= 0:
             return start + index
         start += len(waiting) - len(waiting[-overlap:])
         waiting = waiting[-overlap:]
@@ -110,9 +110,9 @@ def _begins_with_page(path: Path, start: int) -> bool:
             beginning += decompressor.decompress(block, 4096)
         except OSError:
             return False
-        if len(beginning) > len(OPEN) or decompressor.eof:
+        if len(beginning) > len(_OPEN) or decompressor.eof:
             break
-    return beginning.lstrip().startswith(OPEN)
+    return beginning.lstrip().startswith(_OPEN)
 
 
 class _Scanner:
@@ -129,12 +129,12 @@ class _Scanner:
 
     def feed(self, block: bytes) -> Iterator[RawPage]:
         searched = self._take(block)
-        while (index := self._buffer.find(CLOSE if self._in_page else OPEN, searched)) >= 0:
+        while (index := self._buffer.find(_CLOSE if self._in_page else _OPEN, searched)) >= 0:
             if self._in_page:
-                searched = index + len(CLOSE)
+                searched = index + len(_CLOSE)
                 yield from self._end_page(searched)
             else:
-                searched = index + len(OPEN)
+                searched = index + len(_OPEN)
                 yield from self._begin_page(index)
         if self._in_page:
             self._drop_if_too_long()
@@ -159,7 +159,7 @@ class _Scanner:
         self._offset += self._start
         self._start = 0
         self._buffer = kept + block
-        return max(0, len(kept) - len(CLOSE) + 1)
+        return max(0, len(kept) - len(_CLOSE) + 1)
 
     def _begin_page(self, index: int) -> Iterator[RawPage]:
         self._pass_over(index)
@@ -169,7 +169,7 @@ class _Scanner:
 
     def _end_page(self, end: int) -> Iterator[RawPage]:
         if self._too_long >= 0:
-            problem = f"the page is longer than {MOST_PAGE_BYTES:,} bytes"
+            problem = f"the page is longer than {_MOST_PAGE_BYTES:,} bytes"
             yield RawPage(self._too_long, b"", problem)
             self._too_long = -1
         else:
@@ -179,17 +179,17 @@ class _Scanner:
     def _cut(self, data: bytes) -> Iterator[RawPage]:
         """The last page of what begins with one: a page without an end takes no other with it."""
         start = self._offset + self._start
-        last, broken = data.rfind(OPEN), 0
+        last, broken = data.rfind(_OPEN), 0
         while broken < last:
             yield RawPage(start + broken, b"", "the end of the page is missing")
-            broken = data.find(OPEN, broken + len(OPEN))
+            broken = data.find(_OPEN, broken + len(_OPEN))
         yield RawPage(start + last, data[last:])
 
     def _drop_if_too_long(self) -> None:
-        if len(self._buffer) - self._start > MOST_PAGE_BYTES:
+        if len(self._buffer) - self._start > _MOST_PAGE_BYTES:
             if self._too_long < 0:
                 self._too_long = self._offset + self._start
-            self._start = len(self._buffer) - len(CLOSE) + 1
+            self._start = len(self._buffer) - len(_CLOSE) + 1
 
     def _pass_over(self, end: int) -> None:
         """Leave bytes between pages behind."""

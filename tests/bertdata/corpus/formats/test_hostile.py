@@ -17,8 +17,8 @@ from bertdata.corpus.units import plan_units
 from bertdata.storage.manifest import read_manifest
 from bertdata.tokens.vocabulary import read_vocabulary
 from flows.views.verify import verify
-from tests.bertdata.test_web import record
-from tests.bertdata.test_wikipedia import END, HEAD, page
+from tests.bertdata.corpus.formats.web.test_pages import record
+from tests.bertdata.corpus.formats.wikipedia.test_articles import END, HEAD, page
 from tests.runs import make_run, some_documents
 
 Item = Document | Rejection

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from bertdata.corpus.config.packed import compression
 
+from bertdata.corpus import compression
 from bertdata.corpus.config import CorpusConfig, list_inputs
 from bertdata.corpus.documents import Document, Rejection
 from bertdata.corpus.formats.registry import read_unit

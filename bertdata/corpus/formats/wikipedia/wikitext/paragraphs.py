@@ -11,14 +11,14 @@ _WORD = re.compile(r"\w")
 
 
 @dataclass(frozen=True, slots=True)
-class Paragraph:
+class _Paragraph:
     """A heading or anything else, without markup."""
 
     text: str
     level: int = 0  # of a heading, 1 to 6
 
 
-def split_paragraphs(text: str) -> Iterator[Paragraph]:
+def split_paragraphs(text: str) -> Iterator[_Paragraph]:
     """Headings, list items and runs of other lines."""
     lines: list[str] = []
     for line in text.split("\n"):
@@ -26,32 +26,32 @@ def split_paragraphs(text: str) -> Iterator[Paragraph]:
         is_item = bool(line) and line[0] in "*#:;"
         heading = _read_heading(line)
         if (not line or is_item or heading) and lines:
-            yield Paragraph("\n".join(lines))
+            yield _Paragraph("\n".join(lines))
             lines = []
         if heading:
             yield heading
         elif not line or line.startswith(("|", "----")) or not _WORD.search(line):
             continue
         elif is_item:
-            yield Paragraph(_LIST_MARK.sub("", line, count=1))
+            yield _Paragraph(_LIST_MARK.sub("", line, count=1))
         else:
             lines.append(line)
     if lines:
-        yield Paragraph("\n".join(lines))
+        yield _Paragraph("\n".join(lines))
 
 
-def _read_heading(line: str) -> Paragraph | None:
+def _read_heading(line: str) -> _Paragraph | None:
     """Of "== A ==" the text and level 2; None when a line is no heading."""
     title = line.strip("= ")
     if not (title and line.startswith("=") and line.endswith("=")):
         return None
     before, after = len(line) - len(line.lstrip("=")), len(line) - len(line.rstrip("="))
-    return Paragraph(title, min(before, after, 6))
+    return _Paragraph(title, min(before, after, 6))
 
 
-def drop_empty_sections(paragraphs: Iterable[Paragraph]) -> Iterator[str]:
+def drop_empty_sections(paragraphs: Iterable[_Paragraph]) -> Iterator[str]:
     """The texts without headings that no prose follows before one of their level or above."""
-    waiting: list[Paragraph] = []
+    waiting: list[_Paragraph] = []
     for paragraph in paragraphs:
         if paragraph.level:
             while waiting and waiting[-1].level >= paragraph.level:

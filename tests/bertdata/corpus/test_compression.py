@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from bertdata.corpus.config.packed import compression
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertdata.corpus.packed.compression import BLOCK_BYTES, is_compressed, read_blocks, read_range
+from bertdata.corpus import compression
+from bertdata.corpus.compression import BLOCK_BYTES, is_compressed, read_blocks, read_range
 from bertdata.errors import InputError
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
