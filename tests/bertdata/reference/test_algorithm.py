@@ -25,22 +25,33 @@ from bertdata.reference.command import main
 from bertdata.reference.config import MaskingConfig, PairingConfig
 from tests.strategies import PIECES, documents, keys, masking_configs, pairing_configs
 
-CASES = ["sample-defaults", "sample-whole-word", "inaugural-128", "inaugural-512-cased"]
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "original"
+REAL_CASES = ["sample-defaults", "sample-whole-word", "inaugural-128", "inaugural-512-cased"]
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_equals_the_original(case: str, shared_data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", ["defaults", "whole-words", "cased-short"])
+def test_equals_the_original(case: str, tmp_path: Path) -> None:
+    lines = (FIXTURES / f"{case}.jsonl").read_text().splitlines()
+    assert len(lines) > 20
+    assert _run(FIXTURES, FIXTURES, case, tmp_path) == [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize("case", REAL_CASES)
+def test_equals_the_original_on_real_text(case: str, shared_data: Path, tmp_path: Path) -> None:
     folder = shared_data / "google-reference"
+    rows = pq.read_table(folder / f"{case}.parquet").to_pylist()
+    assert _run(folder, shared_data / "vocab", case, tmp_path) == [_unpadded(row) for row in rows]
+
+
+def _run(folder: Path, vocabularies: Path, case: str, tmp_path: Path) -> list[dict[str, Any]]:
+    """The rows that our command makes with the flags of a case, with the original's columns."""
     flags = json.loads((folder / f"{case}.json").read_text())
     flags["input_file"] = folder / flags["input_file"]
-    flags["vocab_file"] = shared_data / "vocab" / flags["vocab_file"]
+    flags["vocab_file"] = vocabularies / flags["vocab_file"]
     output = tmp_path / "out.arrow"
     arguments = [f"--{name}={value}" for name, value in flags.items()]
     assert main([*arguments, f"--output_file={output}"]) == 0
-    found = pa.ipc.open_file(output).read_all().to_pylist()
-    assert [_as_original(row) for row in found] == [
-        _unpadded(row) for row in pq.read_table(folder / f"{case}.parquet").to_pylist()
-    ]
+    return [_as_original(row) for row in pa.ipc.open_file(output).read_all().to_pylist()]
 
 
 def _as_original(row: dict[str, Any]) -> dict[str, Any]:

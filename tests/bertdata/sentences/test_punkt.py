@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
 
 from bertdata.kernels import byte_table
+from bertdata.sentences import compiled as compiled_sentences
 from bertdata.sentences.compiled import PunktSplitter
 from bertdata.sentences.paragraphs import split_paragraphs
 from bertdata.sentences.punkt import (
@@ -26,7 +27,7 @@ from bertdata.sentences.punkt import (
     load_parameters,
 )
 from bertdata.sentences.splitter import LANGUAGES, load_splitter
-from bertdata.sentences.splitter import compiled as compiled_sentences
+from tests import six_languages
 
 # Abbreviations, collocations, sentence starters and entries of the orthographic table.
 PUNKT_TAB_SIZES = {
@@ -122,6 +123,13 @@ def test_unknown_words_do_not_grow_the_table() -> None:
     parameters = load_parameters("english")
     assert parameters.ortho_context["no-such-word"] == 0
     assert len(parameters.ortho_context) == 20366
+
+
+@pytest.mark.parametrize("language", six_languages.LANGUAGES)
+def test_boundaries_in_six_scripts_are_those_of_nltk(language: str) -> None:
+    for paragraph in six_languages.paragraphs_in(language):
+        assert load_splitter(paragraph.punkt).split(paragraph.text) == paragraph.sentences
+        check_equal(paragraph.punkt, [paragraph.text, *paragraph.sentences])
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from bertdata.tokens.tokenizer import (
     TokenizationConfig,
 )
 from bertdata.tokens.vocabulary import SPECIAL_PIECES, Vocabulary, read_vocabulary
+from tests import six_languages
 from tests.tokenization_cases import CONFIGS, SMALL, expected_ids, texts
 
 LANGUAGES = ("en", "de", "tr", "ko", "zh", "th")
@@ -81,6 +82,17 @@ def test_growing_and_forgetting_change_nothing(calls: list[list[str]]) -> None:
             got = ids_of(tokenizer, sentences)
             assert got == expected_ids(SMALL, TokenizationConfig(), sentences)
             assert tokenizer._parts.table.num_rows <= 3 + len(set("".join(sentences))) * 20
+
+
+@pytest.mark.parametrize("language", six_languages.LANGUAGES)
+def test_pieces_in_six_scripts_are_those_of_the_original(language: str) -> None:
+    for name, config in (
+        ("uncased", TokenizationConfig()),
+        ("cased", TokenizationConfig(lowercase=False)),
+    ):
+        tokenizer = SentenceTokenizer(six_languages.fixture_vocabulary(name), config)
+        for paragraph in six_languages.paragraphs_in(language):
+            assert ids_of(tokenizer, paragraph.sentences) == getattr(paragraph, f"{name}_ids")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
