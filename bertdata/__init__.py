@@ -7,6 +7,20 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "arrays": [
+            "AnyArray",
+            "BoolArray",
+            "ByteArray",
+            "Float64Array",
+            "FloatArray",
+            "Int32Array",
+            "Int64Array",
+            "IntegerArray",
+            "PieceArray",
+            "UInt16Array",
+            "UInt32Array",
+            "UInt64Array",
+        ],
         "config": ["check_choice", "check_range", "read_table", "to_table", "unknown_key"],
         "errors": [
             "BertdataError",

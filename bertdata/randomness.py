@@ -13,15 +13,14 @@ from collections.abc import MutableSequence
 from typing import Any, Protocol, Self
 
 import numpy as np
-import numpy.typing as npt
+
+from bertdata.arrays import Float64Array, Int64Array, IntegerArray, UInt64Array
 
 GOLDEN_GAMMA = 0x9E3779B97F4A7C15
 FACTOR_1 = 0xBF58476D1CE4E5B9
 FACTOR_2 = 0x94D049BB133111EB
 _MASK_64 = (1 << 64) - 1
 UNIT = 2.0**-53
-
-UInt64Array = npt.NDArray[np.uint64]
 
 
 class RandomSource(Protocol):
@@ -94,15 +93,13 @@ def mix_array(values: UInt64Array) -> UInt64Array:
     return values ^ (values >> np.uint64(31))
 
 
-def draw_array(keys: UInt64Array, counters: npt.NDArray[np.integer[Any]] | int) -> UInt64Array:
+def draw_array(keys: UInt64Array, counters: IntegerArray | int) -> UInt64Array:
     """Draw number `counters` (from 1 on) of each key, as CounterSource.next_uint64 gives them."""
     steps = np.asarray(counters, dtype=np.uint64) * np.uint64(GOLDEN_GAMMA)
     return mix_array(keys + steps)
 
 
-def uniform_array(
-    keys: UInt64Array, counters: npt.NDArray[np.integer[Any]] | int
-) -> npt.NDArray[np.float64]:
+def uniform_array(keys: UInt64Array, counters: IntegerArray | int) -> Float64Array:
     """Draw number `counters` of each key, as CounterSource.random gives them: in [0, 1)."""
     return (draw_array(keys, counters) >> np.uint64(11)).astype(np.float64) * UNIT
 
@@ -115,7 +112,7 @@ def derive_key(seed: int, purpose: str, *numbers: int) -> int:
     return key
 
 
-def derive_keys(key: int | UInt64Array, numbers: npt.NDArray[np.integer[Any]]) -> UInt64Array:
+def derive_keys(key: int | UInt64Array, numbers: IntegerArray) -> UInt64Array:
     """`derive_key`'s last step for many numbers at once: derive_key(…, n) from derive_key(…).
 
     `key`: one for all numbers, or one for each.
@@ -124,7 +121,7 @@ def derive_keys(key: int | UInt64Array, numbers: npt.NDArray[np.integer[Any]]) -
     return mix_array(base ^ mix_array(numbers.astype(np.uint64)))
 
 
-def permutation(size: int, key: int) -> npt.NDArray[np.int64]:
+def permutation(size: int, key: int) -> Int64Array:
     """The numbers below `size` in an order chosen by a key: by their hashes, which all differ."""
     return np.argsort(derive_keys(key, np.arange(size)), kind="stable")
 

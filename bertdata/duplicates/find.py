@@ -12,18 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from bertdata.arrays import BoolArray, Int64Array, UInt32Array, UInt64Array
 from bertdata.corpus.documents import Reason
 from bertdata.corpus.identity import count_repeated_ids
 from bertdata.duplicates.minhash import NUM_PLACES, estimate_similarity
-from bertdata.randomness import UInt64Array
 from bertdata.storage.schema import REMOVALS
 from bertdata.storage.shards import Shard, open_arrow, write_arrow
-
-Int64Array = npt.NDArray[np.int64]
-_BoolArray = npt.NDArray[np.bool_]
 
 _PAIRS_AT_ONCE = 1 << 14
 _HASHES_AT_ONCE = 150_000
@@ -44,7 +40,7 @@ class Duplicates:
     gone: Int64Array
     stays: Int64Array
     stay_ids: UInt64Array
-    exact: _BoolArray
+    exact: BoolArray
     starts: Int64Array
 
 
@@ -341,7 +337,7 @@ def _join(pairs: Int64Array) -> Int64Array:
 
 def _are_similar(
     fingerprints: Sequence[Path], starts: Int64Array, pairs: Int64Array, similarity: float
-) -> _BoolArray:
+) -> BoolArray:
     rows = _Rows(fingerprints, starts)
     similar = np.zeros(len(pairs), dtype=np.bool_)
     for start in range(0, len(pairs), _PAIRS_AT_ONCE):
@@ -359,7 +355,7 @@ class _Rows:
         self._starts = starts
         self._tables: dict[int, tuple[pa.Table, Int64Array]] = {}
 
-    def signatures(self, numbers: Int64Array) -> npt.NDArray[np.uint32]:
+    def signatures(self, numbers: Int64Array) -> UInt32Array:
         found = np.empty((len(numbers), NUM_PLACES), dtype=np.uint32)
         units = np.searchsorted(self._starts, numbers, side="right") - 1
         for unit in np.unique(units).tolist():

@@ -13,15 +13,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from bertdata.arrays import UInt32Array
 from bertdata.corpus.documents import Document
 from bertdata.corpus.identity import DocumentHashes
-from bertdata.duplicates.minhash import (
-    NUM_BANDS,
-    NUM_PLACES,
-    UInt32Array,
-    make_band_keys,
-    make_signature,
-)
+from bertdata.duplicates.minhash import NUM_BANDS, NUM_PLACES, make_band_keys, make_signature
 from bertdata.storage.schema import SENTENCES, fingerprints_schema
 from bertdata.storage.shards import Shard, write_arrow
 

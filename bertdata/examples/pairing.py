@@ -8,18 +8,15 @@ its ends, a pair is four offsets into the pieces; nothing is copied before `join
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
+from bertdata.arrays import ByteArray, Int64Array, PieceArray, UInt16Array, UInt64Array
 from bertdata.kernels.compilation import inlined, kernel
 from bertdata.kernels.random import below, draw, uniform
-from bertdata.randomness import UInt64Array
 from bertdata.reference.config import PairingConfig
-
-Int64Array = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +27,7 @@ class TokenizedDocuments:
     `document_offsets[d]`: first sentence of document d, with one end more.
     """
 
-    pieces: npt.NDArray[np.unsignedinteger[Any]]
+    pieces: PieceArray
     sentence_offsets: Int64Array
     document_offsets: Int64Array
 
@@ -65,7 +62,7 @@ class Pairs(NamedTuple):
     a_end: Int64Array
     b_start: Int64Array
     b_end: Int64Array
-    is_random_next: npt.NDArray[np.uint8]
+    is_random_next: ByteArray
     document: Int64Array
     mask_key: UInt64Array
 
@@ -73,9 +70,9 @@ class Pairs(NamedTuple):
 class JoinedExamples(NamedTuple):
     """Examples in a row: `input_ids` of example e are [offsets[e], offsets[e + 1])."""
 
-    input_ids: npt.NDArray[np.unsignedinteger[Any]]
+    input_ids: PieceArray
     offsets: Int64Array
-    segment_b_start: npt.NDArray[np.uint16]
+    segment_b_start: UInt16Array
 
 
 def create_pairs(documents: TokenizedDocuments, keys: UInt64Array, config: PairingConfig) -> Pairs:
@@ -94,9 +91,7 @@ def create_pairs(documents: TokenizedDocuments, keys: UInt64Array, config: Pairi
     return Pairs._make(column[:count] for column in pairs)
 
 
-def join_spans(
-    pieces: npt.NDArray[np.unsignedinteger[Any]], pairs: Pairs, cls: int, sep: int
-) -> JoinedExamples:
+def join_spans(pieces: PieceArray, pairs: Pairs, cls: int, sep: int) -> JoinedExamples:
     """[CLS] A [SEP] B [SEP] of every pair ([CLS] A [SEP] where B is empty), in one flat array."""
     a_sizes = pairs.a_end - pairs.a_start
     b_sizes = pairs.b_end - pairs.b_start
@@ -122,11 +117,11 @@ def _empty_pairs(capacity: int) -> Pairs:
 
 @njit(cache=True)
 def _copy_sentences(
-    pieces: npt.NDArray[np.unsignedinteger[Any]],
+    pieces: PieceArray,
     offsets: Int64Array,
     sentences: Int64Array,
     new_offsets: Int64Array,
-    new_pieces: npt.NDArray[np.unsignedinteger[Any]],
+    new_pieces: PieceArray,
 ) -> None:
     for number, sentence in enumerate(sentences):
         start, stop = offsets[sentence], offsets[sentence + 1]
@@ -284,12 +279,12 @@ def _cut_segments(
 
 @kernel
 def _join(
-    pieces: npt.NDArray[np.unsignedinteger[Any]],
+    pieces: PieceArray,
     pairs: Pairs,
     offsets: Int64Array,
     cls: int,
     sep: int,
-    input_ids: npt.NDArray[np.unsignedinteger[Any]],
+    input_ids: PieceArray,
 ) -> None:
     for e in range(len(offsets) - 1):
         at = offsets[e]

@@ -10,18 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
+from bertdata.arrays import ByteArray, Int32Array, Int64Array, UInt64Array
 from bertdata.kernels.compilation import inlined, kernel
-
-ByteArray = npt.NDArray[np.uint8]
-Int32Array = npt.NDArray[np.int32]
-Int64Array = npt.NDArray[np.int64]
-SlotArray = npt.NDArray[np.uint64]
-PackedArray = npt.NDArray[np.uint64]
-
 
 _ROW_BYTES = 64  # of a key, on average, before a table holds much
 _FIRST_ROWS = 1 << 12
@@ -55,7 +48,7 @@ class ByteTable:
         data: ByteArray,
         starts: Int32Array,
         stops: Int32Array,
-        packed: PackedArray | None = None,
+        packed: UInt64Array | None = None,
     ) -> Int32Array:
         """The row of each key `data[start:stop]`; keys not seen before are added.
 
@@ -85,7 +78,7 @@ class ByteTable:
         )
 
     @property
-    def arrays(self) -> tuple[ByteArray, Int64Array, SlotArray]:
+    def arrays(self) -> tuple[ByteArray, Int64Array, UInt64Array]:
         """`keys`, `starts` and `slots`, for compiled code."""
         return self._keys, self._starts, self._slots
 
@@ -126,7 +119,7 @@ def buffers_of(strings: pa.StringArray) -> tuple[ByteArray, Int32Array]:
 def find_row(
     keys: ByteArray,
     key_starts: Int64Array,
-    slots: SlotArray,
+    slots: UInt64Array,
     data: ByteArray,
     start: int,
     stop: int,
@@ -142,11 +135,11 @@ def find_row(
 def _look_up(
     keys: ByteArray,
     key_starts: Int64Array,
-    slots: SlotArray,
+    slots: UInt64Array,
     data: ByteArray,
     starts: Int32Array,
     stops: Int32Array,
-    packed: PackedArray,
+    packed: UInt64Array,
     near: Int64Array,
     rows: Int32Array,
 ) -> np.uint64:
@@ -175,12 +168,12 @@ def _look_up(
 def _add(
     keys: ByteArray,
     key_starts: Int64Array,
-    slots: SlotArray,
+    slots: UInt64Array,
     num_rows: int,
     data: ByteArray,
     starts: Int32Array,
     stops: Int32Array,
-    packed: PackedArray,
+    packed: UInt64Array,
     new: Int64Array,
     rows: Int32Array,
     done: int,
@@ -210,7 +203,7 @@ def _add(
 
 
 @njit(cache=True, nogil=True)
-def _pack_keys(data: ByteArray, starts: Int32Array, stops: Int32Array) -> PackedArray:
+def _pack_keys(data: ByteArray, starts: Int32Array, stops: Int32Array) -> UInt64Array:
     packed = np.empty((len(starts), 2), np.uint64)
     for number in range(len(starts)):
         packed[number, 0], packed[number, 1] = pack_key(data, starts[number], stops[number])
@@ -241,7 +234,7 @@ def pack_byte(first: np.uint64, second: np.uint64, byte: int) -> tuple[Any, Any]
 def _find_slot(
     keys: ByteArray,
     key_starts: Int64Array,
-    slots: SlotArray,
+    slots: UInt64Array,
     data: ByteArray,
     start: int,
     stop: int,
@@ -278,7 +271,7 @@ def _is_equal(keys: ByteArray, begin: int, data: ByteArray, start: int, length: 
 
 
 @njit(cache=True)
-def _move_slots(old: SlotArray, new: SlotArray) -> None:
+def _move_slots(old: UInt64Array, new: UInt64Array) -> None:
     for number in range(len(old)):
         if old[number, 2]:
             slot = _first_slot(old[number, 0], old[number, 1], len(new))

@@ -19,12 +19,12 @@ from typing import Literal
 
 import numpy as np
 
+from bertdata.arrays import Int64Array, UInt64Array
 from bertdata.errors import ConfigError, DataError
 from bertdata.examples.masking import MaskingVocabulary, mask_batch, prediction_limits
-from bertdata.randomness import UInt64Array, derive_key, derive_keys
+from bertdata.randomness import derive_key, derive_keys
 from bertdata.reader.batches import (
     CompactBatch,
-    IntArray,
     PaddedBatch,
     offsets_of,
     pad,
@@ -89,7 +89,7 @@ class ExampleReader:
 
     def rows_at(
         self, seed: int, position: int, count: int, *, rank: int = 0, num_ranks: int = 1
-    ) -> tuple[IntArray, IntArray]:
+    ) -> tuple[Int64Array, Int64Array]:
         """The rows at `count` positions of the order from `position` on, and their epochs."""
         if not self.num_rows:
             raise DataError(f"there are no {self.split} examples; raise validation_fraction")
@@ -98,22 +98,22 @@ class ExampleReader:
         places = np.arange(position, position + count, dtype=np.int64) * num_ranks + rank
         return self._order.rows_at(places, seed)
 
-    def lengths_of(self, rows: IntArray) -> IntArray:
+    def lengths_of(self, rows: Int64Array) -> Int64Array:
         """Pieces of each row."""
         return self._examples.lengths_of(rows)
 
-    def predictions_of(self, rows: IntArray) -> IntArray:
+    def predictions_of(self, rows: Int64Array) -> Int64Array:
         """Pieces to predict in each row; where masking is dynamic, at most."""
         if self._masking is not None:
             return prediction_limits(self.lengths_of(rows), self._masking[0])
         return self._examples.predictions_of(rows)
 
-    def document_ids_of(self, rows: IntArray) -> list[int]:
+    def document_ids_of(self, rows: Int64Array) -> list[int]:
         """Where each row's A is from."""
         return self._examples.document_ids_of(rows)
 
     def read(
-        self, rows: IntArray, *, seed: int = 0, epochs: IntArray | None = None
+        self, rows: Int64Array, *, seed: int = 0, epochs: Int64Array | None = None
     ) -> CompactBatch:
         """These rows of the split, in this order.
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from bertdata.arrays import Int64Array
 from bertdata.errors import DataError
-from bertdata.reader.batches import CompactBatch, IntArray, offsets_of
+from bertdata.reader.batches import CompactBatch, offsets_of
 from bertdata.reader.loaded_blocks import LoadedBlocks
 from bertdata.reader.row_order import WINDOW_BLOCKS
 from bertdata.storage.schema import check_schema, examples_schema
@@ -56,28 +57,28 @@ class StoredExamples:
         with self._lock:
             return max((_longest(block.column("input_ids")) for block in blocks), default=0)
 
-    def lengths_of(self, rows: IntArray) -> IntArray:
+    def lengths_of(self, rows: Int64Array) -> Int64Array:
         """Pieces of each row."""
         with self._load(rows) as (loaded, blocks, local):
             return loaded.lengths_of(blocks, local)
 
-    def predictions_of(self, rows: IntArray) -> IntArray:
+    def predictions_of(self, rows: Int64Array) -> Int64Array:
         """Masked pieces of each row."""
         with self._load(rows) as (loaded, blocks, local):
             return loaded.predictions_of(blocks, local)
 
-    def document_ids_of(self, rows: IntArray) -> list[int]:
+    def document_ids_of(self, rows: Int64Array) -> list[int]:
         """Where each row's A is from."""
         with self._load(rows) as (loaded, blocks, local):
             return loaded.document_ids_of(blocks, local)
 
-    def take(self, rows: IntArray) -> CompactBatch:
+    def take(self, rows: Int64Array) -> CompactBatch:
         """These rows, in this order."""
         with self._load(rows) as (loaded, blocks, local):
             return loaded.take(blocks, local)
 
     @contextlib.contextmanager
-    def _load(self, rows: IntArray) -> Iterator[tuple[LoadedBlocks, IntArray, IntArray]]:
+    def _load(self, rows: Int64Array) -> Iterator[tuple[LoadedBlocks, Int64Array, Int64Array]]:
         """The block of each row in memory, and which row of it that is; for one thread a time."""
         blocks = np.searchsorted(self._bounds, rows, side="right") - 1
         with self._lock:

@@ -12,15 +12,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from bertdata.kernels.byte_table import ByteArray, ByteTable, Int32Array, Int64Array, buffers_of
+from bertdata.arrays import BoolArray, ByteArray, Int32Array, Int64Array
+from bertdata.kernels.byte_table import ByteTable, buffers_of
 from bertdata.kernels.compilation import inlined, kernel
 from bertdata.sentences.punkt import PunktDecisions
-
-_BoolArray = npt.NDArray[np.bool_]
 
 _MOST_WORDS = 25_000  # remembered: those around full stops are few, and soon described again
 
@@ -82,7 +80,7 @@ class PunktSplitter:
         breaks = candidates.cuts[is_break], candidates.nexts[is_break]
         return _to_lists(text, ends, breaks, num_paragraphs + len(breaks[0]))
 
-    def _decide_all(self, text: ByteArray, candidates: _Candidates) -> _BoolArray:
+    def _decide_all(self, text: ByteArray, candidates: _Candidates) -> BoolArray:
         starts, cuts, stops, nexts = candidates
         is_break = np.empty(len(cuts), np.bool_)
         is_inside = stops > cuts

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bertdata.arrays import Int64Array
 from bertdata.corpus.documents import Document, Rejection
 from bertdata.corpus.identity import hash_documents
 from bertdata.corpus.partitions import assign_partitions, split_evenly
@@ -340,7 +340,7 @@ def _in_order(batch: pa.RecordBatch, num_partitions: int, seed: int) -> pa.Recor
     return batch.take(pa.array(order))
 
 
-def _partitions_of(batch: pa.RecordBatch, num_partitions: int, seed: int) -> npt.NDArray[np.int64]:
+def _partitions_of(batch: pa.RecordBatch, num_partitions: int, seed: int) -> Int64Array:
     return assign_partitions(batch.column("document_id").to_numpy(), num_partitions, seed)
 
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bertdata.kernels.byte_table import ByteArray, ByteTable, Int64Array, SlotArray, find_row
+from bertdata.arrays import ByteArray, Int64Array, UInt64Array
+from bertdata.kernels.byte_table import ByteTable, find_row
 from bertdata.kernels.compilation import inlined, kernel
 from bertdata.tokens.vocabulary import CONTINUATION_PREFIX, Vocabulary
 
@@ -63,11 +64,11 @@ def _encode(
     starts: Int64Array,
     begin_keys: ByteArray,
     begin_starts: Int64Array,
-    begin_slots: SlotArray,
+    begin_slots: UInt64Array,
     begin_ids: Int64Array,
     continue_keys: ByteArray,
     continue_starts: Int64Array,
-    continue_slots: SlotArray,
+    continue_slots: UInt64Array,
     continue_ids: Int64Array,
     longest: int,
     max_word_characters: int,
