@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,14 +40,14 @@ def atomic_file(path: Path, *, synced: bool = True) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        os.close(handle)
+        temporary = _create_beside(path)
+        rights = temporary.stat().st_mode & 0o777
     except OSError as error:
         raise _cannot_write(path, error) from error
-    temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_UMASK)
+        # safetensors puts a file of its own in its place, which only the owner may read.
+        temporary.chmod(rights)
         if synced:
             _fsync(temporary)
         temporary.replace(path)
@@ -55,6 +55,14 @@ def atomic_file(path: Path, *, synced: bool = True) -> Iterator[Path]:
         raise _cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _create_beside(path: Path) -> Path:
+    """A new, empty, hidden file in the folder of `path`, with the rights that the umask leaves."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    # O_EXCL: two writers of the same path never share a temporary file.
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    return temporary
 
 
 def sync_files(folder: Path, shards: Iterable[Shard]) -> None:
@@ -191,12 +199,3 @@ def _fsync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _current_umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask
-
-
-_UMASK = _current_umask()
