@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from bertdata.arrays import BoolArray, Int64Array, UInt32Array, UInt64Array
+from bertdata.arrays import BoolArray, Int64Array, UInt32Array, UInt64Array, offsets_of
 from bertdata.corpus.documents import Reason
 from bertdata.corpus.identity import count_repeated_ids
 from bertdata.duplicates.minhash import NUM_PLACES, estimate_similarity
@@ -224,8 +224,9 @@ def _read_batches(path: Path) -> Iterator[pa.RecordBatch]:
 
 
 def _starts(fingerprints: Sequence[Path]) -> Int64Array:
-    counts = [sum(batch.num_rows for batch in _read_batches(path)) for path in fingerprints]
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return offsets_of(
+        [sum(batch.num_rows for batch in _read_batches(path)) for path in fingerprints]
+    )
 
 
 def _read_column(fingerprints: Sequence[Path], name: str, starts: Int64Array) -> UInt64Array:

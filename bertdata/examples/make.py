@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from bertdata.arrays import AnyArray, Int64Array, UInt64Array
+from bertdata.arrays import AnyArray, Int64Array, UInt64Array, offsets_of
 from bertdata.config import check_choice, check_range
 from bertdata.corpus.partitions import choose_validation
 from bertdata.examples.masking import MaskingVocabulary
@@ -116,13 +116,12 @@ def tokenize_documents(table: pa.Table, tokenizer: SentenceTokenizer) -> Documen
     sizes = np.diff(tokens.offsets)
     kept = sizes > 0
     # Sentences before each document that are kept: its offset once the empty ones are gone.
-    kept_before = np.concatenate([[0], np.cumsum(kept)])
-    ends = np.cumsum(np.asarray(sentences.value_lengths(), dtype=np.int64))
-    document_offsets = kept_before[np.concatenate([[0], ends]).astype(np.int64)]
+    kept_before = offsets_of(kept)
+    document_offsets = kept_before[offsets_of(np.asarray(sentences.value_lengths()))]
     has_pieces = np.diff(document_offsets) > 0
     tokenized = TokenizedDocuments(
         pieces=tokens.ids,
-        sentence_offsets=np.concatenate([[0], np.cumsum(sizes[kept])]).astype(np.int64),
+        sentence_offsets=offsets_of(sizes[kept]),
         document_offsets=np.append(document_offsets[:-1][has_pieces], kept_before[-1]),
     )
     ids = _as_array(table.column("document_id")).to_numpy()[has_pieces]

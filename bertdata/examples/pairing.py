@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from bertdata.arrays import ByteArray, Int64Array, PieceArray, UInt16Array, UInt64Array
+from bertdata.arrays import ByteArray, Int64Array, PieceArray, UInt16Array, UInt64Array, offsets_of
 from bertdata.kernels.compilation import inlined, kernel
 from bertdata.kernels.random import below, draw, uniform
 from bertdata.reference.config import PairingConfig
@@ -38,11 +38,11 @@ class TokenizedDocuments:
 def reorder(documents: TokenizedDocuments, order: Int64Array) -> TokenizedDocuments:
     """The documents `order[0]`, `order[1]` and so on."""
     counts = np.diff(documents.document_offsets)[order]
-    document_offsets = np.append(0, np.cumsum(counts))
+    document_offsets = offsets_of(counts)
     shifts = documents.document_offsets[:-1][order] - document_offsets[:-1]
     sentences = np.repeat(shifts, counts) + np.arange(document_offsets[-1])
     sizes = np.diff(documents.sentence_offsets)[sentences]
-    sentence_offsets = np.append(0, np.cumsum(sizes))
+    sentence_offsets = offsets_of(sizes)
     pieces = np.empty_like(documents.pieces)
     _copy_sentences(
         documents.pieces, documents.sentence_offsets, sentences, sentence_offsets, pieces
@@ -95,8 +95,7 @@ def join_spans(pieces: PieceArray, pairs: Pairs, cls: int, sep: int) -> JoinedEx
     """[CLS] A [SEP] B [SEP] of every pair ([CLS] A [SEP] where B is empty), in one flat array."""
     a_sizes = pairs.a_end - pairs.a_start
     b_sizes = pairs.b_end - pairs.b_start
-    offsets = np.zeros(len(a_sizes) + 1, dtype=np.int64)
-    np.cumsum(a_sizes + b_sizes + np.where(b_sizes > 0, 3, 2), out=offsets[1:])
+    offsets = offsets_of(a_sizes + b_sizes + np.where(b_sizes > 0, 3, 2))
     input_ids = np.empty(offsets[-1], dtype=pieces.dtype)
     _join(pieces, pairs, offsets, cls, sep, input_ids)
     return JoinedExamples(input_ids, offsets, (a_sizes + 2).astype(np.uint16))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bertdata.arrays import BoolArray, Int64Array, IntegerArray, PieceArray
+from bertdata.arrays import Int64Array, PieceArray, places_within
 from bertdata.errors import ConfigError
 
 PaddedBatch = dict[str, Int64Array]
@@ -88,32 +88,8 @@ def to_padded(batch: CompactBatch, *, pad_id: int, length: int | None = None) ->
     }
 
 
-def places_within(lengths: IntegerArray, width: int) -> BoolArray:
-    """Which of `width` places of each row come before its length, bool of shape B width.
-
-    `lengths`: B, none above `width`.
-    """
-    small = np.min_scalar_type(width)  # the fewer bytes, the more places are compared at once
-    return np.arange(width, dtype=small) < lengths.astype(small)[:, None]
-
-
-def pad(values: PieceArray, real_BL: BoolArray, filling: int) -> Int64Array:
-    """Rows of values, one after the other, as a table with a filling where `real_BL` is False."""
-    padded_BL = np.full(real_BL.shape, filling, dtype=np.int64)
-    padded_BL[real_BL] = values
-    return padded_BL
-
-
 def _places_of(positions: Int64Array, offsets: Int64Array, length: int) -> Int64Array:
     """Where positions within rows are in a flattened table with rows of `length`."""
-    places: Int64Array = positions + np.repeat(
-        np.arange(len(offsets) - 1) * length, np.diff(offsets)
-    )
+    row_starts = np.arange(len(offsets) - 1) * length
+    places: Int64Array = positions + np.repeat(row_starts, np.diff(offsets))
     return places
-
-
-def offsets_of(lengths: IntegerArray) -> Int64Array:
-    """Where each of some rows starts in a flat array, and where the last ends."""
-    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    return offsets

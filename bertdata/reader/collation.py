@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bertdata.arrays import Int64Array, UInt32Array
+from bertdata.arrays import Int64Array, UInt32Array, offsets_of
 from bertdata.errors import DataError
 from bertdata.reader.batches import CompactBatch, to_padded
 
@@ -60,6 +60,5 @@ def _to_batch(rows: Sequence[Mapping[str, Any]]) -> CompactBatch:
 
 
 def _flatten(lists: Sequence[Any]) -> tuple[UInt32Array, Int64Array]:
-    offsets = np.zeros(len(lists) + 1, dtype=np.int64)
-    np.cumsum([len(values) for values in lists], out=offsets[1:])
-    return np.concatenate([np.asarray(values, dtype=np.uint32) for values in lists]), offsets
+    flat = np.concatenate([np.asarray(values, dtype=np.uint32) for values in lists])
+    return flat, offsets_of([len(values) for values in lists])

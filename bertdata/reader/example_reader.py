@@ -19,18 +19,11 @@ from typing import Literal
 
 import numpy as np
 
-from bertdata.arrays import Int64Array, UInt64Array
+from bertdata.arrays import Int64Array, UInt64Array, offsets_of, pad_rows, places_within
 from bertdata.errors import ConfigError, DataError
 from bertdata.examples.masking import MaskingVocabulary, mask_batch, prediction_limits
 from bertdata.randomness import derive_key, derive_keys
-from bertdata.reader.batches import (
-    CompactBatch,
-    PaddedBatch,
-    offsets_of,
-    pad,
-    places_within,
-    to_padded,
-)
+from bertdata.reader.batches import CompactBatch, PaddedBatch, to_padded
 from bertdata.reader.row_order import RowOrder
 from bertdata.reader.stored_examples import StoredExamples
 from bertdata.reference.config import MaskingConfig
@@ -218,7 +211,7 @@ def _mask(
 ) -> CompactBatch:
     lengths = batch.lengths
     real_BL = places_within(lengths, int(lengths.max(initial=0)))
-    input_ids_BL = pad(batch.input_ids, real_BL, 0)
+    input_ids_BL = pad_rows(batch.input_ids, real_BL, 0)
     masked = mask_batch(input_ids_BL, lengths, batch.segment_b_starts, keys, config, pieces)
     counts = masked.num_predictions_B
     predicted_BM = places_within(counts, masked.positions_BM.shape[1])

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.lib.stride_tricks import sliding_window_view
 
-from bertdata.arrays import AnyArray, Int64Array
+from bertdata.arrays import AnyArray, Int64Array, offsets_of, places_within
 from bertdata.errors import DataError
-from bertdata.reader.batches import CompactBatch, offsets_of, places_within
+from bertdata.reader.batches import CompactBatch
 from bertdata.storage.schema import MOST_PIECES
 
 _LISTS = ("input_ids", "masked_lm_positions", "masked_lm_ids")

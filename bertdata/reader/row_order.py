@@ -17,9 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bertdata.arrays import Int64Array
+from bertdata.arrays import Int64Array, offsets_of
 from bertdata.randomness import derive_key, permutation
-from bertdata.reader.batches import offsets_of
 
 WINDOW_BLOCKS = 8
 

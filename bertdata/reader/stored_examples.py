@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from bertdata.arrays import Int64Array
+from bertdata.arrays import Int64Array, offsets_of
 from bertdata.errors import DataError
-from bertdata.reader.batches import CompactBatch, offsets_of
+from bertdata.reader.batches import CompactBatch
 from bertdata.reader.loaded_blocks import LoadedBlocks
 from bertdata.reader.row_order import WINDOW_BLOCKS
 from bertdata.storage.schema import check_schema, examples_schema

@@ -18,6 +18,7 @@ from typing import Any
 from nltk.tokenize.punkt import PunktParameters, PunktTrainer
 
 from bertdata.errors import DataError
+from bertdata.grouping import fill_groups
 from bertdata.randomness import CounterSource, stable_hash
 from bertdata.sentences.paragraphs import split_paragraphs
 from bertdata.sentences.punkt import OrthographicContexts, UntimedLanguageVars, UntimedToken
@@ -44,7 +45,7 @@ def train_parameters(paragraphs: Iterable[str]) -> PunktParameters:
     """What NLTK's trainer learns from paragraphs, read a megabyte at a time."""
     trainer = PunktTrainer(lang_vars=UntimedLanguageVars(), token_cls=UntimedToken)
     total, final = Counter[str](), Counter[str]()
-    for chunk in _gather_chunks(paragraphs):
+    for chunk in fill_groups(paragraphs, _CHUNK_CHARACTERS, len):
         for paragraph in chunk:
             _count_stops(paragraph, total, final)
         trainer.train(_spell_out("\n\n".join(chunk)), finalize=False)
@@ -84,18 +85,6 @@ def _from_table(table: dict[str, Any]) -> PunktParameters:
         (str(word), int(flags)) for word, flags in table["ortho_context"].items()
     )
     return parameters
-
-
-def _gather_chunks(paragraphs: Iterable[str]) -> Iterator[list[str]]:
-    chunk, size = list[str](), 0
-    for paragraph in paragraphs:
-        chunk.append(paragraph)
-        size += len(paragraph)
-        if size >= _CHUNK_CHARACTERS:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
 
 
 def _count_stops(paragraph: str, total: Counter[str], final: Counter[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from bertdata.arrays import BoolArray, Int64Array
+from bertdata.arrays import BoolArray, Int64Array, offsets_of
 from bertdata.corpus.documents import Rejection
 from bertdata.sentences.files import SentenceCounts, counted, rejection_batches
 from bertdata.storage.schema import REJECTED, SENTENCES
@@ -95,7 +95,7 @@ def _without_sentences(batch: pa.RecordBatch, gone: dict[int, list[int]]) -> pa.
     keep: BoolArray = np.ones(int(offsets[-1]), dtype=np.bool_)
     for row, places in gone.items():
         keep[offsets[row] + np.array(places, dtype=np.int64)] = False
-    left = np.concatenate([[0], np.cumsum(keep)])[offsets].astype(np.int32)
+    left = offsets_of(keep)[offsets].astype(np.int32)
     values = lists.flatten().filter(pa.array(keep))
     columns = [*batch.columns[:-1], pa.ListArray.from_arrays(pa.array(left), values)]
     return pa.RecordBatch.from_arrays(columns, schema=batch.schema)

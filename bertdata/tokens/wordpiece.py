@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bertdata.arrays import ByteArray, Int64Array, UInt64Array
+from bertdata.arrays import ByteArray, Int64Array, UInt64Array, offsets_of
 from bertdata.kernels.byte_table import ByteTable, find_row
 from bertdata.kernels.compilation import inlined, kernel
 from bertdata.tokens.vocabulary import CONTINUATION_PREFIX, Vocabulary
@@ -51,7 +51,7 @@ class CompiledWordPiece:
 def _make_table(pieces: Mapping[str, int]) -> tuple[ByteTable, Int64Array]:
     """A table of pieces, and the id of each of its rows."""
     encoded = [piece.encode() for piece in pieces]
-    offsets = np.append(0, np.cumsum([len(piece) for piece in encoded])).astype(np.int32)
+    offsets = offsets_of([len(piece) for piece in encoded]).astype(np.int32)
     table = ByteTable(len(pieces))
     data = np.frombuffer(b"".join(encoded), np.uint8)
     table.find_rows(data, offsets[:-1], offsets[1:])

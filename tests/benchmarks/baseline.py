@@ -17,8 +17,8 @@ import pyarrow as pa
 from nltk.tokenize.punkt import PunktSentenceTokenizer
 from tokenizers import Tokenizer
 
+from bertdata.reference import algorithm as reference
 from bertdata.reference.algorithm import Example, OriginalSource, Pieces
-from bertdata.reference.algorithm import algorithm as reference
 from bertdata.reference.command import to_record_batch
 from bertdata.reference.config import MaskingConfig, PairingConfig
 from bertdata.sentences.paragraphs import split_paragraphs

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from bertdata.corpus.documents import Document, Rejection
 from bertdata.corpus.partitions import assign_partitions
 from bertdata.errors import DataError
+from bertdata.sentences import files as sentence_files
 from bertdata.sentences.files import PoolReader, iterate_sentences, write_sentences
-from bertdata.sentences.splitter import files as sentence_files
 from bertdata.storage.shards import open_arrow
 
 texts = st.lists(st.text("ab. ", min_size=1, max_size=20), max_size=20)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
 
 from bertdata.kernels import byte_table
+from bertdata.sentences import compiled as compiled_sentences
 from bertdata.sentences.compiled import PunktSplitter
 from bertdata.sentences.paragraphs import split_paragraphs
 from bertdata.sentences.punkt import (
@@ -26,7 +27,6 @@ from bertdata.sentences.punkt import (
     load_parameters,
 )
 from bertdata.sentences.splitter import LANGUAGES, load_splitter
-from bertdata.sentences.splitter import compiled as compiled_sentences
 
 # Abbreviations, collocations, sentence starters and entries of the orthographic table.
 PUNKT_TAB_SIZES = {

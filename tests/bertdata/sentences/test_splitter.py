@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertdata.errors import ConfigError
+from bertdata.sentences.paragraphs import split_paragraphs
 from bertdata.sentences.splitter import (
     LANGUAGES,
     SentencesConfig,
     SentenceSplitter,
     load_splitter,
-    split_paragraphs,
 )
 
 
