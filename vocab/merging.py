@@ -44,19 +44,19 @@ class PieceText:
         self._weights[places] = frequencies[words]
         del words  # millions of words take as much memory as there is text to merge
         # A merge leaves at least one piece less in the text: more there cannot be.
-        self._num_pieces, most = num_pieces, num_pieces + min(room, len(codes))
-        self._lengths = np.ones(most, dtype=np.int64)
+        self._num_pieces, capacity = num_pieces, num_pieces + min(room, len(codes))
+        self._lengths = np.ones(capacity, dtype=np.int64)
         # For the same reason these are enough.
         self._starts = np.empty(2 * len(codes), dtype=np.int32)
         small = codes.astype(np.min_scalar_type(num_pieces))  # numpy sorts these by radix
         self._starts[: len(codes)] = places[np.argsort(small, kind="stable")]
         # Starts of piece i: `starts[spans[i, 0]:spans[i, 1]]`.
-        self._spans = np.zeros((most, 2), dtype=np.int64)
+        self._spans = np.zeros((capacity, 2), dtype=np.int64)
         self._spans[:num_pieces, 1] = np.cumsum(np.bincount(codes, minlength=num_pieces))
         self._spans[1:num_pieces, 0] = self._spans[: num_pieces - 1, 1]
         self._end = len(codes)
-        self._totals = np.zeros(2 * most, dtype=np.int64)
-        self._lost, self._gained, self._amounts = np.empty((3, 2 * most), dtype=np.int64)
+        self._totals = np.zeros(2 * capacity, dtype=np.int64)
+        self._lost, self._gained, self._amounts = np.empty((3, 2 * capacity), dtype=np.int64)
 
     def count_pairs(self) -> tuple[Int64Array, Int64Array]:
         """Every pair of the first pieces, and how often it occurs."""
@@ -149,7 +149,7 @@ def _count_neighbours(
 
     `totals`: of each piece before the new one, then of each after it; all 0, as they are left.
     """
-    found, most = 0, len(totals) // 2
+    found, capacity = 0, len(totals) // 2
     for number in range(len(starts)):
         start = starts[number]
         before, after = pieces[start - 1], pieces[start + length]
@@ -163,12 +163,12 @@ def _count_neighbours(
                 found += 1
             totals[before] += weights[start]
         if after != _BORDER and after != new:
-            if totals[most + after] == 0:
+            if totals[capacity + after] == 0:
                 lost[found] = (right << PAIR_SHIFT) + after
                 gained[found] = (new << PAIR_SHIFT) + after
-                amounts[found] = most + after
+                amounts[found] = capacity + after
                 found += 1
-            totals[most + after] += weights[start]
+            totals[capacity + after] += weights[start]
     for number in range(found):
         slot = amounts[number]
         amounts[number], totals[slot] = totals[slot], 0

@@ -152,8 +152,8 @@ def _lists(column: pa.ListArray) -> _Lists:
 
 def _check_shape(rows: _Rows, rules: ExampleRules) -> Iterator[Fault]:
     lengths = rows.pieces.lengths
-    least = 5 if rules.next_sentence else 3
-    yield from row_faults(f"has fewer than {least} pieces:", lengths < least, lengths)
+    min_pieces = 5 if rules.next_sentence else 3
+    yield from row_faults(f"has fewer than {min_pieces} pieces:", lengths < min_pieces, lengths)
     too_long = lengths > rules.max_seq_length
     yield from row_faults(f"has more than {rules.max_seq_length} pieces:", too_long, lengths)
     if rules.next_sentence:
@@ -228,8 +228,8 @@ def _check_number(rows: _Rows, rules: ExampleRules) -> Iterator[Fault]:
 
 
 def _check_labels(rows: _Rows, rules: ExampleRules) -> Iterator[Fault]:
-    most = 1 if rules.next_sentence else 0
-    yield from row_faults("has next_sentence_label", rows.labels > most, rows.labels)
+    max_label = 1 if rules.next_sentence else 0
+    yield from row_faults("has next_sentence_label", rows.labels > max_label, rows.labels)
 
 
 def _separators(rows: _Rows) -> tuple[tuple[str, Int64Array], ...]:

@@ -24,7 +24,7 @@ SURELY = 30.0
 _FEW_REPEATS = 0.02  # expected of examples, where their masks are compared
 _ROWS_AT_ONCE = 1 << 17
 _KIND_FACTOR = 1024  # above any number of predictions
-_MOST_COINS = 1_000_000
+_MAX_COINS = 1_000_000
 _NO_MASKS = np.empty((0, 4), dtype=np.uint64)
 
 
@@ -157,7 +157,7 @@ class _RandomNext:
     """
 
     def __init__(self, num_examples: int) -> None:
-        share = min(1.0, _MOST_COINS / max(1, num_examples))
+        share = min(1.0, _MAX_COINS / max(1, num_examples))
         self._last_id = np.uint64(min(2**64 - 1, int(share * 2**64)))
         self._ids: list[UInt64Array] = []
         self._labels: list[Int64Array] = []

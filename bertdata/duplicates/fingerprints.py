@@ -20,7 +20,7 @@ from bertdata.duplicates.minhash import NUM_BANDS, NUM_PLACES, make_band_keys, m
 from bertdata.storage.schema import SENTENCES, fingerprints_schema
 from bertdata.storage.shards import Shard, write_arrow
 
-_LEAST_SENTENCE_BYTES = 40  # shorter ones are said again by chance
+_MIN_SENTENCE_BYTES = 40  # shorter ones are said again by chance
 
 
 class FingerprintWriter:
@@ -76,7 +76,7 @@ def _hash_sentences(lists: pa.ListArray) -> pa.ListArray:
     sentences = lists.flatten().cast(pa.binary()).to_pylist()
     hashes = [
         int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
-        if len(text) >= _LEAST_SENTENCE_BYTES
+        if len(text) >= _MIN_SENTENCE_BYTES
         else 0
         for text in sentences
     ]

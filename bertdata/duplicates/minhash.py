@@ -29,11 +29,11 @@ _WORD = re.compile(rf"[{_ALONE}]|[^\W{_ALONE}]+")
 def make_signature(text: str) -> UInt32Array:
     """The signature of a text: NUM_PLACES numbers."""
     runs = _hash_runs(text.lower())
-    least = np.full(NUM_PLACES, np.iinfo(np.uint64).max, dtype=np.uint64)
+    minima = np.full(NUM_PLACES, np.iinfo(np.uint64).max, dtype=np.uint64)
     for start in range(0, len(runs), _RUNS_AT_ONCE):
         some = runs[start : start + _RUNS_AT_ONCE, np.newaxis]
-        np.minimum(least, (some * _FACTORS + _TERMS).min(axis=0), out=least)
-    return (least >> np.uint64(32)).astype(np.uint32)
+        np.minimum(minima, (some * _FACTORS + _TERMS).min(axis=0), out=minima)
+    return (minima >> np.uint64(32)).astype(np.uint32)
 
 
 def make_band_keys(signatures: UInt32Array) -> UInt64Array:

@@ -88,10 +88,10 @@ def _choose_pieces(
     """The first `limits_B` of each row's shuffled candidates, and how many those are."""
     num_B = np.minimum(limits_B, num_candidates_B)
     order_BC = _iota(num_candidates_B)
-    most = int(num_B.max(initial=0))
-    for i in range(most):
+    longest = int(num_B.max(initial=0))
+    for i in range(longest):
         _shuffle_step(order_BC, i, num_candidates_B, keys_B)
-    return order_BC[:, :most], num_B
+    return order_BC[:, :longest], num_B
 
 
 def _choose_words(
@@ -135,8 +135,8 @@ def _word_starts(
 
     A piece with ## belongs to the word before it, also across the [SEP], as in the original.
     """
-    most = int(num_candidates_B.max(initial=0))
-    candidates_BC = np.broadcast_to(np.arange(most), (len(input_ids_BL), most))
+    longest = int(num_candidates_B.max(initial=0))
+    candidates_BC = np.broadcast_to(np.arange(longest), (len(input_ids_BL), longest))
     positions_BC = np.minimum(_positions_of(candidates_BC, a_sizes_B), input_ids_BL.shape[1] - 1)
     pieces_BC = np.take_along_axis(input_ids_BL, positions_BC, axis=1)
     is_start_BC = ~vocabulary.continuation[pieces_BC]
@@ -185,8 +185,8 @@ def _shuffle_step(
 
 def _iota(sizes_B: Int64Array) -> Int64Array:
     """Rows 0, 1, 2, … as long as the longest size."""
-    most = int(sizes_B.max(initial=0))
-    return np.tile(np.arange(most, dtype=np.int64), (len(sizes_B), 1))
+    longest = int(sizes_B.max(initial=0))
+    return np.tile(np.arange(longest, dtype=np.int64), (len(sizes_B), 1))
 
 
 def _positions_of(candidates: Int64Array, a_sizes_B: Int64Array) -> Int64Array:

@@ -129,12 +129,12 @@ def _copy_sentences(
 
 @inlined
 def _target_length(
-    key: np.uint64, counter: int, most: int, short_seq_prob: float
+    key: np.uint64, counter: int, max_pieces: int, short_seq_prob: float
 ) -> tuple[int, int]:
     """The target length, and the counter after it."""
     if uniform(key, counter) < short_seq_prob:
-        return 2 + below(key, counter + 1, most - 1), counter + 2
-    return most, counter + 1
+        return 2 + below(key, counter + 1, max_pieces - 1), counter + 2
+    return max_pieces, counter + 1
 
 
 @inlined
@@ -148,10 +148,16 @@ def _chunk_end(sentence_offsets: Int64Array, start: int, stop: int, target: int)
 
 @kernel
 def _truncate(
-    a_start: int, a_end: int, b_start: int, b_end: int, most: int, key: np.uint64, counter: int
+    a_start: int,
+    a_end: int,
+    b_start: int,
+    b_end: int,
+    max_pieces: int,
+    key: np.uint64,
+    counter: int,
 ) -> tuple[int, int, int, int, int]:
-    """The four offsets cut to `most` pieces, and the counter after it."""
-    while a_end - a_start + b_end - b_start > most:
+    """The four offsets cut to `max_pieces` pieces, and the counter after it."""
+    while a_end - a_start + b_end - b_start > max_pieces:
         front = uniform(key, counter) < 0.5
         counter += 1
         if a_end - a_start > b_end - b_start:
@@ -171,7 +177,7 @@ def _pair_sentences(
     sentence_offsets: Int64Array,
     document_offsets: Int64Array,
     keys: UInt64Array,
-    most: int,
+    max_pieces: int,
     short_seq_prob: float,
     pairs: Pairs,
 ) -> int:
@@ -181,7 +187,7 @@ def _pair_sentences(
     for d in range(num_documents):
         key = keys[d]
         start, stop = document_offsets[d], document_offsets[d + 1]
-        target, counter = _target_length(key, 1, most, short_seq_prob)
+        target, counter = _target_length(key, 1, max_pieces, short_seq_prob)
         while start < stop:
             end = _chunk_end(sentence_offsets, start, stop, target)
             a_last = end
@@ -211,7 +217,7 @@ def _pair_sentences(
             if a_start == a_end:
                 continue
             a_start, a_end, b_start, b_end, counter = _truncate(
-                a_start, a_end, b_start, b_end, most, key, counter
+                a_start, a_end, b_start, b_end, max_pieces, key, counter
             )
             pairs.a_start[count], pairs.a_end[count] = a_start, a_end
             pairs.b_start[count], pairs.b_end[count] = b_start, b_end
@@ -233,7 +239,7 @@ def _count_segments(
     sentence_offsets: Int64Array,
     document_offsets: Int64Array,
     keys: UInt64Array,
-    most: int,
+    max_pieces: int,
     short_seq_prob: float,
 ) -> int:
     """How many segments `_cut_segments` will cut."""
@@ -242,7 +248,7 @@ def _count_segments(
         counter = 1
         start = sentence_offsets[document_offsets[d]]
         while start < sentence_offsets[document_offsets[d + 1]]:
-            target, counter = _target_length(keys[d], counter, most, short_seq_prob)
+            target, counter = _target_length(keys[d], counter, max_pieces, short_seq_prob)
             counter += 1
             count += 1
             start += target
@@ -254,7 +260,7 @@ def _cut_segments(
     sentence_offsets: Int64Array,
     document_offsets: Int64Array,
     keys: UInt64Array,
-    most: int,
+    max_pieces: int,
     short_seq_prob: float,
     pairs: Pairs,
 ) -> None:
@@ -265,7 +271,7 @@ def _cut_segments(
         start = sentence_offsets[document_offsets[d]]
         stop = sentence_offsets[document_offsets[d + 1]]
         while start < stop:
-            target, counter = _target_length(keys[d], counter, most, short_seq_prob)
+            target, counter = _target_length(keys[d], counter, max_pieces, short_seq_prob)
             end = min(start + target, stop)
             pairs.a_start[count], pairs.a_end[count] = start, end
             pairs.b_start[count], pairs.b_end[count] = end, end

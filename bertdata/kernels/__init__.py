@@ -1,4 +1,4 @@
-"""What the compiled loops share: compilation, random draws, and a table of byte strings."""
+"""Shared by the compiled loops: compilation, random draws, and a table of byte strings."""
 
 from __future__ import annotations
 

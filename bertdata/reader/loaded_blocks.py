@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from bertdata.arrays import AnyArray, Int64Array, offsets_of, places_within
 from bertdata.errors import DataError
 from bertdata.reader.batches import CompactBatch
-from bertdata.storage.schema import MOST_PIECES
+from bertdata.storage.schema import MAX_PIECES
 
 _LISTS = ("input_ids", "masked_lm_positions", "masked_lm_ids")
 _NUMBERS = ("segment_b_start", "next_sentence_label", "document_id")
@@ -119,7 +119,7 @@ class _Lists:
         offsets, values = lists.offsets.to_numpy(), lists.values.to_numpy()
         _check_lists(offsets, values)
         # With room after the last list to look at as many places as the longest can have.
-        self._values_S = _with_room(self._values_S, slot, len(values) + MOST_PIECES)
+        self._values_S = _with_room(self._values_S, slot, len(values) + MAX_PIECES)
         self._values_S[slot, : len(values)] = values
         self._offsets_S = _with_room(self._offsets_S, slot, len(offsets))
         self._offsets_S[slot, : len(offsets)] = offsets
@@ -142,8 +142,8 @@ def _check_lists(offsets: AnyArray, values: AnyArray) -> None:
     lengths = np.diff(offsets)
     if lengths.min(initial=0) < 0 or offsets[0] < 0 or offsets[-1] > len(values):
         raise DataError("a shard's lists go beyond its values: it is damaged; make it again")
-    if (longest := lengths.max(initial=0)) > MOST_PIECES:
-        raise DataError(f"a shard has a list of {longest} pieces, more than {MOST_PIECES}")
+    if (longest := lengths.max(initial=0)) > MAX_PIECES:
+        raise DataError(f"a shard has a list of {longest} pieces, more than {MAX_PIECES}")
 
 
 def _with_room(table: AnyArray, slot: int, size: int) -> AnyArray:

@@ -21,7 +21,7 @@ from bertdata.reader.batches import CompactBatch
 from bertdata.reader.loaded_blocks import LoadedBlocks
 from bertdata.reader.row_order import WINDOW_BLOCKS
 from bertdata.storage.schema import check_schema, examples_schema
-from bertdata.storage.shards import Shard, map_arrow, no_arrow_told
+from bertdata.storage.shards import Shard, arrow_errors_as_data_errors, map_arrow
 
 # Kept in memory: the window that is read, and what readers ahead or behind still want.
 _KEPT_BLOCKS = 3 * WINDOW_BLOCKS
@@ -96,7 +96,7 @@ class _StoredShard:
     def __init__(self, path: Path, rows: int, schema: pa.Schema) -> None:
         self._path = path
         self._mapped = map_arrow(path)
-        with no_arrow_told(path):
+        with arrow_errors_as_data_errors(path):
             # A block is too small to share out: threads would take longer than they save.
             options = pa.ipc.IpcReadOptions(use_threads=False)
             self._reader = pa.ipc.open_file(self._mapped, options=options)
@@ -107,7 +107,7 @@ class _StoredShard:
 
     def read_block(self, number: int) -> pa.RecordBatch:
         """A record batch; it keeps the mapping alive."""
-        with no_arrow_told(self._path):
+        with arrow_errors_as_data_errors(self._path):
             batch = self._reader.get_batch(number)
             batch.validate()  # that its buffers are as long as its rows want, or a read would crash
         if _has_nulls(batch):
@@ -117,7 +117,7 @@ class _StoredShard:
     def _count_rows(self, schema: pa.Schema) -> list[int]:
         label = schema.get_field_index("next_sentence_label")
         options = pa.ipc.IpcReadOptions(included_fields=[label], use_threads=False)
-        with no_arrow_told(self._path):
+        with arrow_errors_as_data_errors(self._path):
             reader = pa.ipc.open_file(self._mapped, options=options)
             return [reader.get_batch(n).num_rows for n in range(reader.num_record_batches)]
 

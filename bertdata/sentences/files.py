@@ -29,13 +29,13 @@ from bertdata.duplicates.fingerprints import FingerprintWriter
 from bertdata.errors import DataError
 from bertdata.grouping import fill_groups
 from bertdata.storage.schema import REJECTED, SENTENCES, check_schema
-from bertdata.storage.shards import Shard, no_arrow_told, open_arrow, write_arrow
+from bertdata.storage.shards import Shard, arrow_errors_as_data_errors, open_arrow, write_arrow
 
 _ROUND_BYTES = 3 << 20
 _BATCH_BYTES = 8 << 10
 _READ_BYTES = 2 << 20
 _BLOCK_CHARACTERS = 1 << 20
-_MOST_OPEN = 128  # files of a reader
+_MAX_OPEN_FILES = 128  # files of a reader
 _REJECTED_ROWS = 10_000  # a batch of rejections
 
 _SplitAll = Callable[[pa.StringArray], pa.ListArray]
@@ -207,7 +207,7 @@ class PoolReader:
 
     def _read_batches(self, first: int, end: int) -> Iterator[pa.RecordBatch]:
         for path in self._files:
-            with no_arrow_told(path):
+            with arrow_errors_as_data_errors(path):
                 reader = self._open.get(path) or self._open_file(path)
                 for start in range(0, reader.num_record_batches, self._num_partitions):
                     yield from map(reader.get_batch, range(start + first, start + end))
@@ -222,7 +222,7 @@ class PoolReader:
                 f"{path} has {reader.num_record_batches} batches, "
                 f"no multiple of {self._num_partitions}"
             )
-        if len(self._open) < _MOST_OPEN:
+        if len(self._open) < _MAX_OPEN_FILES:
             self._open[path] = reader
         return reader
 

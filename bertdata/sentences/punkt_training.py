@@ -25,7 +25,7 @@ from bertdata.sentences.punkt import OrthographicContexts, UntimedLanguageVars, 
 from bertdata.storage.shards import first_line, write_json
 
 _CHUNK_CHARACTERS = 1 << 20
-_MOST_FINAL = 0.05  # of an abbreviation's full stops, those that end a paragraph
+_MAX_FINAL_SHARE = 0.05  # of an abbreviation's full stops, those that end a paragraph
 
 _HANGUL = re.compile("[\uac00-\ud7a3]+")
 
@@ -52,7 +52,7 @@ def train_parameters(paragraphs: Iterable[str]) -> PunktParameters:
     trainer.finalize_training()
     parameters = _put_together(trainer.get_params())
     parameters.abbrev_types = {
-        word for word in parameters.abbrev_types if final[word] <= _MOST_FINAL * total[word]
+        word for word in parameters.abbrev_types if final[word] <= _MAX_FINAL_SHARE * total[word]
     }
     return parameters
 

@@ -20,7 +20,7 @@ from bertdata.tokens.vocabulary import Vocabulary
 from bertdata.tokens.word_parts import PartTable
 from bertdata.tokens.wordpiece import OTHER, CompiledWordPiece
 
-_MOST_PARTS = 100_000  # remembered
+_MAX_PARTS = 100_000  # remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class SentenceTokenizer:
         self._tokenizer.encode_special_tokens = True
         self._word_piece = CompiledWordPiece(vocabulary, config.max_word_characters)
         self._dtype = piece_dtype(vocabulary.size)
-        self._parts = PartTable(config, _MOST_PARTS)
+        self._parts = PartTable(config, _MAX_PARTS)
         self._pieces: PieceArray = np.empty(0, self._dtype)
         self._offsets: Int64Array = np.zeros(1, np.int64)
 
@@ -59,7 +59,7 @@ class SentenceTokenizer:
 
         `sentences`: no nulls; any text, fastest with words that repeat and one space between them.
         """
-        if self._parts.table.holds_much:
+        if self._parts.table.is_full:
             self._forget()
         rows, ends = self._parts.find_rows(sentences)
         self._learn()
@@ -87,7 +87,7 @@ class SentenceTokenizer:
         self._offsets = np.append(self._offsets, self._offsets[-1] + np.cumsum(lengths))
 
     def _forget(self) -> None:
-        self._parts = PartTable(self._config, _MOST_PARTS)
+        self._parts = PartTable(self._config, _MAX_PARTS)
         self._pieces, self._offsets = self._pieces[:0], self._offsets[:1]
 
 

@@ -37,9 +37,9 @@ _UPPER_TO_LOWER = np.uint8(ord("a") - ord("A"))
 class PartTable:
     """`table`: of the distinct parts seen so far, their ASCII letters in lower case if all are."""
 
-    def __init__(self, config: TokenizationConfig, most_parts: int) -> None:
+    def __init__(self, config: TokenizationConfig, capacity: int) -> None:
         self._config = config
-        self.table = ByteTable(most_parts)
+        self.table = ByteTable(capacity)
         # Kept, as what lies at other places each time takes memory at all of them. Of what was
         # never written to there is none taken.
         self._room = _make_room(_TEXT_BYTES)

@@ -115,7 +115,7 @@ def test_what_is_no_arrow_file_is_refused(damage: str, tmp_path: Path) -> None:
     path.write_bytes(content)
     if damage == "missing":
         path.unlink()
-    with pytest.raises(DataError, match="no whole Arrow file"), open_arrow(path):
+    with pytest.raises(DataError, match="not a complete Arrow file"), open_arrow(path):
         pass
 
 
