@@ -7,6 +7,23 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "arrays": [
+            "AnyArray",
+            "BoolArray",
+            "ByteArray",
+            "Float64Array",
+            "FloatArray",
+            "Int32Array",
+            "Int64Array",
+            "IntegerArray",
+            "PieceArray",
+            "UInt16Array",
+            "UInt32Array",
+            "UInt64Array",
+            "offsets_of",
+            "pad_rows",
+            "places_within",
+        ],
         "config": ["check_choice", "check_range", "read_table", "to_table", "unknown_key"],
         "errors": [
             "BertdataError",
@@ -17,6 +34,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "MemoryUsedUpError",
             "VocabularyError",
         ],
+        "grouping": ["fill_groups", "fit_groups"],
         "import_path": ["leave_current_folder", "safe_environment"],
         "loopback": ["reach_loopback_directly"],
         "notices": ["is_notice", "note", "warn"],

@@ -17,11 +17,11 @@ _T = TypeVar("_T")
 def read_table(cls: type[_T], table: Mapping[str, Any], where: str) -> _T:
     """Make a configuration dataclass from a table of plain values.
 
-    Nested dataclasses are read from nested tables, tuples from lists; an integer is taken where a
-    float is wanted. `where` names the table in messages, such as "[examples]".
+    Nested dataclasses are read from nested tables, tuples from lists; integers are accepted for
+    floats. `where`: name of the table in messages, such as "[examples]".
 
-    Raises ConfigError on an unknown key (naming the nearest known one), a missing key or a value
-    of another type.
+    Raises ConfigError for an unknown key (naming the nearest known one), a missing key or a value
+    of the wrong type.
     """
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
@@ -34,7 +34,7 @@ def read_table(cls: type[_T], table: Mapping[str, Any], where: str) -> _T:
 
 
 def to_table(config: Any) -> dict[str, Any]:
-    """The plain table (dicts, lists, scalars) that `read_table` reads back; None is left out."""
+    """The plain table (dicts, lists, scalars) that `read_table` reads back, without None values."""
     return {
         field.name: _to_plain(getattr(config, field.name))
         for field in dataclasses.fields(config)
@@ -45,7 +45,7 @@ def to_table(config: Any) -> dict[str, Any]:
 def unknown_key(
     key: str, known: typing.Iterable[str], where: str, *, kind: str = "key"
 ) -> ConfigError:
-    """The error for a key nobody knows, with the nearest known one as the way out."""
+    """The error for an unknown key, which suggests the nearest known one."""
     names = sorted(known)
     nearest = difflib.get_close_matches(key, names, n=1)
     way_out = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(names)}"

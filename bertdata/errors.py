@@ -1,12 +1,12 @@
-"""The errors a user can meet, all with one readable line: what, the value, the way out.
+"""The errors that users see: one readable line with what is wrong, the value and the way out.
 
 BertdataError            the base; the command line prints it and exits 1
-├── ConfigError          a configuration or command that cannot be meant; exits 2
+├── ConfigError          a wrong configuration or command; exits 2
 ├── InputError           a corpus, file or archive that cannot be read
 ├── VocabularyError      a vocabulary that cannot be trained, read or used
-├── DataError            a shard, manifest or checkpoint that is damaged or does not belong here
-├── MemoryUsedUpError    work that needs more memory than there is
-└── CrashError           a process that was killed, died or hangs; worth another try
+├── DataError            a shard, manifest or checkpoint that is damaged or of another run
+├── MemoryUsedUpError    work that needs more memory than the machine has
+└── CrashError           a process that was killed, died or hangs; a second try may succeed
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from bertdata.printable import printable
 
 
 class BertdataError(Exception):
-    """Base of every error meant for the user's eyes: one line, whatever names are in it."""
+    """Base of every error that users see: one line, even if it quotes names with line ends."""
 
     def __str__(self) -> str:
         return printable(super().__str__())
 
 
 class ConfigError(BertdataError):
-    """A configuration value, key or command line that cannot be meant."""
+    """A wrong configuration value, key or command line."""
 
 
 class InputError(BertdataError):
@@ -34,12 +34,12 @@ class VocabularyError(BertdataError):
 
 
 class DataError(BertdataError):
-    """A shard, manifest or checkpoint that is damaged or does not belong here."""
+    """A shard, manifest or checkpoint that is damaged or belongs to another run."""
 
 
 class MemoryUsedUpError(BertdataError):
-    """Work that needs more memory than there is."""
+    """Work that needs more memory than the machine has."""
 
 
 class CrashError(BertdataError):
-    """A process that was killed, died without a reason, or hangs. Worth another try."""
+    """A process that was killed, died without an error, or hangs; a second try may succeed."""

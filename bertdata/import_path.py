@@ -1,6 +1,6 @@
-"""Where Python may import from: never from the folder that a command happens to be run in.
+"""Where Python imports from: never from the folder in which a command is run.
 
-A user's own `random.py` or `trainer.py` beside a configuration must not be run in place of ours.
+A user's own `random.py` or `trainer.py` beside a configuration must not replace ours.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-# The folder of our packages. In a checkout that is not installed it is the current folder.
+# The folder of our packages: the current folder in a checkout that is not installed.
 PACKAGES = Path(__file__).resolve().parents[1]
 
 
 def leave_current_folder() -> None:
-    """Import nothing from the current folder any more, here and in all processes started later."""
+    """Stop importing from the current folder, in this process and in all that it starts."""
     unwanted = set()
     if not sys.flags.safe_path:
         unwanted.add(sys.path[0])
@@ -26,9 +26,9 @@ def leave_current_folder() -> None:
 
 
 def safe_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The same environment, in which Python imports nothing from the current folder.
+    """The environment, changed so that Python imports nothing from the current folder.
 
-    Our own packages stay in reach where this process has them from there.
+    The folder is kept where this process imports our own packages from it.
     """
     folders = [folder for folder in _python_path(environment) if folder]
     if not sys.flags.safe_path and _has_packages(sys.path[0]):

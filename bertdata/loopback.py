@@ -1,4 +1,4 @@
-"""Processes of one machine reach each other directly, whatever proxy it has for the network."""
+"""Connections within this machine never go through the network's proxy."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def reach_loopback_directly(environment: Mapping[str, str]) -> dict[str, str]:
-    """The same environment, in which no program asks a proxy for this machine's own addresses."""
-    # Of the two spellings the small one counts where both are there.
+    """The environment, changed so that programs use no proxy for this machine's own addresses."""
+    # Programs prefer the lower-case name where both are set.
     given = environment.get("no_proxy", environment.get("NO_PROXY", ""))
     for_grpc = environment.get("no_grpc_proxy", given)
     direct = _with_loopback(given)

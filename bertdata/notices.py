@@ -1,6 +1,6 @@
-"""Lines for who watches the terminal, from a process whose standard error may go to a log.
+"""Lines for the person at the terminal, from a process whose standard error may go to a log.
 
-Whoever keeps such a log passes on the lines for which `is_notice` is true.
+The process that keeps such a log prints the lines for which `is_notice` is true.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ _NOTE, _WARNING = "note: ", "warning: "
 
 
 def note(text: str) -> None:
-    """Say what one may want to know."""
+    """Print something the user may want to know."""
     print(f"{_NOTE}{text}", file=sys.stderr, flush=True)
 
 
 def warn(text: str) -> None:
-    """Say what is probably a mistake."""
+    """Print something that is probably a mistake."""
     print(f"{_WARNING}{text}", file=sys.stderr, flush=True)
 
 

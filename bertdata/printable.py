@@ -1,4 +1,4 @@
-"""Names and messages that can be printed, written as UTF-8, and stay on one line."""
+"""Names and messages made safe to print: valid UTF-8, on one line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _UNPRINTABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]
 
 
 def printable(text: str) -> str:
-    r"""The text with each control character and lone surrogate spelled out.
+    r"""The text with each control character and lone surrogate as an escape.
 
     printable("a\nb") -> r"a\nb"
     """

@@ -1,9 +1,9 @@
-"""Random choices that depend on nothing but a key: the same on every worker, order and machine.
+"""Random choices that depend only on a key: the same for any worker, order and machine.
 
 The source is counter-based: draw number n of a key is a pure function of (key, n), namely
 SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
-Keys come from `derive_key(seed, purpose, numbers…)`. Whole numbers below n are `int(random() * n)`,
-so that plain Python, numpy and compiled code agree to the last bit; the bias is under n / 2**53.
+Keys come from `derive_key(seed, purpose, numbers…)`. Integers below n are `int(random() * n)`, so
+that plain Python, numpy and compiled code agree to the last bit; the bias is below n / 2**53.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from collections.abc import MutableSequence
 from typing import Any, Protocol, Self
 
 import numpy as np
-import numpy.typing as npt
+
+from bertdata.arrays import Float64Array, Int64Array, IntegerArray, UInt64Array
 
 GOLDEN_GAMMA = 0x9E3779B97F4A7C15
 FACTOR_1 = 0xBF58476D1CE4E5B9
@@ -21,30 +22,28 @@ FACTOR_2 = 0x94D049BB133111EB
 _MASK_64 = (1 << 64) - 1
 UNIT = 2.0**-53
 
-UInt64Array = npt.NDArray[np.uint64]
-
 
 class RandomSource(Protocol):
-    """What the algorithm asks of chance; `random.Random` has all of it but `child`."""
+    """The random draws that the algorithm needs; `random.Random` has all of them but `child`."""
 
     def random(self) -> float:
         """A number in [0, 1)."""
 
     def randint(self, a: int, b: int) -> int:
-        """A whole number from a to b, both included."""
+        """An integer from a to b, both included."""
 
     def shuffle(self, items: MutableSequence[Any]) -> None:
         """Reorder `items` in place."""
 
     def child(self) -> RandomSource:
-        """The source for a part of the work."""
+        """A source of its own for a part of the work."""
 
 
 class CounterSource:
     """The counter-based source of one key.
 
-    `child` and `shuffle` use one draw of this source each and go on under a key of their own, so
-    that what follows does not depend on how much a part of the work drew.
+    `child` and `shuffle` use one draw of this source each and continue with a key of their own, so
+    later draws do not depend on how many draws a part of the work needed.
     """
 
     def __init__(self, key: int) -> None:
@@ -61,14 +60,14 @@ class CounterSource:
         return (self.next_uint64() >> 11) * UNIT
 
     def randint(self, a: int, b: int) -> int:
-        """The next whole number from a to b, both included."""
+        """The next integer from a to b, both included."""
         return a + int(self.random() * (b - a + 1))
 
     def shuffle(self, items: MutableSequence[Any]) -> None:
         """Reorder `items` in place, from the front: the first k are final after k draws.
 
-        (Durstenfeld's form of Fisher and Yates, run forwards so that who needs only the first few
-        need not go on.)
+        This is Durstenfeld's form of the Fisher-Yates shuffle, run forwards: a caller that needs
+        only the first few items can stop early.
         """
         draws = self.child()
         for i in range(len(items) - 1):
@@ -94,16 +93,14 @@ def mix_array(values: UInt64Array) -> UInt64Array:
     return values ^ (values >> np.uint64(31))
 
 
-def draw_array(keys: UInt64Array, counters: npt.NDArray[np.integer[Any]] | int) -> UInt64Array:
-    """Draw number `counters` (from 1 on) of each key, as CounterSource.next_uint64 gives them."""
+def draw_array(keys: UInt64Array, counters: IntegerArray | int) -> UInt64Array:
+    """Draw number `counters` (from 1 on) of each key, as CounterSource.next_uint64 returns it."""
     steps = np.asarray(counters, dtype=np.uint64) * np.uint64(GOLDEN_GAMMA)
     return mix_array(keys + steps)
 
 
-def uniform_array(
-    keys: UInt64Array, counters: npt.NDArray[np.integer[Any]] | int
-) -> npt.NDArray[np.float64]:
-    """Draw number `counters` of each key, as CounterSource.random gives them: in [0, 1)."""
+def uniform_array(keys: UInt64Array, counters: IntegerArray | int) -> Float64Array:
+    """Draw number `counters` of each key, as CounterSource.random returns it: in [0, 1)."""
     return (draw_array(keys, counters) >> np.uint64(11)).astype(np.float64) * UNIT
 
 
@@ -115,22 +112,22 @@ def derive_key(seed: int, purpose: str, *numbers: int) -> int:
     return key
 
 
-def derive_keys(key: int | UInt64Array, numbers: npt.NDArray[np.integer[Any]]) -> UInt64Array:
+def derive_keys(key: int | UInt64Array, numbers: IntegerArray) -> UInt64Array:
     """`derive_key`'s last step for many numbers at once: derive_key(…, n) from derive_key(…).
 
-    `key`: one for all numbers, or one for each.
+    `key`: one key for all numbers, or one per number.
     """
     base = np.atleast_1d(np.asarray(key, dtype=np.uint64)) + np.uint64(GOLDEN_GAMMA)
     return mix_array(base ^ mix_array(numbers.astype(np.uint64)))
 
 
-def permutation(size: int, key: int) -> npt.NDArray[np.int64]:
-    """The numbers below `size` in an order chosen by a key: by their hashes, which all differ."""
+def permutation(size: int, key: int) -> Int64Array:
+    """The numbers below `size` in the random order of a key: sorted by hash, no two equal."""
     return np.argsort(derive_keys(key, np.arange(size)), kind="stable")
 
 
 def stable_hash(*parts: str | bytes) -> int:
-    """64 bits of BLAKE2b over the parts; the same for ever, on every machine."""
+    """64 bits of BLAKE2b over the parts; the same on every machine and in every version."""
     digest = hashlib.blake2b(digest_size=8)
     for part in parts:
         data = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""Output of commands: any terminal can show it, and whoever reads it may stop reading."""
+"""Output of commands: any terminal can show it, and its reader may stop early, as `head` does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import select
 import sys
 from collections.abc import Callable
 
-# As of a program that SIGPIPE ended.
+# The exit status of a program that SIGPIPE ended.
 READER_GONE = 141
 
 
@@ -16,7 +16,7 @@ def run_command(main: Callable[[], int]) -> int:
     """Run the main function of a command; returns its exit status.
 
     Characters that the terminal's encoding lacks are printed as escapes, such as `\\u2026`. When
-    the reader of standard output is gone, as with `| head`, the command ends without a word.
+    the reader of standard output has stopped, as with `| head`, the command ends silently.
     """
     _escape_output()
     try:
@@ -28,20 +28,20 @@ def run_command(main: Callable[[], int]) -> int:
     except BrokenPipeError:
         if not is_reader_gone():
             raise
-        # Python flushes standard output at exit once more.
+        # Python flushes standard output again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
 
 
 def _escape_output() -> None:
-    """Let standard output and error escape characters that their encodings lack."""
+    """Make standard output and error escape characters that their encodings lack."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def is_reader_gone() -> bool:
-    """Whether standard output is a pipe or connection that nobody reads any more."""
+    """Whether standard output is a pipe or connection whose reader has closed it."""
     if sys.stdout is None or not hasattr(select, "poll"):
         return False
     poll = select.poll()

@@ -26,7 +26,7 @@ from flows.processes.job_host import run_job
 from flows.wording import repeated_ids
 from pipelines.options import RunnerConfig, beam_arguments
 from pipelines.plans import Corpora, plan_examples, plan_punkt, plan_sentences, plan_vocabulary
-from pipelines.progress import StagePlan, is_done, write_plan
+from pipelines.progress import StagePlan, StageState, prepare_stage, write_plan
 from trainer.config import TrainConfig
 
 Say = Callable[[str], None]
@@ -89,7 +89,7 @@ def train_model(run: Run, say: Say) -> dict[str, Any]:
     """Train, evaluate and export; returns the results. A killed training goes on where it was."""
     paths = run.paths
     plan = _plan_training(run)
-    if is_done(plan):
+    if prepare_stage(plan) is StageState.COMPLETE:
         say("model: already complete")
         return dict(read_manifest(paths.model).counts)
     arguments = [
@@ -150,7 +150,7 @@ def _make(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) -> str:
 def _make_alone(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) -> str:
     for notice in plan.notices:
         say(f"{plan.stage}: {notice}")
-    if is_done(plan):
+    if prepare_stage(plan) is StageState.COMPLETE:
         say(f"{plan.stage}: already complete")
         return read_manifest(plan.path).content_sha256
     log = plan.path.parent / f"{plan.stage}.log"

@@ -10,6 +10,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "options": ["RunnerConfig", "beam_arguments"],
         "plans": ["Corpora", "plan_examples", "plan_punkt", "plan_sentences", "plan_vocabulary"],
         "processes": ["END", "FAILED", "PARENT", "end_with_parent"],
-        "progress": ["StagePlan", "error_named", "is_done", "write_plan"],
+        "progress": ["StagePlan", "StageState", "error_named", "prepare_stage", "write_plan"],
     },
 )

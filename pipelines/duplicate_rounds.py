@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from bertdata.arrays import Int64Array
 from bertdata.cleaning.cleaner import CleaningConfig, looks_for_duplicates
 from bertdata.config import read_table
 from bertdata.duplicates.find import (
     Duplicates,
-    Int64Array,
     count_hashed_sentences,
     count_repeated_names,
     find_duplicates,

@@ -36,8 +36,8 @@ from bertdata.sentences.splitter import TRAIN, SentencesConfig
 from bertdata.storage.manifest import (
     Manifest,
     check_shards,
-    damage_told,
     is_complete,
+    manifest_errors_as_data_errors,
     read_manifest,
 )
 from bertdata.tokens.tokenizer_comparison import check_tokenization
@@ -157,7 +157,7 @@ def plan_vocabulary(folder: Path, sentences_folder: Path, vocab: VocabConfig) ->
         manifest = _finished(sentences_folder, "sentences")
         inputs = {"sentences": {"content_sha256": manifest.content_sha256}}
         shards = _sentence_shards(manifest)
-        with damage_told(sentences_folder):
+        with manifest_errors_as_data_errors(sentences_folder):
             total = int(manifest.counts["text_bytes"])
     config = {key: value for key, value in to_table(vocab).items() if key != "file"}
     return StagePlan(

@@ -7,6 +7,7 @@ next run with the same plan goes on with the units that have no record. A finish
 from __future__ import annotations
 
 import contextlib
+import enum
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 
 from bertdata import errors
 from bertdata.errors import BertdataError, ConfigError
-from bertdata.storage.manifest import is_complete, read_manifest
+from bertdata.storage.manifest import FILE_NAME, is_complete, read_manifest
 from bertdata.storage.shards import Shard, check_inside, sync_files, write_json
 
 FOLDER = ".progress"
@@ -79,23 +80,45 @@ def read_plan(path: Path) -> StagePlan:
     return StagePlan(**{**table, **lists})
 
 
-def is_done(plan: StagePlan) -> bool:
-    """Whether the stage is complete, made from the same inputs with the same configuration.
+class StageState(enum.Enum):
+    """What is in the folder of a stage."""
 
-    Raises ConfigError when the folder, complete or not, was made from others.
+    COMPLETE = "complete: its manifest, and all files that the manifest names"
+    DAMAGED = "a manifest without some of the files that it names"
+    OUTDATED = "unfinished, with progress that this plan cannot use"
+    UNFINISHED = "unfinished: nothing, or progress that this plan goes on with"
+
+
+def find_state(plan: StagePlan) -> StageState:
+    """What is in the folder of a stage; nothing in it is changed.
+
+    Raises ConfigError when the folder, complete or not, was made with a different configuration or
+    from different inputs.
     """
     if not is_complete(plan.path):
-        _check_unfinished(plan)
-        return False
+        return _find_unfinished_state(plan)
     manifest = read_manifest(plan.path)
     _check_same(plan, manifest.config, manifest.inputs)
-    if all(_is_there(plan.path, shard) for shard in manifest.shards):
-        # A run killed at its very end leaves its progress behind.
-        clear_progress(plan.path)
-        return True
-    # Someone took a shard away: the stage is no longer complete, and says so.
-    (plan.path / "manifest.json").unlink()
-    return False
+    is_whole = all(_is_there(plan.path, shard) for shard in manifest.shards)
+    return StageState.COMPLETE if is_whole else StageState.DAMAGED
+
+
+def mend(plan: StagePlan, state: StageState) -> None:
+    """Remove what does not belong into the folder of a stage that is in this state."""
+    if state is StageState.DAMAGED:
+        (plan.path / FILE_NAME).unlink()  # the stage is no longer complete, and now says so
+    elif state is not StageState.UNFINISHED:
+        clear_progress(plan.path)  # a run killed right after its manifest leaves it behind
+
+
+def prepare_stage(plan: StagePlan) -> StageState:
+    """Make the folder of a stage ready; returns the state it was found in.
+
+    Raises ConfigError as `find_state`.
+    """
+    state = find_state(plan)
+    mend(plan, state)
+    return state
 
 
 def write_record(plan_folder: Path, record: UnitRecord) -> None:
@@ -225,27 +248,26 @@ def describe_differences(old: Any, new: Any, name: str = "") -> list[str]:
     return [f"{name} was {json.dumps(old)}, now {json.dumps(new)}"]
 
 
-def _check_unfinished(plan: StagePlan) -> None:
+def _find_unfinished_state(plan: StagePlan) -> StageState:
     path = plan.path / FOLDER / "plan.json"
     if not path.is_file():
-        return
+        return StageState.UNFINISHED
     old = read_plan(path)
     found = _differences(plan, old.config, old.inputs, free_keys=plan.free_keys)
     if found and _has_records(plan.path) and not (_progress(plan.path) / _UNUSABLE).exists():
-        raise _made_otherwise(plan, found)
+        raise _made_differently(plan, found)
     has_other_units = [dict(unit) for unit in old.units] != [dict(unit) for unit in plan.units]
-    if has_other_units or found:
-        clear_progress(plan.path)
+    return StageState.OUTDATED if has_other_units or found else StageState.UNFINISHED
 
 
 def _check_same(plan: StagePlan, config: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
     if found := _differences(plan, config, inputs):
-        raise _made_otherwise(plan, found)
+        raise _made_differently(plan, found)
 
 
-def _made_otherwise(plan: StagePlan, differences: Sequence[str]) -> ConfigError:
+def _made_differently(plan: StagePlan, differences: Sequence[str]) -> ConfigError:
     return ConfigError(
-        f"{plan.folder} was made otherwise ({'; '.join(differences[:5])}); "
+        f"{plan.folder} was made with a different configuration: {'; '.join(differences[:5])}; "
         "choose another --output or delete that folder"
     )
 

@@ -20,7 +20,7 @@ from vocab.config import VocabConfig
 
 COUNTS_SCHEMA = pa.schema([("word", pa.string()), ("count", pa.int64())])
 
-_MOST_PARTS = 100_000  # counted before they are made words
+_MAX_PARTS = 100_000  # counted before they are made words
 _PLAIN_ASCII = "^[!-~]+$"
 
 
@@ -49,11 +49,11 @@ def _count_parts(
     batches: Iterable[pa.StringArray], config: TokenizationConfig
 ) -> Iterator[pa.Table]:
     """Distinct parts and their counts; some parts more than once where there are very many."""
-    parts, counts = PartTable(config, _MOST_PARTS), np.zeros(0, dtype=np.int64)
+    parts, counts = PartTable(config, _MAX_PARTS), np.zeros(0, dtype=np.int64)
     for sentences in batches:
-        if parts.table.holds_much:
+        if parts.table.is_full:
             yield pa.table([parts.table.keys_from(0), counts], schema=COUNTS_SCHEMA)
-            parts, counts = PartTable(config, _MOST_PARTS), counts[:0]
+            parts, counts = PartTable(config, _MAX_PARTS), counts[:0]
         rows, _ = parts.find_rows(sentences)
         found = np.bincount(rows, minlength=parts.table.num_rows)
         found[: len(counts)] += counts

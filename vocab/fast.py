@@ -10,18 +10,16 @@ from __future__ import annotations
 import heapq
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bertdata.arrays import BoolArray, Int32Array, Int64Array
 from bertdata.tokens.vocabulary import CONTINUATION_PREFIX, Vocabulary
 from vocab.config import VocabConfig
 from vocab.merging import PieceText
 from vocab.pair_counts import PairCounts, split_pair
 from vocab.wordpiece import base_pieces, finish, join_pair
 
-_Int32Array = npt.NDArray[np.int32]
-_Int64Array = npt.NDArray[np.int64]
 _Entry = tuple[int, str, str, int]  # negative count, both pieces, the pair
 
 _FIRST_BAR = 1 << 62
@@ -74,7 +72,7 @@ class _PairQueue:
         self._heap: list[_Entry] = []
         self._bar = _FIRST_BAR
 
-    def insert(self, pairs: _Int64Array, counts: _Int64Array) -> None:
+    def insert(self, pairs: Int64Array, counts: Int64Array) -> None:
         """Take in pairs that are new."""
         frequent = counts >= self._min_frequency
         pairs, counts = pairs[frequent], counts[frequent]
@@ -83,7 +81,7 @@ class _PairQueue:
         for pair, count in zip(pairs[high].tolist(), counts[high].tolist()):
             heapq.heappush(self._heap, self._entry(pair, count))
 
-    def subtract(self, pairs: _Int64Array, amounts: _Int64Array) -> None:
+    def subtract(self, pairs: Int64Array, amounts: Int64Array) -> None:
         """Lower the counts of pairs, which keep their places in the queue until popped."""
         self._counts.subtract(pairs, amounts)
 
@@ -115,7 +113,7 @@ class _PairQueue:
 
 def _short_words(
     counts: pa.Table, max_characters: int
-) -> tuple[_Int32Array, _Int64Array, _Int64Array]:
+) -> tuple[Int32Array, Int64Array, Int64Array]:
     """Words of 1 to `max_characters`: all their code points, the length and frequency of each."""
     lengths = pc.utf8_length(counts["word"])
     short = pc.and_(pc.greater(lengths, 0), pc.less_equal(lengths, max_characters))
@@ -132,8 +130,8 @@ def _short_words(
 
 
 def _frequent_characters(
-    code_points: _Int32Array, frequencies: _Int64Array, config: VocabConfig
-) -> _Int64Array:
+    code_points: Int32Array, frequencies: Int64Array, config: VocabConfig
+) -> Int64Array:
     """The most frequent code points, ties to the smaller; `frequencies` of each character."""
     totals = np.zeros(_NUM_CODE_POINTS, dtype=np.int64)
     np.add.at(totals, code_points, frequencies)
@@ -142,9 +140,7 @@ def _frequent_characters(
     return present[by_frequency[: config.alphabet_limit]]
 
 
-def _words_within(
-    alphabet: _Int64Array, code_points: _Int32Array, lengths: _Int64Array
-) -> npt.NDArray[np.bool_]:
+def _words_within(alphabet: Int64Array, code_points: Int32Array, lengths: Int64Array) -> BoolArray:
     """bool[words]: whether all characters of the word are in the alphabet."""
     known = np.zeros(_NUM_CODE_POINTS, dtype=np.bool_)
     known[alphabet] = True
@@ -154,7 +150,7 @@ def _words_within(
     return np.logical_and.reduceat(known[code_points], word_starts)
 
 
-def _first_pieces(code_points: _Int32Array, lengths: _Int64Array) -> tuple[list[str], _Int32Array]:
+def _first_pieces(code_points: Int32Array, lengths: Int64Array) -> tuple[list[str], Int32Array]:
     """The names of the pieces that words start as, and the id of each character's piece."""
     continuing = np.ones(len(code_points), dtype=np.int32)
     continuing[np.cumsum(lengths) - lengths] = 0

@@ -10,13 +10,10 @@ are dropped when they are next read.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from bertdata.arrays import Int32Array, Int64Array
 from bertdata.kernels.compilation import kernel
 from vocab.pair_counts import PAIR_SHIFT
-
-_Int32Array = npt.NDArray[np.int32]
-_Int64Array = npt.NDArray[np.int64]
 
 _BORDER = -1
 _INSIDE = -2
@@ -31,9 +28,9 @@ class PieceText:
 
     def __init__(
         self,
-        codes: _Int32Array,
-        lengths: _Int64Array,
-        frequencies: _Int64Array,
+        codes: Int32Array,
+        lengths: Int64Array,
+        frequencies: Int64Array,
         *,
         num_pieces: int,
         room: int,
@@ -47,21 +44,21 @@ class PieceText:
         self._weights[places] = frequencies[words]
         del words  # millions of words take as much memory as there is text to merge
         # A merge leaves at least one piece less in the text: more there cannot be.
-        self._num_pieces, most = num_pieces, num_pieces + min(room, len(codes))
-        self._lengths = np.ones(most, dtype=np.int64)
+        self._num_pieces, capacity = num_pieces, num_pieces + min(room, len(codes))
+        self._lengths = np.ones(capacity, dtype=np.int64)
         # For the same reason these are enough.
         self._starts = np.empty(2 * len(codes), dtype=np.int32)
         small = codes.astype(np.min_scalar_type(num_pieces))  # numpy sorts these by radix
         self._starts[: len(codes)] = places[np.argsort(small, kind="stable")]
         # Starts of piece i: `starts[spans[i, 0]:spans[i, 1]]`.
-        self._spans = np.zeros((most, 2), dtype=np.int64)
+        self._spans = np.zeros((capacity, 2), dtype=np.int64)
         self._spans[:num_pieces, 1] = np.cumsum(np.bincount(codes, minlength=num_pieces))
         self._spans[1:num_pieces, 0] = self._spans[: num_pieces - 1, 1]
         self._end = len(codes)
-        self._totals = np.zeros(2 * most, dtype=np.int64)
-        self._lost, self._gained, self._amounts = np.empty((3, 2 * most), dtype=np.int64)
+        self._totals = np.zeros(2 * capacity, dtype=np.int64)
+        self._lost, self._gained, self._amounts = np.empty((3, 2 * capacity), dtype=np.int64)
 
-    def count_pairs(self) -> tuple[_Int64Array, _Int64Array]:
+    def count_pairs(self) -> tuple[Int64Array, Int64Array]:
         """Every pair of the first pieces, and how often it occurs."""
         pairs, totals = [], []
         for left, (begin, end) in enumerate(self._spans[: self._num_pieces].tolist()):
@@ -74,7 +71,7 @@ class PieceText:
             totals.append(total[present])
         return np.concatenate(pairs), np.concatenate(totals)
 
-    def merge(self, left: int, right: int) -> tuple[_Int64Array, _Int64Array, _Int64Array]:
+    def merge(self, left: int, right: int) -> tuple[Int64Array, Int64Array, Int64Array]:
         """Make a pair the next piece: (pairs lost, pairs gained in their place, how often each).
 
         Pairs gained are new and distinct. The arrays are written over by the next merge.
@@ -94,10 +91,10 @@ class PieceText:
 
 @kernel
 def _join(
-    pieces: _Int32Array,
-    lengths: _Int64Array,
-    starts: _Int32Array,
-    spans: _Int64Array,
+    pieces: Int32Array,
+    lengths: Int64Array,
+    starts: Int32Array,
+    spans: Int64Array,
     end: int,
     left: int,
     right: int,
@@ -136,23 +133,23 @@ def _join(
 
 @kernel
 def _count_neighbours(
-    pieces: _Int32Array,
-    weights: _Int64Array,
-    starts: _Int32Array,
+    pieces: Int32Array,
+    weights: Int64Array,
+    starts: Int32Array,
     length: int,
     left: int,
     right: int,
     new: int,
-    totals: _Int64Array,
-    lost: _Int64Array,
-    gained: _Int64Array,
-    amounts: _Int64Array,
+    totals: Int64Array,
+    lost: Int64Array,
+    gained: Int64Array,
+    amounts: Int64Array,
 ) -> int:
     """Which pairs with the neighbours of the new piece took the place of which; how many.
 
     `totals`: of each piece before the new one, then of each after it; all 0, as they are left.
     """
-    found, most = 0, len(totals) // 2
+    found, capacity = 0, len(totals) // 2
     for number in range(len(starts)):
         start = starts[number]
         before, after = pieces[start - 1], pieces[start + length]
@@ -166,12 +163,12 @@ def _count_neighbours(
                 found += 1
             totals[before] += weights[start]
         if after != _BORDER and after != new:
-            if totals[most + after] == 0:
+            if totals[capacity + after] == 0:
                 lost[found] = (right << PAIR_SHIFT) + after
                 gained[found] = (new << PAIR_SHIFT) + after
-                amounts[found] = most + after
+                amounts[found] = capacity + after
                 found += 1
-            totals[most + after] += weights[start]
+            totals[capacity + after] += weights[start]
     for number in range(found):
         slot = amounts[number]
         amounts[number], totals[slot] = totals[slot], 0

@@ -8,11 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bertdata.arrays import Int64Array
 from bertdata.kernels.compilation import inlined, kernel
-
-_Int64Array = npt.NDArray[np.int64]
 
 PAIR_SHIFT = 32
 
@@ -35,7 +33,7 @@ class PairCounts:
         """The count of a pair; 0 when it is not there."""
         return int(self._counts[_place(self._pairs, pair)])
 
-    def insert(self, pairs: _Int64Array, counts: _Int64Array) -> None:
+    def insert(self, pairs: Int64Array, counts: Int64Array) -> None:
         """Take pairs in, distinct ones that are not there yet."""
         self._num_pairs += len(pairs)
         if 2 * self._num_pairs > len(self._pairs):
@@ -45,7 +43,7 @@ class PairCounts:
             _insert(self._pairs, self._counts, old[0][present], old[1][present])
         _insert(self._pairs, self._counts, pairs, counts)
 
-    def at_least(self, count: int) -> tuple[_Int64Array, _Int64Array]:
+    def at_least(self, count: int) -> tuple[Int64Array, Int64Array]:
         """All pairs that occur so often, at least once, and their counts."""
         found = np.flatnonzero(self._counts >= count)
         return self._pairs[found], self._counts[found]
@@ -54,7 +52,7 @@ class PairCounts:
         """Let a pair occur no more."""
         self._counts[_place(self._pairs, pair)] = 0
 
-    def subtract(self, pairs: _Int64Array, amounts: _Int64Array) -> None:
+    def subtract(self, pairs: Int64Array, amounts: Int64Array) -> None:
         """Lower the counts of pairs; those that are not there stay away."""
         _subtract(self._pairs, self._counts, pairs, amounts)
 
@@ -70,14 +68,12 @@ def split_pair(pair: int) -> tuple[int, int]:
 
 
 @kernel
-def _place(slots: _Int64Array, pair: int) -> int:
+def _place(slots: Int64Array, pair: int) -> int:
     return _find_slot(slots, pair)  # type: ignore[no-any-return]
 
 
 @kernel
-def _insert(
-    slots: _Int64Array, counts: _Int64Array, pairs: _Int64Array, values: _Int64Array
-) -> None:
+def _insert(slots: Int64Array, counts: Int64Array, pairs: Int64Array, values: Int64Array) -> None:
     for number in range(len(pairs)):
         slot = _find_slot(slots, pairs[number])
         slots[slot] = pairs[number]
@@ -86,7 +82,7 @@ def _insert(
 
 @kernel
 def _subtract(
-    slots: _Int64Array, counts: _Int64Array, pairs: _Int64Array, amounts: _Int64Array
+    slots: Int64Array, counts: Int64Array, pairs: Int64Array, amounts: Int64Array
 ) -> None:
     for number in range(len(pairs)):
         slot = _find_slot(slots, pairs[number])
@@ -95,7 +91,7 @@ def _subtract(
 
 
 @inlined
-def _find_slot(slots: _Int64Array, pair: int) -> Any:
+def _find_slot(slots: Int64Array, pair: int) -> Any:
     """The slot of a pair, or the free one where it belongs."""
     value = np.uint64(pair) * _FACTOR
     value ^= value >> _HASH_SHIFT

@@ -7,22 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bertdata.arrays import AnyArray, BoolArray, Int64Array, UInt64Array
 from bertdata.corpus.identity import DocumentHashes
 from bertdata.corpus.partitions import assign_partitions, choose_validation
 from bertdata.examples.masking import prediction_limits
-from bertdata.randomness import UInt64Array
 from bertdata.reference.config import MaskingConfig
 from bertdata.tokens.vocabulary import SpecialIds
-
-_IntArray = npt.NDArray[np.int64]
-_BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,7 +98,7 @@ def check_documents(
     return faults
 
 
-def _is_in(ids: UInt64Array, known: UInt64Array) -> _BoolArray:
+def _is_in(ids: UInt64Array, known: UInt64Array) -> BoolArray:
     if not len(known):
         return np.zeros(len(ids), dtype=np.bool_)
     places = np.minimum(np.searchsorted(known, ids), len(known) - 1)
@@ -114,19 +109,19 @@ def _is_in(ids: UInt64Array, known: UInt64Array) -> _BoolArray:
 class _Lists:
     """A list column: row b is values[offsets[b]:offsets[b + 1]], offsets from 0 on."""
 
-    values: npt.NDArray[Any]
-    offsets: _IntArray
+    values: AnyArray
+    offsets: Int64Array
 
     @property
-    def lengths(self) -> _IntArray:
+    def lengths(self) -> Int64Array:
         return np.diff(self.offsets)
 
     @property
-    def starts(self) -> _IntArray:
+    def starts(self) -> Int64Array:
         return self.offsets[:-1]
 
     @property
-    def rows(self) -> _IntArray:
+    def rows(self) -> Int64Array:
         """The row of each value."""
         return np.repeat(np.arange(len(self.offsets) - 1), self.lengths)
 
@@ -136,8 +131,8 @@ class _Rows:
     pieces: _Lists
     positions: _Lists
     originals: _Lists
-    b_starts: _IntArray
-    labels: _IntArray
+    b_starts: Int64Array
+    labels: Int64Array
 
 
 def _view(batch: pa.RecordBatch) -> _Rows:
@@ -157,8 +152,8 @@ def _lists(column: pa.ListArray) -> _Lists:
 
 def _check_shape(rows: _Rows, rules: ExampleRules) -> Iterator[Fault]:
     lengths = rows.pieces.lengths
-    least = 5 if rules.next_sentence else 3
-    yield from row_faults(f"has fewer than {least} pieces:", lengths < least, lengths)
+    min_pieces = 5 if rules.next_sentence else 3
+    yield from row_faults(f"has fewer than {min_pieces} pieces:", lengths < min_pieces, lengths)
     too_long = lengths > rules.max_seq_length
     yield from row_faults(f"has more than {rules.max_seq_length} pieces:", too_long, lengths)
     if rules.next_sentence:
@@ -233,11 +228,11 @@ def _check_number(rows: _Rows, rules: ExampleRules) -> Iterator[Fault]:
 
 
 def _check_labels(rows: _Rows, rules: ExampleRules) -> Iterator[Fault]:
-    most = 1 if rules.next_sentence else 0
-    yield from row_faults("has next_sentence_label", rows.labels > most, rows.labels)
+    max_label = 1 if rules.next_sentence else 0
+    yield from row_faults("has next_sentence_label", rows.labels > max_label, rows.labels)
 
 
-def _separators(rows: _Rows) -> tuple[tuple[str, _IntArray], ...]:
+def _separators(rows: _Rows) -> tuple[tuple[str, Int64Array], ...]:
     """Where [SEP] stands in the flat pieces: after A, and at the end."""
     return (
         ("after A", rows.pieces.starts + rows.b_starts - 1),
@@ -245,7 +240,7 @@ def _separators(rows: _Rows) -> tuple[tuple[str, _IntArray], ...]:
     )
 
 
-def _predicted(rows: _Rows) -> _IntArray:
+def _predicted(rows: _Rows) -> Int64Array:
     return rows.pieces.starts[rows.positions.rows] + rows.positions.values.astype(np.int64)
 
 
@@ -254,7 +249,7 @@ def _structural(special: SpecialIds) -> list[int]:
     return [special.pad, special.cls, special.sep, special.mask]
 
 
-def row_faults(rule: str, is_bad: npt.NDArray[Any], values: npt.NDArray[Any]) -> Iterator[Fault]:
+def row_faults(rule: str, is_bad: AnyArray, values: AnyArray) -> Iterator[Fault]:
     """The fault of all rows where `is_bad`, none when it is so nowhere; shows the first's value."""
     rows = np.flatnonzero(is_bad)
     if rows.size:
@@ -263,9 +258,9 @@ def row_faults(rule: str, is_bad: npt.NDArray[Any], values: npt.NDArray[Any]) ->
 
 def _flat_faults(
     rule: str,
-    is_bad: npt.NDArray[Any],
-    offsets: _IntArray,
-    values: npt.NDArray[Any] | None = None,
+    is_bad: AnyArray,
+    offsets: Int64Array,
+    values: AnyArray | None = None,
 ) -> Iterator[Fault]:
     """As `_faults`, for values within rows; without `values`, the place in the row is shown."""
     places = np.flatnonzero(is_bad)

@@ -13,21 +13,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from bertdata.arrays import Int64Array, UInt64Array
 from bertdata.checks.invariants import ExampleRules
-from bertdata.randomness import UInt64Array, derive_keys, mix_array
+from bertdata.randomness import derive_keys, mix_array
 from bertdata.reference.config import KEEP_SHARE, MASK_SHARE
 
 SURELY = 30.0
 _FEW_REPEATS = 0.02  # expected of examples, where their masks are compared
 _ROWS_AT_ONCE = 1 << 17
 _KIND_FACTOR = 1024  # above any number of predictions
-_MOST_COINS = 1_000_000
+_MAX_COINS = 1_000_000
 _NO_MASKS = np.empty((0, 4), dtype=np.uint64)
-
-_IntArray = npt.NDArray[np.int64]
 
 
 def surprise(count: int, total: int, share: float) -> float:
@@ -108,7 +106,7 @@ class _RepeatedMasks:
 
     repeats: int = 0
     expected: float = 0.0
-    _parts: list[npt.NDArray[np.uint64]] = field(default_factory=list)
+    _parts: list[UInt64Array] = field(default_factory=list)
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take rows of a shard."""
@@ -159,10 +157,10 @@ class _RandomNext:
     """
 
     def __init__(self, num_examples: int) -> None:
-        share = min(1.0, _MOST_COINS / max(1, num_examples))
+        share = min(1.0, _MAX_COINS / max(1, num_examples))
         self._last_id = np.uint64(min(2**64 - 1, int(share * 2**64)))
         self._ids: list[UInt64Array] = []
-        self._labels: list[_IntArray] = []
+        self._labels: list[Int64Array] = []
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take rows of a split."""
@@ -185,7 +183,7 @@ class _RandomNext:
             yield f"{found}, asked for are 50% at least: fewer than chance explains"
 
 
-def _describe_masks(batch: pa.RecordBatch) -> npt.NDArray[np.uint64]:
+def _describe_masks(batch: pa.RecordBatch) -> UInt64Array:
     """For each row: number of candidates, of predictions, and 128 bits of hash of these."""
     positions = batch.column("masked_lm_positions")
     offsets = np.asarray(positions.offsets).astype(np.int64)
@@ -204,7 +202,7 @@ def _describe_masks(batch: pa.RecordBatch) -> npt.NDArray[np.uint64]:
     return np.stack([column.astype(np.uint64) for column in columns], axis=1)
 
 
-def _sum_rows(values: UInt64Array, offsets: _IntArray) -> UInt64Array:
+def _sum_rows(values: UInt64Array, offsets: Int64Array) -> UInt64Array:
     """The sum of each row's values, modulo 2**64."""
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(values, dtype=np.uint64)])
     return mix_array(sums[offsets[1:]] - sums[offsets[:-1]])

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import Tokenizer
 
+from bertdata.arrays import Int64Array, UInt64Array
 from bertdata.checks.invariants import (
     ExampleRules,
     Fault,
@@ -36,7 +36,6 @@ from bertdata.corpus.identity import count_repeated_ids, hash_rows
 from bertdata.corpus.partitions import choose_validation
 from bertdata.errors import BertdataError, DataError
 from bertdata.examples.statistics import NUM_LENGTHS, add_counts, count_examples, with_shares
-from bertdata.randomness import UInt64Array
 from bertdata.reference.config import MaskingConfig
 from bertdata.sentences.files import SentenceCounts, count_rejections, count_sentences
 from bertdata.storage.manifest import FILE_NAME, Manifest, content_hash, find_damage, read_manifest
@@ -335,7 +334,7 @@ def _check_word_counts(
     return [str(word) for word in words.slice(0, _PROBE_WORDS).to_pylist()]
 
 
-def _check_order(words: pa.ChunkedArray, counts: npt.NDArray[np.int64]) -> Iterator[Fault]:
+def _check_order(words: pa.ChunkedArray, counts: Int64Array) -> Iterator[Fault]:
     """Positive, most frequent first, ties by the words' bytes."""
     falls = np.zeros(len(counts), dtype=np.bool_)
     ascends = pc.less(words.slice(0, max(0, len(words) - 1)), words.slice(1)).to_numpy()

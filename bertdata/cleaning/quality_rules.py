@@ -62,12 +62,12 @@ def _check_gopher_repetition(text: str) -> str:
         if characters > 0.20 * len(text):
             return f"{characters / len(text):.2f} of characters in duplicate {name}, over 0.20"
     words = text.split()
-    for size, most in _TOP_NGRAMS.items():
-        if (share := _top_ngram(words, size) / max(1, len(text))) > most:
-            return f"{share:.2f} of characters in the top {size}-gram, over {most:g}"
-    for size, most in _DUPLICATE_NGRAMS.items():
-        if (share := _repeated_ngrams(words, size) / max(1, len(text))) > most:
-            return f"{share:.2f} of characters in repeated {size}-grams, over {most:g}"
+    for size, limit in _TOP_NGRAMS.items():
+        if (share := _top_ngram(words, size) / max(1, len(text))) > limit:
+            return f"{share:.2f} of characters in the top {size}-gram, over {limit:g}"
+    for size, limit in _DUPLICATE_NGRAMS.items():
+        if (share := _repeated_ngrams(words, size) / max(1, len(text))) > limit:
+            return f"{share:.2f} of characters in repeated {size}-grams, over {limit:g}"
     return ""
 
 
@@ -126,11 +126,11 @@ def _duplicates(parts: Sequence[str]) -> tuple[int, int]:
 def _top_ngram(words: Sequence[str], size: int) -> int:
     """The characters in all occurrences of the most frequent n-gram that occurs twice."""
     counts = Counter(zip(*(words[start:] for start in range(size))))
-    most = max(counts.values(), default=0)
-    if most < 2:
+    limit = max(counts.values(), default=0)
+    if limit < 2:
         return 0
-    longest = max(sum(map(len, ngram)) for ngram, count in counts.items() if count == most)
-    return longest * most
+    longest = max(sum(map(len, ngram)) for ngram, count in counts.items() if count == limit)
+    return longest * limit
 
 
 def _repeated_ngrams(words: Sequence[str], size: int) -> int:

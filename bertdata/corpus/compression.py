@@ -23,7 +23,7 @@ from bertdata.errors import InputError
 BLOCK_BYTES = 1 << 20
 SEARCH_BYTES = 1 << 16  # a block where little is read, such as to the end of a line
 # A file that gives more than this many times what it takes is meant to fill disks, not to be read.
-MOST_RATIO = 1000
+MAX_RATIO = 1000
 FREE_BYTES = 64 << 20  # given whatever the ratio: small files may be all one letter
 _COMPRESSED_BLOCK_BYTES = 1 << 14
 # One zstd call gives all that its input holds, 128 KiB for 4 bytes at most.
@@ -36,7 +36,7 @@ def is_compressed(path: Path) -> bool:
 
 
 def read_blocks(
-    path: Path, start: int = 0, stop: int | None = None, most_ratio: int = MOST_RATIO
+    path: Path, start: int = 0, stop: int | None = None, max_ratio: int = MAX_RATIO
 ) -> Generator[bytes]:
     """The file's bytes, decompressed, as non-empty blocks of bounded size.
 
@@ -44,12 +44,12 @@ def read_blocks(
     between its streams or members. Raises InputError, after the last good block, when the file
     cannot be opened or read, is cut short or damaged; the message names the compressed and the
     uncompressed byte reached. So it does where more than 64 MiB have come out, and they are more
-    than `most_ratio` times what went in.
+    than `max_ratio` times what went in.
     """
     if is_compressed(path):
         blocks = read_range(path, start, stop, _COMPRESSED_BLOCK_BYTES)
         source = _CompressedInput(blocks, start)
-        yield from _decompress(str(path), source, path.suffix.lower(), most_ratio)
+        yield from _decompress(str(path), source, path.suffix.lower(), max_ratio)
     else:
         yield from read_range(path, start, stop)
 
@@ -61,13 +61,13 @@ def find_compression(beginning: bytes) -> str:
 
 
 def decompress(
-    blocks: Iterable[bytes], suffix: str, name: str, most_ratio: int = MOST_RATIO
+    blocks: Iterable[bytes], suffix: str, name: str, max_ratio: int = MAX_RATIO
 ) -> Iterator[bytes]:
     """The bytes in compressed blocks, under the conditions of `read_blocks`.
 
     `suffix`: as `find_compression` returns it. `name`: of what the blocks are from, for messages.
     """
-    return _decompress(name, _CompressedInput(iter(blocks), 0), suffix, most_ratio)
+    return _decompress(name, _CompressedInput(iter(blocks), 0), suffix, max_ratio)
 
 
 def read_range(
@@ -78,11 +78,11 @@ def read_range(
     `block_bytes`: of one block at most; None: a megabyte. Raises InputError when the file cannot be
     read or ends before `stop`.
     """
-    position, most = start, block_bytes or BLOCK_BYTES
+    position, max_bytes = start, block_bytes or BLOCK_BYTES
     try:
         with path.open("rb") as file:
             file.seek(start)
-            while block := file.read(_next_size(position, stop, most)):
+            while block := file.read(_next_size(position, stop, max_bytes)):
                 position += len(block)
                 yield block
     except OSError as error:
@@ -175,14 +175,14 @@ _MAGICS = {
 
 
 def _decompress(
-    name: str, source: _CompressedInput, suffix: str, most_ratio: int
+    name: str, source: _CompressedInput, suffix: str, max_ratio: int
 ) -> Iterator[bytes]:
     uncompressed, start = 0, source.position
     try:
         for block in _decompress_members(source, _MEMBER_TYPES[suffix]):
             uncompressed += len(block)
-            if uncompressed > max(FREE_BYTES, most_ratio * (source.position - start)):
-                raise EOFError(f"over {most_ratio:,} times what went in: a bomb")
+            if uncompressed > max(FREE_BYTES, max_ratio * (source.position - start)):
+                raise EOFError(f"over {max_ratio:,} times what went in: a bomb")
             yield block
     except _DECOMPRESSION_ERRORS as error:
         reason = str(error).splitlines()[0]
@@ -241,5 +241,5 @@ class _CompressedInput:
 _DECOMPRESSION_ERRORS = (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 
 
-def _next_size(position: int, stop: int | None, most: int) -> int:
-    return most if stop is None else min(most, stop - position)
+def _next_size(position: int, stop: int | None, max_bytes: int) -> int:
+    return max_bytes if stop is None else min(max_bytes, stop - position)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdata.config import check_choice, check_range
-from bertdata.corpus.compression import MOST_RATIO, unreadable
+from bertdata.corpus.compression import MAX_RATIO, unreadable
 from bertdata.corpus.demo import demo_files
 from bertdata.corpus.documents import Rejection, printable_name
 from bertdata.corpus.inputs import Pattern, each_once, match_pattern, read_pattern
@@ -42,7 +42,7 @@ _DUMP_INDEX = re.compile(r"-multistream-index\d*\.txt")
 _ASCII_PROBE = bytes(byte for byte in range(128) if byte != 0x1B) + rb"\u0041\n\x41+AGE-~{"
 
 GONE = "gone"  # the version of a file that is not there
-_LONGEST_NAME = 255  # bytes that file systems take
+_MAX_NAME_BYTES = 255  # bytes that file systems take
 _FINGERPRINT_BLOCKS = 16
 _FINGERPRINT_BLOCK_BYTES = 1 << 16
 _FILES_AT_ONCE = 8
@@ -80,7 +80,7 @@ class CorpusConfig:
     encoding: str = "utf-8"
     encoding_errors: str = "strict"
     max_document_bytes: int = 256 << 20
-    max_compression_ratio: int = MOST_RATIO
+    max_compression_ratio: int = MAX_RATIO
     min_kept_share: float = 0.05
 
     def __post_init__(self) -> None:
@@ -304,7 +304,7 @@ def _file_names(folder: Path, files: list[Any]) -> Iterator[str]:
 def _is_plain_name(name: Any) -> bool:
     if not isinstance(name, str) or name in ("", "..") or Path(name).name != name:
         return False
-    return len(name.encode("utf-8", "replace")) <= _LONGEST_NAME
+    return len(name.encode("utf-8", "replace")) <= _MAX_NAME_BYTES
 
 
 def _read_saved(path: Path, key: str) -> list[Any]:

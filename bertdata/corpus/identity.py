@@ -21,7 +21,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from bertdata.randomness import UInt64Array, derive_keys, stable_hash
+from bertdata.arrays import UInt64Array
+from bertdata.randomness import derive_keys, stable_hash
 
 
 class DocumentHashes(NamedTuple):

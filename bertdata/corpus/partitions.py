@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from bertdata.randomness import UInt64Array, derive_key, derive_keys, uniform_array
+from bertdata.arrays import BoolArray, FloatArray, Int64Array, UInt64Array
+from bertdata.randomness import derive_key, derive_keys, uniform_array
 
 _PARTITION_BYTES = 2 << 20
 _MAX_PARTITIONS = 4096
@@ -41,16 +40,12 @@ def count_partitions(text_bytes: int) -> int:
     return max(1, min(_MAX_PARTITIONS, -(-text_bytes // _PARTITION_BYTES)))
 
 
-def assign_partitions(
-    document_ids: UInt64Array, num_partitions: int, seed: int
-) -> npt.NDArray[np.int64]:
+def assign_partitions(document_ids: UInt64Array, num_partitions: int, seed: int) -> Int64Array:
     """The partition of each document, by a seeded hash of its id."""
     return (_uniforms(document_ids, seed, "partition") * num_partitions).astype(np.int64)
 
 
-def choose_validation(
-    document_ids: UInt64Array, fraction: float, seed: int
-) -> npt.NDArray[np.bool_]:
+def choose_validation(document_ids: UInt64Array, fraction: float, seed: int) -> BoolArray:
     """Whether each document is held out, by a seeded hash of its id."""
     return np.asarray(_uniforms(document_ids, seed, "validation") < fraction)
 
@@ -106,5 +101,5 @@ def split_evenly(count: int, parts: int) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def _uniforms(document_ids: UInt64Array, seed: int, purpose: str) -> npt.NDArray[np.floating[Any]]:
+def _uniforms(document_ids: UInt64Array, seed: int, purpose: str) -> FloatArray:
     return uniform_array(derive_keys(derive_key(seed, purpose), document_ids), 1)

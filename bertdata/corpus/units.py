@@ -7,8 +7,9 @@ lie between documents, so that a unit reads whole documents and nothing else.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from operator import attrgetter, itemgetter
 from pathlib import Path
 
 from bertdata.config import check_range
@@ -32,6 +33,7 @@ from bertdata.corpus.formats.web.pages import find_member
 from bertdata.corpus.formats.wikipedia.pages import find_page, find_stream
 from bertdata.corpus.packed.packed_files import is_packed, read_beginning
 from bertdata.errors import InputError
+from bertdata.grouping import fit_groups
 
 _SizedPart = tuple[FilePart, int]
 
@@ -64,7 +66,13 @@ def plan_units(
     """
     check_range("unit_bytes", unit_bytes, 1, float("inf"))
     parts = (part for file in inputs for part in _split(corpus, file, unit_bytes))
-    return tuple(_group(corpus, parts, unit_bytes))
+    groups = fit_groups(parts, unit_bytes, itemgetter(1))
+    return tuple(_to_unit(corpus, group) for group in groups)
+
+
+def _to_unit(corpus: CorpusConfig, sized: Sequence[_SizedPart]) -> InputUnit:
+    parts, sizes = zip(*sized)
+    return InputUnit(corpus=corpus, parts=parts, bytes=sum(sizes))
 
 
 def join_units(units: Sequence[InputUnit], unit_bytes: int) -> list[InputUnit]:
@@ -152,14 +160,12 @@ def _split_bytes(file: InputFile, find_record: _FindRecord, unit_bytes: int) -> 
 
 
 def _split_blocks(file: InputFile, blocks: list[Block], unit_bytes: int) -> Iterator[_SizedPart]:
-    """Runs of blocks, each as long as fits."""
-    start = first_row = rows = size = 0
-    for number, block in enumerate(blocks):
-        if number > start and size + block.bytes > unit_bytes:
-            yield _part(file, start, number, first_row), size
-            start, first_row, size = number, rows, 0
-        rows, size = rows + block.rows, size + block.bytes
-    yield _part(file, start, len(blocks), first_row), size
+    """Runs of blocks, each as long as fits; a file without blocks is one empty part."""
+    start = first_row = 0
+    for group in [*fit_groups(blocks, unit_bytes, attrgetter("bytes"))] or [[]]:
+        stop = start + len(group)
+        yield _part(file, start, stop, first_row), sum(block.bytes for block in group)
+        start, first_row = stop, first_row + sum(block.rows for block in group)
 
 
 def _part(file: InputFile, start: int, stop: int | None, first_row: int = 0) -> FilePart:
@@ -187,18 +193,3 @@ def _split_articles(file: InputFile, unit_bytes: int) -> list[_SizedPart]:
 def _even_cuts(size: int, unit_bytes: int) -> list[int]:
     num_parts = -(-size // unit_bytes)
     return [size * number // num_parts for number in range(1, num_parts)]
-
-
-def _group(
-    corpus: CorpusConfig, parts: Iterable[_SizedPart], unit_bytes: int
-) -> Iterator[InputUnit]:
-    """Neighbouring parts together, each unit as full as fits and never empty."""
-    unit, total = list[FilePart](), 0
-    for part, size in parts:
-        if unit and total + size > unit_bytes:
-            yield InputUnit(corpus=corpus, parts=tuple(unit), bytes=total)
-            unit, total = [], 0
-        unit.append(part)
-        total += size
-    if unit:
-        yield InputUnit(corpus=corpus, parts=tuple(unit), bytes=total)

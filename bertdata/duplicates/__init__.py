@@ -9,7 +9,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "find": [
             "Duplicates",
-            "Int64Array",
             "count_hashed_sentences",
             "count_repeated_names",
             "find_duplicates",

@@ -1,4 +1,4 @@
-"""Duplicates among all documents of a run: of equal or similar ones the first read stays.
+"""Duplicates among all documents of a run: of equal or similar ones the first read kept.
 
 First means by the order of corpora, their files' names and places in these, whichever worker came
 to them first. Memory: for those that go, and for some of the hashes at a time (a few bytes a
@@ -12,22 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from bertdata.arrays import BoolArray, Int64Array, UInt32Array, UInt64Array, offsets_of
 from bertdata.corpus.documents import Reason
 from bertdata.corpus.identity import count_repeated_ids
 from bertdata.duplicates.minhash import NUM_PLACES, estimate_similarity
-from bertdata.randomness import UInt64Array
 from bertdata.storage.schema import REMOVALS
 from bertdata.storage.shards import Shard, open_arrow, write_arrow
 
-Int64Array = npt.NDArray[np.int64]
-_BoolArray = npt.NDArray[np.bool_]
-
 _PAIRS_AT_ONCE = 1 << 14
 _HASHES_AT_ONCE = 150_000
-_MOST_BUCKETS = 16  # each reads all fingerprints
+_MAX_BUCKETS = 16  # each reads all fingerprints
 _NO_PAIRS: Int64Array = np.empty((0, 2), dtype=np.int64)
 _ALL_REPEATED: tuple[Reason, str] = ("duplicate", "all its sentences stood before")
 
@@ -36,15 +32,15 @@ _ALL_REPEATED: tuple[Reason, str] = ("duplicate", "all its sentences stood befor
 class Duplicates:
     """The documents that go, by their numbers in input order, ascending.
 
-    `stays`: the number of the one that stays in the place of each, and `stay_ids` its document_id.
+    `kept`: the number of the one that kept in the place of each, and `kept_ids` its document_id.
     `exact`: it is equal to that one, not similar. `starts[u]`: the number of unit u's first
     document; one more at the end.
     """
 
-    gone: Int64Array
-    stays: Int64Array
-    stay_ids: UInt64Array
-    exact: _BoolArray
+    dropped: Int64Array
+    kept: Int64Array
+    kept_ids: UInt64Array
+    exact: BoolArray
     starts: Int64Array
 
 
@@ -55,12 +51,12 @@ def find_duplicates(
     starts = _starts(fingerprints)
     equal = _find_equal(fingerprints, starts)
     joined = _join(np.concatenate([*([equal] if exact else []), *pairs, _NO_PAIRS]))
-    stays, gone = joined[:, 0], joined[:, 1]
+    kept, dropped = joined[:, 0], joined[:, 1]
     return Duplicates(
-        gone=gone,
-        stays=stays,
-        stay_ids=_read_places(fingerprints, "document_id", starts, stays),
-        exact=_first_of(gone, equal) == stays,
+        dropped=dropped,
+        kept=kept,
+        kept_ids=_read_places(fingerprints, "document_id", starts, kept),
+        exact=_first_of(dropped, equal) == kept,
         starts=starts,
     )
 
@@ -91,7 +87,7 @@ def find_similar(fingerprints: Sequence[Path], band: int, similarity: float) -> 
 def find_repeated_sentences(
     fingerprints: Sequence[Path], duplicates: Duplicates, bucket: int, num_buckets: int
 ) -> Int64Array:
-    """Sentences that stood before in a document that stays: (document number, place in it).
+    """Sentences that stood before in a document that kept: (document number, place in it).
 
     Of all hashes those are looked at that give `bucket` when divided by `num_buckets`.
     """
@@ -103,8 +99,8 @@ def find_repeated_sentences(
     if not found:
         return _NO_PAIRS
     hashes, numbers, places = (np.concatenate(parts) for parts in zip(*found))
-    stays = ~np.isin(numbers, duplicates.gone)
-    hashes, numbers, places = hashes[stays], numbers[stays], places[stays]
+    kept = ~np.isin(numbers, duplicates.dropped)
+    hashes, numbers, places = hashes[kept], numbers[kept], places[kept]
     order = np.lexsort((places, numbers, hashes))
     again = np.zeros(len(order), dtype=np.bool_)
     again[1:] = hashes[order[1:]] == hashes[order[:-1]]
@@ -126,10 +122,10 @@ def count_repeated_names(
     `repeated`: the sentences that go; with its last one a document goes.
     """
     starts = duplicates.starts
-    gone = np.concatenate([duplicates.gone, _emptied(fingerprints, starts, repeated)])
+    dropped = np.concatenate([duplicates.dropped, _emptied(fingerprints, starts, repeated)])
     num_buckets = _count_buckets(starts)
     return sum(
-        _repeated_in_bucket(fingerprints, starts, gone, bucket, num_buckets)
+        _repeated_in_bucket(fingerprints, starts, dropped, bucket, num_buckets)
         for bucket in range(num_buckets)
     )
 
@@ -152,7 +148,7 @@ def read_removals(path: Path, unit: int) -> pa.RecordBatch:
 def _repeated_in_bucket(
     fingerprints: Sequence[Path],
     starts: Int64Array,
-    gone: Int64Array,
+    dropped: Int64Array,
     bucket: int,
     num_buckets: int,
 ) -> int:
@@ -163,7 +159,7 @@ def _repeated_in_bucket(
         for batch in _read_batches(path):
             numbers, hashes, batch_ids = (batch.column(name).to_numpy() for name in columns)
             chosen = hashes % np.uint64(num_buckets) == np.uint64(bucket)
-            chosen &= ~np.isin(numbers.astype(np.int64) + start, gone)
+            chosen &= ~np.isin(numbers.astype(np.int64) + start, dropped)
             ids.append(batch_ids[chosen])
             names.append(hashes[chosen])
     return count_repeated_ids(np.concatenate(ids), np.concatenate(names)) if ids else 0
@@ -200,13 +196,13 @@ def _bucket_of(
 
 def _removals_of(unit: int, duplicates: Duplicates, repeated: Int64Array) -> pa.RecordBatch:
     start, stop = duplicates.starts[unit : unit + 2].tolist()
-    gone = range(*np.searchsorted(duplicates.gone, [start, stop]).tolist())
+    dropped = range(*np.searchsorted(duplicates.dropped, [start, stop]).tolist())
     bounds = np.searchsorted(repeated[:, 0], [start, stop])
     places: dict[int, list[int]] = {}
     for number, place in repeated[slice(*bounds)].tolist():
         places.setdefault(number, []).append(place)
     rows = [
-        *((int(duplicates.gone[n]) - start, [], *_why(n, duplicates)) for n in gone),
+        *((int(duplicates.dropped[n]) - start, [], *_why(n, duplicates)) for n in dropped),
         *((number - start, some, *_ALL_REPEATED) for number, some in places.items()),
     ]
     columns = zip(*rows) if rows else [()] * len(REMOVALS)
@@ -215,7 +211,7 @@ def _removals_of(unit: int, duplicates: Duplicates, repeated: Int64Array) -> pa.
 
 
 def _why(index: int, duplicates: Duplicates) -> tuple[Reason, str]:
-    first = int(duplicates.stay_ids[index])
+    first = int(duplicates.kept_ids[index])
     if duplicates.exact[index]:
         return "duplicate", f"the same text as document_id {first}"
     return "near_duplicate", f"much the same text as document_id {first}"
@@ -228,8 +224,9 @@ def _read_batches(path: Path) -> Iterator[pa.RecordBatch]:
 
 
 def _starts(fingerprints: Sequence[Path]) -> Int64Array:
-    counts = [sum(batch.num_rows for batch in _read_batches(path)) for path in fingerprints]
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return offsets_of(
+        [sum(batch.num_rows for batch in _read_batches(path)) for path in fingerprints]
+    )
 
 
 def _read_column(fingerprints: Sequence[Path], name: str, starts: Int64Array) -> UInt64Array:
@@ -266,7 +263,7 @@ def _find_equal(fingerprints: Sequence[Path], starts: Int64Array) -> Int64Array:
 
 
 def _count_buckets(starts: Int64Array) -> int:
-    return min(1 + int(starts[-1]) // _HASHES_AT_ONCE, _MOST_BUCKETS)
+    return min(1 + int(starts[-1]) // _HASHES_AT_ONCE, _MAX_BUCKETS)
 
 
 def _equal_in_bucket(
@@ -284,10 +281,10 @@ def _equal_in_bucket(
     some = _repeated(high)
     order = some[np.lexsort((numbers[some], low[some], high[some]))]
     numbers, high, low = numbers[order], high[order], low[order]
-    is_again = np.zeros(len(order), dtype=np.bool_)
-    is_again[1:] = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
-    first = np.maximum.accumulate(np.where(is_again, 0, np.arange(len(order))))
-    return np.stack([numbers[first[is_again]], numbers[is_again]], axis=1)
+    is_repeat = np.zeros(len(order), dtype=np.bool_)
+    is_repeat[1:] = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
+    first = np.maximum.accumulate(np.where(is_repeat, 0, np.arange(len(order))))
+    return np.stack([numbers[first[is_repeat]], numbers[is_repeat]], axis=1)
 
 
 def _repeated(values: UInt64Array) -> Int64Array:
@@ -324,24 +321,24 @@ def _join(pairs: Int64Array) -> Int64Array:
     """Let the groups of each pair be one: (the first of its group, another) for all others."""
     numbers, places = np.unique(pairs, return_inverse=True)
     places = places.reshape(pairs.shape)
-    stays = np.arange(len(numbers))
+    kept = np.arange(len(numbers))
     changed = True
     while changed:
-        first, second = stays[places[:, 0]], stays[places[:, 1]]
-        least = np.minimum(first, second)
-        before = stays.copy()
-        np.minimum.at(stays, first, least)
-        np.minimum.at(stays, second, least)
-        while (shorter := stays[stays] != stays).any():
-            stays[shorter] = stays[stays[shorter]]
-        changed = bool((before != stays).any())
-    goes = stays != np.arange(len(stays))
-    return np.stack([numbers[stays[goes]], numbers[goes]], axis=1)
+        first, second = kept[places[:, 0]], kept[places[:, 1]]
+        smaller = np.minimum(first, second)
+        before = kept.copy()
+        np.minimum.at(kept, first, smaller)
+        np.minimum.at(kept, second, smaller)
+        while (shorter := kept[kept] != kept).any():
+            kept[shorter] = kept[kept[shorter]]
+        changed = bool((before != kept).any())
+    goes = kept != np.arange(len(kept))
+    return np.stack([numbers[kept[goes]], numbers[goes]], axis=1)
 
 
 def _are_similar(
     fingerprints: Sequence[Path], starts: Int64Array, pairs: Int64Array, similarity: float
-) -> _BoolArray:
+) -> BoolArray:
     rows = _Rows(fingerprints, starts)
     similar = np.zeros(len(pairs), dtype=np.bool_)
     for start in range(0, len(pairs), _PAIRS_AT_ONCE):
@@ -359,7 +356,7 @@ class _Rows:
         self._starts = starts
         self._tables: dict[int, tuple[pa.Table, Int64Array]] = {}
 
-    def signatures(self, numbers: Int64Array) -> npt.NDArray[np.uint32]:
+    def signatures(self, numbers: Int64Array) -> UInt32Array:
         found = np.empty((len(numbers), NUM_PLACES), dtype=np.uint32)
         units = np.searchsorted(self._starts, numbers, side="right") - 1
         for unit in np.unique(units).tolist():

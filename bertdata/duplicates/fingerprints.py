@@ -13,19 +13,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from bertdata.arrays import UInt32Array
 from bertdata.corpus.documents import Document
 from bertdata.corpus.identity import DocumentHashes
-from bertdata.duplicates.minhash import (
-    NUM_BANDS,
-    NUM_PLACES,
-    UInt32Array,
-    make_band_keys,
-    make_signature,
-)
+from bertdata.duplicates.minhash import NUM_BANDS, NUM_PLACES, make_band_keys, make_signature
 from bertdata.storage.schema import SENTENCES, fingerprints_schema
 from bertdata.storage.shards import Shard, write_arrow
 
-_LEAST_SENTENCE_BYTES = 40  # shorter ones are said again by chance
+_MIN_SENTENCE_BYTES = 40  # shorter ones are said again by chance
 
 
 class FingerprintWriter:
@@ -81,7 +76,7 @@ def _hash_sentences(lists: pa.ListArray) -> pa.ListArray:
     sentences = lists.flatten().cast(pa.binary()).to_pylist()
     hashes = [
         int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
-        if len(text) >= _LEAST_SENTENCE_BYTES
+        if len(text) >= _MIN_SENTENCE_BYTES
         else 0
         for text in sentences
     ]

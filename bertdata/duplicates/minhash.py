@@ -12,9 +12,9 @@ import re
 import zlib
 
 import numpy as np
-import numpy.typing as npt
 
-from bertdata.randomness import UInt64Array, derive_key, derive_keys, mix_array
+from bertdata.arrays import Float64Array, UInt32Array, UInt64Array
+from bertdata.randomness import derive_key, derive_keys, mix_array
 
 NUM_BANDS = 25
 _BAND_PLACES = 5
@@ -25,17 +25,15 @@ _RUNS_AT_ONCE = 2048
 _ALONE = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_ALONE}]|[^\W{_ALONE}]+")
 
-UInt32Array = npt.NDArray[np.uint32]
-
 
 def make_signature(text: str) -> UInt32Array:
     """The signature of a text: NUM_PLACES numbers."""
     runs = _hash_runs(text.lower())
-    least = np.full(NUM_PLACES, np.iinfo(np.uint64).max, dtype=np.uint64)
+    minima = np.full(NUM_PLACES, np.iinfo(np.uint64).max, dtype=np.uint64)
     for start in range(0, len(runs), _RUNS_AT_ONCE):
         some = runs[start : start + _RUNS_AT_ONCE, np.newaxis]
-        np.minimum(least, (some * _FACTORS + _TERMS).min(axis=0), out=least)
-    return (least >> np.uint64(32)).astype(np.uint32)
+        np.minimum(minima, (some * _FACTORS + _TERMS).min(axis=0), out=minima)
+    return (minima >> np.uint64(32)).astype(np.uint32)
 
 
 def make_band_keys(signatures: UInt32Array) -> UInt64Array:
@@ -47,7 +45,7 @@ def make_band_keys(signatures: UInt32Array) -> UInt64Array:
     return keys
 
 
-def estimate_similarity(first: UInt32Array, second: UInt32Array) -> npt.NDArray[np.float64]:
+def estimate_similarity(first: UInt32Array, second: UInt32Array) -> Float64Array:
     """The estimated share of common runs of pairs of signatures (rows)."""
     return np.asarray((first == second).mean(axis=-1))
 

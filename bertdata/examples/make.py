@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from bertdata.arrays import AnyArray, Int64Array, UInt64Array, offsets_of
 from bertdata.config import check_choice, check_range
 from bertdata.corpus.partitions import choose_validation
 from bertdata.examples.masking import MaskingVocabulary
@@ -22,7 +21,7 @@ from bertdata.examples.pairing import (
     reorder,
 )
 from bertdata.examples.static_masking import Predictions, mask_joined, no_predictions
-from bertdata.randomness import UInt64Array, derive_key, derive_keys, draw_array
+from bertdata.randomness import derive_key, derive_keys, draw_array
 from bertdata.reference.config import MaskingConfig, PairingConfig
 from bertdata.storage.schema import examples_schema
 from bertdata.tokens.compiled import SentenceTokenizer
@@ -117,13 +116,12 @@ def tokenize_documents(table: pa.Table, tokenizer: SentenceTokenizer) -> Documen
     sizes = np.diff(tokens.offsets)
     kept = sizes > 0
     # Sentences before each document that are kept: its offset once the empty ones are gone.
-    kept_before = np.concatenate([[0], np.cumsum(kept)])
-    ends = np.cumsum(np.asarray(sentences.value_lengths(), dtype=np.int64))
-    document_offsets = kept_before[np.concatenate([[0], ends]).astype(np.int64)]
+    kept_before = offsets_of(kept)
+    document_offsets = kept_before[offsets_of(np.asarray(sentences.value_lengths()))]
     has_pieces = np.diff(document_offsets) > 0
     tokenized = TokenizedDocuments(
         pieces=tokens.ids,
-        sentence_offsets=np.concatenate([[0], np.cumsum(sizes[kept])]).astype(np.int64),
+        sentence_offsets=offsets_of(sizes[kept]),
         document_offsets=np.append(document_offsets[:-1][has_pieces], kept_before[-1]),
     )
     ids = _as_array(table.column("document_id")).to_numpy()[has_pieces]
@@ -166,7 +164,7 @@ def pair_all_passes(documents: Documents, config: PairingConfig, seed: int, pass
     return Pairs._make(np.concatenate(columns) for columns in zip(*parts))
 
 
-def _count_before(ids: UInt64Array) -> npt.NDArray[np.int64]:
+def _count_before(ids: UInt64Array) -> Int64Array:
     """How many equal ids stand before each; `ids` are in order: [5, 7, 7, 7] -> [0, 0, 1, 2].
 
     Documents with equal ids are copies of each other. Each needs random choices of its own, else
@@ -178,7 +176,7 @@ def _count_before(ids: UInt64Array) -> npt.NDArray[np.int64]:
     return places - np.maximum.accumulate(np.where(is_first, places, 0))
 
 
-def shuffled(keys: UInt64Array) -> npt.NDArray[np.int64]:
+def shuffled(keys: UInt64Array) -> Int64Array:
     """An order of examples by a hash of their keys, which are as good as random themselves."""
     return np.argsort(draw_array(keys, 0), kind="stable")
 
@@ -211,7 +209,7 @@ def to_record_batch(
     )
 
 
-def _list_array(values: npt.NDArray[Any], offsets: npt.NDArray[np.int64]) -> pa.ListArray:
+def _list_array(values: AnyArray, offsets: Int64Array) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(values))
 
 

@@ -9,15 +9,12 @@ batch, L padded length, M most predictions of a row, C candidates (pieces that a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from bertdata.randomness import UInt64Array, draw_array, uniform_array
+from bertdata.arrays import BoolArray, Int64Array, IntegerArray, UInt64Array
+from bertdata.randomness import draw_array, uniform_array
 from bertdata.reference.config import KEEP_SHARE, MASK_SHARE, MaskingConfig
-
-_IntArray = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,23 +23,23 @@ class MaskingVocabulary:
 
     mask_id: int
     size: int
-    continuation: npt.NDArray[np.bool_]
+    continuation: BoolArray
 
 
 @dataclass(frozen=True, kw_only=True)
 class _MaskedBatch:
     """Masked rows. Beyond `num_predictions_B`, positions and labels of a row are 0."""
 
-    input_ids_BL: _IntArray
-    positions_BM: npt.NDArray[np.int64]
-    label_ids_BM: _IntArray
-    num_predictions_B: npt.NDArray[np.int64]
+    input_ids_BL: IntegerArray
+    positions_BM: Int64Array
+    label_ids_BM: IntegerArray
+    num_predictions_B: Int64Array
 
 
 def mask_batch(
-    input_ids_BL: _IntArray,
-    lengths_B: _IntArray,
-    segment_b_starts_B: _IntArray,
+    input_ids_BL: IntegerArray,
+    lengths_B: IntegerArray,
+    segment_b_starts_B: IntegerArray,
     keys_B: UInt64Array,
     config: MaskingConfig,
     vocabulary: MaskingVocabulary,
@@ -76,33 +73,33 @@ def mask_batch(
     )
 
 
-def prediction_limits(lengths_B: _IntArray, config: MaskingConfig) -> npt.NDArray[np.int64]:
+def prediction_limits(lengths_B: IntegerArray, config: MaskingConfig) -> Int64Array:
     """The most pieces to predict in rows of these lengths (half-way cases round to even)."""
     wanted_B = np.rint(lengths_B * config.masked_lm_prob).astype(np.int64)
-    limits_B: npt.NDArray[np.int64] = np.clip(wanted_B, 1, config.max_predictions_per_seq)
+    limits_B: Int64Array = np.clip(wanted_B, 1, config.max_predictions_per_seq)
     return limits_B
 
 
 def _choose_pieces(
-    num_candidates_B: npt.NDArray[np.int64],
-    limits_B: npt.NDArray[np.int64],
+    num_candidates_B: Int64Array,
+    limits_B: Int64Array,
     keys_B: UInt64Array,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+) -> tuple[Int64Array, Int64Array]:
     """The first `limits_B` of each row's shuffled candidates, and how many those are."""
     num_B = np.minimum(limits_B, num_candidates_B)
     order_BC = _iota(num_candidates_B)
-    most = int(num_B.max(initial=0))
-    for i in range(most):
+    longest = int(num_B.max(initial=0))
+    for i in range(longest):
         _shuffle_step(order_BC, i, num_candidates_B, keys_B)
-    return order_BC[:, :most], num_B
+    return order_BC[:, :longest], num_B
 
 
 def _choose_words(
-    starts_BC: npt.NDArray[np.int64],
-    num_candidates_B: npt.NDArray[np.int64],
-    limits_B: npt.NDArray[np.int64],
+    starts_BC: Int64Array,
+    num_candidates_B: Int64Array,
+    limits_B: Int64Array,
     keys_B: UInt64Array,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+) -> tuple[Int64Array, Int64Array]:
     """Candidates of whole words in shuffled order; a word that would overflow is passed over.
 
     `starts_BC`: first candidate of each word, the number of candidates beyond the last word.
@@ -129,17 +126,17 @@ def _choose_words(
 
 
 def _word_starts(
-    input_ids_BL: _IntArray,
-    num_candidates_B: npt.NDArray[np.int64],
-    a_sizes_B: npt.NDArray[np.int64],
+    input_ids_BL: IntegerArray,
+    num_candidates_B: Int64Array,
+    a_sizes_B: Int64Array,
     vocabulary: MaskingVocabulary,
-) -> npt.NDArray[np.int64]:
+) -> Int64Array:
     """First candidate of every word, row by row, then the number of candidates as filling.
 
     A piece with ## belongs to the word before it, also across the [SEP], as in the original.
     """
-    most = int(num_candidates_B.max(initial=0))
-    candidates_BC = np.broadcast_to(np.arange(most), (len(input_ids_BL), most))
+    longest = int(num_candidates_B.max(initial=0))
+    candidates_BC = np.broadcast_to(np.arange(longest), (len(input_ids_BL), longest))
     positions_BC = np.minimum(_positions_of(candidates_BC, a_sizes_B), input_ids_BL.shape[1] - 1)
     pieces_BC = np.take_along_axis(input_ids_BL, positions_BC, axis=1)
     is_start_BC = ~vocabulary.continuation[pieces_BC]
@@ -151,8 +148,8 @@ def _word_starts(
 
 
 def _replace_pieces(
-    labels_BM: _IntArray, keys_B: UInt64Array, vocabulary: MaskingVocabulary
-) -> _IntArray:
+    labels_BM: IntegerArray, keys_B: UInt64Array, vocabulary: MaskingVocabulary
+) -> IntegerArray:
     """What stands at each predicted position: 80% [MASK], 10% the piece itself, 10% a random one.
 
     One to three draws a position, in order, counted from the row's second draw on (its first
@@ -174,9 +171,9 @@ def _replace_pieces(
 
 
 def _shuffle_step(
-    order_BC: npt.NDArray[np.int64],
+    order_BC: Int64Array,
     i: int,
-    sizes_B: npt.NDArray[np.int64],
+    sizes_B: Int64Array,
     keys_B: UInt64Array,
 ) -> None:
     """Step `i` of CounterSource.shuffle on every row that is longer than i + 1."""
@@ -186,14 +183,12 @@ def _shuffle_step(
     order_BC[rows, j_B], order_BC[:, i] = order_BC[:, i].copy(), order_BC[rows, j_B]
 
 
-def _iota(sizes_B: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _iota(sizes_B: Int64Array) -> Int64Array:
     """Rows 0, 1, 2, … as long as the longest size."""
-    most = int(sizes_B.max(initial=0))
-    return np.tile(np.arange(most, dtype=np.int64), (len(sizes_B), 1))
+    longest = int(sizes_B.max(initial=0))
+    return np.tile(np.arange(longest, dtype=np.int64), (len(sizes_B), 1))
 
 
-def _positions_of(
-    candidates: npt.NDArray[np.int64], a_sizes_B: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
+def _positions_of(candidates: Int64Array, a_sizes_B: Int64Array) -> Int64Array:
     """Positions of candidates: [CLS] stands before A's, and [SEP] too before B's."""
     return candidates + 1 + (candidates >= a_sizes_B[:, None])

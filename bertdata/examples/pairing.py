@@ -8,18 +8,15 @@ its ends, a pair is four offsets into the pieces; nothing is copied before `join
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
+from bertdata.arrays import ByteArray, Int64Array, PieceArray, UInt16Array, UInt64Array, offsets_of
 from bertdata.kernels.compilation import inlined, kernel
 from bertdata.kernels.random import below, draw, uniform
-from bertdata.randomness import UInt64Array
 from bertdata.reference.config import PairingConfig
-
-Int64Array = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +27,7 @@ class TokenizedDocuments:
     `document_offsets[d]`: first sentence of document d, with one end more.
     """
 
-    pieces: npt.NDArray[np.unsignedinteger[Any]]
+    pieces: PieceArray
     sentence_offsets: Int64Array
     document_offsets: Int64Array
 
@@ -41,11 +38,11 @@ class TokenizedDocuments:
 def reorder(documents: TokenizedDocuments, order: Int64Array) -> TokenizedDocuments:
     """The documents `order[0]`, `order[1]` and so on."""
     counts = np.diff(documents.document_offsets)[order]
-    document_offsets = np.append(0, np.cumsum(counts))
+    document_offsets = offsets_of(counts)
     shifts = documents.document_offsets[:-1][order] - document_offsets[:-1]
     sentences = np.repeat(shifts, counts) + np.arange(document_offsets[-1])
     sizes = np.diff(documents.sentence_offsets)[sentences]
-    sentence_offsets = np.append(0, np.cumsum(sizes))
+    sentence_offsets = offsets_of(sizes)
     pieces = np.empty_like(documents.pieces)
     _copy_sentences(
         documents.pieces, documents.sentence_offsets, sentences, sentence_offsets, pieces
@@ -65,7 +62,7 @@ class Pairs(NamedTuple):
     a_end: Int64Array
     b_start: Int64Array
     b_end: Int64Array
-    is_random_next: npt.NDArray[np.uint8]
+    is_random_next: ByteArray
     document: Int64Array
     mask_key: UInt64Array
 
@@ -73,9 +70,9 @@ class Pairs(NamedTuple):
 class JoinedExamples(NamedTuple):
     """Examples in a row: `input_ids` of example e are [offsets[e], offsets[e + 1])."""
 
-    input_ids: npt.NDArray[np.unsignedinteger[Any]]
+    input_ids: PieceArray
     offsets: Int64Array
-    segment_b_start: npt.NDArray[np.uint16]
+    segment_b_start: UInt16Array
 
 
 def create_pairs(documents: TokenizedDocuments, keys: UInt64Array, config: PairingConfig) -> Pairs:
@@ -94,14 +91,11 @@ def create_pairs(documents: TokenizedDocuments, keys: UInt64Array, config: Pairi
     return Pairs._make(column[:count] for column in pairs)
 
 
-def join_spans(
-    pieces: npt.NDArray[np.unsignedinteger[Any]], pairs: Pairs, cls: int, sep: int
-) -> JoinedExamples:
+def join_spans(pieces: PieceArray, pairs: Pairs, cls: int, sep: int) -> JoinedExamples:
     """[CLS] A [SEP] B [SEP] of every pair ([CLS] A [SEP] where B is empty), in one flat array."""
     a_sizes = pairs.a_end - pairs.a_start
     b_sizes = pairs.b_end - pairs.b_start
-    offsets = np.zeros(len(a_sizes) + 1, dtype=np.int64)
-    np.cumsum(a_sizes + b_sizes + np.where(b_sizes > 0, 3, 2), out=offsets[1:])
+    offsets = offsets_of(a_sizes + b_sizes + np.where(b_sizes > 0, 3, 2))
     input_ids = np.empty(offsets[-1], dtype=pieces.dtype)
     _join(pieces, pairs, offsets, cls, sep, input_ids)
     return JoinedExamples(input_ids, offsets, (a_sizes + 2).astype(np.uint16))
@@ -122,11 +116,11 @@ def _empty_pairs(capacity: int) -> Pairs:
 
 @njit(cache=True)
 def _copy_sentences(
-    pieces: npt.NDArray[np.unsignedinteger[Any]],
+    pieces: PieceArray,
     offsets: Int64Array,
     sentences: Int64Array,
     new_offsets: Int64Array,
-    new_pieces: npt.NDArray[np.unsignedinteger[Any]],
+    new_pieces: PieceArray,
 ) -> None:
     for number, sentence in enumerate(sentences):
         start, stop = offsets[sentence], offsets[sentence + 1]
@@ -135,12 +129,12 @@ def _copy_sentences(
 
 @inlined
 def _target_length(
-    key: np.uint64, counter: int, most: int, short_seq_prob: float
+    key: np.uint64, counter: int, max_pieces: int, short_seq_prob: float
 ) -> tuple[int, int]:
     """The target length, and the counter after it."""
     if uniform(key, counter) < short_seq_prob:
-        return 2 + below(key, counter + 1, most - 1), counter + 2
-    return most, counter + 1
+        return 2 + below(key, counter + 1, max_pieces - 1), counter + 2
+    return max_pieces, counter + 1
 
 
 @inlined
@@ -154,10 +148,16 @@ def _chunk_end(sentence_offsets: Int64Array, start: int, stop: int, target: int)
 
 @kernel
 def _truncate(
-    a_start: int, a_end: int, b_start: int, b_end: int, most: int, key: np.uint64, counter: int
+    a_start: int,
+    a_end: int,
+    b_start: int,
+    b_end: int,
+    max_pieces: int,
+    key: np.uint64,
+    counter: int,
 ) -> tuple[int, int, int, int, int]:
-    """The four offsets cut to `most` pieces, and the counter after it."""
-    while a_end - a_start + b_end - b_start > most:
+    """The four offsets cut to `max_pieces` pieces, and the counter after it."""
+    while a_end - a_start + b_end - b_start > max_pieces:
         front = uniform(key, counter) < 0.5
         counter += 1
         if a_end - a_start > b_end - b_start:
@@ -177,7 +177,7 @@ def _pair_sentences(
     sentence_offsets: Int64Array,
     document_offsets: Int64Array,
     keys: UInt64Array,
-    most: int,
+    max_pieces: int,
     short_seq_prob: float,
     pairs: Pairs,
 ) -> int:
@@ -187,7 +187,7 @@ def _pair_sentences(
     for d in range(num_documents):
         key = keys[d]
         start, stop = document_offsets[d], document_offsets[d + 1]
-        target, counter = _target_length(key, 1, most, short_seq_prob)
+        target, counter = _target_length(key, 1, max_pieces, short_seq_prob)
         while start < stop:
             end = _chunk_end(sentence_offsets, start, stop, target)
             a_last = end
@@ -217,7 +217,7 @@ def _pair_sentences(
             if a_start == a_end:
                 continue
             a_start, a_end, b_start, b_end, counter = _truncate(
-                a_start, a_end, b_start, b_end, most, key, counter
+                a_start, a_end, b_start, b_end, max_pieces, key, counter
             )
             pairs.a_start[count], pairs.a_end[count] = a_start, a_end
             pairs.b_start[count], pairs.b_end[count] = b_start, b_end
@@ -239,7 +239,7 @@ def _count_segments(
     sentence_offsets: Int64Array,
     document_offsets: Int64Array,
     keys: UInt64Array,
-    most: int,
+    max_pieces: int,
     short_seq_prob: float,
 ) -> int:
     """How many segments `_cut_segments` will cut."""
@@ -248,7 +248,7 @@ def _count_segments(
         counter = 1
         start = sentence_offsets[document_offsets[d]]
         while start < sentence_offsets[document_offsets[d + 1]]:
-            target, counter = _target_length(keys[d], counter, most, short_seq_prob)
+            target, counter = _target_length(keys[d], counter, max_pieces, short_seq_prob)
             counter += 1
             count += 1
             start += target
@@ -260,7 +260,7 @@ def _cut_segments(
     sentence_offsets: Int64Array,
     document_offsets: Int64Array,
     keys: UInt64Array,
-    most: int,
+    max_pieces: int,
     short_seq_prob: float,
     pairs: Pairs,
 ) -> None:
@@ -271,7 +271,7 @@ def _cut_segments(
         start = sentence_offsets[document_offsets[d]]
         stop = sentence_offsets[document_offsets[d + 1]]
         while start < stop:
-            target, counter = _target_length(keys[d], counter, most, short_seq_prob)
+            target, counter = _target_length(keys[d], counter, max_pieces, short_seq_prob)
             end = min(start + target, stop)
             pairs.a_start[count], pairs.a_end[count] = start, end
             pairs.b_start[count], pairs.b_end[count] = end, end
@@ -284,12 +284,12 @@ def _cut_segments(
 
 @kernel
 def _join(
-    pieces: npt.NDArray[np.unsignedinteger[Any]],
+    pieces: PieceArray,
     pairs: Pairs,
     offsets: Int64Array,
     cls: int,
     sep: int,
-    input_ids: npt.NDArray[np.unsignedinteger[Any]],
+    input_ids: PieceArray,
 ) -> None:
     for e in range(len(offsets) - 1):
         at = offsets[e]

@@ -6,27 +6,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from bertdata.arrays import BoolArray, ByteArray, Int64Array, PieceArray, UInt16Array, UInt64Array
 from bertdata.examples.masking import MaskingVocabulary, prediction_limits
-from bertdata.examples.pairing import Int64Array, JoinedExamples
+from bertdata.examples.pairing import JoinedExamples
 from bertdata.kernels.compilation import kernel
 from bertdata.kernels.random import below, draw, uniform
-from bertdata.randomness import UInt64Array
 from bertdata.reference.config import KEEP_SHARE, MASK_SHARE, MaskingConfig
-
-_PieceArray = npt.NDArray[np.unsignedinteger[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
     """Masked positions and their original pieces, flat, with where each example's begin."""
 
-    positions: npt.NDArray[np.uint16]
-    ids: _PieceArray
+    positions: UInt16Array
+    ids: PieceArray
     offsets: Int64Array
 
 
@@ -76,8 +74,8 @@ class _Scratch(NamedTuple):
     starts: Int64Array
     order: Int64Array
     chosen: Int64Array
-    before: _PieceArray
-    is_hidden: npt.NDArray[np.uint8]
+    before: PieceArray
+    is_hidden: ByteArray
 
     @classmethod
     def allocate(cls, longest: int, dtype: npt.DTypeLike) -> Self:
@@ -89,16 +87,16 @@ class _Scratch(NamedTuple):
 
 @kernel
 def _mask_examples(
-    input_ids: _PieceArray,
+    input_ids: PieceArray,
     offsets: Int64Array,
-    segment_b_starts: npt.NDArray[np.uint16],
+    segment_b_starts: UInt16Array,
     keys: UInt64Array,
     limits: Int64Array,
-    continuation: npt.NDArray[np.bool_],
+    continuation: BoolArray,
     mask_id: int,
     vocabulary_size: int,
-    positions: npt.NDArray[np.uint16],
-    ids: _PieceArray,
+    positions: UInt16Array,
+    ids: PieceArray,
     prediction_offsets: Int64Array,
     scratch: _Scratch,
 ) -> None:
@@ -149,10 +147,10 @@ def _find_places(length: int, segment_b_start: int, places: Int64Array) -> int:
 
 @kernel
 def _find_words(
-    example: _PieceArray,
+    example: PieceArray,
     places: Int64Array,
     num_places: int,
-    continuation: npt.NDArray[np.bool_],
+    continuation: BoolArray,
     starts: Int64Array,
 ) -> int:
     """Where words start among the places, and the end; returns how many."""

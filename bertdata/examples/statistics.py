@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bertdata.storage.schema import MOST_PIECES
+from bertdata.storage.schema import MAX_PIECES
 
-NUM_LENGTHS = MOST_PIECES + 1
+NUM_LENGTHS = MAX_PIECES + 1
 
 
 def count_examples(batch: pa.RecordBatch, mask_id: int) -> dict[str, Any]:

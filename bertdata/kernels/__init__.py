@@ -1,4 +1,4 @@
-"""What the compiled loops share: compilation, random draws, and a table of byte strings."""
+"""Shared by the compiled loops: compilation, random draws, and a table of byte strings."""
 
 from __future__ import annotations
 
@@ -8,13 +8,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "byte_table": [
-            "ByteArray",
             "ByteTable",
-            "Int32Array",
-            "Int64Array",
-            "PackedArray",
             "SHORT",
-            "SlotArray",
             "buffers_of",
             "find_row",
             "pack_byte",

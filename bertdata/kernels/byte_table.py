@@ -1,8 +1,8 @@
-"""A table of byte strings: each distinct one gets a row number, in order of first sight.
+"""A table of byte strings: each distinct one has a row number, in order of first occurrence.
 
-Corpora have billions of words but few different ones. Compiled code looks keys up and adds them;
-what a key means is worked out once a row. Looking up is a matter of cache misses: a slot holds a
-short key whole, so that one is enough, and those of neighbouring keys are met together.
+A corpus has billions of words but few distinct ones. Compiled code looks keys up and adds new ones;
+what a key means is computed once per row. Cache misses dominate the cost of a lookup: a slot holds
+a short key whole, so one miss is enough, and the misses of neighbouring keys overlap.
 """
 
 from __future__ import annotations
@@ -10,25 +10,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
+from bertdata.arrays import ByteArray, Int32Array, Int64Array, UInt64Array
 from bertdata.kernels.compilation import inlined, kernel
 
-ByteArray = npt.NDArray[np.uint8]
-Int32Array = npt.NDArray[np.int32]
-Int64Array = npt.NDArray[np.int64]
-SlotArray = npt.NDArray[np.uint64]
-PackedArray = npt.NDArray[np.uint64]
-
-
-_ROW_BYTES = 64  # of a key, on average, before a table holds much
+_ROW_BYTES = 64  # average bytes per key; with longer keys a table is full earlier
 _FIRST_ROWS = 1 << 12
 _FIRST_BYTES = 1 << 16
 
-SHORT = 16  # bytes of a key that fit into a slot
-_AHEAD = 32  # keys whose slots are fetched together
+SHORT = 16  # maximum bytes of a key that a slot holds whole
+_AHEAD = 32  # keys whose slots are prefetched together
 _BYTE, _HALF, _TOP_BYTE = np.uint64(8), np.uint64(32), np.uint64(56)
 _LENGTH_SHIFT = _HALF
 _ROW_BITS = np.uint64(0xFFFFFFFF)
@@ -37,29 +30,29 @@ _FACTOR_2 = np.uint64(0xBF58476D1CE4E5B9)
 
 
 class ByteTable:
-    """Open addressing over keys that also lie in a row.
+    """A hash table with open addressing; the keys themselves lie one after the other.
 
     Key of row r: `keys[starts[r]:starts[r + 1]]`. `slots`: twice as many as rows fit, three numbers
-    each: both halves of a short key (of a long one two hashes), then its length in the upper and
-    its row + 1 in the lower 32 bits; 0 where free. `most_rows`: more are much.
+    each: the two halves of a short key (two hashes of a long one), then its length in the upper and
+    its row + 1 in the lower 32 bits; 0 in a free slot. `capacity`: with more rows it `is_full`.
     """
 
-    def __init__(self, most_rows: int) -> None:
+    def __init__(self, capacity: int) -> None:
         self.num_rows = 0
-        self._most_rows = most_rows
-        # Room for all from the start: how much memory is used does not depend on how much is read.
-        self._allocate(max(_FIRST_ROWS, 1 << most_rows.bit_length()), _FIRST_BYTES)
+        self._capacity = capacity
+        # Allocated at once, so that memory does not grow with the amount of text.
+        self._allocate(max(_FIRST_ROWS, 1 << capacity.bit_length()), _FIRST_BYTES)
 
     def find_rows(
         self,
         data: ByteArray,
         starts: Int32Array,
         stops: Int32Array,
-        packed: PackedArray | None = None,
+        packed: UInt64Array | None = None,
     ) -> Int32Array:
-        """The row of each key `data[start:stop]`; keys not seen before are added.
+        """The row of each key `data[start:stop]`; new keys are added.
 
-        `packed`: what `pack_key` gives for each, uint64[n, 2], where it is known already.
+        `packed`: the result of `pack_key` for each key, uint64[n, 2], if already known.
         """
         packed = _pack_keys(data, starts, stops) if packed is None else packed
         rows = np.empty(len(starts), np.int32)
@@ -76,7 +69,7 @@ class ByteTable:
         return rows
 
     def keys_from(self, first: int) -> pa.StringArray:
-        """The keys of the rows from `first` on; all must be UTF-8, and under 2 GB together."""
+        """The keys of the rows from `first` on; they must be UTF-8, and below 2 GB in total."""
         starts = self._starts[first : self.num_rows + 1]
         offsets = (starts - starts[0]).astype(np.int32)
         keys = self._keys[starts[0] : starts[-1]].copy()
@@ -85,18 +78,18 @@ class ByteTable:
         )
 
     @property
-    def arrays(self) -> tuple[ByteArray, Int64Array, SlotArray]:
+    def arrays(self) -> tuple[ByteArray, Int64Array, UInt64Array]:
         """`keys`, `starts` and `slots`, for compiled code."""
         return self._keys, self._starts, self._slots
 
     @property
-    def holds_much(self) -> bool:
-        """Whether to begin anew with an empty one, so that memory stays bounded."""
+    def is_full(self) -> bool:
+        """Whether to start again with an empty table, so that memory is bounded."""
         num_bytes = self._starts[self.num_rows]
-        return self.num_rows > self._most_rows or num_bytes > self._most_rows * _ROW_BYTES
+        return self.num_rows > self._capacity or num_bytes > self._capacity * _ROW_BYTES
 
     def _grow(self, num_bytes: int) -> None:
-        """Make room for twice the rows, or for twice the bytes and `num_bytes` more."""
+        """Make room for twice as many rows, or for twice as many bytes and `num_bytes` more."""
         keys, starts, slots = self._keys, self._starts, self._slots
         if self.num_rows + 1 == len(starts):
             self._allocate(len(slots), len(keys))
@@ -107,14 +100,14 @@ class ByteTable:
         _move_slots(slots, self._slots)
 
     def _allocate(self, num_rows: int, num_bytes: int) -> None:
-        """Room for so many rows, a power of two, and bytes of keys."""
+        """Allocate room for `num_rows` rows, a power of two, and `num_bytes` bytes of keys."""
         self._keys = np.empty(num_bytes, np.uint8)
         self._starts = np.zeros(num_rows + 1, np.int64)
         self._slots = np.zeros((2 * num_rows, 3), np.uint64)
 
 
 def buffers_of(strings: pa.StringArray) -> tuple[ByteArray, Int32Array]:
-    """The bytes and the n + 1 offsets into them of n strings, none null, without a copy."""
+    """The bytes of n strings, and the n + 1 offsets into them, without a copy. No nulls."""
     if not len(strings):
         return np.empty(0, np.uint8), np.zeros(1, np.int32)
     _, offsets, data = strings.buffers()
@@ -126,12 +119,12 @@ def buffers_of(strings: pa.StringArray) -> tuple[ByteArray, Int32Array]:
 def find_row(
     keys: ByteArray,
     key_starts: Int64Array,
-    slots: SlotArray,
+    slots: UInt64Array,
     data: ByteArray,
     start: int,
     stop: int,
 ) -> Any:
-    """The row of the key `data[start:stop]`, -1 when it is not there; for compiled code."""
+    """The row of the key `data[start:stop]`, or -1 if it has none; for compiled code."""
     first, second = pack_key(data, start, stop)
     slot = _first_slot(first, second, len(slots))
     slot = _find_slot(keys, key_starts, slots, data, start, stop, first, second, slot)
@@ -142,22 +135,23 @@ def find_row(
 def _look_up(
     keys: ByteArray,
     key_starts: Int64Array,
-    slots: SlotArray,
+    slots: UInt64Array,
     data: ByteArray,
     starts: Int32Array,
     stops: Int32Array,
-    packed: PackedArray,
+    packed: UInt64Array,
     near: Int64Array,
     rows: Int32Array,
 ) -> np.uint64:
-    """The row of each key, -1 when it is not there. `near`: room for `_AHEAD` slots.
+    """Find the row of each key, or -1 if it has none. `near`: scratch of `_AHEAD` slots.
 
-    The result means nothing: it comes from touching slots to fetch them for the keys to come, which
-    compiled code would leave out if nothing came of it.
+    The returned number has no meaning. It depends on every slot that is touched to prefetch it, so
+    that the compiler cannot remove the prefetch.
     """
     touched = np.uint64(0)
     for block in range(0, len(starts), _AHEAD):
         stop_block = min(block + _AHEAD, len(starts))
+        # First touch the slots of a whole block: the processor overlaps these cache misses.
         for number in range(block, stop_block):
             slot = _first_slot(packed[number, 0], packed[number, 1], len(slots))
             near[number - block] = slot
@@ -175,19 +169,20 @@ def _look_up(
 def _add(
     keys: ByteArray,
     key_starts: Int64Array,
-    slots: SlotArray,
+    slots: UInt64Array,
     num_rows: int,
     data: ByteArray,
     starts: Int32Array,
     stops: Int32Array,
-    packed: PackedArray,
+    packed: UInt64Array,
     new: Int64Array,
     rows: Int32Array,
     done: int,
 ) -> tuple[int, int]:
-    """Find or add the keys `new[done:]`; how many are done, how many rows there are.
+    """Find or add the keys `new[done:]`; returns how many are done, and the number of rows.
 
-    Stops early when there is no room for a key.
+    Stops early when there is no room for a key. `new` may name a key twice: the second finds the
+    row that the first added.
     """
     for index in range(done, len(new)):
         number = new[index]
@@ -198,6 +193,7 @@ def _add(
         if slots[slot, 2] == 0:
             begin = key_starts[num_rows]
             end = begin + stop - start
+            # Checked before anything is written: after growing, the same key is tried again.
             if num_rows + 1 == len(key_starts) or end > len(keys):
                 return index, num_rows
             keys[begin:end] = data[start:stop]
@@ -210,7 +206,7 @@ def _add(
 
 
 @njit(cache=True, nogil=True)
-def _pack_keys(data: ByteArray, starts: Int32Array, stops: Int32Array) -> PackedArray:
+def _pack_keys(data: ByteArray, starts: Int32Array, stops: Int32Array) -> UInt64Array:
     packed = np.empty((len(starts), 2), np.uint64)
     for number in range(len(starts)):
         packed[number, 0], packed[number, 1] = pack_key(data, starts[number], stops[number])
@@ -219,7 +215,7 @@ def _pack_keys(data: ByteArray, starts: Int32Array, stops: Int32Array) -> Packed
 
 @inlined
 def pack_key(data: ByteArray, start: int, stop: int) -> tuple[Any, Any]:
-    """A short key as two numbers; of a long one two hashes."""
+    """A short key as two numbers; for a long key, two hashes of it."""
     first, second = np.uint64(0), np.uint64(0)
     if stop - start <= SHORT:
         for place in range(start, stop):
@@ -233,7 +229,7 @@ def pack_key(data: ByteArray, start: int, stop: int) -> tuple[Any, Any]:
 
 @inlined
 def pack_byte(first: np.uint64, second: np.uint64, byte: int) -> tuple[Any, Any]:
-    """A short key with one more byte."""
+    """The packed form of a short key with one more byte."""
     return first << _BYTE | np.uint64(byte), second << _BYTE | first >> _TOP_BYTE
 
 
@@ -241,7 +237,7 @@ def pack_byte(first: np.uint64, second: np.uint64, byte: int) -> tuple[Any, Any]
 def _find_slot(
     keys: ByteArray,
     key_starts: Int64Array,
-    slots: SlotArray,
+    slots: UInt64Array,
     data: ByteArray,
     start: int,
     stop: int,
@@ -249,10 +245,14 @@ def _find_slot(
     second: np.uint64,
     slot: int,
 ) -> Any:
-    """The slot of a key, looked for from `slot` on, or the free one where it belongs."""
+    """The slot of a key, searched from `slot` on, or the free slot where it belongs.
+
+    Ends because at least half of the slots are free.
+    """
     while slots[slot, 2]:
         if slots[slot, 0] == first and slots[slot, 1] == second:
             length = np.int64(slots[slot, 2] >> _LENGTH_SHIFT)
+            # A short key is in the slot whole, so equal halves and length mean an equal key.
             if length == stop - start and length <= SHORT:
                 break
             begin = int(key_starts[np.int64(slots[slot, 2] & _ROW_BITS) - 1])
@@ -266,7 +266,7 @@ def _find_slot(
 def _first_slot(first: np.uint64, second: np.uint64, num_slots: int) -> Any:
     value = (first ^ (second * _FACTOR_2)) * _FACTOR_1
     value ^= value >> _HALF
-    return np.int64(value & np.uint64(num_slots - 1))
+    return np.int64(value & np.uint64(num_slots - 1))  # num_slots is a power of two
 
 
 @inlined
@@ -278,7 +278,7 @@ def _is_equal(keys: ByteArray, begin: int, data: ByteArray, start: int, length: 
 
 
 @njit(cache=True)
-def _move_slots(old: SlotArray, new: SlotArray) -> None:
+def _move_slots(old: UInt64Array, new: UInt64Array) -> None:
     for number in range(len(old)):
         if old[number, 2]:
             slot = _first_slot(old[number, 0], old[number, 1], len(new))

@@ -1,11 +1,12 @@
 """How loops over arrays are compiled.
 
-numba counts references to arrays, also where a function that is inlined only hands one on: in a
-loop over bytes that takes half of the time or more. A kernel works on arrays that it is given and
-makes none (one that would does not compile), so nothing need be counted.
+numba counts references to arrays, even where an inlined function only passes one on; in a loop over
+bytes this takes half of the time or more. A kernel works on its argument arrays and creates none
+(one that does fails to compile), so it needs no reference counts.
 
-What is compiled is kept beside the module's source, by the installation already. numba reads only
-folders that it can also write to; where that one is not, what is there is copied to one that is.
+Compiled code is cached beside the module's source; the installation already fills that cache. numba
+reads only caches that it can write to: where the installed one is read-only, it is copied to a
+folder of the user's.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def kernel(function: _Function) -> _Function:
 
 
 def inlined(function: _Function) -> _Function:
-    """Compile a part of kernels: each gets a copy."""
+    """Compile a part of kernels: each kernel gets a copy of it."""
     return _compile(function, inline="always")
 
 
@@ -42,7 +43,7 @@ def _compile(function: _Function, **options: Any) -> _Function:
 
 @functools.cache
 def _copy_installed(package: Path, folder: Path) -> None:
-    """Copy what the installation compiled for a package to the folder that numba uses instead."""
+    """Copy the installed cache of a package to the folder that numba uses instead."""
     installed = package / "__pycache__"
     if folder == installed:
         return
@@ -55,14 +56,14 @@ def _copy_installed(package: Path, folder: Path) -> None:
 
 
 def _ensure_folder() -> None:
-    """Let numba have a folder to write to: where there is none, a temporary one."""
+    """Make sure numba has a folder to write to: a temporary one if there is no other."""
     try:
         njit(cache=True)(_ensure_folder)
-    except RuntimeError:  # neither beside the source nor below the user's home
+    except RuntimeError:  # neither the source's folder nor the user's home is writable
         folder = tempfile.mkdtemp(prefix="bertdata-numba-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         config.CACHE_DIR = folder  # type: ignore[attr-defined]
-        os.environ["NUMBA_CACHE_DIR"] = folder  # for the processes that this one starts
+        os.environ["NUMBA_CACHE_DIR"] = folder  # for processes that this one starts
 
 
 _ensure_folder()

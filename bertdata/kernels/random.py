@@ -1,4 +1,4 @@
-"""`CounterSource`'s draws for compiled code: to the last bit those of `bertdata.randomness`."""
+"""The draws of `bertdata.randomness.CounterSource` for compiled code, equal to the last bit."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ def uniform(key: np.uint64, counter: int) -> float:
 
 @inlined
 def below(key: np.uint64, counter: int, bound: int) -> int:
-    """Draw number `counter` of a key, a whole number from 0 to bound - 1."""
+    """Draw number `counter` of a key, an integer from 0 to bound - 1."""
     return np.int64(uniform(key, counter) * bound)  # type: ignore[return-value]

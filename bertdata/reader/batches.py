@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bertdata.arrays import Int64Array, PieceArray, places_within
 from bertdata.errors import ConfigError
 
-IntArray = npt.NDArray[np.int64]
-_PieceArray = npt.NDArray[np.unsignedinteger[Any]]
-PaddedBatch = dict[str, IntArray]
+PaddedBatch = dict[str, Int64Array]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,16 +26,16 @@ class CompactBatch:
     `masked_offsets[b]:masked_offsets[b + 1]`; `next_sentence_labels` B, 1 where B is random.
     """
 
-    input_ids: _PieceArray
-    offsets: IntArray
-    segment_b_starts: IntArray
-    masked_positions: IntArray
-    masked_ids: _PieceArray
-    masked_offsets: IntArray
-    next_sentence_labels: IntArray
+    input_ids: PieceArray
+    offsets: Int64Array
+    segment_b_starts: Int64Array
+    masked_positions: Int64Array
+    masked_ids: PieceArray
+    masked_offsets: Int64Array
+    next_sentence_labels: Int64Array
 
     @property
-    def lengths(self) -> IntArray:
+    def lengths(self) -> Int64Array:
         """Pieces of each row, B."""
         return np.diff(self.offsets)
 
@@ -91,30 +88,8 @@ def to_padded(batch: CompactBatch, *, pad_id: int, length: int | None = None) ->
     }
 
 
-def places_within(lengths: npt.NDArray[np.integer[Any]], width: int) -> npt.NDArray[np.bool_]:
-    """Which of `width` places of each row come before its length, bool of shape B width.
-
-    `lengths`: B, none above `width`.
-    """
-    small = np.min_scalar_type(width)  # the fewer bytes, the more places are compared at once
-    return np.arange(width, dtype=small) < lengths.astype(small)[:, None]
-
-
-def pad(values: _PieceArray, real_BL: npt.NDArray[np.bool_], filling: int) -> IntArray:
-    """Rows of values, one after the other, as a table with a filling where `real_BL` is False."""
-    padded_BL = np.full(real_BL.shape, filling, dtype=np.int64)
-    padded_BL[real_BL] = values
-    return padded_BL
-
-
-def _places_of(positions: IntArray, offsets: IntArray, length: int) -> IntArray:
+def _places_of(positions: Int64Array, offsets: Int64Array, length: int) -> Int64Array:
     """Where positions within rows are in a flattened table with rows of `length`."""
-    places: IntArray = positions + np.repeat(np.arange(len(offsets) - 1) * length, np.diff(offsets))
+    row_starts = np.arange(len(offsets) - 1) * length
+    places: Int64Array = positions + np.repeat(row_starts, np.diff(offsets))
     return places
-
-
-def offsets_of(lengths: npt.NDArray[np.integer[Any]]) -> IntArray:
-    """Where each of some rows starts in a flat array, and where the last ends."""
-    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    return offsets

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bertdata.arrays import Int64Array, UInt32Array, offsets_of
 from bertdata.errors import DataError
 from bertdata.reader.batches import CompactBatch, to_padded
 
@@ -27,7 +27,7 @@ class ExampleCollator:
         *,
         pad_id: int,
         length: int | None = None,
-        convert: Callable[[npt.NDArray[np.int64]], Any] = np.asarray,
+        convert: Callable[[Int64Array], Any] = np.asarray,
     ) -> None:
         self.pad_id = pad_id
         self.length = length
@@ -59,7 +59,6 @@ def _to_batch(rows: Sequence[Mapping[str, Any]]) -> CompactBatch:
     )
 
 
-def _flatten(lists: Sequence[Any]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
-    offsets = np.zeros(len(lists) + 1, dtype=np.int64)
-    np.cumsum([len(values) for values in lists], out=offsets[1:])
-    return np.concatenate([np.asarray(values, dtype=np.uint32) for values in lists]), offsets
+def _flatten(lists: Sequence[Any]) -> tuple[UInt32Array, Int64Array]:
+    flat = np.concatenate([np.asarray(values, dtype=np.uint32) for values in lists])
+    return flat, offsets_of([len(values) for values in lists])

@@ -19,22 +19,20 @@ from typing import Literal
 
 import numpy as np
 
+from bertdata.arrays import Int64Array, UInt64Array, offsets_of, pad_rows, places_within
 from bertdata.errors import ConfigError, DataError
 from bertdata.examples.masking import MaskingVocabulary, mask_batch, prediction_limits
-from bertdata.randomness import UInt64Array, derive_key, derive_keys
-from bertdata.reader.batches import (
-    CompactBatch,
-    IntArray,
-    PaddedBatch,
-    offsets_of,
-    pad,
-    places_within,
-    to_padded,
-)
+from bertdata.randomness import derive_key, derive_keys
+from bertdata.reader.batches import CompactBatch, PaddedBatch, to_padded
 from bertdata.reader.row_order import RowOrder
 from bertdata.reader.stored_examples import StoredExamples
 from bertdata.reference.config import MaskingConfig
-from bertdata.storage.manifest import Manifest, check_shards, damage_told, read_manifest
+from bertdata.storage.manifest import (
+    Manifest,
+    check_shards,
+    manifest_errors_as_data_errors,
+    read_manifest,
+)
 from bertdata.storage.shards import Shard
 from bertdata.tokens.vocabulary import Vocabulary
 
@@ -62,7 +60,7 @@ class ExampleReader:
         self.manifest = read_manifest(folder)
         self.vocabulary = vocabulary
         self.split = split
-        with damage_told(folder):
+        with manifest_errors_as_data_errors(folder):
             _check_vocabulary(folder, self.manifest, vocabulary)
         shards = tuple(s for s in self.manifest.shards if s.path.startswith(f"{split}-"))
         _check_shards(folder, self.manifest, shards, verify_checksums)
@@ -71,7 +69,7 @@ class ExampleReader:
             raise DataError(f"{folder} {wrong}")
         self._order = RowOrder(self._examples.block_rows)
         self.num_rows = self._order.num_rows
-        with damage_told(folder):
+        with manifest_errors_as_data_errors(folder):
             self._masking = _dynamic_masking(self.manifest, vocabulary)
 
     @property
@@ -84,12 +82,12 @@ class ExampleReader:
         counts = self.manifest.counts.get(self.split)
         if counts is None:
             return self._examples.longest_row()
-        with damage_told(self._folder):
+        with manifest_errors_as_data_errors(self._folder):
             return max((n for n, examples in enumerate(counts["lengths"]) if examples), default=0)
 
     def rows_at(
         self, seed: int, position: int, count: int, *, rank: int = 0, num_ranks: int = 1
-    ) -> tuple[IntArray, IntArray]:
+    ) -> tuple[Int64Array, Int64Array]:
         """The rows at `count` positions of the order from `position` on, and their epochs."""
         if not self.num_rows:
             raise DataError(f"there are no {self.split} examples; raise validation_fraction")
@@ -98,22 +96,22 @@ class ExampleReader:
         places = np.arange(position, position + count, dtype=np.int64) * num_ranks + rank
         return self._order.rows_at(places, seed)
 
-    def lengths_of(self, rows: IntArray) -> IntArray:
+    def lengths_of(self, rows: Int64Array) -> Int64Array:
         """Pieces of each row."""
         return self._examples.lengths_of(rows)
 
-    def predictions_of(self, rows: IntArray) -> IntArray:
+    def predictions_of(self, rows: Int64Array) -> Int64Array:
         """Pieces to predict in each row; where masking is dynamic, at most."""
         if self._masking is not None:
             return prediction_limits(self.lengths_of(rows), self._masking[0])
         return self._examples.predictions_of(rows)
 
-    def document_ids_of(self, rows: IntArray) -> list[int]:
+    def document_ids_of(self, rows: Int64Array) -> list[int]:
         """Where each row's A is from."""
         return self._examples.document_ids_of(rows)
 
     def read(
-        self, rows: IntArray, *, seed: int = 0, epochs: IntArray | None = None
+        self, rows: Int64Array, *, seed: int = 0, epochs: Int64Array | None = None
     ) -> CompactBatch:
         """These rows of the split, in this order.
 
@@ -147,7 +145,7 @@ class ExampleReader:
 
         Reads ahead, more and more: the first batch comes at once, later ones at little cost each.
         """
-        for start, count in _read_ahead(position, batch_size, self._most_ahead):
+        for start, count in _read_ahead(position, batch_size, self._max_ahead):
             ahead = self.batch_at(seed, start, count, rank=rank, num_ranks=num_ranks)
             yield from ahead.split(batch_size)
 
@@ -168,14 +166,14 @@ class ExampleReader:
             yield from (to_padded(batch, pad_id=pad_id) for batch in compact)
             return
         # Of one length, so padded together and cut: views of one table.
-        for start, count in _read_ahead(position, batch_size, self._most_ahead):
+        for start, count in _read_ahead(position, batch_size, self._max_ahead):
             ahead = self.batch_at(seed, start, count, rank=rank, num_ranks=num_ranks)
             padded = to_padded(ahead, pad_id=pad_id, length=length)
             for first in range(0, count, batch_size):
                 yield {name: column[first : first + batch_size] for name, column in padded.items()}
 
     @property
-    def _most_ahead(self) -> int:
+    def _max_ahead(self) -> int:
         return _STATIC_AHEAD if self._masking is None else _DYNAMIC_AHEAD
 
     def one_pass(self, batch_size: int, *, seed: int = 0) -> Iterator[CompactBatch]:
@@ -185,13 +183,13 @@ class ExampleReader:
             yield self.read(rows, seed=seed)
 
 
-def _read_ahead(position: int, batch_size: int, most: int) -> Iterator[tuple[int, int]]:
-    """(first position, number) of rows to read together: one batch, two, four, up to `most`."""
+def _read_ahead(position: int, batch_size: int, max_ahead: int) -> Iterator[tuple[int, int]]:
+    """(first position, number) of rows read together: 1 batch, 2, 4, … up to `max_ahead` rows."""
     number = 1
     while True:
         yield position, number * batch_size
         position += number * batch_size
-        number = max(1, min(2 * number, most // batch_size))
+        number = max(1, min(2 * number, max_ahead // batch_size))
 
 
 def _dynamic_masking(
@@ -218,7 +216,7 @@ def _mask(
 ) -> CompactBatch:
     lengths = batch.lengths
     real_BL = places_within(lengths, int(lengths.max(initial=0)))
-    input_ids_BL = pad(batch.input_ids, real_BL, 0)
+    input_ids_BL = pad_rows(batch.input_ids, real_BL, 0)
     masked = mask_batch(input_ids_BL, lengths, batch.segment_b_starts, keys, config, pieces)
     counts = masked.num_predictions_B
     predicted_BM = places_within(counts, masked.positions_BM.shape[1])

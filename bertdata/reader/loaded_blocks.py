@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from numpy.lib.stride_tricks import sliding_window_view
 
+from bertdata.arrays import AnyArray, Int64Array, offsets_of, places_within
 from bertdata.errors import DataError
-from bertdata.reader.batches import CompactBatch, IntArray, offsets_of, places_within
-from bertdata.storage.schema import MOST_PIECES
-
-_Values = npt.NDArray[Any]
+from bertdata.reader.batches import CompactBatch
+from bertdata.storage.schema import MAX_PIECES
 
 _LISTS = ("input_ids", "masked_lm_positions", "masked_lm_ids")
 _NUMBERS = ("segment_b_start", "next_sentence_label", "document_id")
@@ -42,7 +39,7 @@ class LoadedBlocks:
     def __len__(self) -> int:
         return len(self._slots)
 
-    def load(self, blocks: IntArray, read: Callable[[int], pa.RecordBatch]) -> None:
+    def load(self, blocks: Int64Array, read: Callable[[int], pa.RecordBatch]) -> None:
         """Read those of the blocks that are not here; the oldest that are not wanted go.
 
         Raises DataError for lists that cannot be.
@@ -55,20 +52,20 @@ class LoadedBlocks:
                 column.store(slot, batch.column(name))
             self._slots[number] = self._slot_of[number] = slot
 
-    def lengths_of(self, blocks: IntArray, rows: IntArray) -> IntArray:
+    def lengths_of(self, blocks: Int64Array, rows: Int64Array) -> Int64Array:
         """Pieces of each row; rows are numbered within their block."""
         return self._lists["input_ids"].lengths_of(self._slot_of[blocks], rows)
 
-    def predictions_of(self, blocks: IntArray, rows: IntArray) -> IntArray:
+    def predictions_of(self, blocks: Int64Array, rows: Int64Array) -> Int64Array:
         """Masked pieces of each row."""
         return self._lists["masked_lm_positions"].lengths_of(self._slot_of[blocks], rows)
 
-    def document_ids_of(self, blocks: IntArray, rows: IntArray) -> list[int]:
+    def document_ids_of(self, blocks: Int64Array, rows: Int64Array) -> list[int]:
         """Where each row's A is from."""
         ids: list[int] = self._numbers["document_id"].take(self._slot_of[blocks], rows).tolist()
         return ids
 
-    def take(self, blocks: IntArray, rows: IntArray) -> CompactBatch:
+    def take(self, blocks: Int64Array, rows: Int64Array) -> CompactBatch:
         """These rows, in this order. Raises DataError for masks that cannot be."""
         slots = self._slot_of[blocks]
         starts_of_b, labels = (
@@ -107,7 +104,7 @@ class _Numbers:
         self._table_SR = _with_room(self._table_SR, slot, len(numbers))
         self._table_SR[slot, : len(numbers)] = numbers.to_numpy()
 
-    def take(self, slots: IntArray, rows: IntArray) -> _Values:
+    def take(self, slots: Int64Array, rows: Int64Array) -> AnyArray:
         return self._table_SR[slots, rows]
 
 
@@ -122,15 +119,15 @@ class _Lists:
         offsets, values = lists.offsets.to_numpy(), lists.values.to_numpy()
         _check_lists(offsets, values)
         # With room after the last list to look at as many places as the longest can have.
-        self._values_S = _with_room(self._values_S, slot, len(values) + MOST_PIECES)
+        self._values_S = _with_room(self._values_S, slot, len(values) + MAX_PIECES)
         self._values_S[slot, : len(values)] = values
         self._offsets_S = _with_room(self._offsets_S, slot, len(offsets))
         self._offsets_S[slot, : len(offsets)] = offsets
 
-    def lengths_of(self, slots: IntArray, rows: IntArray) -> IntArray:
+    def lengths_of(self, slots: Int64Array, rows: Int64Array) -> Int64Array:
         return self._offsets_S[slots, rows + 1] - self._offsets_S[slots, rows]
 
-    def take(self, slots: IntArray, rows: IntArray) -> tuple[_Values, IntArray]:
+    def take(self, slots: Int64Array, rows: Int64Array) -> tuple[AnyArray, Int64Array]:
         """The values of these lists, one list after the other, and the length of each."""
         lengths = self.lengths_of(slots, rows)
         longest = int(lengths.max(initial=0)) or 1
@@ -141,15 +138,15 @@ class _Lists:
         return table_RL[places_within(lengths, longest)], lengths
 
 
-def _check_lists(offsets: _Values, values: _Values) -> None:
+def _check_lists(offsets: AnyArray, values: AnyArray) -> None:
     lengths = np.diff(offsets)
     if lengths.min(initial=0) < 0 or offsets[0] < 0 or offsets[-1] > len(values):
         raise DataError("a shard's lists go beyond its values: it is damaged; make it again")
-    if (longest := lengths.max(initial=0)) > MOST_PIECES:
-        raise DataError(f"a shard has a list of {longest} pieces, more than {MOST_PIECES}")
+    if (longest := lengths.max(initial=0)) > MAX_PIECES:
+        raise DataError(f"a shard has a list of {longest} pieces, more than {MAX_PIECES}")
 
 
-def _with_room(table: _Values, slot: int, size: int) -> _Values:
+def _with_room(table: AnyArray, slot: int, size: int) -> AnyArray:
     """The table, or a copy in a larger one where it lacks the slot or has too little room in it."""
     slots, room = table.shape
     if slot < slots and size <= room:

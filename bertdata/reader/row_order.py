@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bertdata.arrays import Int64Array, offsets_of
 from bertdata.randomness import derive_key, permutation
-from bertdata.reader.batches import IntArray, offsets_of
 
 WINDOW_BLOCKS = 8
 
@@ -26,8 +26,8 @@ WINDOW_BLOCKS = 8
 class _Epoch(NamedTuple):
     """The blocks in order, and at which place of the epoch each window of them begins."""
 
-    blocks: IntArray
-    window_starts: IntArray
+    blocks: Int64Array
+    window_starts: Int64Array
 
 
 class RowOrder:
@@ -39,7 +39,7 @@ class RowOrder:
         self._epoch = functools.lru_cache(maxsize=4)(self._order_blocks)
         self._window = functools.lru_cache(maxsize=4)(self._order_window)
 
-    def rows_at(self, places: IntArray, seed: int) -> tuple[IntArray, IntArray]:
+    def rows_at(self, places: Int64Array, seed: int) -> tuple[Int64Array, Int64Array]:
         """The rows at these places of the order, and their epochs; there must be a row."""
         epochs, indexes = np.divmod(places, self.num_rows)
         rows = np.empty(len(places), dtype=np.int64)
@@ -47,7 +47,7 @@ class RowOrder:
             rows[chosen] = self._rows_of_epoch(indexes[chosen], seed, epoch)
         return rows, epochs
 
-    def _rows_of_epoch(self, indexes: IntArray, seed: int, epoch: int) -> IntArray:
+    def _rows_of_epoch(self, indexes: Int64Array, seed: int, epoch: int) -> Int64Array:
         starts = self._epoch(seed, epoch).window_starts
         rows = np.empty(len(indexes), dtype=np.int64)
         for window, chosen in _groups(np.searchsorted(starts, indexes, side="right") - 1):
@@ -60,7 +60,7 @@ class RowOrder:
         blocks = permutation(len(block_rows), derive_key(seed, "order of blocks", epoch))
         return _Epoch(blocks, offsets_of(block_rows[blocks])[:-1:WINDOW_BLOCKS])
 
-    def _order_window(self, seed: int, epoch: int, window: int) -> IntArray:
+    def _order_window(self, seed: int, epoch: int, window: int) -> Int64Array:
         first = window * WINDOW_BLOCKS
         blocks = self._epoch(seed, epoch).blocks[first : first + WINDOW_BLOCKS].tolist()
         rows = np.concatenate([np.arange(*self._bounds[block : block + 2]) for block in blocks])
@@ -68,7 +68,7 @@ class RowOrder:
         return rows[permutation(len(rows), key)]
 
 
-def _groups(keys: IntArray) -> Iterator[tuple[int, IntArray]]:
+def _groups(keys: Int64Array) -> Iterator[tuple[int, Int64Array]]:
     """Each distinct key, and where it stands."""
     # np.unique imports numpy.ma when it is first called, for longer than a seek takes.
     for key in sorted(set(keys.tolist())):

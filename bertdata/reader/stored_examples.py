@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from bertdata.arrays import Int64Array, offsets_of
 from bertdata.errors import DataError
-from bertdata.reader.batches import CompactBatch, IntArray, offsets_of
+from bertdata.reader.batches import CompactBatch
 from bertdata.reader.loaded_blocks import LoadedBlocks
 from bertdata.reader.row_order import WINDOW_BLOCKS
 from bertdata.storage.schema import check_schema, examples_schema
-from bertdata.storage.shards import Shard, map_arrow, no_arrow_told
+from bertdata.storage.shards import Shard, arrow_errors_as_data_errors, map_arrow
 
 # Kept in memory: the window that is read, and what readers ahead or behind still want.
 _KEPT_BLOCKS = 3 * WINDOW_BLOCKS
@@ -56,28 +57,28 @@ class StoredExamples:
         with self._lock:
             return max((_longest(block.column("input_ids")) for block in blocks), default=0)
 
-    def lengths_of(self, rows: IntArray) -> IntArray:
+    def lengths_of(self, rows: Int64Array) -> Int64Array:
         """Pieces of each row."""
         with self._load(rows) as (loaded, blocks, local):
             return loaded.lengths_of(blocks, local)
 
-    def predictions_of(self, rows: IntArray) -> IntArray:
+    def predictions_of(self, rows: Int64Array) -> Int64Array:
         """Masked pieces of each row."""
         with self._load(rows) as (loaded, blocks, local):
             return loaded.predictions_of(blocks, local)
 
-    def document_ids_of(self, rows: IntArray) -> list[int]:
+    def document_ids_of(self, rows: Int64Array) -> list[int]:
         """Where each row's A is from."""
         with self._load(rows) as (loaded, blocks, local):
             return loaded.document_ids_of(blocks, local)
 
-    def take(self, rows: IntArray) -> CompactBatch:
+    def take(self, rows: Int64Array) -> CompactBatch:
         """These rows, in this order."""
         with self._load(rows) as (loaded, blocks, local):
             return loaded.take(blocks, local)
 
     @contextlib.contextmanager
-    def _load(self, rows: IntArray) -> Iterator[tuple[LoadedBlocks, IntArray, IntArray]]:
+    def _load(self, rows: Int64Array) -> Iterator[tuple[LoadedBlocks, Int64Array, Int64Array]]:
         """The block of each row in memory, and which row of it that is; for one thread a time."""
         blocks = np.searchsorted(self._bounds, rows, side="right") - 1
         with self._lock:
@@ -95,7 +96,7 @@ class _StoredShard:
     def __init__(self, path: Path, rows: int, schema: pa.Schema) -> None:
         self._path = path
         self._mapped = map_arrow(path)
-        with no_arrow_told(path):
+        with arrow_errors_as_data_errors(path):
             # A block is too small to share out: threads would take longer than they save.
             options = pa.ipc.IpcReadOptions(use_threads=False)
             self._reader = pa.ipc.open_file(self._mapped, options=options)
@@ -106,7 +107,7 @@ class _StoredShard:
 
     def read_block(self, number: int) -> pa.RecordBatch:
         """A record batch; it keeps the mapping alive."""
-        with no_arrow_told(self._path):
+        with arrow_errors_as_data_errors(self._path):
             batch = self._reader.get_batch(number)
             batch.validate()  # that its buffers are as long as its rows want, or a read would crash
         if _has_nulls(batch):
@@ -116,7 +117,7 @@ class _StoredShard:
     def _count_rows(self, schema: pa.Schema) -> list[int]:
         label = schema.get_field_index("next_sentence_label")
         options = pa.ipc.IpcReadOptions(included_fields=[label], use_threads=False)
-        with no_arrow_told(self._path):
+        with arrow_errors_as_data_errors(self._path):
             reader = pa.ipc.open_file(self._mapped, options=options)
             return [reader.get_batch(n).num_rows for n in range(reader.num_record_batches)]
 

@@ -199,9 +199,9 @@ def _draw_document_in_ten_tries(num_documents: int, index: int, rng: RandomSourc
     return other
 
 
-def truncate_pair(a: list[int], b: list[int], most: int, rng: RandomSource) -> None:
-    """Drop pieces of the longer segment (of B in a tie), front or back by a coin, to `most`."""
-    while len(a) + len(b) > most:
+def truncate_pair(a: list[int], b: list[int], max_pieces: int, rng: RandomSource) -> None:
+    """Drop pieces of the longer segment (B in a tie), front or back by a coin, to `max_pieces`."""
+    while len(a) + len(b) > max_pieces:
         longer = a if len(a) > len(b) else b
         del longer[0 if rng.random() < 0.5 else -1]
 

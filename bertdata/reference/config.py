@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bertdata.config import check_range
-from bertdata.storage.schema import MOST_PIECES
+from bertdata.storage.schema import MAX_PIECES
 
 MASK_SHARE = 0.8  # of the predicted pieces become [MASK]
 KEEP_SHARE = 0.5  # of the others stay as they are; the rest become a random piece
@@ -46,7 +46,7 @@ class PairingConfig:
     original_random_next: bool = False
 
     def __post_init__(self) -> None:
-        check_range("max_seq_length", self.max_seq_length, 5, MOST_PIECES)
+        check_range("max_seq_length", self.max_seq_length, 5, MAX_PIECES)
         check_range("short_seq_prob", self.short_seq_prob, 0, 1)
 
     @property

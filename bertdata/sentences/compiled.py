@@ -12,17 +12,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from bertdata.kernels.byte_table import ByteArray, ByteTable, Int32Array, Int64Array, buffers_of
+from bertdata.arrays import BoolArray, ByteArray, Int32Array, Int64Array
+from bertdata.kernels.byte_table import ByteTable, buffers_of
 from bertdata.kernels.compilation import inlined, kernel
 from bertdata.sentences.punkt import PunktDecisions
 
-_BoolArray = npt.NDArray[np.bool_]
-
-_MOST_WORDS = 25_000  # remembered: those around full stops are few, and soon described again
+_MAX_WORDS = 25_000  # remembered: those around full stops are few, and soon described again
 
 _SPACE, _NEW_LINE, _RETURN, _DASH = 0x20, 0x0A, 0x0D, 0x2D
 
@@ -82,7 +80,7 @@ class PunktSplitter:
         breaks = candidates.cuts[is_break], candidates.nexts[is_break]
         return _to_lists(text, ends, breaks, num_paragraphs + len(breaks[0]))
 
-    def _decide_all(self, text: ByteArray, candidates: _Candidates) -> _BoolArray:
+    def _decide_all(self, text: ByteArray, candidates: _Candidates) -> BoolArray:
         starts, cuts, stops, nexts = candidates
         is_break = np.empty(len(cuts), np.bool_)
         is_inside = stops > cuts
@@ -103,13 +101,13 @@ class _Meanings:
 
     def __init__(self, explain: Callable[[str], int]) -> None:
         self._explain = explain
-        self._table = ByteTable(_MOST_WORDS)
+        self._table = ByteTable(_MAX_WORDS)
         self._values: Int64Array = np.empty(0, np.int64)
 
     def of(self, text: ByteArray, starts: Int32Array, stops: Int32Array) -> Int64Array:
         """What each word `text[start:stop]` means."""
-        if self._table.holds_much:
-            self._table, self._values = ByteTable(_MOST_WORDS), self._values[:0]
+        if self._table.is_full:
+            self._table, self._values = ByteTable(_MAX_WORDS), self._values[:0]
         rows = self._table.find_rows(text, starts, stops)
         new = self._table.keys_from(len(self._values)).to_pylist()
         meanings = np.array([self._explain(word) for word in new], np.int64)
@@ -122,10 +120,10 @@ def _allocate_candidates(count: int) -> _Candidates:
 
 
 def _to_lists(
-    text: ByteArray, ends: Int64Array, breaks: tuple[Int32Array, Int32Array], most: int
+    text: ByteArray, ends: Int64Array, breaks: tuple[Int32Array, Int32Array], max_sentences: int
 ) -> pa.ListArray:
-    """Cut each text at its paragraphs and breaks into at most `most` sentences in all."""
-    offsets = np.zeros(most + 1, np.int32)
+    """Cut each text at its paragraphs and breaks into at most `max_sentences` sentences in all."""
+    offsets = np.zeros(max_sentences + 1, np.int32)
     counts = np.zeros(len(ends) + 1, np.int32)
     number = _cut(text, ends, *breaks, offsets, counts)
     # The sentences now lie at the front of `text`, in a row.

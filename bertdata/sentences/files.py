@@ -15,30 +15,31 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bertdata.arrays import Int64Array
 from bertdata.corpus.documents import Document, Rejection
 from bertdata.corpus.identity import hash_documents
 from bertdata.corpus.partitions import assign_partitions, split_evenly
 from bertdata.duplicates.fingerprints import FingerprintWriter
 from bertdata.errors import DataError
+from bertdata.grouping import fill_groups
 from bertdata.storage.schema import REJECTED, SENTENCES, check_schema
-from bertdata.storage.shards import Shard, no_arrow_told, open_arrow, write_arrow
+from bertdata.storage.shards import Shard, arrow_errors_as_data_errors, open_arrow, write_arrow
 
 _ROUND_BYTES = 3 << 20
 _BATCH_BYTES = 8 << 10
 _READ_BYTES = 2 << 20
 _BLOCK_CHARACTERS = 1 << 20
-_MOST_OPEN = 128  # files of a reader
+_MAX_OPEN_FILES = 128  # files of a reader
 _REJECTED_ROWS = 10_000  # a batch of rejections
 
 _SplitAll = Callable[[pa.StringArray], pa.ListArray]
-_Part = TypeVar("_Part", pa.RecordBatch, pa.Array)
+_num_bytes = attrgetter("nbytes")
 
 
 @dataclass(kw_only=True)
@@ -96,14 +97,16 @@ def write_sentences(
     kept = _keep_documents(documents, rejections, counts)
     blocks = (
         _in_order(_to_batch(block, split_all, fingerprints), num_partitions, seed)
-        for block in _gather_blocks(kept)
+        for block in fill_groups(kept, _BLOCK_CHARACTERS, lambda document: len(document.text))
     )
     empty = _EMPTY
     if fingerprints is not None:
         empty = fingerprints.extend(_EMPTY, [], hash_documents((), _EMPTY.column("sentences")))
     batches: Iterator[pa.RecordBatch] = (
         batch
-        for round_ in _gather(itertools.chain([empty], blocks), _round_bytes(num_partitions))
+        for round_ in fill_groups(
+            itertools.chain([empty], blocks), _round_bytes(num_partitions), _num_bytes
+        )
         for batch in _partition(round_, num_partitions, seed, counts, fingerprints)
     )
     shards = [write_arrow(path, SENTENCES, batches)]
@@ -128,7 +131,7 @@ def count_sentences(batch: pa.RecordBatch, partition: int, counts: SentenceCount
 def counted(batches: Iterable[pa.RecordBatch], counts: SentenceCounts) -> Iterator[pa.RecordBatch]:
     """All batches of a file in order, counted as `count_sentences` does, some megabytes at once."""
     numbered = itertools.count()
-    for some in _gather(batches, _READ_BYTES):
+    for some in fill_groups(batches, _READ_BYTES, _num_bytes):
         for batch, index in zip(some, numbered):
             counts.documents_per_partition[index % counts.num_partitions] += batch.num_rows
         _count_documents(pa.Table.from_batches(some, SENTENCES), counts)
@@ -198,13 +201,13 @@ class PoolReader:
         tables = [
             # As one chunk each: to select rows from hundreds of them takes many times as long.
             select(pa.Table.from_batches(some, SENTENCES).combine_chunks())
-            for some in _gather(self._read_batches(first, end), _READ_BYTES, _buffer_bytes)
+            for some in fill_groups(self._read_batches(first, end), _READ_BYTES, _buffer_bytes)
         ]
         return pa.concat_tables(tables) if tables else select(SENTENCES.empty_table())
 
     def _read_batches(self, first: int, end: int) -> Iterator[pa.RecordBatch]:
         for path in self._files:
-            with no_arrow_told(path):
+            with arrow_errors_as_data_errors(path):
                 reader = self._open.get(path) or self._open_file(path)
                 for start in range(0, reader.num_record_batches, self._num_partitions):
                     yield from map(reader.get_batch, range(start + first, start + end))
@@ -219,7 +222,7 @@ class PoolReader:
                 f"{path} has {reader.num_record_batches} batches, "
                 f"no multiple of {self._num_partitions}"
             )
-        if len(self._open) < _MOST_OPEN:
+        if len(self._open) < _MAX_OPEN_FILES:
             self._open[path] = reader
         return reader
 
@@ -230,7 +233,7 @@ def iterate_sentences(path: Path) -> Iterator[pa.StringArray]:
         check_schema(reader.schema, SENTENCES, str(path))
         batches = map(reader.get_batch, range(reader.num_record_batches))
         sentences = (batch.column("sentences").flatten() for batch in batches)
-        yield from map(pa.concat_arrays, _gather(sentences, _READ_BYTES))
+        yield from map(pa.concat_arrays, fill_groups(sentences, _READ_BYTES, _num_bytes))
 
 
 def _keep_documents(
@@ -245,20 +248,6 @@ def _keep_documents(
             counts.note(document.source, "rejected")
             counts.rejected[document.reason] += 1
             rejections.add(document)
-
-
-def _gather_blocks(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    """Lists of documents of a megabyte of text or a little more."""
-    block: list[Document] = []
-    size = 0
-    for document in documents:
-        block.append(document)
-        size += len(document.text)
-        if size >= _BLOCK_CHARACTERS:
-            yield block
-            block, size = [], 0
-    if block:
-        yield block
 
 
 def _to_batch(
@@ -279,22 +268,6 @@ def _to_batch(
     ]
     batch = pa.record_batch(columns, schema=SENTENCES)
     return batch if fingerprints is None else fingerprints.extend(batch, documents, hashes)
-
-
-def _gather(
-    parts: Iterable[_Part], num_bytes: int, bytes_of: Callable[[_Part], int] = attrgetter("nbytes")
-) -> Iterator[list[_Part]]:
-    """Lists of neighbours with `num_bytes` together or a little more."""
-    waiting: list[_Part] = []
-    size = 0
-    for part in parts:
-        waiting.append(part)
-        size += bytes_of(part)
-        if size >= num_bytes:
-            yield waiting
-            waiting, size = [], 0
-    if waiting:
-        yield waiting
 
 
 def _buffer_bytes(batch: pa.RecordBatch) -> int:
@@ -340,7 +313,7 @@ def _in_order(batch: pa.RecordBatch, num_partitions: int, seed: int) -> pa.Recor
     return batch.take(pa.array(order))
 
 
-def _partitions_of(batch: pa.RecordBatch, num_partitions: int, seed: int) -> npt.NDArray[np.int64]:
+def _partitions_of(batch: pa.RecordBatch, num_partitions: int, seed: int) -> Int64Array:
     return assign_partitions(batch.column("document_id").to_numpy(), num_partitions, seed)
 
 

@@ -18,13 +18,14 @@ from typing import Any
 from nltk.tokenize.punkt import PunktParameters, PunktTrainer
 
 from bertdata.errors import DataError
+from bertdata.grouping import fill_groups
 from bertdata.randomness import CounterSource, stable_hash
 from bertdata.sentences.paragraphs import split_paragraphs
 from bertdata.sentences.punkt import OrthographicContexts, UntimedLanguageVars, UntimedToken
 from bertdata.storage.shards import first_line, write_json
 
 _CHUNK_CHARACTERS = 1 << 20
-_MOST_FINAL = 0.05  # of an abbreviation's full stops, those that end a paragraph
+_MAX_FINAL_SHARE = 0.05  # of an abbreviation's full stops, those that end a paragraph
 
 _HANGUL = re.compile("[\uac00-\ud7a3]+")
 
@@ -44,14 +45,14 @@ def train_parameters(paragraphs: Iterable[str]) -> PunktParameters:
     """What NLTK's trainer learns from paragraphs, read a megabyte at a time."""
     trainer = PunktTrainer(lang_vars=UntimedLanguageVars(), token_cls=UntimedToken)
     total, final = Counter[str](), Counter[str]()
-    for chunk in _gather_chunks(paragraphs):
+    for chunk in fill_groups(paragraphs, _CHUNK_CHARACTERS, len):
         for paragraph in chunk:
             _count_stops(paragraph, total, final)
         trainer.train(_spell_out("\n\n".join(chunk)), finalize=False)
     trainer.finalize_training()
     parameters = _put_together(trainer.get_params())
     parameters.abbrev_types = {
-        word for word in parameters.abbrev_types if final[word] <= _MOST_FINAL * total[word]
+        word for word in parameters.abbrev_types if final[word] <= _MAX_FINAL_SHARE * total[word]
     }
     return parameters
 
@@ -84,18 +85,6 @@ def _from_table(table: dict[str, Any]) -> PunktParameters:
         (str(word), int(flags)) for word, flags in table["ortho_context"].items()
     )
     return parameters
-
-
-def _gather_chunks(paragraphs: Iterable[str]) -> Iterator[list[str]]:
-    chunk, size = list[str](), 0
-    for paragraph in paragraphs:
-        chunk.append(paragraph)
-        size += len(paragraph)
-        if size >= _CHUNK_CHARACTERS:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
 
 
 def _count_stops(paragraph: str, total: Counter[str], final: Counter[str]) -> None:

@@ -7,15 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from bertdata.arrays import BoolArray, Int64Array, offsets_of
 from bertdata.corpus.documents import Rejection
 from bertdata.sentences.files import SentenceCounts, counted, rejection_batches
 from bertdata.storage.schema import REJECTED, SENTENCES
 from bertdata.storage.shards import Shard, open_arrow, write_arrow
-
-_BoolArray = npt.NDArray[np.bool_]
 
 
 def write_kept(
@@ -66,9 +64,7 @@ class _Removal:
             yield self._without(batch, found, start) if (found >= 0).any() else batch
             start += len(batch)
 
-    def _without(
-        self, batch: pa.RecordBatch, removal_of: npt.NDArray[np.int64], start: int
-    ) -> pa.RecordBatch:
+    def _without(self, batch: pa.RecordBatch, removal_of: Int64Array, start: int) -> pa.RecordBatch:
         rows = np.flatnonzero(removal_of >= 0)
         places = self._removals.column("places").take(pa.array(removal_of[rows])).to_pylist()
         batch = _without_sentences(batch, dict(zip(rows.tolist(), places)))
@@ -96,10 +92,10 @@ def _without_sentences(batch: pa.RecordBatch, gone: dict[int, list[int]]) -> pa.
     lists = batch.column("sentences")
     offsets = np.asarray(lists.offsets).astype(np.int64)
     offsets -= offsets[0]
-    keep: _BoolArray = np.ones(int(offsets[-1]), dtype=np.bool_)
+    keep: BoolArray = np.ones(int(offsets[-1]), dtype=np.bool_)
     for row, places in gone.items():
         keep[offsets[row] + np.array(places, dtype=np.int64)] = False
-    left = np.concatenate([[0], np.cumsum(keep)])[offsets].astype(np.int32)
+    left = offsets_of(keep)[offsets].astype(np.int32)
     values = lists.flatten().filter(pa.array(keep))
     columns = [*batch.columns[:-1], pa.ListArray.from_arrays(pa.array(left), values)]
     return pa.RecordBatch.from_arrays(columns, schema=batch.schema)

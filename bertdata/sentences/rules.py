@@ -29,8 +29,8 @@ import pyarrow as pa
 
 from bertdata.sentences.paragraphs import split_paragraphs
 
-LONGEST_BRACKETS = 400  # characters
-LONGEST_THAI = 600
+MAX_BRACKET_CHARACTERS = 400  # characters
+MAX_THAI_CHARACTERS = 600
 
 _CLOSING = "”’」』）】》〉〕］｝)\\]}"
 _HAN = "\u3005\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
@@ -88,7 +88,7 @@ def _find_japanese_ends(paragraph: str) -> Iterator[int]:
         depth -= _count(paragraph, _JAPANESE_CLOSE, looked, end)
         looked, depth = end, max(0, depth)
         is_closed = paragraph[end - 1] in _JAPANESE_CLOSE
-        if depth and end - start < LONGEST_BRACKETS:
+        if depth and end - start < MAX_BRACKET_CHARACTERS:
             continue
         if is_closed and _GOES_ON.match(paragraph, end):
             continue
@@ -100,7 +100,7 @@ def _find_thai_ends(paragraph: str) -> Iterator[int]:
     """Where sentences of a Thai paragraph end."""
     start = 0
     for match in _THAI_END.finditer(paragraph):
-        if match["space"] is None or match.start() - start >= LONGEST_THAI:
+        if match["space"] is None or match.start() - start >= MAX_THAI_CHARACTERS:
             yield match.end()
             start = match.end()
 

@@ -1,8 +1,8 @@
 """One run at a time in a folder.
 
-The lock is on the folder itself and belongs to the process that took it: no file is left, and it is
-gone with the process, whatever ended that. Where the file system has no locks (some network ones),
-or the platform none of this kind, nothing is held.
+The lock is on the folder itself and belongs to the process that took it: it needs no file, and it
+ends with the process, however that ends. On file systems without locks (some network ones) and
+platforms without this kind of lock, nothing is held.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ _POLL_SECONDS = 0.1
 
 @contextlib.contextmanager
 def hold(folder: Path, patience: float = 0.0) -> Iterator[None]:
-    """Hold a folder, so that nobody else does. Made for that, it goes again if it stays empty.
+    """Hold a folder, so that no other process can hold it at the same time.
 
-    Raises BertdataError when somebody still does after `patience` seconds.
+    A folder created only for the lock is removed if still empty. `patience`: seconds to wait for
+    another holder. Raises BertdataError when another process holds the folder for longer.
     """
     is_new = not folder.exists()
     try:
@@ -57,6 +58,6 @@ def _lock(folder: Path, handle: int, deadline: float) -> None:
                 ) from error
             time.sleep(_POLL_SECONDS)
         except OSError:
-            return  # this file system knows no locks
+            return  # this file system has no locks
         else:
             return

@@ -1,7 +1,7 @@
 """`manifest.json`: what a finished stage consists of, and what it was made from.
 
-It is written last, so a folder that has one is complete. Nothing in it depends on the time, the
-machine or the number of workers.
+It is written last, so a folder that has one is complete. Its content does not depend on the time,
+the machine or the number of workers.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ FILE_NAME = "manifest.json"
 class Manifest:
     """A finished stage.
 
-    `format`: "bertdata-sentences", "-vocab", "-examples" or "-model". `config`: what shapes the
-    result. `inputs`: fingerprints of what it was made from. `counts`: documents, examples, …
-    `shards`: its files. `content_sha256` covers names, rows and bytes of all shards.
+    `format`: "bertdata-sentences", "-vocab", "-examples" or "-model". `config`: the configuration
+    values that shape the result. `inputs`: fingerprints of what the stage was made from. `counts`:
+    numbers of documents, examples, … `shards`: the stage's files. `content_sha256`: hash of the
+    names, rows and bytes of all shards.
     """
 
     format: str
@@ -76,7 +77,7 @@ def content_hash(shards: Iterable[Shard]) -> str:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `folder`/manifest.json atomically: from now on the stage is complete."""
-    sync_names(folder)  # it must not be there without the files it names
+    sync_names(folder)  # a manifest must not outlive a power cut that its files do not
     write_json(folder / FILE_NAME, asdict(manifest))
     sync_names(folder)
 
@@ -84,7 +85,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a finished stage.
 
-    Raises DataError when there is none, it is damaged, or it names files outside its folder.
+    Raises DataError when the manifest is missing, damaged, or names files outside its folder.
     """
     path = folder / FILE_NAME
     try:
@@ -103,8 +104,11 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 @contextlib.contextmanager
-def damage_told(folder: Path) -> Iterator[None]:
-    """Where a manifest's values are used: what it lacks or makes no sense becomes a DataError."""
+def manifest_errors_as_data_errors(folder: Path) -> Iterator[None]:
+    """Turn errors that a manifest's values cause, where they are used, into DataError.
+
+    Covers missing keys and values of a wrong type or range.
+    """
     try:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
@@ -118,23 +122,23 @@ def is_complete(folder: Path) -> bool:
 
 
 def find_damage(folder: Path, manifest: Manifest) -> list[str]:
-    """One line for every shard that is missing, of another size or with another checksum."""
+    """One line for each shard that is missing or has a different size or checksum."""
     return [line for shard in manifest.shards if (line := _damage(folder, shard))]
 
 
 def check_stage(folder: Path, paths: Iterable[str]) -> None:
-    """`check_shards` of a stage's folder; one without a manifest is taken as it is.
+    """`check_shards` for a stage's folder; a folder without a manifest passes.
 
-    Raises DataError as `check_shards` and `read_manifest`.
+    Raises DataError as `check_shards` and `read_manifest` do.
     """
     if is_complete(folder):
         check_shards(folder, read_manifest(folder), paths)
 
 
 def check_shards(folder: Path, manifest: Manifest, paths: Iterable[str]) -> None:
-    """Raise DataError at the first of these files of a stage that is not as its manifest says.
+    """Raise DataError for the first of these files that differs from the stage's manifest.
 
-    Files that the manifest does not name are not looked at.
+    Files that the manifest does not name are ignored.
     """
     wanted = set(paths)
     for shard in manifest.shards:
@@ -143,16 +147,16 @@ def check_shards(folder: Path, manifest: Manifest, paths: Iterable[str]) -> None
 
 
 def check_shard(folder: Path, shard: Shard, kind: str) -> None:
-    """Raise DataError where a file is missing or has other bytes than its manifest says.
+    """Raise DataError when a file is missing or its bytes differ from its manifest.
 
-    `kind`: the manifest's format. The message names the way out that keeps what was made from the
+    `kind`: the manifest's format. The message names a way out that keeps everything made from the
     file: a stage made again from the same inputs has the same bytes.
     """
     if damage := _damage(folder, shard):
         command = _COMMANDS.get(kind, "run")
         raise DataError(
-            f"{damage}; put the file back as it was, or delete it (this file alone) and run "
-            f"bertdata {command} CONFIG.toml --output {folder.parent}, which makes the same again"
+            f"{damage}; restore the file, or delete it (only this file) and run "
+            f"bertdata {command} CONFIG.toml --output {folder.parent}, which makes it again"
         )
 
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 from bertdata.errors import DataError
 
 _VERSION = 1
-MOST_PIECES = 512  # of an example
-_WIDE_VOCABULARY = 65_536  # above this many pieces an id no longer fits in 16 bits
+MAX_PIECES = 512  # per example
+_WIDE_VOCABULARY = 65_536  # with more pieces an id no longer fits in 16 bits
 
 _METADATA = {"bertdata.version": str(_VERSION)}
 
@@ -47,8 +47,9 @@ WORD_COUNTS = pa.schema(
 )
 
 
-# What goes from a unit of sentences, a row a document, by its number in the unit: the sentences at
-# `places`, or the whole document where there is none. `reason`, `detail`: why, if it goes whole.
+# What is dropped from a unit of sentences, one row per document, by the document's number in the
+# unit: the sentences at `places`, or the whole document if `places` is empty. `reason`, `detail`:
+# why a whole document is dropped.
 REMOVALS = pa.schema(
     [
         pa.field("number", pa.uint32(), nullable=False),
@@ -61,12 +62,12 @@ REMOVALS = pa.schema(
 
 
 def fingerprints_schema(num_bands: int, num_places: int, sentences: bool) -> pa.Schema:
-    """What tells duplicates, a row a document, in the order of a file of sentences.
+    """The columns by which duplicates are found: one row per document, in the order of its file.
 
-    `number`: of the document in its unit. `name_hash`: of its corpus and id. `hash_high`,
-    `hash_low`: of its text. Where similar texts are looked for, `band_00` … meet where they are
-    similar, and `signature` compares them.
-    `sentences`: also a hash of each sentence, 0 for short ones.
+    `number`: index of the document in its unit. `name_hash`: hash of its corpus and id.
+    `hash_high`, `hash_low`: halves of the hash of its text. For similar texts: equal values in one
+    of `band_00`, `band_01`, … make two documents candidates, and `signature` compares them.
+    `sentences`: adds the hash of each sentence, 0 for short ones.
     """
     fields = [
         pa.field("document_id", pa.uint64(), nullable=False),
@@ -85,7 +86,7 @@ def fingerprints_schema(num_bands: int, num_places: int, sentences: bool) -> pa.
 
 
 def piece_dtype(vocabulary_size: int) -> type[np.unsignedinteger[Any]]:
-    """uint16 where every id fits, uint32 for more than 65,536 pieces."""
+    """The type of piece ids: uint16 up to 65,536 pieces, otherwise uint32."""
     return np.uint32 if vocabulary_size > _WIDE_VOCABULARY else np.uint16
 
 

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: atomic writing, checksums, Arrow shards."""
+"""Files that are either complete or absent: atomic writing, checksums, Arrow shards."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,21 +33,21 @@ class Shard:
 def atomic_file(path: Path, *, synced: bool = True) -> Iterator[Path]:
     """A temporary path beside `path` to write to; on success it is fsynced and renamed.
 
-    A power cut may bring the old name back until `sync_names` has been called, never half a file;
-    unless `synced` is False: that is a promise to call `sync_files` before anything counts on it.
-    On any error the temporary file is removed and `path` stays as it was. A full disk or a folder
-    that may not be written to becomes a one-line BertdataError.
+    After a power cut the folder has the old file or the new one, never half a file; the new one is
+    certain once `sync_names` has been called. With `synced` False the caller promises to call
+    `sync_files` before anything relies on the file. On any error the temporary file is removed and
+    `path` is unchanged. A full disk or a folder without write permission raises BertdataError.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        os.close(handle)
+        temporary = _create_beside(path)
+        rights = temporary.stat().st_mode & 0o777
     except OSError as error:
         raise _cannot_write(path, error) from error
-    temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_UMASK)
+        # safetensors replaces the file by one of its own that only the owner may read.
+        temporary.chmod(rights)
         if synced:
             _fsync(temporary)
         temporary.replace(path)
@@ -57,8 +57,16 @@ def atomic_file(path: Path, *, synced: bool = True) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def _create_beside(path: Path) -> Path:
+    """A new, empty, hidden file in the folder of `path`, with the rights that the umask leaves."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    # O_EXCL: two writers of the same path never share a temporary file.
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    return temporary
+
+
 def sync_files(folder: Path, shards: Iterable[Shard]) -> None:
-    """Wait until what files of a folder hold is on disk, where it outlives a power cut."""
+    """Wait until the contents of these files are on disk and would survive a power cut."""
     for shard in shards:
         _sync(folder / shard.path)
 
@@ -69,7 +77,7 @@ def sync_names(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file atomically, line ends as given."""
+    """Write a UTF-8 text file atomically; line ends are not changed."""
     with atomic_file(path) as temporary:
         temporary.write_bytes(text.encode("utf-8"))
 
@@ -77,8 +85,7 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file atomically, indented, ending in a newline.
 
-    Names of files that are not UTF-8 are read back as they were: JSON spells lone surrogates out
-    as Python does.
+    File names that are not UTF-8 survive: their lone surrogates are written as JSON escapes.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
@@ -90,31 +97,31 @@ def write_arrow(
     batches: Iterable[pa.RecordBatch],
     compression: str | None = None,
 ) -> Shard:
-    """Write record batches as one Arrow IPC file, atomically; the batches keep their bounds.
+    """Write record batches as one Arrow IPC file, atomically; the file keeps the same batches.
 
-    It is not yet synced: whoever has something else to do meanwhile calls `sync_files` later.
-    `compression`: of each column of each batch: None, "lz4" or "zstd". Only what is not compressed
-    can be read where it lies.
+    The file is not yet synced: call `sync_files` later, so that other work can go on meanwhile.
+    `compression`: None, "lz4" or "zstd", for each column of each batch. Only uncompressed columns
+    can be memory-mapped without a copy.
     """
     rows = 0
     options = pa.ipc.IpcWriteOptions(compression=compression, use_threads=False)
     with atomic_file(path, synced=False) as temporary:
         with (
             pa.OSFile(str(temporary), "wb") as file,
-            # Else every buffer of every batch, and its padding, is a call to the system.
+            # Otherwise each buffer of each batch, and its padding, is a system call.
             pa.BufferedOutputStream(file, _BLOCK_BYTES) as sink,
             pa.ipc.new_file(sink, schema, options=options) as writer,
         ):
             for batch in batches:
                 writer.write_batch(batch)
                 rows += batch.num_rows
-                del batch  # making the next one may need its room
+                del batch  # the next one may need its memory
         size, digest = temporary.stat().st_size, sha256_of(temporary)
     return Shard(path=path.name, rows=rows, bytes=size, sha256=digest)
 
 
 def describe_file(path: Path, rows: int) -> Shard:
-    """The shard record of a file that is already there."""
+    """The shard record of an existing file."""
     return Shard(path=path.name, rows=rows, bytes=path.stat().st_size, sha256=sha256_of(path))
 
 
@@ -129,48 +136,50 @@ def sha256_of(path: Path) -> str:
 
 @contextlib.contextmanager
 def open_arrow(path: Path, *, mapped: bool = True) -> Iterator[pa.RecordBatchFileReader]:
-    """An Arrow IPC file as a reader of its record batches: memory-mapped, or read when asked for.
+    """A reader of the record batches of an Arrow IPC file, memory-mapped or read on demand.
 
-    Raises DataError when the file is missing, cut short or not Arrow, also where that shows only
-    while it is read.
+    Raises DataError when the file is missing, cut short or not Arrow, also when this is found only
+    while reading.
     """
     with (
-        no_arrow_told(path),
+        arrow_errors_as_data_errors(path),
         pa.memory_map(str(path)) if mapped else pa.OSFile(str(path)) as source,
     ):
         yield pa.ipc.open_file(source)
 
 
 def map_arrow(path: Path) -> pa.Buffer:
-    """An Arrow IPC file in memory, where it lies on disk; the file itself need not stay open.
+    """A memory map of an Arrow IPC file; the file itself can be closed.
 
-    Raises DataError when it is missing.
+    Raises DataError when the file is missing.
     """
-    with no_arrow_told(path), pa.memory_map(str(path)) as source:
+    with arrow_errors_as_data_errors(path), pa.memory_map(str(path)) as source:
         return source.read_buffer()
 
 
 @contextlib.contextmanager
-def no_arrow_told(path: Path) -> Iterator[None]:
-    """Where a file is read: what shows that it is not whole or not Arrow becomes a DataError."""
+def arrow_errors_as_data_errors(path: Path) -> Iterator[None]:
+    """Turn errors of reading a damaged, cut or foreign file into DataError."""
     try:
         yield
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        message = f"{path} is no whole Arrow file ({first_line(error)}); make it again"
+        message = f"{path} is not a complete Arrow file ({first_line(error)}); make it again"
         raise DataError(message) from error
 
 
 def check_inside(folder: Path, path: str) -> None:
-    """Raise DataError when a path below a folder, as a file there names it, leads out of it.
+    """Raise DataError when `path`, relative to a folder, leads out of the folder.
 
-    A symbolic link to elsewhere leads out too; the folder may be one itself.
+    Symbolic links are followed: one that points elsewhere leads out. The folder itself may be one.
     """
     if not (folder / path).resolve().is_relative_to(folder.resolve()):
-        raise DataError(f"{folder / path}: leaves its folder; what names it is not to be trusted")
+        raise DataError(
+            f"{folder / path}: leaves its folder; do not trust the manifest that names it"
+        )
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, for messages that stay on one line."""
+    """The first line of an error's text, for one-line messages."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
@@ -191,12 +200,3 @@ def _fsync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _current_umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask
-
-
-_UMASK = _current_umask()

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from bertdata.kernels.byte_table import Int32Array, Int64Array
+from bertdata.arrays import Int32Array, Int64Array, PieceArray
 from bertdata.kernels.compilation import kernel
 from bertdata.storage.schema import piece_dtype
 from bertdata.tokens.tokenizer import TokenizationConfig, build_tokenizer
@@ -22,9 +20,7 @@ from bertdata.tokens.vocabulary import Vocabulary
 from bertdata.tokens.word_parts import PartTable
 from bertdata.tokens.wordpiece import OTHER, CompiledWordPiece
 
-_PieceArray = npt.NDArray[np.unsignedinteger[Any]]
-
-_MOST_PARTS = 100_000  # remembered
+_MAX_PARTS = 100_000  # remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +30,7 @@ class _TokenizedSentences:
     `ids`: flat, uint16 up to 65,536 pieces, else uint32. `offsets`: int64[n + 1], from 0.
     """
 
-    ids: _PieceArray
+    ids: PieceArray
     offsets: Int64Array
 
     def __len__(self) -> int:
@@ -54,8 +50,8 @@ class SentenceTokenizer:
         self._tokenizer.encode_special_tokens = True
         self._word_piece = CompiledWordPiece(vocabulary, config.max_word_characters)
         self._dtype = piece_dtype(vocabulary.size)
-        self._parts = PartTable(config, _MOST_PARTS)
-        self._pieces: _PieceArray = np.empty(0, self._dtype)
+        self._parts = PartTable(config, _MAX_PARTS)
+        self._pieces: PieceArray = np.empty(0, self._dtype)
         self._offsets: Int64Array = np.zeros(1, np.int64)
 
     def encode(self, sentences: pa.StringArray) -> _TokenizedSentences:
@@ -63,7 +59,7 @@ class SentenceTokenizer:
 
         `sentences`: no nulls; any text, fastest with words that repeat and one space between them.
         """
-        if self._parts.table.holds_much:
+        if self._parts.table.is_full:
             self._forget()
         rows, ends = self._parts.find_rows(sentences)
         self._learn()
@@ -91,7 +87,7 @@ class SentenceTokenizer:
         self._offsets = np.append(self._offsets, self._offsets[-1] + np.cumsum(lengths))
 
     def _forget(self) -> None:
-        self._parts = PartTable(self._config, _MOST_PARTS)
+        self._parts = PartTable(self._config, _MAX_PARTS)
         self._pieces, self._offsets = self._pieces[:0], self._offsets[:1]
 
 
@@ -110,7 +106,7 @@ def _count_pieces(
 
 @kernel
 def _copy_pieces(
-    rows: Int32Array, pieces: _PieceArray, piece_offsets: Int64Array, ids: _PieceArray
+    rows: Int32Array, pieces: PieceArray, piece_offsets: Int64Array, ids: PieceArray
 ) -> None:
     at = 0
     for row in rows:

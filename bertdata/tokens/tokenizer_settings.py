@@ -29,7 +29,7 @@ _SPECIAL_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 # Their tokenizers differ in name only.
 _BERT_CLASSES = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer")
 _ADDED_OPTIONS = ("single_word", "lstrip", "rstrip", "normalized", "special")
-_LONGEST_MEANT = 1 << 40  # a larger model_max_length stands for "not known"
+_MAX_MEANT_LENGTH = 1 << 40  # a larger model_max_length stands for "not known"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +80,7 @@ def _read_settings(folder: Path) -> TokenizerSettings:
     table = {**_read_table(folder / _SPECIAL_NAME), **_read_table(folder / SETTINGS_NAME)}
     name = table.get("tokenizer_class") or _class_of_model(folder) or "BertTokenizer"
     longest = table.get("model_max_length")
-    has_length = isinstance(longest, int) and 0 < longest < _LONGEST_MEANT
+    has_length = isinstance(longest, int) and 0 < longest < _MAX_MEANT_LENGTH
     return TokenizerSettings(
         tokenizer_class=str(name).removesuffix("Fast"),
         lowercase=table.get("do_lower_case"),

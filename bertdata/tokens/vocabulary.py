@@ -14,8 +14,8 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from bertdata.arrays import BoolArray
 from bertdata.errors import VocabularyError
 from bertdata.storage.shards import write_text
 from bertdata.tokens.tokenizer_settings import (
@@ -85,7 +85,7 @@ class Vocabulary:
         return SpecialIds(pad=pad, unk=unk, cls=cls, sep=sep, mask=mask)
 
     @cached_property
-    def continuation(self) -> npt.NDArray[np.bool_]:
+    def continuation(self) -> BoolArray:
         """bool[size]: whether the piece continues a word, that is, starts with "##"."""
         starts = [token.startswith(CONTINUATION_PREFIX) for token in self.tokens]
         array = np.array(starts, dtype=np.bool_)

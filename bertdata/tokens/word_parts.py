@@ -12,17 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bertdata.kernels.byte_table import (
-    SHORT,
-    ByteArray,
-    ByteTable,
-    Int32Array,
-    Int64Array,
-    PackedArray,
-    buffers_of,
-    pack_byte,
-    pack_key,
-)
+from bertdata.arrays import ByteArray, Int32Array, Int64Array, UInt64Array
+from bertdata.kernels.byte_table import SHORT, ByteTable, buffers_of, pack_byte, pack_key
 from bertdata.kernels.compilation import inlined, kernel
 from bertdata.tokens.tokenizer import TokenizationConfig
 
@@ -46,9 +37,9 @@ _UPPER_TO_LOWER = np.uint8(ord("a") - ord("A"))
 class PartTable:
     """`table`: of the distinct parts seen so far, their ASCII letters in lower case if all are."""
 
-    def __init__(self, config: TokenizationConfig, most_parts: int) -> None:
+    def __init__(self, config: TokenizationConfig, capacity: int) -> None:
         self._config = config
-        self.table = ByteTable(most_parts)
+        self.table = ByteTable(capacity)
         # Kept, as what lies at other places each time takes memory at all of them. Of what was
         # never written to there is none taken.
         self._room = _make_room(_TEXT_BYTES)
@@ -69,7 +60,7 @@ class PartTable:
         return self.table.find_rows(text, starts[:count], stops[:count], packed[:count]), ends
 
 
-def _make_room(num_bytes: int) -> tuple[Int32Array, Int32Array, PackedArray]:
+def _make_room(num_bytes: int) -> tuple[Int32Array, Int32Array, UInt64Array]:
     """For where the parts of so much text start and stop, and what `pack_key` gives for them."""
     starts, stops = np.empty((2, num_bytes), np.int32)
     return starts, stops, np.empty((num_bytes, 2), np.uint64)
@@ -90,7 +81,7 @@ def _find_parts(
     split_chinese: bool,
     starts: Int32Array,
     stops: Int32Array,
-    packed: PackedArray,
+    packed: UInt64Array,
     ends: Int64Array,
 ) -> int:
     """Where parts start and stop, and what `pack_key` gives for each; how many there are.

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bertdata.kernels.byte_table import ByteArray, ByteTable, Int64Array, SlotArray, find_row
+from bertdata.arrays import ByteArray, Int64Array, UInt64Array, offsets_of
+from bertdata.kernels.byte_table import ByteTable, find_row
 from bertdata.kernels.compilation import inlined, kernel
 from bertdata.tokens.vocabulary import CONTINUATION_PREFIX, Vocabulary
 
@@ -50,7 +51,7 @@ class CompiledWordPiece:
 def _make_table(pieces: Mapping[str, int]) -> tuple[ByteTable, Int64Array]:
     """A table of pieces, and the id of each of its rows."""
     encoded = [piece.encode() for piece in pieces]
-    offsets = np.append(0, np.cumsum([len(piece) for piece in encoded])).astype(np.int32)
+    offsets = offsets_of([len(piece) for piece in encoded]).astype(np.int32)
     table = ByteTable(len(pieces))
     data = np.frombuffer(b"".join(encoded), np.uint8)
     table.find_rows(data, offsets[:-1], offsets[1:])
@@ -63,11 +64,11 @@ def _encode(
     starts: Int64Array,
     begin_keys: ByteArray,
     begin_starts: Int64Array,
-    begin_slots: SlotArray,
+    begin_slots: UInt64Array,
     begin_ids: Int64Array,
     continue_keys: ByteArray,
     continue_starts: Int64Array,
-    continue_slots: SlotArray,
+    continue_slots: UInt64Array,
     continue_ids: Int64Array,
     longest: int,
     max_word_characters: int,

@@ -11,7 +11,7 @@ import pytest
 from bertdata.errors import DataError
 from bertdata.storage.manifest import read_manifest
 from pipelines.jobs import examples, sentences, word_counts
-from pipelines.progress import StagePlan, give_units_back, is_done, write_record
+from pipelines.progress import StagePlan, StageState, give_units_back, prepare_stage, write_record
 from tests.pipelines.corpus import Stages, write_books
 from tests.runs import make_stage
 
@@ -66,9 +66,9 @@ def test_swapped_lines_of_the_vocabulary(stages: Stages) -> None:
     assert str(found.value).startswith(f"{path}: sha256 ")
     assert f"run bertdata vocab CONFIG.toml --output {stages.output}, which" in str(found.value)
     path.unlink()
-    assert not is_done(stages.vocabulary())
+    assert prepare_stage(stages.vocabulary()) is not StageState.COMPLETE
     assert make_stage(stages.vocabulary(), word_counts.JOB).content_sha256 == before
-    assert is_done(stages.examples())
+    assert prepare_stage(stages.examples()) is StageState.COMPLETE
 
 
 @pytest.mark.parametrize("job", [word_counts, examples])
@@ -88,7 +88,7 @@ def test_a_changed_letter_in_the_sentences(stages: Stages, job: ModuleType) -> N
     assert str(found.value).startswith(f"{path}: sha256 ")
     assert "run bertdata sentences CONFIG.toml" in str(found.value)
     path.unlink()
-    assert not is_done(stages.sentences())
+    assert prepare_stage(stages.sentences()) is not StageState.COMPLETE
     make_stage(stages.sentences(), sentences.JOB)
     give_units_back(plan.path)
     assert make_stage(plan, job.JOB).content_sha256 == before

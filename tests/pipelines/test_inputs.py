@@ -14,7 +14,7 @@ from bertdata.storage.schema import REJECTED
 from bertdata.storage.shards import open_arrow
 from flows.views.verify import verify
 from pipelines.plans import Corpora, plan_sentences
-from pipelines.progress import StagePlan, is_done, read_plan, write_plan
+from pipelines.progress import StagePlan, StageState, prepare_stage, read_plan, write_plan
 from tests.runs import make_run, some_documents
 
 SEED = 12345
@@ -30,7 +30,7 @@ def test_a_second_run_finds_the_same_inputs(tmp_path: Path) -> None:
     run = make_run(tmp_path, some_documents(20), corpus={"paths": ["../**/*.txt"]})
     assert (run.vocab / "vocab.txt").is_file()
     plan = plan_again(tmp_path, "../**/*.txt")
-    assert is_done(plan)
+    assert prepare_stage(plan) is StageState.COMPLETE
     file = tmp_path / "run" / "vocab" / "vocab.txt"
     assert plan.notices == (f"corpus 'texts': 1 file written by runs not read, such as {file}",)
     assert plan_again(tmp_path, "../**/*.txt", output=str(run.output)).notices == plan.notices

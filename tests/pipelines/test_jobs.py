@@ -27,8 +27,9 @@ from pipelines.jobs import command, examples, punkt, sentences, word_counts
 from pipelines.options import RunnerConfig, beam_arguments
 from pipelines.progress import (
     StagePlan,
+    StageState,
     UnitRecord,
-    is_done,
+    prepare_stage,
     raise_failure,
     read_records,
     write_plan,
@@ -167,10 +168,10 @@ def test_a_finished_stage_is_done_and_a_foreign_one_refused(
     finished: tuple[Stages, list[str]], books: Path
 ) -> None:
     stages, _ = finished
-    assert is_done(stages.sentences())
-    assert is_done(stages.examples())
+    assert prepare_stage(stages.sentences()) is StageState.COMPLETE
+    assert prepare_stage(stages.examples()) is StageState.COMPLETE
     with pytest.raises(ConfigError, match="seed was 1, now 9"):
-        is_done(Stages(books, stages.output, seed=9).sentences())
+        prepare_stage(Stages(books, stages.output, seed=9).sentences())
 
 
 def test_finished_units_are_not_done_again(
@@ -280,14 +281,14 @@ def test_units_of_a_file_that_changed_since_are_not_taken_over(tmp_path: Path) -
     (books / "large.txt").write_text(large.replace(" 3300 ", " 0033 "))
     again = stages.sentences()
     assert again.inputs == plan.inputs
-    assert not is_done(again)
+    assert prepare_stage(again) is not StageState.COMPLETE
     assert read_records(plan.path) == {}
     write_plan(again)
     work = sentences.open_worker(again.path, again.spec)
     write_record(again.path, work(again.units[0]))
     (books / "book-01.txt").write_text("Something else.")
     with pytest.raises(ConfigError, match=r"books\.book-01\.txt\.bytes was \d+, now 15"):
-        is_done(stages.sentences())
+        prepare_stage(stages.sentences())
 
 
 def test_a_vocabulary_that_changes_while_it_is_taken_over(

@@ -17,7 +17,7 @@ from bertdata.storage.manifest import Manifest
 from bertdata.storage.shards import open_arrow
 from pipelines.jobs import sentences
 from pipelines.plans import Corpora, plan_sentences
-from pipelines.progress import StagePlan, is_done, write_plan
+from pipelines.progress import StagePlan, StageState, prepare_stage, write_plan
 from tests.runs import make_stage
 
 
@@ -34,7 +34,7 @@ def plan(folder: Path, *corpora: dict[str, Any], **cleaning: Any) -> StagePlan:
 
 def make(folder: Path, *corpora: dict[str, Any], **cleaning: Any) -> Manifest:
     planned = plan(folder, *corpora, **cleaning)
-    assert not is_done(planned)
+    assert prepare_stage(planned) is not StageState.COMPLETE
     write_plan(planned)
     return make_stage(planned, sentences.JOB)
 
@@ -70,14 +70,15 @@ def test_a_lower_share_takes_what_was_done(tmp_path: Path) -> None:
         make(tmp_path, good, bad)
     records = {p: p.stat().st_mtime_ns for p in (tmp_path / "sentences/.progress").glob("unit-*")}
     planned = plan(tmp_path, good, {**bad, "min_kept_share": 0})
-    assert not is_done(planned)
+    assert prepare_stage(planned) is not StageState.COMPLETE
     assert {path: path.stat().st_mtime_ns for path in records} == records
     manifest = make_stage(planned, sentences.JOB)
     assert manifest.counts["sources"]["bad"] == {"rejected": 7}
-    assert is_done(plan(tmp_path, good, {**bad, "min_kept_share": 0}))
-    assert is_done(plan(tmp_path, {**good, "min_kept_share": 1.0}, {**bad, "min_kept_share": 0}))
+    assert prepare_stage(plan(tmp_path, good, {**bad, "min_kept_share": 0})) is StageState.COMPLETE
+    shares = plan(tmp_path, {**good, "min_kept_share": 1.0}, {**bad, "min_kept_share": 0})
+    assert prepare_stage(shares) is StageState.COMPLETE
     with pytest.raises(ConfigError, match="text_field"):
-        is_done(plan(tmp_path, good, {**bad, "text_field": "body"}))
+        prepare_stage(plan(tmp_path, good, {**bad, "text_field": "body"}))
 
 
 @pytest.mark.parametrize(

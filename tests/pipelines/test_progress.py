@@ -14,16 +14,19 @@ from bertdata.errors import BertdataError, ConfigError, DataError, InputError
 from bertdata.storage.manifest import make_manifest, write_manifest
 from bertdata.storage.shards import describe_file, write_arrow
 from pipelines.progress import (
+    FOLDER,
     StagePlan,
+    StageState,
     UnitRecord,
     clear_failures,
     clear_progress,
     describe_differences,
     error_named,
+    find_state,
     give_units_back,
     has_failed,
-    is_done,
     mark_unusable,
+    prepare_stage,
     raise_failure,
     read_plan,
     read_records,
@@ -98,15 +101,28 @@ def test_failures_come_back_with_their_type(plan: StagePlan) -> None:
 
 
 def test_done_means_same_inputs_same_configuration_and_all_files(plan: StagePlan) -> None:
-    assert not is_done(plan)
+    assert prepare_stage(plan) is not StageState.COMPLETE
     _finish(plan)
     write_plan(plan)  # as a run leaves it that was killed right after its manifest
     (plan.path / ".a.arrow.x.tmp").touch()
-    assert is_done(plan)
+    assert prepare_stage(plan) is StageState.COMPLETE
     assert {path.name for path in plan.path.iterdir()} == {"a.arrow", "manifest.json"}
     (plan.path / "a.arrow").unlink()
-    assert not is_done(plan)
+    assert prepare_stage(plan) is StageState.DAMAGED
     assert not (plan.path / "manifest.json").exists()
+
+
+def test_asking_for_the_state_changes_nothing(plan: StagePlan) -> None:
+    _finish(plan)
+    write_plan(plan)
+    assert find_state(plan) is StageState.COMPLETE
+    assert (plan.path / FOLDER / "plan.json").exists()
+    (plan.path / "a.arrow").unlink()
+    assert find_state(plan) is StageState.DAMAGED
+    (plan.path / "manifest.json").unlink()
+    assert find_state(dataclasses.replace(plan, units=())) is StageState.OUTDATED
+    assert find_state(plan) is StageState.UNFINISHED
+    assert (plan.path / FOLDER / "plan.json").exists()
 
 
 @pytest.mark.parametrize("finished", [True, False])
@@ -118,10 +134,10 @@ def test_another_configuration_is_refused_by_name(plan: StagePlan, finished: boo
         write_record(plan.path, UnitRecord(unit=0, shards=(), counts={}))
     other = dataclasses.replace(plan, config={"seed": 1, "examples": {"max_seq_length": 512}})
     with pytest.raises(ConfigError, match=r"examples\.max_seq_length was 128, now 512"):
-        is_done(other)
+        prepare_stage(other)
     other = dataclasses.replace(plan, inputs={"files": [{"name": "a", "bytes": 2}]})
     with pytest.raises(ConfigError, match=r"files\.a\.bytes was 1, now 2"):
-        is_done(other)
+        prepare_stage(other)
 
 
 @pytest.mark.parametrize("has_records", [True, False])
@@ -132,17 +148,17 @@ def test_where_nothing_is_lost_another_configuration_starts_afresh(
     if has_records:
         write_record(plan.path, UnitRecord(unit=0, shards=(), counts={}))
         mark_unusable(plan.path)
-        assert not is_done(plan)
+        assert prepare_stage(plan) is not StageState.COMPLETE
         assert read_records(plan.path)  # the same configuration goes on with them
     other = dataclasses.replace(plan, config={"seed": 1, "examples": {"max_seq_length": 512}})
-    assert not is_done(other)
+    assert prepare_stage(other) is not StageState.COMPLETE
     assert read_records(plan.path) == {}
 
 
 def test_other_units_start_afresh(plan: StagePlan) -> None:
     write_plan(plan)
     write_record(plan.path, UnitRecord(unit=0, shards=(), counts={}))
-    assert not is_done(dataclasses.replace(plan, units=({"unit": 0},)))
+    assert prepare_stage(dataclasses.replace(plan, units=({"unit": 0},))) is not StageState.COMPLETE
     assert read_records(plan.path) == {}
     clear_progress(plan.path)
     assert list(plan.path.iterdir()) == []
@@ -213,10 +229,10 @@ def test_what_only_the_end_depends_on_may_change_until_then(plan: StagePlan) -> 
     write_plan(first)
     record = UnitRecord(unit=1, shards=(), counts={})
     write_record(plan.path, record)
-    assert not is_done(other)
+    assert prepare_stage(other) is not StageState.COMPLETE
     assert read_records(plan.path) == {1: record}
     with pytest.raises(ConfigError, match="seed was 1, now 2"):
-        is_done(dataclasses.replace(first, config={**first.config, "seed": 2}))
+        prepare_stage(dataclasses.replace(first, config={**first.config, "seed": 2}))
     _finish(first)
     with pytest.raises(ConfigError, match="max_seq_length was 128, now 9"):
-        is_done(other)
+        prepare_stage(other)

@@ -17,7 +17,7 @@ from bertdata.tokens.vocabulary import SPECIAL_PIECES, read_vocabulary
 from pipelines.jobs import command, sentences, word_counts
 from pipelines.options import RunnerConfig, beam_arguments
 from pipelines.plans import plan_vocabulary
-from pipelines.progress import StagePlan, is_done, write_plan
+from pipelines.progress import StagePlan, StageState, prepare_stage, write_plan
 from tests.pipelines.corpus import Stages
 from tests.tokenizer_folders import KINDS, Settings, write_folder
 from vocab.config import VocabConfig
@@ -29,7 +29,7 @@ TEXTS = (
 
 
 def make(plan: StagePlan, job: object) -> Manifest:
-    assert not is_done(plan)
+    assert prepare_stage(plan) is not StageState.COMPLETE
     write_plan(plan)
     options = beam_arguments(RunnerConfig(workers=1))
     return command.run(plan, job.JOB, options)  # type: ignore[attr-defined]
@@ -59,7 +59,7 @@ def test_the_advised_sizes_work_in_the_same_folder(
     assert make(plan, word_counts).counts["pieces"] == int(found[1])
     assert read_vocabulary(plan.path).size == int(found[1])
     with pytest.raises(ConfigError, match=r"vocab\.size was"):
-        is_done(stages.vocabulary(VocabConfig(size=70)))
+        prepare_stage(stages.vocabulary(VocabConfig(size=70)))
     assert "note: stripping accents changes" in capsys.readouterr().err
 
 

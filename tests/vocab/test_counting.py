@@ -63,7 +63,7 @@ def test_equals_counting_plainly(config: VocabConfig, sentences: list[str]) -> N
 @given(batches=st.lists(sentences_of_any_text, max_size=4))
 def test_what_is_remembered_changes_nothing(batches: list[list[str]]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counting, "_MOST_PARTS", 3)
+        patch.setattr(counting, "_MAX_PARTS", 3)
         table = count_words([pa.array(some, type=pa.string()) for some in batches], VocabConfig())
     assert counts_of(table) == count_plainly([*itertools.chain(*batches)], VocabConfig())
 

@@ -24,11 +24,11 @@ def utf8_blocks(file: TextFile, corpus: CorpusConfig) -> tuple[str, Iterator[byt
 
 
 def iter_lines(
-    blocks: Iterable[bytes], offset: int, most: int = 1 << 20
+    blocks: Iterable[bytes], offset: int, max_bytes: int = 1 << 20
 ) -> Iterator[tuple[int, bytes]]:
     """(offset, line) for each line of the blocks, the first block starting at `offset`.
 
-    A line of more than `most` bytes comes cut, to more than that: memory stays bounded.
+    A line of more than `max_bytes` bytes comes cut, to more than that: memory stays bounded.
 
     iter_lines([b"a\\nb", b"c\\n"], 5) -> (5, b"a"), (7, b"bc")
     """
@@ -36,7 +36,7 @@ def iter_lines(
     held = length = 0  # bytes of the line in memory, and of the whole line so far
     for block in blocks:
         first, *rest = block.split(b"\n")
-        if held <= most:
+        if held <= max_bytes:
             pieces.append(first)
             held += len(first)
         length += len(first)

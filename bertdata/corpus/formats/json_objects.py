@@ -23,15 +23,15 @@ def is_spread_out(beginning: bytes) -> bool:
     return _SPREAD_OUT.match(beginning) is not None
 
 
-def iter_objects(blocks: Iterable[bytes], most: int, name: str) -> Iterator[tuple[int, bytes]]:
+def iter_objects(blocks: Iterable[bytes], max_bytes: int, name: str) -> Iterator[tuple[int, bytes]]:
     """(offset, object) for each JSON object of the blocks that lies in no other.
 
-    An object of more than `most` bytes comes cut, to more than that. Raises InputError where
+    An object of more than `max_bytes` bytes comes cut, to more than that. Raises InputError where
     something else stands between objects, or the last has no end. `name`: for messages.
 
     iter_objects([b'[{"a": 1}, ', b'{"b": "}"}]'], 99, "") -> (1, b'{"a": 1}'), (11, b'{"b": "}"}')
     """
-    finder = _Finder(most, name)
+    finder = _Finder(max_bytes, name)
     for block in blocks:
         yield from finder.feed(block)
     finder.finish()
@@ -40,8 +40,8 @@ def iter_objects(blocks: Iterable[bytes], most: int, name: str) -> Iterator[tupl
 class _Finder:
     """Takes blocks, gives objects; holds at most one object and one block."""
 
-    def __init__(self, most: int, name: str) -> None:
-        self._most = most
+    def __init__(self, max_bytes: int, name: str) -> None:
+        self._max_bytes = max_bytes
         self._name = name
         self._offset = 0  # of the block
         self._start = 0  # of the object
@@ -111,6 +111,6 @@ class _Finder:
         return found.end()
 
     def _take(self, piece: bytes) -> None:
-        if self._held <= self._most:
+        if self._held <= self._max_bytes:
             self._pieces.append(piece)
             self._held += len(piece)

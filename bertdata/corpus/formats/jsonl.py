@@ -44,11 +44,11 @@ def _iter_records(
     blocks: Iterator[bytes], file: TextFile, corpus: CorpusConfig
 ) -> Iterator[tuple[int, bytes]]:
     """(offset, JSON) of each line, or of each object of a file that is one array of them."""
-    most = corpus.max_document_bytes
+    max_bytes = corpus.max_document_bytes
     beginning, blocks = peek(blocks)
     if not file.offset and is_spread_out(beginning):
-        return iter_objects(blocks, most, file.name)
-    return iter_lines(blocks, file.offset, most)
+        return iter_objects(blocks, max_bytes, file.name)
+    return iter_lines(blocks, file.offset, max_bytes)
 
 
 def find_line(path: Path, position: int) -> int | None:

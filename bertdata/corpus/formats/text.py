@@ -27,12 +27,12 @@ def _read_file(file: TextFile, corpus: CorpusConfig) -> Iterator[Document | Reje
         yield Document(source=corpus.name, document=file.name, text=text)
 
 
-def _read_until(blocks: Iterable[bytes], most: int) -> bytes:
+def _read_until(blocks: Iterable[bytes], max_bytes: int) -> bytes:
     """All blocks, or the first ones of more bytes than a document may have."""
     taken, size = [], 0
     for block in blocks:
         taken.append(block)
         size += len(block)
-        if size > most:
+        if size > max_bytes:
             break
     return b"".join(taken)

@@ -26,7 +26,7 @@ from bertdata.errors import InputError
 _TAR_HEADER_BYTES = 512
 
 _USTAR_AT = 257
-_MOST_NAME_BYTES = 1 << 20
+_MAX_NAME_BYTES = 1 << 20
 _LONG_HEADERS = (
     *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
     *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
@@ -131,7 +131,7 @@ class _TarHeader(tarfile.TarInfo):
             if buf.strip(b"\0"):
                 raise ValueError(str(error)) from error
             raise  # the end
-        if header.size < 0 or (header.type in _LONG_HEADERS and header.size > _MOST_NAME_BYTES):
+        if header.size < 0 or (header.type in _LONG_HEADERS and header.size > _MAX_NAME_BYTES):
             raise ValueError(f"a header of {header.size:,} bytes")
         return header
 

@@ -40,7 +40,7 @@ from bertdata.corpus.packed.signatures import (
 )
 from bertdata.errors import InputError
 
-_MOST_LAYERS = 8  # of archives and compressions inside each other
+_MAX_LAYERS = 8  # of archives and compressions inside each other
 _UNPACK = "unpack it, and name its files in paths"
 
 
@@ -164,11 +164,11 @@ class _Unpacker:
     def open(self, name: str, blocks: Iterator[bytes], layers: int = 0) -> Iterator[TextFile]:
         """The files in `blocks`; `layers`: of packing around them."""
         beginning, blocks = peek(blocks)
-        if layers > _MOST_LAYERS:
-            yield self._refuse(name, f"packed more than {_MOST_LAYERS} times", is_archive=True)
+        if layers > _MAX_LAYERS:
+            yield self._refuse(name, f"packed more than {_MAX_LAYERS} times", is_archive=True)
         elif compression := find_compression(beginning):
-            most_ratio = self._corpus.max_compression_ratio
-            inner = decompress(blocks, compression, self._describe(name), most_ratio)
+            max_ratio = self._corpus.max_compression_ratio
+            inner = decompress(blocks, compression, self._describe(name), max_ratio)
             yield from self.open(name, self._limit(inner), layers + 1)
         elif is_tar(beginning):
             yield from self._open_members(name, iter_tar(blocks, self._describe(name)), layers)

@@ -276,7 +276,7 @@ def test_other_schema_and_no_arrow_at_all(run: RunPaths) -> None:
         describe_again(run.examples, name, 0)
     findings = "\n".join(verify_examples(run.examples).findings)
     assert f"{run.examples / first} has format version 99" in findings
-    assert f"{run.examples / second} is no whole Arrow file" in findings
+    assert f"{run.examples / second} is not a complete Arrow file" in findings
 
 
 def test_nulls(run: RunPaths) -> None:

@@ -139,7 +139,7 @@ def test_blocks_are_bounded_however_well_a_file_packs(tmp_path: Path, suffix: st
 
 def test_a_zstd_block_is_bounded_too(tmp_path: Path) -> None:
     path = write(tmp_path, ".zst", COMPRESS[".zst"](bytes(200 << 20)))
-    sizes = [len(block) for block in read_blocks(path, most_ratio=1 << 20)]
+    sizes = [len(block) for block in read_blocks(path, max_ratio=1 << 20)]
     assert sum(sizes) == 200 << 20
     assert max(sizes) <= 40 << 20
 
@@ -148,10 +148,10 @@ def test_a_zstd_block_is_bounded_too(tmp_path: Path) -> None:
 def test_bombs_are_bounded(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compression, "FREE_BYTES", 2 << 20)
     path = write(tmp_path, suffix, COMPRESS[suffix](bytes(8 << 20)))
-    assert sum(map(len, read_blocks(path, most_ratio=1 << 20))) == 8 << 20
+    assert sum(map(len, read_blocks(path, max_ratio=1 << 20))) == 8 << 20
     blocks: list[bytes] = []
     with pytest.raises(InputError, match=r"over 100 times what went in: a bomb"):
-        blocks.extend(read_blocks(path, most_ratio=100))
+        blocks.extend(read_blocks(path, max_ratio=100))
     assert sum(map(len, blocks)) <= 2 << 20
 
 

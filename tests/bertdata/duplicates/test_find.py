@@ -45,8 +45,8 @@ def test_the_first_of_equal_ones_stays(
     pairs = [pair for unit in units for pair in unit]
     wanted = [first.setdefault(pair, n) for n, pair in enumerate(pairs)]
     gone = [n for n, first_n in enumerate(wanted) if n != first_n]
-    assert found.gone.tolist() == gone
-    assert found.stays.tolist() == [wanted[n] for n in gone]
+    assert found.dropped.tolist() == gone
+    assert found.kept.tolist() == [wanted[n] for n in gone]
     assert found.exact.all()
     ids = [n for unit in units for n in range(len(unit))]
-    assert found.stay_ids.tolist() == [ids[wanted[n]] for n in gone]
+    assert found.kept_ids.tolist() == [ids[wanted[n]] for n in gone]

@@ -70,7 +70,7 @@ def test_equals_the_reference(
 
 
 def test_the_plain_python_under_the_compiler_gives_the_same() -> None:
-    from bertdata.examples.make import pairing
+    from bertdata.examples import pairing
 
     documents = [[[5, 6, 7], [8, 9]], [[10], [11, 12, 13, 14], [15]]]
     tokenized = flatten(documents)

@@ -78,7 +78,7 @@ def test_given_sentences_are_not_split_again(tmp_path: Path) -> None:
 def test_several_files_make_one_pool(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_open: int
 ) -> None:
-    monkeypatch.setattr(sentence_files, "_MOST_OPEN", most_open)
+    monkeypatch.setattr(sentence_files, "_MAX_OPEN_FILES", most_open)
     paths = [tmp_path / f"{n}.arrow" for n in range(3)]
     for number, path in enumerate(paths):
         documents = [Document(source="s", document=f"{number}.{i}", text="x") for i in range(5)]

@@ -277,7 +277,7 @@ def test_words_of_letters_are_described_as_nltk_would(language: str, data: st.Da
 def test_memory_of_words_is_bounded_and_forgetting_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(compiled_sentences, "_MOST_WORDS", 10)
+    monkeypatch.setattr(compiled_sentences, "_MAX_WORDS", 10)
     monkeypatch.setattr(byte_table, "_FIRST_ROWS", 2)
     monkeypatch.setattr(byte_table, "_FIRST_BYTES", 2)
     splitter = PunktSplitter(PunktDecisions(load_parameters("english")))

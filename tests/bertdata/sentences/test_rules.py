@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertdata.sentences.paragraphs import split_paragraphs
-from bertdata.sentences.rules import LONGEST_BRACKETS, LONGEST_THAI
+from bertdata.sentences.rules import MAX_BRACKET_CHARACTERS, MAX_THAI_CHARACTERS
 from bertdata.sentences.splitter import RULE_LANGUAGES, load_splitter
 
 
@@ -51,17 +51,17 @@ def test_rules(language: str, text: str, marked: str) -> None:
 
 def test_a_bracket_left_open_is_not_waited_for_for_ever() -> None:
     sentence = "これは長い文です。"
-    count = LONGEST_BRACKETS // len(sentence) * 3
+    count = MAX_BRACKET_CHARACTERS // len(sentence) * 3
     found = load_splitter("japanese").split("「" + sentence * count)
     assert len(found) > count // 2
-    assert max(map(len, found)) < LONGEST_BRACKETS + len(sentence) * 2
+    assert max(map(len, found)) < MAX_BRACKET_CHARACTERS + len(sentence) * 2
 
 
 def test_long_thai_is_cut_at_spaces() -> None:
     clause = "ก" * 50
     found = load_splitter("thai").split(" ".join([clause] * 100))
     assert " ".join(found) == " ".join([clause] * 100)
-    assert {len(sentence) for sentence in found[:-1]} == {LONGEST_THAI // 51 * 51 + 50}
+    assert {len(sentence) for sentence in found[:-1]} == {MAX_THAI_CHARACTERS // 51 * 51 + 50}
 
 
 @given(

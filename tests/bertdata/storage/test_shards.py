@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
+import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -59,11 +62,25 @@ def test_an_error_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
 
 
-def test_permissions_follow_the_umask(tmp_path: Path) -> None:
+@pytest.fixture
+def strict_umask() -> Iterator[None]:
+    previous = os.umask(0o027)
+    yield
+    os.umask(previous)
+
+
+def test_permissions_follow_the_umask_of_the_moment(tmp_path: Path, strict_umask: None) -> None:
     write_text(tmp_path / "t", "")
-    reference = tmp_path / "reference"
-    reference.touch()
-    assert (tmp_path / "t").stat().st_mode == reference.stat().st_mode
+    assert stat.S_IMODE((tmp_path / "t").stat().st_mode) == 0o640
+
+
+def test_a_writer_that_replaces_the_file_changes_no_permissions(
+    tmp_path: Path, strict_umask: None
+) -> None:
+    with atomic_file(tmp_path / "t") as temporary:
+        (tmp_path / "private").touch(0o600)
+        (tmp_path / "private").replace(temporary)
+    assert stat.S_IMODE((tmp_path / "t").stat().st_mode) == 0o640
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
@@ -71,7 +88,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     code = (
         "import pathlib, sys, signal\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "from bertdata.shards import write_text\n"
+        "from bertdata.storage.shards import write_text\n"
         "write_text(pathlib.Path(sys.argv[1]), 'x' * 100_000)\n"
     )
     done = subprocess.run(
@@ -98,7 +115,7 @@ def test_what_is_no_arrow_file_is_refused(damage: str, tmp_path: Path) -> None:
     path.write_bytes(content)
     if damage == "missing":
         path.unlink()
-    with pytest.raises(DataError, match="no whole Arrow file"), open_arrow(path):
+    with pytest.raises(DataError, match="not a complete Arrow file"), open_arrow(path):
         pass
 
 

@@ -74,7 +74,7 @@ def test_equals_tokenizers_on_any_text(
 @given(calls=st.lists(st.lists(texts, max_size=4), max_size=5))
 def test_growing_and_forgetting_change_nothing(calls: list[list[str]]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled_tokenization, "_MOST_PARTS", 3)
+        patch.setattr(compiled_tokenization, "_MAX_PARTS", 3)
         patch.setattr(byte_table, "_FIRST_ROWS", 2)
         patch.setattr(byte_table, "_FIRST_BYTES", 2)
         tokenizer = SentenceTokenizer(SMALL, TokenizationConfig())
@@ -135,7 +135,7 @@ def test_sliced_and_empty_arrays() -> None:
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled_tokenization, "_MOST_PARTS", 20)
+    monkeypatch.setattr(compiled_tokenization, "_MAX_PARTS", 20)
     tokenizer = SentenceTokenizer(SMALL, TokenizationConfig())
     for sentences in (["é" * 1000], ["ab,"]):
         assert ids_of(tokenizer, sentences) == expected_ids(SMALL, TokenizationConfig(), sentences)

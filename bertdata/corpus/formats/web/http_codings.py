@@ -14,15 +14,15 @@ import zstandard
 
 from bertdata.errors import ConfigError
 
-_MOST_BODY_BYTES = 64 << 20
+_MAX_BODY_BYTES = 64 << 20
 _CHUNK_SIZE = re.compile(rb"(?:[0-9a-f]{1,15}|[0-9A-F]{1,15})")
-_LONGEST_SIZE_LINE = 1 << 12
+_MAX_SIZE_LINE_BYTES = 1 << 12
 _PLAIN_CODINGS = ("", "identity", "none", "chunked")
 _GZIP_MAGIC, _ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _TEXT_SAMPLE_BYTES = 1 << 12
 # All but tab, line ends, form feed, and the escape that begins a change of character set.
 _CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
-_MOST_ZSTD_WINDOW = 64 << 20
+_MAX_ZSTD_WINDOW = 64 << 20
 _ZSTD_INPUT_BYTES = 1 << 10  # gives at most 32 MiB a call
 
 
@@ -60,7 +60,7 @@ def undo_codings(body: bytes, codings: str) -> bytes:
 
 def _read_size(body: bytes, position: int) -> tuple[int, int] | None:
     """Where the chunk of the size line at `position` starts, and its length; None without one."""
-    end = body.find(b"\n", position, position + _LONGEST_SIZE_LINE)
+    end = body.find(b"\n", position, position + _MAX_SIZE_LINE_BYTES)
     size = body[position:end].partition(b";")[0].strip()
     if end < 0 or not _CHUNK_SIZE.fullmatch(size):
         return None
@@ -119,7 +119,7 @@ def _undo_deflate(body: bytes) -> bytes:
 def _inflate(body: bytes, window_bits: int) -> bytes:
     decompressor = zlib.decompressobj(wbits=window_bits)
     try:
-        text = decompressor.decompress(body, _MOST_BODY_BYTES)
+        text = decompressor.decompress(body, _MAX_BODY_BYTES)
     except zlib.error as error:
         raise ValueError(f"the compressed body is damaged ({error})") from error
     if decompressor.unconsumed_tail:
@@ -138,24 +138,24 @@ def _undo_brotli(body: bytes) -> bytes:
         ) from error
     decompressor = brotli.Decompressor()
     try:
-        text: bytes = decompressor.process(body, output_buffer_limit=_MOST_BODY_BYTES)
+        text: bytes = decompressor.process(body, output_buffer_limit=_MAX_BODY_BYTES)
     except brotli.error as error:
         raise ValueError("the brotli body is damaged") from error
     if decompressor.is_finished():
         return text
-    raise _too_long() if len(text) >= _MOST_BODY_BYTES else _cut_short()
+    raise _too_long() if len(text) >= _MAX_BODY_BYTES else _cut_short()
 
 
 def _undo_zstd(body: bytes) -> bytes:
     if not body.startswith(_ZSTD_MAGIC):
         raise ValueError("the body is no zstd frame")
-    decompressor = zstandard.ZstdDecompressor(max_window_size=_MOST_ZSTD_WINDOW).decompressobj()
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_ZSTD_WINDOW).decompressobj()
     pieces, size = [], 0
     try:
         for start in range(0, len(body), _ZSTD_INPUT_BYTES):
             pieces.append(decompressor.decompress(body[start : start + _ZSTD_INPUT_BYTES]))
             size += len(pieces[-1])
-            if size > _MOST_BODY_BYTES:
+            if size > _MAX_BODY_BYTES:
                 raise _too_long()
             if decompressor.eof:
                 return b"".join(pieces)
@@ -165,7 +165,7 @@ def _undo_zstd(body: bytes) -> bytes:
 
 
 def _too_long() -> ValueError:
-    return ValueError(f"the body holds more than {_MOST_BODY_BYTES:,} bytes")
+    return ValueError(f"the body holds more than {_MAX_BODY_BYTES:,} bytes")
 
 
 def _cut_short() -> ValueError:

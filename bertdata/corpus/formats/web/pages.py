@@ -24,7 +24,7 @@ from bertdata.corpus.documents import (
 )
 from bertdata.corpus.formats.decoding import decode
 from bertdata.corpus.formats.web.http_responses import parse_content_type, parse_response
-from bertdata.corpus.formats.web.warc_records import MOST_RECORD_BYTES, Record, iter_records
+from bertdata.corpus.formats.web.warc_records import MAX_RECORD_BYTES, Record, iter_records
 from bertdata.corpus.packed.signatures import name_archive, name_binary
 from bertdata.errors import ConfigError
 from bertdata.printable import printable
@@ -169,7 +169,7 @@ def _read_page(record: Record, corpus: CorpusConfig, document: str) -> str:
 
 def _content(record: Record) -> bytes:
     if record.content is None:
-        raise _UnusableError("too_long", f"longer than {MOST_RECORD_BYTES:,} bytes")
+        raise _UnusableError("too_long", f"longer than {MAX_RECORD_BYTES:,} bytes")
     return record.content
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from bertdata.errors import InputError
 
-MOST_RECORD_BYTES = 64 << 20
-_MOST_HEADER_BYTES = 1 << 20
+MAX_RECORD_BYTES = 64 << 20
+_MAX_HEADER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +80,7 @@ def _read_record(source: _ByteSource, start: int, kinds: frozenset[str]) -> Reco
     lines = []
     while (line := source.read_line()).strip():
         lines.append(line)
-        if source.position - start > _MOST_HEADER_BYTES:
+        if source.position - start > _MAX_HEADER_BYTES:
             raise ValueError("the headers have no end")
     if not line:
         raise ValueError("the file ends")
@@ -90,7 +90,7 @@ def _read_record(source: _ByteSource, start: int, kinds: frozenset[str]) -> Reco
         raise ValueError(f"Content-Length is {given[:40]!r}")
     length = int(given)
     is_wanted = headers.get("warc-type", "").lower() in kinds
-    if is_wanted and length <= MOST_RECORD_BYTES:
+    if is_wanted and length <= MAX_RECORD_BYTES:
         return Record(headers=headers, offset=start, content=source.read(length))
     source.skip(length)
     return Record(headers=headers, offset=start, content=None if is_wanted else b"")

@@ -16,7 +16,7 @@ from pathlib import Path
 from bertdata.corpus.compression import read_range
 
 _OPEN, _CLOSE = b"<page>", b"</page>"
-_MOST_PAGE_BYTES = 64 << 20  # MediaWiki takes articles of up to 2 MB
+_MAX_PAGE_BYTES = 64 << 20  # MediaWiki takes articles of up to 2 MB
 _END = b"</mediawiki>"
 _NO_STRAY = re.compile(rb"\s*+(?:</mediawiki>\s*+)*+")
 _HEAD_BYTES = 4 << 20
@@ -25,7 +25,7 @@ _SITEINFO_END = b"</siteinfo>"
 # "BZh", the level, and the magic number of a block: 80 bits that begin a stream.
 _STREAM_MAGICS = tuple(b"BZh%d1AY&SY" % level for level in range(1, 10))
 _STREAM_MAGIC_BYTES = 10
-_MOST_STREAMS_TRIED = 64
+_MAX_STREAMS_TRIED = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def find_stream(path: Path, position: int) -> int | None:
     Multistream dumps have such a stream every hundred pages. Files that were merely compressed in
     pieces have streams that begin anywhere; after 64 of them none is looked for any more.
     """
-    for start in itertools.islice(_find_streams(path, position), _MOST_STREAMS_TRIED):
+    for start in itertools.islice(_find_streams(path, position), _MAX_STREAMS_TRIED):
         if _begins_with_page(path, start):
             return start
     return None
@@ -169,7 +169,7 @@ class _Scanner:
 
     def _end_page(self, end: int) -> Iterator[RawPage]:
         if self._too_long >= 0:
-            problem = f"the page is longer than {_MOST_PAGE_BYTES:,} bytes"
+            problem = f"the page is longer than {_MAX_PAGE_BYTES:,} bytes"
             yield RawPage(self._too_long, b"", problem)
             self._too_long = -1
         else:
@@ -186,7 +186,7 @@ class _Scanner:
         yield RawPage(start + last, data[last:])
 
     def _drop_if_too_long(self) -> None:
-        if len(self._buffer) - self._start > _MOST_PAGE_BYTES:
+        if len(self._buffer) - self._start > _MAX_PAGE_BYTES:
             if self._too_long < 0:
                 self._too_long = self._offset + self._start
             self._start = len(self._buffer) - len(_CLOSE) + 1

@@ -22,7 +22,7 @@ from bertdata.corpus.formats.wikipedia.wikitext.namespaces import Namespaces
 from bertdata.corpus.formats.wikipedia.wikitext.templates.expansion import is_known, show_template
 
 _BRACKETS = re.compile(r"\{\{++|\}\}++|\[\[|\]\]++|\{\||\|\}(?!\})|\|")
-_LONGEST_INDENT = 16
+_MAX_INDENT = 16
 # MediaWiki expands no deeper either.
 _MAX_TEMPLATE_DEPTH = 40
 
@@ -220,6 +220,6 @@ def _drop(output: list[str], start: int, stop: int) -> None:
 
 def _begins_line(text: str, position: int) -> bool:
     """Whether nothing but an indent stands before this on its line."""
-    start = max(0, position - _LONGEST_INDENT)
+    start = max(0, position - _MAX_INDENT)
     line = text[start:position].rpartition("\n")
     return not line[2].strip(" \t:") and (bool(line[1]) or start == 0)

@@ -259,7 +259,7 @@ def test_a_coding_that_is_not_read_is_named() -> None:
 def test_bodies_that_unpack_to_too_much_are_refused(
     coding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_codings, "MOST_BODY_BYTES", 1 << 20)
+    monkeypatch.setattr(http_codings, "_MAX_BODY_BYTES", 1 << 20)
     assert body_of(CODINGS[coding](bytes(1 << 19)), Content_Encoding=coding) == bytes(1 << 19)
     with pytest.raises(ValueError, match="holds more than 1,048,576 bytes"):
         body_of(CODINGS[coding](bytes(3 << 20)), Content_Encoding=coding)
@@ -320,7 +320,7 @@ def test_wet_takes_texts_alone(tmp_path: Path) -> None:
 
 
 def test_too_long_records_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warc_records, "MOST_RECORD_BYTES", 1000)
+    monkeypatch.setattr(warc_records, "MAX_RECORD_BYTES", 1000)
     data = response(b"x" * 5_000_000) + response(HTML.encode())
     assert [outcome(item)[:9] for item in read(tmp_path, data)] == ["too_long", "The river"]
 

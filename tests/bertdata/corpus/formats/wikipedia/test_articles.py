@@ -134,7 +134,7 @@ def test_what_is_no_dump_is_a_bad_file(tmp_path: Path) -> None:
 
 
 def test_a_page_too_long_to_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mediawiki_pages, "MOST_PAGE_BYTES", 100_000)
+    monkeypatch.setattr(mediawiki_pages, "_MAX_PAGE_BYTES", 100_000)
     monkeypatch.setattr("bertdata.corpus.compression.BLOCK_BYTES", 10_000)
     items = read_text(tmp_path, HEAD + page("A", "a " * 500_000) + page("B", "b") + END)
     assert [outcome for _, outcome in outcomes(items)] == ["invalid_xml", "b"]
