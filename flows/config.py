@@ -14,7 +14,7 @@ from bertdata.cleaning.cleaner import CleaningConfig
 from bertdata.config import read_table, to_table, unknown_key
 from bertdata.corpus.config import CorpusConfig, check_corpora
 from bertdata.errors import ConfigError
-from bertdata.examples.make import ExamplesConfig
+from bertdata.examples.config import ExamplesConfig
 from bertdata.sentences.splitter import SentencesConfig
 from bertdata.storage.shards import first_line
 from pipelines.options import RunnerConfig

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdata.corpus.config import CorpusConfig
-from bertdata.examples.make import ExamplesConfig
+from bertdata.examples.config import ExamplesConfig
 from bertdata.storage.manifest import Manifest, read_manifest
 from flows import stages
 from flows.config import RunConfig
