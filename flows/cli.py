@@ -200,6 +200,7 @@ def _show_config(options: argparse.Namespace) -> int:
 
 
 def _run_flow(name: str, options: argparse.Namespace) -> Path:
+    from bertdata.config import to_table
     from bertdata.storage.locks import hold
     from flows.config import load_config
     from flows.paths import default_output
@@ -207,8 +208,8 @@ def _run_flow(name: str, options: argparse.Namespace) -> Path:
     from flows.processes.prefect_settings import prepare_environment
     from flows.processes.server import ensure_server
 
-    # Say what is wrong with the configuration before anything starts.
-    load_config(options.config, options.set)
+    # Errors in the configuration are reported before anything starts.
+    config = load_config(options.config, options.set)
     output: Path = options.output or default_output(options.config)
     with hold(output):
         prepare_environment(options.debug)
@@ -220,7 +221,7 @@ def _run_flow(name: str, options: argparse.Namespace) -> Path:
 
         wait_for_server()
         flow = getattr(end_to_end, name)
-        flow(str(options.config.absolute()), list(options.set), str(output.absolute()))
+        flow(to_table(config), str(options.config.absolute().parent), str(output.absolute()))
     return output
 
 
