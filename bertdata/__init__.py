@@ -39,6 +39,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "loopback": ["reach_loopback_directly"],
         "notices": ["is_notice", "note", "warn"],
         "randomness": ["derive_key", "permutation", "stable_hash"],
-        "terminal": ["is_reader_gone", "run_command"],
+        "terminal": ["exit_status", "is_reader_gone", "run_command"],
     },
 )

@@ -8,6 +8,8 @@ import select
 import sys
 from collections.abc import Callable
 
+from bertdata.errors import BertdataError, ConfigError
+
 # The exit status of a program that SIGPIPE ended.
 READER_GONE = 141
 
@@ -31,6 +33,11 @@ def run_command(main: Callable[[], int]) -> int:
         # Python flushes standard output again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
+
+
+def exit_status(error: BertdataError) -> int:
+    """The exit status of a command that an error ended: 2 wrong usage or configuration, 1 else."""
+    return 2 if isinstance(error, ConfigError) else 1
 
 
 def _escape_output() -> None:

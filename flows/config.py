@@ -1,4 +1,4 @@
-"""One TOML a run: read strictly, overridden key by key, shown with every default."""
+"""The configuration of a run: one TOML file, read strictly, and shown with every default."""
 
 from __future__ import annotations
 
@@ -8,25 +8,30 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bertdata.cleaning.cleaner import CleaningConfig
 from bertdata.config import read_table, to_table, unknown_key
 from bertdata.corpus.config import CorpusConfig, check_corpora
 from bertdata.errors import ConfigError
-from bertdata.examples.make import ExamplesConfig
+from bertdata.examples.config import ExamplesConfig
 from bertdata.sentences.splitter import SentencesConfig
 from bertdata.storage.shards import first_line
+from flows.paths import RunPaths
 from pipelines.options import RunnerConfig
 from trainer.config import TrainConfig
 from vocab.config import VocabConfig
 
 DEMO_CONFIG = Path(__file__).with_name("demo.toml")
 
+# Values of TOML and JSON by key.
+Table = dict[str, object]
+_Part = TypeVar("_Part")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunConfig:
-    """Everything a run depends on; see the README for each key."""
+    """Everything that the results of a run depend on; the README describes each key."""
 
     seed: int = 12345
     corpus: tuple[CorpusConfig, ...] = ()
@@ -38,44 +43,59 @@ class RunConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a configuration file; `overrides` are "table.key=value" with values as in TOML.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """One run. `base`: the folder that paths of corpora start from. `paths`: its output."""
 
-    Raises ConfigError: no file, no TOML, an unknown key, a value that cannot be.
+    config: RunConfig
+    base: Path
+    paths: RunPaths
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a configuration file. `overrides`: "table.key=value", with values as in TOML.
+
+    File names in the result start from the folder of the configuration.
+    Raises ConfigError: no such file, not TOML, an unknown key, a value that is not allowed.
     """
     table = _read_toml(path)
     for override in overrides:
         _set(table, override)
-    config = _read_run(table)
+    _anchor(table, path.parent)
+    config = read_config(table)
     check_corpora(config.corpus)
-    return _anchor(config, path.parent)
+    return config
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
-    """The table in a TOML file. Raises ConfigError."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise ConfigError(f"cannot read configuration {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is {_what_it_is(error)}; save it as UTF-8") from error
-    except ValueError as error:
-        raise ConfigError(f"{path} is not TOML: {first_line(error)}") from error
+def read_config(table: Mapping[str, object]) -> RunConfig:
+    """The configuration in a table such as TOML or JSON holds. Raises ConfigError.
 
-
-def _what_it_is(error: UnicodeDecodeError) -> str:
-    """What a text that is not UTF-8 seems to be."""
-    if error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "UTF-16 or UTF-32"
-    line = error.object.count(b"\n", 0, error.start) + 1
-    return f"not UTF-8 (line {line}: {error.reason})"
+    It is read part by part, so that messages name the parts as the file does.
+    """
+    names = {run_field.name: run_field for run_field in fields(RunConfig)}
+    for key in table:
+        if key not in names:
+            raise unknown_key(key, names, "the configuration")
+    seed = table.get("seed", RunConfig().seed)
+    if not isinstance(seed, int):
+        raise ConfigError(f"seed must be an integer, got {seed!r}")
+    return RunConfig(
+        seed=seed,
+        corpus=_read_corpora(table.get("corpus", [])),
+        cleaning=_read_part(table, "cleaning", CleaningConfig),
+        sentences=_read_part(table, "sentences", SentencesConfig),
+        vocab=_read_part(table, "vocab", VocabConfig),
+        examples=_read_part(table, "examples", ExamplesConfig),
+        runner=_read_part(table, "runner", RunnerConfig),
+        train=_read_part(table, "train", TrainConfig),
+    )
 
 
 def to_toml(config: RunConfig) -> str:
     """The complete configuration as TOML.
 
-    Keys without a value are comments that say what leaving them out means; so is the table of a
-    corpus where there is none.
+    A key without a value is shown as a comment that says what leaving it out means. Without
+    corpora, an example of [[corpus]] is shown as comments.
     """
     lines = [f"seed = {config.seed}"]
     for corpus in config.corpus:
@@ -83,47 +103,59 @@ def to_toml(config: RunConfig) -> str:
     if not config.corpus:
         example = CorpusConfig(name="articles", format="text", paths=("*.txt",))
         lines += ["", "# [[corpus]]", *(f"# {line}" for line in _lines("corpus", example))]
-    for name in _TABLES:
+    for name in PARTS:
         lines += ["", f"[{name}]", *_lines(name, getattr(config, name))]
     return "\n".join(lines) + "\n"
 
 
-def _read_run(table: Mapping[str, Any]) -> RunConfig:
-    """Read table by table, so that messages name the table as the file does."""
-    names = {run_field.name: run_field for run_field in fields(RunConfig)}
-    for key in table:
-        if key not in names:
-            raise unknown_key(key, names, "the configuration")
-    values: dict[str, Any] = {}
-    for name, kind in _TABLES.items():
-        if name in table:
-            if not isinstance(table[name], Mapping):
-                raise ConfigError(f"[{name}] must be a table, got {table[name]!r}")
-            values[name] = read_table(kind, table[name], f"[{name}]")
-    corpora = table.get("corpus", [])
+def _read_toml(path: Path) -> Table:
+    """The table in a TOML file. Raises ConfigError."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"cannot read configuration {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is {_name_encoding(error)}; save it as UTF-8") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is not TOML: {first_line(error)}") from error
+
+
+def _name_encoding(error: UnicodeDecodeError) -> str:
+    """What the encoding of a text that is not UTF-8 seems to be."""
+    if error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "UTF-16 or UTF-32"
+    line = error.object.count(b"\n", 0, error.start) + 1
+    return f"not UTF-8 (line {line}: {error.reason})"
+
+
+def _read_part(table: Mapping[str, object], name: str, kind: type[_Part]) -> _Part:
+    part = table.get(name, {})
+    if not isinstance(part, Mapping):
+        raise ConfigError(f"[{name}] must be a table, got {part!r}")
+    return read_table(kind, part, f"[{name}]")
+
+
+def _read_corpora(corpora: object) -> tuple[CorpusConfig, ...]:
     if not isinstance(corpora, list):
         raise ConfigError("[[corpus]] must be written with two brackets: there can be several")
-    values["corpus"] = tuple(read_table(CorpusConfig, corpus, "[[corpus]]") for corpus in corpora)
-    if not isinstance(table.get("seed", 0), int):
-        raise ConfigError(f"seed must be an integer, got {table['seed']!r}")
-    return RunConfig(seed=table.get("seed", RunConfig().seed), **values)
+    return tuple(read_table(CorpusConfig, corpus, "[[corpus]]") for corpus in corpora)
 
 
-def _set(table: dict[str, Any], override: str) -> None:
-    """Put one "examples.max_seq_length=512" into the table; "corpus.0.paths" reaches into lists."""
+def _set(table: Table, override: str) -> None:
+    """Put "examples.max_seq_length=512" into the table; "corpus.0.paths" reaches into lists."""
     name, equals, text = override.partition("=")
     if not equals or not name:
-        raise ConfigError(f"--set wants table.key=value, got {override!r}")
+        raise ConfigError(f"--set expects table.key=value, got {override!r}")
     *parents, key = name.strip().split(".")
-    target: Any = table
+    target: object = table
     for parent in parents:
         target = _descend(target, parent, override)
     if not isinstance(target, dict):
-        raise ConfigError(f"--set {override}: {name} is no key of a table")
+        raise ConfigError(f"--set {override}: {name} is not a key of a table")
     target[key] = _parse_value(text.strip())
 
 
-def _descend(target: Any, parent: str, override: str) -> Any:
+def _descend(target: object, parent: str, override: str) -> object:
     if isinstance(target, dict):
         return target.setdefault(parent, {})
     if isinstance(target, list) and parent.isdigit() and int(parent) < len(target):
@@ -131,46 +163,40 @@ def _descend(target: Any, parent: str, override: str) -> Any:
     raise ConfigError(f"--set {override}: there is no {parent!r}")
 
 
-def _parse_value(text: str) -> Any:
-    """A TOML value; what is none is taken as a string, so that quotes need no quoting."""
+def _parse_value(text: str) -> object:
+    """A TOML value; any other text is taken as a string, so that it needs no quotes."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        value: object = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    return value
 
 
-def _anchor(config: RunConfig, base: Path) -> RunConfig:
-    """Make file names in the configuration start from its folder."""
-    table = to_table(config)
-    for name, key in (
-        ("cleaning", "block_list"),
-        ("cleaning", "bad_words"),
-        ("vocab", "file"),
-        ("train", "init_from"),
-        ("train", "phase2_examples"),
-    ):
-        if key in table[name]:
-            table[name][key] = str(base.absolute() / Path(table[name][key]).expanduser())
-    return _read_run(table)
+def _anchor(table: Table, base: Path) -> None:
+    """Make file names in the table start from `base`."""
+    for name, key in _FILE_KEYS:
+        part = table.get(name)
+        if isinstance(part, dict) and isinstance(file := part.get(key), str):
+            part[key] = str(base.absolute() / Path(file).expanduser())
 
 
-def _lines(table: str, config: Any) -> list[str]:
-    """A line for each field of a table's configuration."""
+def _lines(part: str, config: Any) -> list[str]:
+    """One line for each key of a part."""
     values = to_table(config)
     return [
-        f"{key.name} = {_toml(values[key.name])}"
-        if key.name in values
-        else f"# {key.name} is left out: {_WITHOUT.get((table, key.name), 'it is not used')}"
-        for key in fields(config)
+        f"{key} = {_toml(values[key])}"
+        if key in values
+        else f"# {key} is left out: {_WITHOUT.get((part, key), 'it is not used')}"
+        for key in [part_field.name for part_field in fields(config)]
     ]
 
 
-def _toml(value: Any) -> str:
+def _toml(value: object) -> str:
     # JSON's strings, numbers, booleans and lists are TOML's too.
     return json.dumps(value, ensure_ascii=False)
 
 
-_TABLES: Mapping[str, type] = {
+PARTS: Mapping[str, type] = {
     "cleaning": CleaningConfig,
     "sentences": SentencesConfig,
     "vocab": VocabConfig,
@@ -178,7 +204,14 @@ _TABLES: Mapping[str, type] = {
     "runner": RunnerConfig,
     "train": TrainConfig,
 }
-# What it means to leave a key out that has no default value.
+_FILE_KEYS = (
+    ("cleaning", "block_list"),
+    ("cleaning", "bad_words"),
+    ("vocab", "file"),
+    ("train", "init_from"),
+    ("train", "phase2_examples"),
+)
+# What leaving a key out means, for keys without a default value.
 _WITHOUT: Mapping[tuple[str, str], str] = {
     ("cleaning", "bad_words"): "no document is rejected for its words",
     ("cleaning", "block_list"): "only what `blocked` names is rejected",

@@ -1,45 +1,56 @@
-"""The flows: the whole run, and each stage alone."""
+"""The flows: the whole run, and each stage alone.
+
+Their parameters are what Prefect can store and show. `config`: the configuration as JSON, with the
+keys of the TOML file. `base`: the folder that paths of corpora start from. `output`: the folder for
+the results.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 from prefect import flow
 
 from flows import tasks
+from flows.config import Run, Table, read_config
+from flows.paths import RunPaths
+
+
+def _open_run(config: Table, base: str, output: str) -> Run:
+    return Run(config=read_config(config), base=Path(base), paths=RunPaths(Path(output)))
 
 
 @flow(name="bertdata run", flow_run_name="text to BERT: {output}")
-def run(config: str, overrides: list[str], output: str) -> dict[str, Any]:
+def run(config: Table, base: str, output: str) -> Table:
     """Sentences, vocabulary, examples, training, report; finished stages are skipped."""
-    tasks.make_sentences(config, overrides, output)
-    tasks.make_vocabulary(config, overrides, output)
-    tasks.make_examples(config, overrides, output)
-    results: dict[str, Any] = tasks.train_model(config, overrides, output)
-    tasks.write_report(output)
+    opened = _open_run(config, base, output)
+    tasks.make_sentences(opened)
+    tasks.make_vocabulary(opened)
+    tasks.make_examples(opened)
+    results = tasks.train_model(opened)
+    tasks.write_report(opened)
     return results
 
 
 @flow(name="bertdata sentences", flow_run_name="sentences: {output}")
-def sentences(config: str, overrides: list[str], output: str) -> str:
+def sentences(config: Table, base: str, output: str) -> str:
     """Only the sentences."""
-    return str(tasks.make_sentences(config, overrides, output))
+    return tasks.make_sentences(_open_run(config, base, output))
 
 
 @flow(name="bertdata vocab", flow_run_name="vocabulary: {output}")
-def vocab(config: str, overrides: list[str], output: str) -> str:
+def vocab(config: Table, base: str, output: str) -> str:
     """Only the vocabulary, from finished sentences."""
-    return str(tasks.make_vocabulary(config, overrides, output))
+    return tasks.make_vocabulary(_open_run(config, base, output))
 
 
 @flow(name="bertdata examples", flow_run_name="examples: {output}")
-def examples(config: str, overrides: list[str], output: str) -> str:
+def examples(config: Table, base: str, output: str) -> str:
     """Only the examples, from finished sentences and vocabulary."""
-    return str(tasks.make_examples(config, overrides, output))
+    return tasks.make_examples(_open_run(config, base, output))
 
 
 @flow(name="bertdata train", flow_run_name="training: {output}")
-def train(config: str, overrides: list[str], output: str) -> dict[str, Any]:
+def train(config: Table, base: str, output: str) -> Table:
     """Only training, from finished examples."""
-    results: dict[str, Any] = tasks.train_model(config, overrides, output)
-    return results
+    return tasks.train_model(_open_run(config, base, output))

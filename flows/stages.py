@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bertdata.config import to_table
 from bertdata.errors import BertdataError, ConfigError, CrashError, DataError
@@ -19,8 +17,7 @@ from bertdata.storage.shards import describe_file
 from bertdata.tokens.tokenizer_comparison import check_tokenization
 from bertdata.tokens.tokenizer_settings import has_tokenizer
 from bertdata.tokens.vocabulary import read_vocabulary
-from flows.config import RunConfig
-from flows.paths import RunPaths
+from flows.config import Run, RunConfig, Table
 from flows.processes.children import crash, run_child
 from flows.processes.job_host import run_job
 from flows.wording import repeated_ids
@@ -42,15 +39,6 @@ _MODEL_FILES = (
     "tokenizer_config.json",
     "vocab.txt",
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
-    """One run: its configuration, the folder that relative paths start from, its output."""
-
-    config: RunConfig
-    base: Path
-    paths: RunPaths
 
 
 def make_sentences(run: Run, say: Say) -> str:
@@ -85,7 +73,7 @@ def make_examples(run: Run, say: Say) -> str:
     return _make(plan, "pipelines.jobs.examples", config.runner, say)
 
 
-def train_model(run: Run, say: Say) -> dict[str, Any]:
+def train_model(run: Run, say: Say) -> Table:
     """Train, evaluate and export; returns the results. A killed training goes on where it was."""
     paths = run.paths
     plan = _plan_training(run)
@@ -108,7 +96,7 @@ def train_model(run: Run, say: Say) -> dict[str, Any]:
     if status:
         raise _training_error(status, listener.said, log)
     log.unlink(missing_ok=True)
-    results: dict[str, Any] = json.loads((paths.model / "results.json").read_bytes())
+    results: Table = json.loads((paths.model / "results.json").read_bytes())
     shards = [describe_file(paths.model / name, rows=1) for name in _MODEL_FILES]
     manifest = make_manifest(
         plan.stage, config=plan.config, inputs=plan.inputs, counts=results, shards=shards

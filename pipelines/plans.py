@@ -30,7 +30,7 @@ from bertdata.corpus.partitions import (
 )
 from bertdata.corpus.units import join_units, plan_units
 from bertdata.errors import DataError
-from bertdata.examples.make import ExamplesConfig
+from bertdata.examples.config import ExamplesConfig
 from bertdata.printable import printable
 from bertdata.sentences.splitter import TRAIN, SentencesConfig
 from bertdata.storage.manifest import (

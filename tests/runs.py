@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from bertdata.config import read_table
 from bertdata.corpus.config import CorpusConfig
-from bertdata.examples.make import ExamplesConfig
+from bertdata.examples.config import ExamplesConfig
 from bertdata.sentences.splitter import SentencesConfig
 from bertdata.storage.manifest import Manifest, content_hash, write_manifest
 from bertdata.storage.shards import Shard, open_arrow, write_arrow, write_json

@@ -7,9 +7,9 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "config": ["ExamplesConfig"],
         "make": [
             "Documents",
-            "ExamplesConfig",
             "create_examples",
             "cut_into_blocks",
             "select_split",

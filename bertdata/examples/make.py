@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from bertdata.arrays import AnyArray, Int64Array, UInt64Array, offsets_of
-from bertdata.config import check_choice, check_range
 from bertdata.corpus.partitions import choose_validation
+from bertdata.examples.config import ExamplesConfig
 from bertdata.examples.masking import MaskingVocabulary
 from bertdata.examples.pairing import (
     JoinedExamples,
@@ -22,7 +22,7 @@ from bertdata.examples.pairing import (
 )
 from bertdata.examples.static_masking import Predictions, mask_joined, no_predictions
 from bertdata.randomness import derive_key, derive_keys, draw_array
-from bertdata.reference.config import MaskingConfig, PairingConfig
+from bertdata.reference.config import PairingConfig
 from bertdata.storage.schema import examples_schema
 from bertdata.tokens.compiled import SentenceTokenizer
 from bertdata.tokens.vocabulary import Vocabulary
@@ -30,54 +30,6 @@ from bertdata.tokens.vocabulary import Vocabulary
 # Pieces of a block were all its rows full. Smaller ones compress less and cost more calls; of
 # larger ones a reader takes too long to decompress a window of 8 before its first batch.
 _BLOCK_PLACES = 1 << 17
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExamplesConfig:
-    """How documents become examples; names and defaults are the original's where it has them.
-
-    `dupe_factor`: passes over the training documents, each paired and masked anew (validation
-    documents get one). `masking`: "static" in the files, "dynamic" by the reader in every epoch.
-    `next_sentence`: pairs, or single segments. `validation_fraction`: share of documents held out.
-    `compression`: of the shards: "none", "lz4" or "zstd". ZSTD takes a third less room than none,
-    for about a tenth more work in the whole run; LZ4 a tenth less, for half of that.
-    """
-
-    max_seq_length: int = 128
-    dupe_factor: int = 10
-    short_seq_prob: float = 0.1
-    masked_lm_prob: float = 0.15
-    max_predictions_per_seq: int = 20
-    whole_word_mask: bool = False
-    masking: str = "static"
-    next_sentence: bool = True
-    validation_fraction: float = 0.005
-    num_shards: int = 64
-    compression: str = "zstd"
-
-    def __post_init__(self) -> None:
-        check_choice("masking", self.masking, ("static", "dynamic"))
-        check_choice("compression", self.compression, ("none", "lz4", "zstd"))
-        check_range("dupe_factor", self.dupe_factor, 1, 1000)
-        check_range("validation_fraction", self.validation_fraction, 0, 0.5)
-        check_range("num_shards", self.num_shards, 1, 99_999)
-        _ = self.pairing_config, self.masking_config  # they check the rest
-
-    @property
-    def pairing_config(self) -> PairingConfig:
-        return PairingConfig(
-            max_seq_length=self.max_seq_length,
-            short_seq_prob=self.short_seq_prob,
-            next_sentence=self.next_sentence,
-        )
-
-    @property
-    def masking_config(self) -> MaskingConfig:
-        return MaskingConfig(
-            masked_lm_prob=self.masked_lm_prob,
-            max_predictions_per_seq=self.max_predictions_per_seq,
-            whole_word_mask=self.whole_word_mask,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,12 +11,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from bertdata.errors import BertdataError, ConfigError, InputError
+from bertdata.errors import BertdataError, InputError
 from bertdata.reference.algorithm import Doc, Example, OriginalSource, Pieces, create_examples
 from bertdata.reference.config import MaskingConfig, PairingConfig
 from bertdata.reference.tokenization import OriginalTokenizer
 from bertdata.storage.schema import examples_schema
 from bertdata.storage.shards import sync_files, write_arrow
+from bertdata.terminal import exit_status
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,12 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = _make_parser().parse_args(arguments)
     try:
         _run(flags)
-    except ConfigError as error:
-        print(f"bertdata.reference: {error}", file=sys.stderr)
-        return 2
     except BertdataError as error:
         print(f"bertdata.reference: {error}", file=sys.stderr)
-        return 1
+        return exit_status(error)
     return 0
 
 

@@ -7,12 +7,11 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
-from typing import Any
 
 from bertdata.errors import BertdataError
 from bertdata.storage.locks import hold
 
-_Message = MutableMapping[str, Any]
+_Message = MutableMapping[str, object]
 _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]
 _Application = Callable[[_Message, _Receive, _Send], Awaitable[None]]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from bertdata.config import check_choice, check_range
@@ -17,7 +18,7 @@ from bertdata.storage.manifest import Manifest, check_stage, read_manifest
 from bertdata.storage.schema import check_schema, examples_schema
 from bertdata.storage.shards import open_arrow
 from bertdata.tokens.vocabulary import CONTINUATION_PREFIX, MASK, Vocabulary, read_vocabulary
-from flows.finished import SPLITS, is_dynamic, shares_of, splits_of
+from flows.finished import SPLITS, config_of, is_dynamic, shares_of, splits_of
 from flows.paths import RunPaths
 from flows.wording import number, percent, printable, size
 
@@ -42,7 +43,7 @@ def show_examples(paths: RunPaths, split: str, rows: int) -> Iterator[str]:
     yield from _legend(manifest)
     shown = list(_first_rows(paths, manifest, vocabulary, split, rows))
     documents = find_documents(paths, {example.row["document_id"] for example in shown})
-    is_pair = bool(manifest.config["examples"]["next_sentence"])
+    is_pair = config_of(manifest).next_sentence
     for example in shown:
         name = documents.get(example.row["document_id"], "a document that sentences/ lacks")
         yield ""
@@ -78,7 +79,7 @@ def find_documents(paths: RunPaths, document_ids: Iterable[int]) -> dict[int, st
     return found
 
 
-def _names_of(batch: pa.RecordBatch, wanted: Any) -> Iterator[tuple[int, str]]:
+def _names_of(batch: pa.RecordBatch, wanted: npt.NDArray[np.uint64]) -> Iterator[tuple[int, str]]:
     ids = batch.column("document_id").to_numpy()
     for place in np.flatnonzero(np.isin(ids, wanted)).tolist():
         source, document = (batch.column(name)[place].as_py() for name in ("source", "document"))
@@ -179,20 +180,20 @@ def join_pieces(pieces: Sequence[tuple[str, bool]]) -> str:
 
 def _show_split(manifest: Manifest, split: str) -> Iterator[str]:
     counts, shares = manifest.counts[split], shares_of(manifest, split)
-    config = manifest.config["examples"]
+    config = config_of(manifest)
     yield f"{split}: {number(counts['examples'])} examples, {number(counts['pieces'])} pieces"
     if is_dynamic(manifest):
         yield "  pieces predicted    chosen by the reader, anew in every epoch"
     else:
-        wanted = f"{percent(config['masked_lm_prob'])}, {config['max_predictions_per_seq']} at most"
+        wanted = f"{percent(config.masked_lm_prob)}, {config.max_predictions_per_seq} at most"
         yield f"  pieces predicted    {percent(shares['predicted'])} (asked for {wanted})"
         yield f"    shown as {MASK}   {percent(shares['masked'])}"
         yield f"    shown as it is    {percent(shares['kept'])}"
         yield f"    shown as another  {percent(shares['replaced'])}"
-    if config["next_sentence"]:
+    if config.next_sentence:
         yield f"  B is random         {percent(shares['random_next'])} of the pairs"
     yield f"  mean length         {shares['mean_length']:.1f} pieces"
-    length = config["max_seq_length"]
+    length = config.max_seq_length
     yield f"  padding             {percent(shares['padding'])} if padded to {length}"
     yield "  examples by length"
     yield from _histogram(counts["lengths"], length)

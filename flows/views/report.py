@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -13,7 +12,16 @@ import numpy as np
 from bertdata.storage.manifest import Manifest
 from bertdata.storage.schema import WORD_COUNTS, check_schema
 from bertdata.storage.shards import open_arrow, write_text
-from flows.finished import FinishedRun, is_dynamic, nsp_baseline, read_run, shares_of, splits_of
+from flows.finished import (
+    FinishedRun,
+    Results,
+    config_of,
+    is_dynamic,
+    nsp_baseline,
+    read_run,
+    shares_of,
+    splits_of,
+)
 from flows.paths import RunPaths
 from flows.views.inspect import bin_lengths
 from flows.views.report_html import (
@@ -95,22 +103,24 @@ def _headline(run: FinishedRun) -> Iterator[tuple[str, str]]:
     if run.examples:
         for split in splits_of(run.examples):
             yield number(run.examples.counts[split]["examples"]), f"{split} examples"
-    yield from _headline_results(run.results)
+    yield from _headline_results(run.results or Results())
 
 
-def _headline_results(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    loss, unigram = results.get("mlm_loss"), results.get("unigram_loss")
+def _headline_results(results: Results) -> Iterator[tuple[str, str]]:
+    loss, unigram = results.mlm_loss, results.unigram_loss
     if loss is not None:
         yield f"{loss:.2f}", "validation MLM loss, nats"
     if loss is not None and unigram is not None:
         side = "below" if loss < unigram else "above"
         yield f"{abs(unigram - loss):.2f}", f"nats {side} the unigram loss"
-    if results.get("nsp_accuracy") is not None:
-        yield percent(results["nsp_accuracy"]), "NSP accuracy"
+    if results.nsp_accuracy is not None:
+        yield percent(results.nsp_accuracy), "NSP accuracy"
 
 
 def _model_section(run: FinishedRun) -> Element:
-    contents = [facts_table(_result_rows(run))] if run.results else []
+    contents: list[Element] = []
+    if run.results:
+        contents.append(facts_table(_result_rows(run.results, nsp_baseline(run))))
     if curves := list(_loss_series(run)):
         plot = line_plot(
             curves, x_axis=Axis(title="step"), y_axis=Axis(title="nats"), label="MLM loss by step"
@@ -120,24 +130,24 @@ def _model_section(run: FinishedRun) -> Element:
             "of the training pieces reaches on the validation split."
         )
         contents.insert(0, figure(plot, caption))
-    if run.results.get("is_reliable") is False and run.results.get("mlm_loss") is not None:
+    if run.results and not run.results.is_reliable and run.results.mlm_loss is not None:
         note = f"There are {too_few(run.results)}: raise [examples] validation_fraction."
         contents.append(element("p", note))
     return section("Model", plots(contents))
 
 
-def _result_rows(run: FinishedRun) -> Iterator[tuple[str, str]]:
-    for key, value in run.results.items():
+def _result_rows(results: Results, baseline: float | None) -> Iterator[tuple[str, str]]:
+    for key, value in results.table.items():
         if value is None:
             continue
         text = _result_text(key, value)
-        if key == "nsp_accuracy" and (baseline := nsp_baseline(run)) is not None:
+        if key == "nsp_accuracy" and baseline is not None:
             text += f" (always the same answer: {percent(baseline)})"
         yield _RESULT_NAMES.get(key, key), text
 
 
-def _result_text(key: str, value: Any) -> str:
-    if key.endswith("accuracy"):
+def _result_text(key: str, value: object) -> str:
+    if isinstance(value, float) and key.endswith("accuracy"):
         return percent(value)
     if isinstance(value, float):
         return f"{value:.4f}"
@@ -149,22 +159,23 @@ def _result_text(key: str, value: Any) -> str:
 def _loss_series(run: FinishedRun) -> Iterator[Series]:
     train = _points(run.metrics, "mlm_loss")
     validation = _points(run.metrics, "validation_mlm_loss")
-    last, unigram = run.results.get("mlm_loss"), run.results.get("unigram_loss")
-    exported = run.results.get("exported_step", run.results.get("steps", 0))
-    if last is not None and exported not in {step for step, _ in validation}:
-        validation.append((exported, last))
+    results = run.results or Results()
+    exported = results.exported_step or results.steps or 0
+    if results.mlm_loss is not None and exported not in {step for step, _ in validation}:
+        validation.append((exported, results.mlm_loss))
     steps = [step for step, _ in (*train, *validation)]
     if not steps:
         return
     yield Series(name="train", color="first", points=_thin(train))
     yield Series(name="validation", color="second", points=validation, dots=True)
-    if unigram is not None:
+    if (unigram := results.unigram_loss) is not None:
         ends = [(0, unigram), (max(steps), unigram)]
         yield Series(name="unigram loss", color="mark", points=ends)
 
 
-def _points(metrics: Sequence[Mapping[str, Any]], key: str) -> list[Point]:
-    return [(line["step"], line[key]) for line in metrics if line.get(key) is not None]
+def _points(metrics: Sequence[Mapping[str, float | None]], key: str) -> list[Point]:
+    points = ((line["step"], line.get(key)) for line in metrics)
+    return [(step, value) for step, value in points if step is not None and value is not None]
 
 
 def _thin(points: Sequence[Point]) -> Sequence[Point]:
@@ -177,14 +188,14 @@ def _thin(points: Sequence[Point]) -> Sequence[Point]:
 
 
 def _examples_section(manifest: Manifest) -> Element:
-    config = manifest.config["examples"]
+    config = config_of(manifest)
     figures = [
         figure(
             bar_plot(
                 [
                     (f"{first} to {last}", count)
                     for first, last, count in bin_lengths(
-                        manifest.counts[split]["lengths"], config["max_seq_length"], _LENGTH_BARS
+                        manifest.counts[split]["lengths"], config.max_seq_length, _LENGTH_BARS
                     )
                 ],
                 x_title="pieces",
@@ -199,7 +210,7 @@ def _examples_section(manifest: Manifest) -> Element:
         figure(
             share_plot(shares, label=f"shares of {split} examples"),
             f"Shares of {split} examples; the tick is what was asked for."
-            f"{_RANDOM_NOTE if manifest.config['examples']['next_sentence'] else ''}",
+            f"{_RANDOM_NOTE if config.next_sentence else ''}",
         )
         for split in splits_of(manifest)
         if (shares := list(_wanted_shares(manifest, split)))
@@ -214,7 +225,7 @@ def _example_rows(manifest: Manifest) -> Iterator[tuple[str, str]]:
             split,
             f"{number(counts['examples'])} examples, {number(counts['pieces'])} pieces, "
             f"{shares['mean_length']:.1f} on average; {percent(shares['padding'])} padding "
-            f"if padded to {manifest.config['examples']['max_seq_length']}",
+            f"if padded to {config_of(manifest).max_seq_length}",
         )
     if is_dynamic(manifest):
         yield "masking", "dynamic: the reader hides pieces anew in every epoch"
@@ -222,13 +233,13 @@ def _example_rows(manifest: Manifest) -> Iterator[tuple[str, str]]:
 
 
 def _wanted_shares(manifest: Manifest, split: str) -> Iterator[tuple[str, float, float]]:
-    config, shares = manifest.config["examples"], shares_of(manifest, split)
+    config, shares = config_of(manifest), shares_of(manifest, split)
     if not is_dynamic(manifest):
-        yield "pieces predicted", shares["predicted"], config["masked_lm_prob"]
+        yield "pieces predicted", shares["predicted"], config.masked_lm_prob
         yield "shown as [MASK]", shares["masked"], 0.8
         yield "shown as it is", shares["kept"], 0.1
         yield "shown as another", shares["replaced"], 0.1
-    if config["next_sentence"]:
+    if config.next_sentence:
         yield "B is random", shares["random_next"], _RANDOM_NEXT
 
 
@@ -326,7 +337,7 @@ def _origin_section(run: FinishedRun) -> Element:
     return section("Configuration and hashes", element("p", note), code_table(hashes), *tables)
 
 
-def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+def _flatten(value: object, name: str = "") -> Iterator[tuple[str, str]]:
     """("examples.max_seq_length", "128") for each value in nested tables and lists of tables."""
     if isinstance(value, Mapping):
         for key, inner in value.items():

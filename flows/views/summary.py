@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bertdata.storage.manifest import Manifest
-from flows.finished import FinishedRun, is_dynamic, nsp_baseline, read_run, shares_of, splits_of
+from flows.finished import (
+    FinishedRun,
+    Results,
+    config_of,
+    is_dynamic,
+    nsp_baseline,
+    read_run,
+    shares_of,
+    splits_of,
+)
 from flows.paths import RunPaths
 from flows.wording import number, percent, repeated_ids, size
 
@@ -32,49 +41,52 @@ def summarize(output: Path) -> str:
     return "\n".join(lines)
 
 
-def describe_results(results: Mapping[str, Any], baseline: float | None = None) -> Iterator[str]:
+def describe_results(results: Results, baseline: float | None = None) -> Iterator[str]:
     """What training reached on the validation split, in words; `baseline`: see `nsp_baseline`."""
-    facts = [
-        f"{number(results[key])} {key}"
-        for key in ("parameters", "steps", "tokens")
-        if key in results
-    ]
-    if (exported := results.get("exported_step")) not in (None, results.get("steps")):
+    amounts = {
+        "parameters": results.parameters,
+        "steps": results.steps,
+        "tokens": results.tokens,
+    }
+    facts = [f"{number(count)} {name}" for name, count in amounts.items() if count is not None]
+    exported = results.exported_step
+    if exported is not None and exported != results.steps:
         facts.append(f"the best, of step {number(exported)}, exported")
     yield ", ".join(facts)
-    if results.get("mlm_loss") is None:
+    if results.mlm_loss is None:
         yield "no validation examples to measure it on"
         return
-    yield from _describe_loss(results)
-    accuracies = [
-        f"{name} accuracy {percent(results[key])}"
-        for key, name in (("mlm_accuracy", "MLM"), ("nsp_accuracy", "NSP"))
-        if results.get(key) is not None
-    ]
-    if results.get("nsp_accuracy") is not None and baseline is not None:
-        accuracies[-1] += f" (always the same answer: {percent(baseline)})"
-    if accuracies:
+    yield from _describe_loss(results, results.mlm_loss)
+    if accuracies := list(_describe_accuracies(results, baseline)):
         yield ", ".join(accuracies)
 
 
-def _describe_loss(results: Mapping[str, Any]) -> Iterator[str]:
-    loss, unigram = results["mlm_loss"], results.get("unigram_loss")
+def _describe_loss(results: Results, loss: float) -> Iterator[str]:
     line = f"validation MLM loss {loss:.2f} nats"
+    unigram, error = results.unigram_loss, results.below_unigram_error
     if unigram is None:
         yield line
         return
     side = "below" if loss < unigram else "ABOVE"
-    error = results.get("below_unigram_error")
     margin = f"{abs(unigram - loss):.2f}{'' if error is None else f' ± {error:.2f}'}"
     yield f"{line}, {margin} {side} the {unigram:.2f} of the training pieces' frequencies alone"
-    if not results.get("is_reliable", True):
+    if not results.is_reliable:
         yield f"{too_few(results)}: raise [examples] validation_fraction"
 
 
-def too_few(results: Mapping[str, Any]) -> str:
+def _describe_accuracies(results: Results, baseline: float | None) -> Iterator[str]:
+    if results.mlm_accuracy is not None:
+        yield f"MLM accuracy {percent(results.mlm_accuracy)}"
+    if results.nsp_accuracy is not None:
+        always = "" if baseline is None else f" (always the same answer: {percent(baseline)})"
+        yield f"NSP accuracy {percent(results.nsp_accuracy)}{always}"
+
+
+def too_few(results: Results) -> str:
     """Why the validation losses of some results mean little."""
-    pieces, documents = results["validation_pieces"], results["validation_documents"]
-    found = f"{number(pieces)} of {number(documents)} document{'' if documents == 1 else 's'}"
+    documents = results.validation_documents
+    pieces = f"{number(results.validation_pieces)} of {number(documents)}"
+    found = f"{pieces} document{'' if documents == 1 else 's'}"
     return f"too few validation pieces for this difference to mean much ({found})"
 
 
@@ -117,7 +129,7 @@ def _describe_examples(manifest: Manifest) -> Iterator[str]:
     else:
         kinds = " / ".join(percent(shares[key]) for key in ("masked", "kept", "replaced"))
         facts.append(f"{percent(shares['predicted'])} predicted ([MASK] / kept / replaced {kinds})")
-    if manifest.config["examples"]["next_sentence"]:
+    if config_of(manifest).next_sentence:
         facts.append(f"B random in {percent(shares['random_next'])}")
     yield ", ".join(facts)
 
@@ -137,5 +149,5 @@ def _next_commands(run: FinishedRun) -> Iterator[str]:
         yield f'bertdata fill-mask --model {model} "The capital of France is [MASK]."'
 
 
-def _titled(title: str, lines: Any) -> list[str]:
+def _titled(title: str, lines: Iterable[str]) -> list[str]:
     return [f"{title if n == 0 else '':<{len(_INDENT)}}{line}" for n, line in enumerate(lines)]

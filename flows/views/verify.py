@@ -11,7 +11,6 @@ import math
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from bertdata.checks.verification import (
     Verified,
@@ -110,7 +109,9 @@ def _check_chain(sentences: Verified, vocab: Verified, examples: Verified) -> It
             yield from _compare_input(examples, key, getattr(special, name), where)
 
 
-def _compare_input(stage: Verified, keys: tuple[str, ...], found: Any, where: str) -> Iterator[str]:
+def _compare_input(
+    stage: Verified, keys: tuple[str, ...], found: object, where: str
+) -> Iterator[str]:
     said = _input(stage.manifest, keys)
     if said is not None and said != found:
         name = ".".join(keys)
@@ -118,8 +119,8 @@ def _compare_input(stage: Verified, keys: tuple[str, ...], found: Any, where: st
         yield f"{path}: was made from {name} {_brief(said)}, {where} has {_brief(found)}"
 
 
-def _input(manifest: Manifest | None, keys: tuple[str, ...]) -> Any:
-    table: Any = manifest.inputs if manifest else None
+def _input(manifest: Manifest | None, keys: tuple[str, ...]) -> object:
+    table: object = manifest.inputs if manifest else None
     for key in keys:
         table = table.get(key) if isinstance(table, Mapping) else None
     return table
@@ -170,7 +171,7 @@ def _check_model_origin(model: Verified, vocab: Verified, examples: Verified) ->
     run, problem = _read_json(folder / "run.json") if (folder / "run.json").exists() else ({}, "")
     if problem:
         yield problem
-    said: list[tuple[str, Any, Any, str]] = []
+    said: list[tuple[str, object, object, str]] = []
     if examples.manifest:
         content = examples.manifest.content_sha256
         yield from _compare_input(model, ("examples", "content_sha256"), content, "examples/")
@@ -239,7 +240,7 @@ def _check_metrics(path: Path) -> Iterator[str]:
             return
 
 
-def _read_json(path: Path) -> tuple[dict[str, Any], str]:
+def _read_json(path: Path) -> tuple[dict[str, object], str]:
     """The object in a JSON file, and what is wrong if it is none."""
     try:
         table = json.loads(path.read_bytes())
@@ -248,7 +249,7 @@ def _read_json(path: Path) -> tuple[dict[str, Any], str]:
     return (table, "") if isinstance(table, dict) else ({}, f"{path}: is no JSON object")
 
 
-def _brief(value: Any) -> str:
+def _brief(value: object) -> str:
     text = str(value)
     return text if len(text) <= 16 else f"{text[:12]}…"
 

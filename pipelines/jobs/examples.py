@@ -13,9 +13,9 @@ import pyarrow as pa
 from bertdata.config import read_table
 from bertdata.corpus.partitions import split_evenly
 from bertdata.errors import DataError, InputError
+from bertdata.examples.config import ExamplesConfig
 from bertdata.examples.make import (
     Documents,
-    ExamplesConfig,
     create_examples,
     cut_into_blocks,
     select_split,

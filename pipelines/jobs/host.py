@@ -22,7 +22,8 @@ from typing import Any
 import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from bertdata.examples.make import ExamplesConfig, create_examples, tokenize_documents
+from bertdata.examples.config import ExamplesConfig
+from bertdata.examples.make import create_examples, tokenize_documents
 from bertdata.sentences.splitter import load_splitter
 from bertdata.tokens.compiled import SentenceTokenizer
 from bertdata.tokens.tokenizer import TokenizationConfig

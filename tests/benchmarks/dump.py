@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bertdata.corpus.compression import read_blocks
 from bertdata.corpus.config import CorpusConfig
-from bertdata.examples.make import ExamplesConfig
+from bertdata.examples.config import ExamplesConfig
 from bertdata.storage.manifest import read_manifest
 from flows.config import RunConfig
 from flows.paths import RunPaths

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from bertdata.corpus.config import CorpusConfig
-from bertdata.examples.make import ExamplesConfig
+from bertdata.examples.config import ExamplesConfig
 from bertdata.storage.manifest import Manifest, read_manifest
 from flows import stages
-from flows.config import RunConfig
+from flows.config import Run, RunConfig
 from flows.paths import RunPaths
 from flows.processes import job_host
-from flows.stages import Run
 from pipelines.options import RunnerConfig
 from tests.benchmarks.corpus import CorpusFile
 from tests.benchmarks.measure import Cost, Peak, add_costs, cost_of_children

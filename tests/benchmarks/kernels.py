@@ -18,9 +18,9 @@ from typing import Any
 import pyarrow as pa
 from tokenizers import pre_tokenizers
 
+from bertdata.examples.config import ExamplesConfig
 from bertdata.examples.make import (
     Documents,
-    ExamplesConfig,
     masking_vocabulary,
     pair_all_passes,
     shuffled,

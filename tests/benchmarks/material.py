@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from bertdata.examples.make import Documents, ExamplesConfig, tokenize_documents
+from bertdata.examples.config import ExamplesConfig
+from bertdata.examples.make import Documents, tokenize_documents
 from bertdata.randomness import derive_key, derive_keys
 from bertdata.sentences.splitter import load_splitter
 from bertdata.storage.schema import SENTENCES

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bertdata.terminal import READER_GONE
+from bertdata.errors import ConfigError, DataError
+from bertdata.terminal import READER_GONE, exit_status
 
 PRINT = """
 import sys
@@ -86,3 +87,7 @@ def _run_unread(arguments: list[str]) -> tuple[int, bytes]:
     finally:
         os.close(writer)
     return done.returncode, done.stderr
+
+
+def test_wrong_usage_and_failed_work_have_their_own_exit_status() -> None:
+    assert (exit_status(ConfigError("no such key")), exit_status(DataError("damaged"))) == (2, 1)

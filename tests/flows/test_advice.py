@@ -10,9 +10,9 @@ import pytest
 
 from bertdata.errors import ConfigError, DataError
 from bertdata.storage.manifest import read_manifest
-from flows.config import RunConfig
+from flows.config import Run, RunConfig
 from flows.finished import read_run
-from flows.stages import Run, train_model
+from flows.stages import train_model
 from tests.runs import make_run, some_documents
 from trainer.config import TrainConfig
 

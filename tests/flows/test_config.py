@@ -12,9 +12,9 @@ import pytest
 from bertdata.corpus.config import CorpusConfig
 from bertdata.errors import BertdataError, ConfigError
 from flows.config import (
-    _TABLES,
     _WITHOUT,
     DEMO_CONFIG,
+    PARTS,
     RunConfig,
     load_config,
     to_toml,
@@ -93,7 +93,7 @@ def test_overrides(override: str, value: object, tmp_path: Path) -> None:
         ('[corpus]\nname = "a"\n', [], "two brackets"),
         ('seed = "1"\n' + MINIMAL, [], "seed must be an integer"),
         (MINIMAL + MINIMAL, [], "two corpora are named 'a'"),
-        (MINIMAL, ["examples"], "wants table.key=value"),
+        (MINIMAL, ["examples"], "expects table.key=value"),
         (MINIMAL, ["corpus.7.name=x"], "there is no '7'"),
         (MINIMAL, ["corpus=x"], "two brackets"),
         (MINIMAL, ["examples.max_seq_length=many"], "must be an integer, got 'many'"),
@@ -141,17 +141,17 @@ def test_other_encodings_are_named(tmp_path: Path, data: bytes, message: str) ->
 def test_every_key_of_every_table_is_shown(tmp_path: Path) -> None:
     for config in (RunConfig(), load(tmp_path, MINIMAL)):
         text = to_toml(config)
-        for table in ("corpus", *_TABLES):
-            kind = _TABLES.get(table, CorpusConfig)
+        for table in ("corpus", *PARTS):
+            kind = PARTS.get(table, CorpusConfig)
             (shown,) = re.findall(rf"^(?:# )?\[+{table}\]+\n((?:.+\n)*)", text, re.MULTILINE)
             names = re.findall(r"^(?:# )?(\w+) (?:=|is left out: .)", shown, re.MULTILINE)
             assert names == [field.name for field in fields(kind)]
     assert load(tmp_path, text) == config
 
 
-@pytest.mark.parametrize("table", _TABLES)
+@pytest.mark.parametrize("table", PARTS)
 def test_every_key_without_a_value_says_what_that_means(table: str) -> None:
-    without = [field.name for field in fields(_TABLES[table]) if field.default is None]
+    without = [field.name for field in fields(PARTS[table]) if field.default is None]
     described = [key for name, key in _WITHOUT if name == table]
     assert sorted(described) == sorted(without)
 

@@ -22,10 +22,9 @@ import pytest
 from bertdata.errors import BertdataError, CrashError, MemoryUsedUpError
 from bertdata.storage.manifest import find_damage, is_complete, read_manifest
 from flows import stages
-from flows.config import load_config
+from flows.config import Run, load_config
 from flows.paths import RunPaths
 from flows.processes import job_host
-from flows.stages import Run
 from pipelines import options
 from pipelines.plans import Corpora, plan_sentences
 from pipelines.progress import StagePlan

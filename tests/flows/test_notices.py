@@ -12,7 +12,7 @@ from bertdata.errors import ConfigError, DataError
 from bertdata.tokens.tokenizer import TokenizationConfig, save_tokenizer
 from bertdata.tokens.vocabulary import SPECIAL_PIECES
 from flows import stages
-from flows.config import RunConfig
+from flows.config import Run, RunConfig
 from flows.paths import RunPaths
 from flows.processes import job_host
 from pipelines.options import RunnerConfig
@@ -34,7 +34,7 @@ def test_of_a_job(tmp_path: Path) -> None:
     given = tmp_path / "given.txt"
     given.write_text("".join(f"{piece}\n" for piece in SPECIAL_PIECES) + "the\n\nof\n")
     config = RunConfig(vocab=VocabConfig(file=str(given)), runner=RunnerConfig(workers=1))
-    run = stages.Run(config=config, base=tmp_path, paths=RunPaths(tmp_path / "run"))
+    run = Run(config=config, base=tmp_path, paths=RunPaths(tmp_path / "run"))
     said: list[str] = []
     stages.make_vocabulary(run, said.append)
     (line,) = [line for line in said if line.startswith("note: ")]
@@ -47,7 +47,7 @@ def test_the_case_of_the_model_to_start_from_counts_before_there_are_examples(
 ) -> None:
     folder = write_folder(tmp_path / "bert", "5", Settings(lower=False))
     config = RunConfig(train=TrainConfig(init_from=str(folder)))
-    run = stages.Run(config=config, base=tmp_path, paths=RunPaths(tmp_path / "run"))
+    run = Run(config=config, base=tmp_path, paths=RunPaths(tmp_path / "run"))
     with pytest.raises(ConfigError, match=r"set \[vocab\] lowercase = false$"):
         stages.make_vocabulary(run, print)
     config = replace(config, vocab=VocabConfig(lowercase=False))
@@ -60,9 +60,7 @@ def test_of_training(tmp_path: Path) -> None:
     save_tokenizer(folders.vocab, folders.vocabulary, TokenizationConfig(lowercase=False))
     export_model(make_model(vocab_size=58), tmp_path / "start", vocab=folders.vocab)
     train = TrainConfig(init_from=str(tmp_path / "start"), steps=1, batch_size=4, threads=1)
-    run = stages.Run(
-        config=replace(RunConfig(), train=train), base=tmp_path, paths=RunPaths(tmp_path)
-    )
+    run = Run(config=replace(RunConfig(), train=train), base=tmp_path, paths=RunPaths(tmp_path))
     said: list[str] = []
     stages.train_model(run, said.append)
     notes = [line for line in said if line.startswith("note: ")]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bertdata.cleaning.cleaner import CleaningConfig
 from bertdata.corpus.config import CorpusConfig
-from bertdata.examples.make import ExamplesConfig
+from bertdata.examples.config import ExamplesConfig
 from bertdata.sentences.splitter import SentencesConfig
 from pipelines.plans import (
     Corpora,

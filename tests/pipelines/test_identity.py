@@ -15,7 +15,8 @@ import pytest
 from bertdata.checks.verification import verify_sentences
 from bertdata.cleaning.cleaner import CleaningConfig
 from bertdata.corpus.config import CorpusConfig
-from bertdata.examples.make import ExamplesConfig, create_examples, select_split, tokenize_documents
+from bertdata.examples.config import ExamplesConfig
+from bertdata.examples.make import create_examples, select_split, tokenize_documents
 from bertdata.examples.statistics import count_examples, describe_examples
 from bertdata.sentences.files import PoolReader
 from bertdata.sentences.splitter import SentencesConfig

@@ -17,7 +17,7 @@ from tokenizers import BertWordPieceTokenizer
 
 from bertdata.corpus.config import CorpusConfig
 from bertdata.corpus.partitions import choose_validation
-from bertdata.examples.make import ExamplesConfig
+from bertdata.examples.config import ExamplesConfig
 from bertdata.randomness import CounterSource, derive_key, derive_keys, stable_hash
 from bertdata.reference.algorithm import Pieces, create_document_examples
 from bertdata.sentences.punkt import load_parameters

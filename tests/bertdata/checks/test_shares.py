@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from bertdata.checks.invariants import ExampleRules
 from bertdata.checks.shares import SURELY, ExampleShares, check_held_out, check_masking, surprise
 from bertdata.corpus.partitions import choose_validation
+from bertdata.examples.config import ExamplesConfig
 from bertdata.examples.make import (
     Documents,
-    ExamplesConfig,
     create_examples,
     cut_into_blocks,
 )

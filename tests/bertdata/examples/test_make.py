@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertdata.errors import ConfigError
+from bertdata.examples.config import ExamplesConfig
 from bertdata.examples.make import (
-    ExamplesConfig,
     create_examples,
     masking_vocabulary,
     select_split,

@@ -12,9 +12,10 @@ from bertdata.corpus.config import CorpusConfig
 from bertdata.errors import DataError
 from bertdata.storage.manifest import read_manifest
 from bertdata.storage.shards import write_json
-from flows.config import RunConfig
+from flows.config import Run, RunConfig
+from flows.finished import parse_results
 from flows.paths import RunPaths
-from flows.stages import Run, make_sentences
+from flows.stages import make_sentences
 from flows.views.summary import describe_results, summarize
 from flows.wording import number, percent, printable, size
 from pipelines.options import RunnerConfig
@@ -110,27 +111,33 @@ def test_dynamic_masking(tmp_path: Path) -> None:
 
 
 def test_results_that_lack_something() -> None:
-    worse = list(describe_results({**RESULTS, "mlm_loss": 7.0, "nsp_accuracy": None}))
+    worse = list(
+        describe_results(parse_results({**RESULTS, "mlm_loss": 7.0, "nsp_accuracy": None}))
+    )
     assert "0.50 ± 0.01 ABOVE the 6.50 of the training pieces' frequencies" in worse[1]
     assert worse[2] == "MLM accuracy 12.5%"
     nothing = dict.fromkeys(("mlm_loss", "unigram_loss", "mlm_accuracy", "nsp_accuracy"))
-    assert list(describe_results({**RESULTS, **nothing}))[1].startswith("no validation examples")
-    assert list(describe_results({"steps": 3, "mlm_loss": 2.0})) == [
+    assert list(describe_results(parse_results({**RESULTS, **nothing})))[1].startswith(
+        "no validation examples"
+    )
+    assert list(describe_results(parse_results({"steps": 3, "mlm_loss": 2.0}))) == [
         "3 steps",
         "validation MLM loss 2.00 nats",
     ]
 
 
 def test_a_run_that_stopped_early() -> None:
-    (first, *_) = describe_results({**RESULTS, "exported_step": 1500})
+    (first, *_) = describe_results(parse_results({**RESULTS, "exported_step": 1500}))
     assert first.endswith("2,000 steps, 1,234,567 tokens, the best, of step 1,500, exported")
-    assert "exported" not in next(describe_results({**RESULTS, "exported_step": 2000}))
+    assert "exported" not in next(
+        describe_results(parse_results({**RESULTS, "exported_step": 2000}))
+    )
 
 
 def test_few_validation_pieces() -> None:
     few = {"is_reliable": False, "validation_pieces": 213, "validation_documents": 1}
     few |= {"mlm_loss_error": None, "below_unigram_error": None}
-    lines = list(describe_results({**RESULTS, **few}))
+    lines = list(describe_results(parse_results({**RESULTS, **few})))
     assert "nats, 1.25 below the 6.50 of" in lines[1]
     assert lines[2] == (
         "too few validation pieces for this difference to mean much (213 of 1 document): "
@@ -140,7 +147,10 @@ def test_few_validation_pieces() -> None:
 
 def test_results_of_earlier_versions() -> None:
     old = {"mlm_loss": 5.25, "unigram_entropy": 6.5, "steps": 3}
-    assert list(describe_results(old)) == ["3 steps", "validation MLM loss 5.25 nats"]
+    assert list(describe_results(parse_results(old))) == [
+        "3 steps",
+        "validation MLM loss 5.25 nats",
+    ]
 
 
 def test_damaged_results(run: RunPaths, tmp_path: Path) -> None:
