@@ -18,7 +18,7 @@ from bertdata.examples.make import ExamplesConfig
 from bertdata.sentences.splitter import SentencesConfig
 from bertdata.storage.shards import first_line
 from pipelines.options import RunnerConfig
-from trainer.config import TrainConfig
+from trainer.pretraining.config import TrainConfig
 from vocab.config import VocabConfig
 
 DEMO_CONFIG = Path(__file__).with_name("demo.toml")
