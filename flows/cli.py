@@ -11,7 +11,8 @@ from pathlib import Path
 from bertdata.errors import BertdataError, ConfigError
 from bertdata.terminal import exit_status, is_reader_gone
 from flows.processes.signals import Stopped, was_stopped
-from trainer import features_config, finetune_config
+from trainer.features import config as features_config
+from trainer.tuning import config as finetune_config
 
 # Typer's `--help` takes 0.8 CPU s, click's with rich 0.3 s, argparse's 0.16 s; and click has no
 # options with several values, such as `features --input A B`.
@@ -90,10 +91,10 @@ def _make_parser() -> argparse.ArgumentParser:
     fill.add_argument("--model", type=Path, help="model folder (the newest below runs/)")
     fill.add_argument("--top", type=int, default=5, help="how many pieces (5)")
     tune = add("finetune", _run_trainer, finetune_config.DESCRIPTION)
-    tune.set_defaults(module="trainer.finetune")
+    tune.set_defaults(module="trainer.tuning.finetune")
     finetune_config.add_arguments(tune)
     features = add("features", _run_trainer, features_config.DESCRIPTION)
-    features.set_defaults(module="trainer.features")
+    features.set_defaults(module="trainer.features.extraction")
     features_config.add_arguments(features)
     config = add("config", _show_config, "the complete configuration with every default")
     config.add_argument("config", type=Path, nargs="?", metavar="CONFIG.toml")
@@ -165,7 +166,7 @@ def _fill_mask(options: argparse.Namespace) -> int:
     """`bertdata fill-mask`: in a process of its own, as everything that needs torch."""
     folder = options.model or _newest_model(Path("runs"))
     arguments = [f"--model={folder}", f"--top={options.top}", options.text]
-    return _call("trainer.fill_mask", arguments)
+    return _call("trainer.features.fill_mask", arguments)
 
 
 def _run_trainer(options: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ from bertdata.sentences.splitter import SentencesConfig
 from bertdata.storage.shards import first_line
 from flows.paths import RunPaths
 from pipelines.options import RunnerConfig
-from trainer.config import TrainConfig
+from trainer.pretraining.config import TrainConfig
 from vocab.config import VocabConfig
 
 DEMO_CONFIG = Path(__file__).with_name("demo.toml")

@@ -24,7 +24,7 @@ from flows.wording import repeated_ids
 from pipelines.options import RunnerConfig, beam_arguments
 from pipelines.plans import Corpora, plan_examples, plan_punkt, plan_sentences, plan_vocabulary
 from pipelines.progress import StagePlan, StageState, prepare_stage, write_plan
-from trainer.config import TrainConfig
+from trainer.pretraining.config import TrainConfig
 
 Say = Callable[[str], None]
 

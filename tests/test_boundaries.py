@@ -36,7 +36,7 @@ def test_every_trainer_module_imports_without_the_pipeline() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["trainer.config", "bertdata.reader", "bertdata.reader.collation"]
+    "module", ["trainer.pretraining.config", "bertdata.reader", "bertdata.reader.collation"]
 )
 def test_torch_is_not_imported_where_it_is_not_needed(module: str) -> None:
     import_without((*BLOCKED, "torch"), [module])

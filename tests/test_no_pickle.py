@@ -13,10 +13,10 @@ import torch
 
 from bertdata.errors import DataError
 from tests.example_folder import Folders, write_folders
-from trainer.checkpoint import FOLDER_NAME
-from trainer.config import TrainConfig
-from trainer.export import load_model
+from trainer.models.export import load_model
 from trainer.pretrain import pretrain
+from trainer.pretraining.checkpoint import FOLDER_NAME
+from trainer.pretraining.config import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("bertdata", "vocab", "pipelines", "flows", "trainer")

@@ -2,7 +2,7 @@
 
     python -m trainer.pretrain --examples DIR --vocab DIR --output DIR [--seed N] [--steps N ...]
 
-Every field of `trainer.config.TrainConfig` is an option. The same command in the same output folder
+Every field of `trainer.pretraining.config.TrainConfig` is an option. The same command in the same output folder
 goes on from its newest checkpoint and ends with the same bytes as a run that was never stopped.
 With --processes N, torchrun starts N of it.
 """
@@ -28,10 +28,10 @@ from bertdata.import_path import safe_environment
 from bertdata.storage.locks import hold
 from bertdata.storage.shards import first_line, write_json
 from bertdata.terminal import run_command
-from trainer.config import TrainConfig
-from trainer.metrics import say
+from trainer.command import say
+from trainer.pretraining.config import TrainConfig
+from trainer.pretraining.run import Results, Run
 from trainer.ranks import is_first_rank, join_ranks, started_by_torchrun
-from trainer.run import Results, Run
 
 RESULTS_NAME = "results.json"
 TIMING_NAME = "timing.json"

@@ -20,11 +20,11 @@ import torch
 from torch import nn
 
 from flows.config import DEMO_CONFIG, load_config
-from trainer import optim
-from trainer.config import TrainConfig
+from trainer.optim import optimizers as optim
+from trainer.pretraining.config import TrainConfig
+from trainer.pretraining.loop import Steps
+from trainer.pretraining.run import Run
 from trainer.ranks import Ranks
-from trainer.run import Run
-from trainer.steps import Steps
 
 _BLOCK = 4  # steps timed together
 

@@ -30,15 +30,16 @@ from bertdata.tokens.vocabulary import read_vocabulary
 from tests.benchmarks.gpu_data import in_rows, with_full_head, write_examples
 from tests.benchmarks.tables import Row, Table, to_text, write_results
 from trainer.attention import choose_kernel
-from trainer.config import TrainConfig, model_config
-from trainer.data import Counts, PackedBatch, PackedBatches, to_device
+from trainer.batch import Counts, PackedBatch, to_device
+from trainer.decoder_loss import whole_decoder_loss
 from trainer.device import compute_dtype, find_device
-from trainer.flops import peak_flops, step_flops
-from trainer.loop import StepPlan, TrainStep
-from trainer.losses import whole_decoder_loss
-from trainer.model import Bert, pad_vocabulary
-from trainer.optim import Optimizers
+from trainer.models.bert import Bert, pad_vocabulary
+from trainer.optim.optimizers import Optimizers
 from trainer.pretrain import pretrain
+from trainer.pretraining.batches import PackedBatches
+from trainer.pretraining.config import TrainConfig, model_config
+from trainer.pretraining.measures.flops import peak_flops, step_flops
+from trainer.pretraining.step import StepPlan, TrainStep
 from trainer.ranks import Ranks
 
 # Real tokens a second on one H200: what to reach, and below what something is wrong.

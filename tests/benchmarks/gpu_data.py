@@ -15,7 +15,7 @@ from bertdata.storage.schema import examples_schema
 from bertdata.storage.shards import write_arrow, write_json
 from bertdata.tokens.vocabulary import SPECIAL_PIECES, Vocabulary, write_vocabulary
 from trainer.attention import Sequences
-from trainer.data import IGNORED, PackedBatch, PackShape, to_packed
+from trainer.batch import IGNORED, PackedBatch, PackShape, to_packed
 
 _SHORT_SHARE = 0.1  # of rows that are shorter, as the original makes them
 _MASKED_SHARE = 0.15

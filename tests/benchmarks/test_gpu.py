@@ -12,9 +12,10 @@ from bertdata.reader.example_reader import ExampleReader
 from bertdata.tokens.vocabulary import read_vocabulary
 from tests.benchmarks import gpu
 from tests.benchmarks.gpu_data import in_rows, with_full_head, write_examples
-from tests.trainer.test_model import make_model
-from trainer.data import to_tensors
-from trainer.losses import DecoderLoss, pretraining_losses, whole_decoder_loss
+from tests.trainer.models.test_bert import make_model
+from trainer.batch import to_tensors
+from trainer.decoder_loss import DecoderLoss, whole_decoder_loss
+from trainer.objectives import pretraining_losses
 
 
 @pytest.fixture

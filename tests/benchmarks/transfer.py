@@ -24,7 +24,7 @@ from typing import Any
 from bertdata.randomness import permutation
 from bertdata.storage.shards import write_text
 from tests.benchmarks.tables import Row, Table, to_text, write_results
-from trainer.finetune import RESULTS_NAME
+from trainer.tuning.finetune import RESULTS_NAME
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "classification"
 # Archive, then the file and label of each class.

@@ -14,7 +14,7 @@ from flows.config import Run, RunConfig
 from flows.finished import read_run
 from flows.stages import train_model
 from tests.runs import make_run, some_documents
-from trainer.config import TrainConfig
+from trainer.pretraining.config import TrainConfig
 
 TRAIN = TrainConfig(
     num_layers=1,

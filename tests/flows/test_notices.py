@@ -18,9 +18,9 @@ from flows.processes import job_host
 from pipelines.options import RunnerConfig
 from tests.example_folder import write_folders
 from tests.tokenizer_folders import Settings, write_folder
-from tests.trainer.test_model import make_model
-from trainer.config import TrainConfig
-from trainer.export import export_model
+from tests.trainer.models.test_bert import make_model
+from trainer.models.export import export_model
+from trainer.pretraining.config import TrainConfig
 from vocab.config import VocabConfig
 
 

@@ -15,18 +15,20 @@ from bertdata.reader.batches import to_padded
 from bertdata.reader.collation import ExampleCollator
 from bertdata.reader.example_reader import ExampleReader
 from tests.example_folder import Folders, write_folders
-from tests.trainer.test_model import make_model
-from trainer.config import MODEL_SIZES, TrainConfig, model_config
-from trainer.data import PackShape, to_packed, to_tensors
-from trainer.export import export_model, load_encoder, load_model
-from trainer.hf_names import from_hf_parameters
-from trainer.loop import StepPlan, TrainStep
-from trainer.losses import DecoderLoss, pretraining_losses, whole_decoder_loss
-from trainer.model import Bert
-from trainer.optim import Optimizers
+from tests.trainer.models.test_bert import make_model
+from trainer.batch import PackShape, to_packed, to_tensors
+from trainer.decoder_loss import DecoderLoss, whole_decoder_loss
+from trainer.models.bert import Bert
+from trainer.models.export import export_model, load_encoder, load_model
+from trainer.models.names import from_hf_parameters
+from trainer.objectives import pretraining_losses
+from trainer.optim.optimizers import Optimizers
 from trainer.pretrain import pretrain
+from trainer.pretraining.config import TrainConfig, model_config
+from trainer.pretraining.length import rate_factor
+from trainer.pretraining.step import StepPlan, TrainStep
 from trainer.ranks import Ranks
-from trainer.schedule import rate_factor
+from trainer.shape import MODEL_SIZES
 
 transformers = pytest.importorskip("transformers")
 

@@ -12,8 +12,8 @@ import torch
 
 from bertdata.tokens.tokenizer import TokenizationConfig, save_tokenizer
 from bertdata.tokens.vocabulary import SPECIAL_PIECES, Vocabulary
-from tests.trainer.test_model import make_model
-from trainer.export import export_model
+from tests.trainer.models.test_bert import make_model
+from trainer.models.export import export_model
 
 GOOD, BAD = ("good", "fine", "great"), ("bad", "poor", "awful")
 FILLING = ("the", "a", "film", "was", "story", "and", "very", ".", "##s", "##ing")

@@ -11,12 +11,14 @@ import torch
 
 from bertdata.reader.example_reader import ExampleReader
 from tests.example_folder import Folders, write_folders
-from tests.trainer.test_loop import check_that_a_broken_step_changes_nothing
-from tests.trainer.test_model import make_model
+from tests.trainer.models.test_bert import make_model
+from tests.trainer.pretraining.test_step import check_that_a_broken_step_changes_nothing
 from tests.trainer.test_pretrain import CONFIG, run
 from trainer.attention import choose_kernel
-from trainer.data import PackedBatches, to_device
-from trainer.losses import pretraining_losses, whole_decoder_loss
+from trainer.batch import to_device
+from trainer.decoder_loss import whole_decoder_loss
+from trainer.objectives import pretraining_losses
+from trainer.pretraining.batches import PackedBatches
 from trainer.ranks import Ranks
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")

@@ -15,14 +15,15 @@ import pytest
 import torch
 
 from bertdata.reader.batches import CompactBatch
-from trainer.config import TrainConfig, model_config
-from trainer.data import to_tensors
-from trainer.loop import Evaluation, StepPlan, StepResult, TrainStep, evaluate
-from trainer.losses import DecoderLoss
-from trainer.model import Bert, set_sinusoidal_positions
-from trainer.optim import Optimizers
+from trainer.batch import to_tensors
+from trainer.decoder_loss import DecoderLoss
+from trainer.models.bert import Bert, set_sinusoidal_positions
+from trainer.optim.optimizers import Optimizers
+from trainer.pretraining.config import TrainConfig, model_config
+from trainer.pretraining.length import rate_factor
+from trainer.pretraining.measures.evaluation import Evaluation, evaluate
+from trainer.pretraining.step import StepPlan, StepResult, TrainStep
 from trainer.ranks import Ranks
-from trainer.schedule import rate_factor
 
 IntArray = npt.NDArray[np.int64]
 MakeBatch = Callable[[int], CompactBatch]

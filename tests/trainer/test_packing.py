@@ -15,20 +15,13 @@ from bertdata.errors import BertdataError, ConfigError, DataError
 from bertdata.reader.batches import to_padded
 from bertdata.reader.example_reader import ExampleReader
 from tests.example_folder import Folders, write_folders
-from tests.trainer.test_model import make_model
+from tests.trainer.models.test_bert import make_model
 from trainer.attention import PackedAttention, choose_kernel
-from trainer.data import (
-    PackedBatch,
-    PackedBatches,
-    PackShape,
-    PaddedBatch,
-    pack_shape,
-    to_device,
-    to_packed,
-    to_tensors,
-)
-from trainer.losses import DecoderLoss, LossSums, pretraining_losses, whole_decoder_loss
-from trainer.model import Bert, pad_vocabulary, strip_vocabulary
+from trainer.batch import PackedBatch, PackShape, PaddedBatch, to_device, to_packed, to_tensors
+from trainer.decoder_loss import DecoderLoss, whole_decoder_loss
+from trainer.models.bert import Bert, pad_vocabulary, strip_vocabulary
+from trainer.objectives import LossSums, pretraining_losses
+from trainer.pretraining.batches import PackedBatches, pack_shape
 
 NSP_HEAD = ("pooler.", "next_sentence.")
 SHAPE = PackShape(tokens=300, sequences=14, predictions=64, length=24)

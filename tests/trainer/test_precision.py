@@ -13,9 +13,9 @@ import torch
 from flows.config import DEMO_CONFIG, load_config
 from tests.example_folder import write_folders
 from trainer.device import compute_dtype
+from trainer.pretraining.loop import Steps
+from trainer.pretraining.run import Run
 from trainer.ranks import Ranks
-from trainer.run import Run
-from trainer.steps import Steps
 
 PRODUCTS = {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::addmv", "aten::linear"}
 HAS_BF16 = compute_dtype("auto") is torch.bfloat16

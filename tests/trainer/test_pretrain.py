@@ -22,11 +22,11 @@ from bertdata.storage.manifest import make_manifest, write_manifest
 from bertdata.storage.shards import describe_file
 from tests.example_folder import Folders, write_folders
 from tests.process_tree import wait_for_handler
-from trainer.checkpoint import newest_checkpoint
-from trainer.config import TrainConfig
-from trainer.export import load_model
+from trainer.models.export import load_model
 from trainer.pretrain import main, pretrain
-from trainer.run import Results
+from trainer.pretraining.checkpoint import newest_checkpoint
+from trainer.pretraining.config import TrainConfig
+from trainer.pretraining.run import Results
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = TrainConfig(

@@ -14,9 +14,9 @@ import pytest
 from bertdata.tokens.vocabulary import SPECIAL_PIECES, Vocabulary, write_vocabulary
 from tests.runs import make_run
 from tests.trainer.task_files import write_tsv
-from trainer.finetune import finetune
-from trainer.finetune_config import FinetuneConfig
 from trainer.pretrain import main as pretrain
+from trainer.tuning.config import FinetuneConfig
+from trainer.tuning.finetune import finetune
 
 WORDS = {topic: [f"{topic}{i}" for i in range(40)] for topic in ("sea", "sky")}
 LABELLED, OTHERS = slice(0, 10), slice(10, 40)

@@ -1,0 +1,45 @@
+"""What decays, and that all is stepped."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.trainer.models.test_bert import make_model
+from trainer.optim.optimizers import Optimizers, clip_gradients, parameter_groups
+from trainer.pretraining.config import TrainConfig
+
+
+def test_biases_and_layer_norms_do_not_decay() -> None:
+    model = make_model()
+    names = {id(p): name for name, p in model.named_parameters()}
+    decayed, kept = parameter_groups(model.named_parameters(), 0.01)
+    assert (decayed["weight_decay"], kept["weight_decay"]) == (0.01, 0.0)
+    assert all(p.ndim == 2 for p in decayed["params"])
+    kept_names = {names[id(p)] for p in kept["params"]}
+    assert kept_names == {n for n in names.values() if n.endswith("bias") or "norm" in n}
+    assert len(decayed["params"]) + len(kept["params"]) == len(names)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_every_parameter_is_stepped(optimizer: str) -> None:
+    model = make_model()
+    optimizers = Optimizers(model, TrainConfig(optimizer=optimizer, steps=5, warmup_steps=0))
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    torch.manual_seed(1)
+    for parameter in model.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    assert optimizers.step(0.5) == 5e-4
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is None
+        assert not torch.equal(parameter, before[name]), name
+
+
+def test_clipping_bounds_the_common_norm() -> None:
+    model = make_model()
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    before = clip_gradients(model, 1.0)
+    assert before.item() == pytest.approx(sum(p.numel() for p in model.parameters()) ** 0.5)
+    after = sum(p.grad.square().sum() for p in model.parameters() if p.grad is not None) ** 0.5
+    assert float(after) == pytest.approx(1.0, rel=1e-4)

@@ -1,0 +1,107 @@
+"""Checkpoints are written beside the training, whole, and hold the state of their own step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from bertdata.errors import BertdataError
+from tests.trainer.models.test_bert import make_model
+from trainer.models.bert import Bert
+from trainer.optim.optimizers import Optimizers
+from trainer.pretraining.checkpoint import (
+    CheckpointWriter,
+    Progress,
+    load_checkpoint,
+    newest_checkpoint,
+    remove_leftovers,
+)
+from trainer.pretraining.config import TrainConfig
+
+
+def do_step(model: Bert, optimizers: Optimizers) -> None:
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, 0.5)
+    optimizers.step(1.0)
+
+
+def test_a_checkpoint_holds_its_own_step_whatever_follows(tmp_path: Path) -> None:
+    model = make_model()
+    optimizers = Optimizers(model, TrainConfig(optimizer="muon"))
+    writer = CheckpointWriter(tmp_path, model, optimizers, keep=2)
+    do_step(model, optimizers)
+    expected = {name: value.clone() for name, value in model.state_dict().items()}
+    writer.start(Progress(steps=1, tokens=99, position=7))
+    writer.wait_until_copied()
+    do_step(model, optimizers)
+    writer.finish()
+    fresh = make_model()
+    fresh_optimizers = Optimizers(fresh, TrainConfig(optimizer="muon"))
+    path = newest_checkpoint(tmp_path)
+    assert path is not None
+    progress, _ = load_checkpoint(path, fresh, fresh_optimizers)
+    assert progress == Progress(steps=1, tokens=99, position=7)
+    for name, value in fresh.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+    do_step(fresh, fresh_optimizers)
+    for name, value in fresh.state_dict().items():
+        assert torch.equal(value, model.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_the_first_checkpoint_goes_to_memory_taken_before_the_first_step(
+    tmp_path: Path, optimizer: str
+) -> None:
+    model, expected = make_model(), make_model()
+    optimizers = Optimizers(model, TrainConfig(optimizer=optimizer))
+    writer = CheckpointWriter(tmp_path, model, optimizers, keep=1)
+    optimizers.make_state()
+    writer.make_room()
+    taken = {name: tensor.data_ptr() for name, tensor in writer._host.items()}
+    do_step(model, optimizers)
+    do_step(expected, Optimizers(expected, TrainConfig(optimizer=optimizer)))
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, expected.state_dict()[name]), name
+    writer.start(Progress(steps=1))
+    writer.finish()
+    assert {name: tensor.data_ptr() for name, tensor in writer._host.items()} == taken
+    assert len(writer.waits) == 1
+
+
+def test_later_checkpoints_reuse_memory_and_older_ones_go_after_success(tmp_path: Path) -> None:
+    model = make_model()
+    optimizers = Optimizers(model, TrainConfig())
+    writer = CheckpointWriter(tmp_path, model, optimizers, keep=2)
+    for steps in range(1, 5):
+        do_step(model, optimizers)
+        writer.start(Progress(steps=steps))
+        writer.wait_until_copied()
+    writer.finish()
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["step-00000003.pt", "step-00000004.pt"]
+    fresh = make_model()
+    load_checkpoint(tmp_path / names[-1], fresh, Optimizers(fresh, TrainConfig()))
+    for name, value in fresh.state_dict().items():
+        assert torch.equal(value, model.state_dict()[name]), name
+
+
+def test_halves_of_checkpoints_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".step-00000002.pt.abc.tmp", "step-00000001.pt", "notes.tmp"):
+        (tmp_path / name).write_bytes(b"half")
+    remove_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.tmp", "step-00000001.pt"]
+
+
+def test_what_cannot_be_written_is_said_and_removes_nothing(tmp_path: Path) -> None:
+    model = make_model()
+    writer = CheckpointWriter(tmp_path / "c", model, Optimizers(model, TrainConfig()), keep=1)
+    writer.start(Progress(steps=1))
+    writer.finish()
+    (tmp_path / "c" / "step-00000002.pt").mkdir()
+    writer.start(Progress(steps=2))
+    writer.wait_until_copied()
+    with pytest.raises(BertdataError, match="cannot write"):
+        writer.finish()
+    assert (tmp_path / "c" / "step-00000001.pt").is_file()

@@ -1,0 +1,173 @@
+"""A step over micro-batches: the same gradients however it is cut, and none from what is broken."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from bertdata.reader.batches import CompactBatch
+from tests.example_folder import make_rows, make_vocabulary
+from tests.trainer.models.test_bert import make_model
+from trainer.batch import Counts, PackShape, PaddedBatch, to_packed, to_tensors
+from trainer.decoder_loss import DecoderLoss, whole_decoder_loss
+from trainer.models.bert import Bert
+from trainer.optim.optimizers import Optimizers
+from trainer.pretraining.config import TrainConfig
+from trainer.pretraining.step import StepPlan, StepResult, TrainStep
+from trainer.ranks import Ranks
+
+Gradients = dict[str, torch.Tensor]
+ALONE = Ranks(device=torch.device("cpu"))
+
+
+def to_compact(rows: Sequence[dict[str, object]]) -> CompactBatch:
+    def flat(name: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        return np.concatenate([np.asarray(row[name], dtype=np.int64) for row in rows])
+
+    def offsets(name: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        return np.cumsum([0] + [len(row[name]) for row in rows])  # type: ignore[arg-type]
+
+    return CompactBatch(
+        input_ids=flat("input_ids").astype(np.uint16),
+        offsets=offsets("input_ids"),
+        segment_b_starts=np.array([row["segment_b_start"] for row in rows]),
+        masked_positions=flat("masked_lm_positions"),
+        masked_ids=flat("masked_lm_ids").astype(np.uint16),
+        masked_offsets=offsets("masked_lm_positions"),
+        next_sentence_labels=np.array([row["next_sentence_label"] for row in rows]),
+    )
+
+
+def uneven_rows() -> list[dict[str, object]]:
+    """32 rows with 1 to 9 masks each, more of them in the later ones."""
+    rows = make_rows(32, make_vocabulary(50), seed=4)
+    for number, row in enumerate(rows):
+        ids = row["input_ids"]
+        places = [i for i in range(1, len(ids) - 1) if ids[i] > 4][: 1 + number // 4]
+        row["masked_lm_positions"], row["masked_lm_ids"] = places, [ids[i] for i in places]
+    return rows
+
+
+def make_step(model: Bert, config: TrainConfig, plan: StepPlan) -> TrainStep:
+    optimizers = Optimizers(model, config)
+    return TrainStep(model, optimizers, config, seed=1, next_sentence=True, plan=plan, ranks=ALONE)
+
+
+def one_step(
+    accumulate: int, *, packed: bool = False, dropout: float = 0.0, precision: str = "fp32"
+) -> tuple[StepResult, Gradients]:
+    """A step over the uneven rows, cut into `accumulate` micro-batches, and its gradients."""
+    model = make_model(dropout=dropout)
+    config = TrainConfig(accumulate=accumulate, max_grad_norm=1e9, precision=precision)
+    decoder_loss = whole_decoder_loss if packed else DecoderLoss()
+    step = make_step(model, config, StepPlan(decoder_loss=decoder_loss))
+    rows, size = uneven_rows(), 32 // accumulate
+    parts = [to_compact(rows[i : i + size]) for i in range(0, 32, size)]
+    shape = PackShape(tokens=800, sequences=40, predictions=200, length=24)
+    batches = [
+        (i, to_packed(part, shape, pad_id=0) if packed else to_tensors(part, pad_id=0))
+        for i, part in enumerate(parts)
+    ]
+    counts = Counts.summed([batch.counts for _, batch in batches])
+    gradients: Gradients = {}
+
+    def keep() -> None:
+        for name, parameter in model.named_parameters():
+            assert parameter.grad is not None
+            gradients[name] = parameter.grad.clone()
+
+    return step(0, batches, counts, 1.0, keep), gradients
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("accumulate", [2, 4, 32])
+def test_accumulation_gives_the_same_step(accumulate: int, packed: bool) -> None:
+    expected, expected_gradients = one_step(1)
+    found, gradients = one_step(accumulate, packed=packed)
+    for name in ("loss", "mlm_loss", "nsp_loss", "gradient_norm"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-6)
+    assert (found.mlm_accuracy, found.nsp_accuracy) == pytest.approx(
+        (expected.mlm_accuracy, expected.nsp_accuracy)
+    )
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, expected_gradients[name], rtol=1e-5, atol=1e-6)
+
+
+def test_a_mean_of_means_would_be_another_loss() -> None:
+    parts = [uneven_rows()[:2], uneven_rows()[2:]]
+    model = make_model()
+    losses, counts = [], []
+    for rows in (*parts, parts[0] + parts[1]):
+        step = make_step(model, TrainConfig(), StepPlan(decoder_loss=DecoderLoss()))
+        batch = to_tensors(to_compact(rows), pad_id=0)
+        losses.append(step(0, [(0, batch)], batch.counts, 0.0).mlm_loss)
+        counts.append(batch.counts.masked)
+    weighed = (losses[0] * counts[0] + losses[1] * counts[1]) / counts[2]
+    assert losses[2] == pytest.approx(weighed, rel=1e-6)
+    assert losses[2] != pytest.approx((losses[0] + losses[1]) / 2, rel=1e-3)
+
+
+def test_dropout_follows_from_step_and_part() -> None:
+    first, second = one_step(4, dropout=0.5)[0], one_step(4, dropout=0.5)[0]
+    assert first == second
+    assert first.loss != one_step(4)[0].loss
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_step_that_is_not_finite_changes_nothing(optimizer: str) -> None:
+    check_that_a_broken_step_changes_nothing(ALONE, optimizer)
+
+
+def check_that_a_broken_step_changes_nothing(ranks: Ranks, optimizer: str) -> None:
+    """Neither parameters nor the optimisers' state, number of steps included."""
+    config = TrainConfig(optimizer=optimizer)
+    model = make_model().to(ranks.device)
+    optimizers = Optimizers(model, config)
+    plan = StepPlan(decoder_loss=DecoderLoss())
+    step = TrainStep(model, optimizers, config, seed=1, next_sentence=True, plan=plan, ranks=ranks)
+    good = to_tensors(to_compact(uneven_rows()), pad_id=0)
+    step(0, [(0, good)], good.counts, 1.0)
+    before = copy.deepcopy(model.state_dict())
+    state_before = copy.deepcopy(optimizers.state_dict())
+    with torch.no_grad():
+        model.output_bias[3] = math.nan
+    result = step(1, [(0, good)], good.counts, 1.0)
+    assert not result.is_finite
+    assert all(parameter.grad is None for parameter in model.parameters())
+    with torch.no_grad():
+        model.output_bias[3] = before["output_bias"][3]
+    torch.testing.assert_close(model.state_dict(), before, rtol=0.0, atol=0.0)
+    for found, expected in zip(optimizers.state_dict(), state_before, strict=True):
+        torch.testing.assert_close(found["state"], expected["state"], rtol=0.0, atol=0.0)
+    assert step(2, [(0, good)], good.counts, 1.0).is_finite
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_products_in_bfloat16_leave_parameters_and_gradients_in_single_precision(
+    packed: bool,
+) -> None:
+    rough, gradients = one_step(2, packed=packed, precision="bf16")
+    exact, _ = one_step(2, packed=packed)
+    assert rough.loss != exact.loss
+    assert rough.loss == pytest.approx(exact.loss, rel=0.01)
+    assert {gradient.dtype for gradient in gradients.values()} == {torch.float32}
+
+
+def test_a_batch_has_the_counts_of_its_rows() -> None:
+    rows = uneven_rows()
+    batch: PaddedBatch = to_tensors(to_compact(rows), pad_id=0)
+    lengths = [len(row["input_ids"]) for row in rows]  # type: ignore[arg-type]
+    assert batch.counts == Counts(
+        tokens=sum(lengths),
+        places=32 * max(lengths),
+        sequences=32,
+        masked=sum(len(row["masked_lm_ids"]) for row in rows),  # type: ignore[arg-type]
+        squared_lengths=sum(length**2 for length in lengths),
+    )
+    doubled = Counts.summed([batch.counts, batch.counts])
+    assert doubled == Counts.from_list([2.0 * value for value in batch.counts.as_list()])

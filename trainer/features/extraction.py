@@ -1,0 +1,263 @@
+"""Features: what a model makes of texts, as vectors in an Arrow file.
+
+    python -m trainer.features MODEL_DIR --input PATH… --output PATH --pooling mean
+
+A row a text, in the order of the input: `document_id`, `source`, `document`, `sentence`,
+`num_pieces` (after cutting), `num_cut` (pieces left out), then a column for each layer asked for,
+such as `layer_2`: a list of as many numbers as the model is wide. With `--pooling tokens` it is a
+list of such lists, one for each of the `input_ids`.
+
+Shapes: B batch, L length, D width.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from bertdata.arrays import FloatArray, Int64Array
+from bertdata.errors import BertdataError, ConfigError, InputError
+from bertdata.storage.shards import sync_files, write_arrow
+from bertdata.terminal import run_command
+from trainer.device import autocast, compute_dtype, find_device
+from trainer.features.config import DESCRIPTION, FeaturesConfig, add_arguments
+from trainer.features.sources import SourceText, read_texts
+from trainer.models.bert import Bert
+from trainer.models.export import check_model, load_encoder
+from trainer.texts.encoder import EncodedText, TextBatch, TextEncoder, lengths_of, pad
+
+FILE_NAME = "features.arrow"
+_TEXTS_AT_ONCE = 512  # tokenized together
+_CHUNK_PIECES = 1 << 16  # of a record batch: texts of like length are computed together within it
+_SAY_SECONDS = 10.0
+
+Pair = tuple[SourceText, EncodedText]
+
+
+@dataclass(kw_only=True)
+class FeatureCounts:
+    """What has been written."""
+
+    texts: int = 0
+    pieces: int = 0
+    cut: int = 0
+
+
+def extract_features(
+    *,
+    model: Path,
+    inputs: Sequence[Path],
+    output: Path,
+    config: FeaturesConfig,
+    overwrite: bool = False,
+) -> FeatureCounts:
+    """Write the features of all texts, in order, as one Arrow file.
+
+    `output`: ends in .arrow. Raises InputError when there is no text, ConfigError when `output` is
+    there already, unless `overwrite`.
+    """
+    if output.exists() and not overwrite:
+        raise ConfigError(
+            f"{output} is there already; choose another --output, or add --overwrite to replace it"
+        )
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    extractor = FeatureExtractor(model, config)
+    texts = itertools.chain.from_iterable(read_texts(path, config) for path in inputs)
+    first = next(texts, None)
+    if first is None:
+        raise InputError(f"there is no text in {', '.join(map(str, inputs))}")
+    counts = FeatureCounts()
+    batches = extractor.batches(itertools.chain([first], texts))
+    shard = write_arrow(output, extractor.schema, _count(batches, counts))
+    sync_files(output.parent, [shard])
+    return counts
+
+
+class FeatureExtractor:
+    """A model that gives the vectors which a configuration asks for."""
+
+    def __init__(self, folder: Path, config: FeaturesConfig) -> None:
+        check_model(folder)
+        self._config = config
+        self._device = find_device(config.device)
+        self._dtype = compute_dtype(config.precision, self._device)
+        self._bert = load_encoder(folder)[0].to(self._device).eval()
+        length = min(config.max_seq_length, self._bert.config.max_positions)
+        self._encoder = TextEncoder(folder, length, self._bert.config)
+        self._layers = layer_numbers(config.layers, self._bert.config.num_layers)
+        self.schema = self._make_schema(self._encoder.max_seq_length)
+
+    def batches(self, texts: Iterable[SourceText]) -> Iterator[pa.RecordBatch]:
+        """Record batches of some ten thousand pieces, texts in their order."""
+        chunk: list[Pair] = []
+        size = 0
+        for pair in self._encode(texts):
+            chunk.append(pair)
+            size += len(pair[1].ids)
+            if size >= _CHUNK_PIECES:
+                yield self._to_batch(chunk)
+                chunk, size = [], 0
+        if chunk:
+            yield self._to_batch(chunk)
+
+    def _encode(self, texts: Iterable[SourceText]) -> Iterator[Pair]:
+        iterator = iter(texts)
+        while group := list(itertools.islice(iterator, _TEXTS_AT_ONCE)):
+            yield from zip(group, self._encoder.encode([text.text for text in group]))
+
+    def _to_batch(self, chunk: Sequence[Pair]) -> pa.RecordBatch:
+        encoded = [pair[1] for pair in chunk]
+        columns: dict[str, Any] = {
+            name: [getattr(pair[0], name) for pair in chunk]
+            for name in ("document_id", "source", "document", "sentence")
+        }
+        columns["num_pieces"] = [len(text.ids) for text in encoded]
+        columns["num_cut"] = [text.num_cut for text in encoded]
+        if self._config.pooling == "tokens":
+            columns["input_ids"] = [text.ids for text in encoded]
+        vectors = self._vectors(encoded)
+        arrays = [
+            _to_lists(vectors.pop(0), field.type)
+            if field.name.startswith("layer_")
+            else pa.array(columns[field.name], field.type)
+            for field in self.schema
+        ]
+        return pa.record_batch(arrays, schema=self.schema)
+
+    def _vectors(self, texts: Sequence[EncodedText]) -> list[list[FloatArray]]:
+        """For each layer asked for the vectors of each text, one or one a piece by D."""
+        found: list[list[FloatArray]] = [[np.empty(0)] * len(texts) for _ in self._layers]
+        for rows in batches_by_length(lengths_of(texts), self._config.batch_pieces):
+            chosen = [texts[row] for row in rows]
+            batch = pad(chosen, pad_id=self._encoder.pad_id, device=self._device)
+            for place, states_BLD in enumerate(self._states(batch)):
+                for row, vectors in zip(rows, self._pool(states_BLD, chosen)):
+                    found[place][row] = vectors
+        return found
+
+    @torch.no_grad()
+    def _states(self, batch: TextBatch) -> list[Tensor]:
+        with autocast(self._device, self._dtype):
+            states = layer_states(self._bert, batch)
+        return [states[number].float() for number in self._layers]
+
+    def _pool(self, states_BLD: Tensor, texts: Sequence[EncodedText]) -> Iterator[FloatArray]:
+        for states_LD, text in zip(states_BLD, texts):
+            real_LD = states_LD[: len(text.ids)]
+            if self._config.pooling == "cls":
+                real_LD = real_LD[:1]
+            elif self._config.pooling == "mean":
+                real_LD = real_LD.mean(dim=0, keepdim=True)
+            yield real_LD.cpu().numpy().astype(self._config.dtype)
+
+    def _make_schema(self, length: int) -> pa.Schema:
+        numbers = pa.float16() if self._config.dtype == "float16" else pa.float32()
+        vector = pa.list_(pa.field("item", numbers), self._bert.config.hidden_size)
+        is_tokens = self._config.pooling == "tokens"
+        names = [f"layer_{number}" for number in self._layers]
+        layers = [pa.field(name, pa.list_(vector) if is_tokens else vector) for name in names]
+        ids = [pa.field("input_ids", pa.list_(pa.int32()))] if is_tokens else []
+        described = {"pooling": self._config.pooling, "max_seq_length": str(length)}
+        return pa.schema([*_TEXT_FIELDS, *ids, *layers], metadata=described)
+
+
+def layer_numbers(wanted: Sequence[int], num_layers: int) -> list[int]:
+    """Numbers from 0 (embeddings) up, -1 being the last layer. Raises ConfigError beyond them."""
+    for number in wanted:
+        if not -num_layers - 1 <= number <= num_layers:
+            raise ConfigError(f"there is no layer {number}; the model has 0 to {num_layers}")
+    return list(dict.fromkeys(number % (num_layers + 1) for number in wanted))
+
+
+def layer_states(bert: Bert, batch: TextBatch) -> list[Tensor]:
+    """The states B L D after the embeddings and after each layer."""
+    states: list[Tensor] = []
+    modules = [bert.embeddings, *bert.layers]
+    hooks = [
+        module.register_forward_hook(lambda _module, _inputs, output: states.append(output))
+        for module in modules
+    ]
+    try:
+        bert.encode(batch.input_ids_BL, batch.token_type_ids_BL, batch.real_BL)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return states
+
+
+def batches_by_length(lengths: Int64Array, most: int) -> Iterator[Int64Array]:
+    """Every row once, longest first, in batches of at most `most` padded pieces (or one row)."""
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(1, most // int(lengths[order[start]]))
+        yield order[start : start + size]
+        start += size
+
+
+def _to_lists(vectors: Sequence[FloatArray], kind: pa.DataType) -> pa.Array:
+    """Fixed-size lists, or lists of them with one offset a text."""
+    flat = np.concatenate(vectors)
+    if pa.types.is_fixed_size_list(kind):
+        return pa.FixedSizeListArray.from_arrays(pa.array(flat.reshape(-1)), type=kind)
+    inner = pa.FixedSizeListArray.from_arrays(pa.array(flat.reshape(-1)), type=kind.value_type)
+    offsets = np.cumsum([0, *map(len, vectors)], dtype=np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), inner, type=kind)
+
+
+def _count(batches: Iterable[pa.RecordBatch], counts: FeatureCounts) -> Iterator[pa.RecordBatch]:
+    """Pass batches on, saying now and then how many texts are done."""
+    since = time.monotonic()
+    for batch in batches:
+        counts.texts += batch.num_rows
+        counts.pieces += sum(batch.column("num_pieces").to_pylist())
+        counts.cut += sum(number > 0 for number in batch.column("num_cut").to_pylist())
+        if time.monotonic() - since > _SAY_SECONDS:
+            print(f"{counts.texts:,} texts", flush=True)
+            since = time.monotonic()
+        yield batch
+
+
+_TEXT_FIELDS = (
+    pa.field("document_id", pa.uint64()),
+    pa.field("source", pa.string()),
+    pa.field("document", pa.string()),
+    pa.field("sentence", pa.int32()),
+    pa.field("num_pieces", pa.int32()),
+    pa.field("num_cut", pa.int32()),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; gives its exit code."""
+    parser = argparse.ArgumentParser(prog="bertdata features", description=DESCRIPTION)
+    add_arguments(parser)
+    given = vars(parser.parse_args(arguments))
+    values = {field.name: given.pop(field.name) for field in fields(FeaturesConfig)}
+    given["inputs"] = given.pop("input")
+    if given["output"].suffix != ".arrow":
+        given["output"] /= FILE_NAME
+    try:
+        counts = extract_features(config=FeaturesConfig(**values), **given)
+    except BertdataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigError) else 1
+    cut = f"{counts.cut:,} of them cut"
+    print(f"{counts.texts:,} texts, {counts.pieces:,} pieces, {cut}: {given['output']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,90 @@
+"""Texts to make features of, one at a time, from a sentences/ folder, text or tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertdata.errors import InputError
+from bertdata.randomness import stable_hash
+from bertdata.storage.manifest import check_shard, read_manifest
+from bertdata.storage.schema import SENTENCES, check_schema
+from bertdata.storage.shards import open_arrow
+from trainer.features.config import FeaturesConfig
+from trainer.texts.tables import plain_suffix, read_lines, read_rows
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceText:
+    """A text and where it is from. `sentence`: its number in the document, from 0; None: all."""
+
+    document_id: int
+    source: str
+    document: str
+    sentence: int | None
+    text: str
+
+
+def read_texts(path: Path, config: FeaturesConfig) -> Iterator[SourceText]:
+    """The texts of a sentences/ folder, a .txt file (a text a line), or a table (a text a row).
+
+    A document of a folder keeps its ids; its sentences are joined by spaces, or come one by one.
+    Otherwise the source is the file's name, the document the record's id or its line or row, and
+    `document_id` is made of the two and the text, as a record's id may repeat.
+    """
+    if path.is_dir():
+        return _read_folder(path, config.unit)
+    if plain_suffix(path) == ".txt":
+        return _read_lines(path)
+    return _read_table(path, config)
+
+
+def _read_folder(folder: Path, unit: str) -> Iterator[SourceText]:
+    manifest = read_manifest(folder)
+    if manifest.format != "bertdata-sentences":
+        raise InputError(f"{folder} holds {manifest.format}; name a sentences/ folder")
+    for shard in manifest.shards:
+        if not shard.path.startswith("sentences-"):
+            continue
+        check_shard(folder, shard, manifest.format)
+        with open_arrow(folder / shard.path) as reader:
+            check_schema(reader.schema, SENTENCES, shard.path)
+            for number in range(reader.num_record_batches):
+                for row in reader.get_batch(number).to_pylist():
+                    yield from _document_texts(row, unit)
+
+
+def _document_texts(row: dict[str, Any], unit: str) -> Iterator[SourceText]:
+    sentences: list[str] = row.pop("sentences")
+    if unit == "document":
+        yield SourceText(**row, sentence=None, text=" ".join(sentences))
+    else:
+        for number, sentence in enumerate(sentences):
+            yield SourceText(**row, sentence=number, text=sentence)
+
+
+def _read_lines(path: Path) -> Iterator[SourceText]:
+    for number, line in read_lines(path):
+        if text := line.strip():
+            yield _from_file(path, str(number), text)
+
+
+def _read_table(path: Path, config: FeaturesConfig) -> Iterator[SourceText]:
+    for number, row in enumerate(read_rows(path, header=config.header), start=1):
+        text = row.cell(config.text)
+        if not isinstance(text, str):
+            raise InputError(f"{row.where}: {config.text!r} is {text!r}, not text")
+        given = row.values.get(config.id)
+        yield _from_file(path, str(number if given in (None, "") else given), text)
+
+
+def _from_file(path: Path, document: str, text: str) -> SourceText:
+    return SourceText(
+        document_id=stable_hash(path.name, document, text),
+        source=path.name,
+        document=document,
+        sentence=None,
+        text=text,
+    )

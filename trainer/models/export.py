@@ -1,0 +1,141 @@
+"""A trained model to and from a Hugging Face folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from bertdata.errors import ConfigError, DataError
+from bertdata.storage.manifest import check_stage
+from bertdata.storage.shards import atomic_file, first_line, write_json
+from bertdata.tokens.tokenizer_settings import TOKENIZER_FILES
+from trainer.models.bert import Bert, strip_vocabulary
+from trainer.models.names import (
+    from_hf_config,
+    from_hf_parameters,
+    has_own_decoder,
+    to_hf_config,
+    to_hf_name,
+    to_hf_parameters,
+)
+from trainer.models.weights import WEIGHTS_NAME, find_weights, read_weights
+from trainer.shape import ModelConfig
+
+CONFIG_NAME = "config.json"
+_HEADS = ("pooler.", "transform.", "transform_norm.", "output_bias", "next_sentence.")
+
+
+def check_model(folder: Path) -> None:
+    """Raise DataError where a run's `model/` is not as its manifest says; others have none."""
+    check_stage(folder, (CONFIG_NAME, WEIGHTS_NAME, *TOKENIZER_FILES))
+
+
+def copy_tokenizer(source: Path, folder: Path) -> None:
+    """Copy the files of the tokenizer that are there; those of an earlier one go."""
+    for name in TOKENIZER_FILES:
+        if not (source / name).exists():
+            (folder / name).unlink(missing_ok=True)
+        else:
+            with atomic_file(folder / name) as temporary:
+                shutil.copyfile(source / name, temporary)
+
+
+def export_model(model: Bert, folder: Path, *, vocab: Path) -> None:
+    """Write a folder that `transformers.BertForPreTraining.from_pretrained` loads.
+
+    `vocab`: the folder whose vocab.txt and tokenizer files go with it. The weights are written
+    last, and each file is whole or not there.
+    """
+    copy_tokenizer(vocab, folder)
+    write_json(folder / CONFIG_NAME, to_hf_config(model.config))
+    parameters = to_hf_parameters(_to_host(strip_vocabulary(model)))
+    with atomic_file(folder / WEIGHTS_NAME) as temporary:
+        try:
+            save_file(parameters, temporary, metadata={"format": "pt"})
+        except SafetensorError as error:
+            raise OSError(first_line(error)) from error
+
+
+def _to_host(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.cpu() for name, value in parameters.items()}
+
+
+def load_model(folder: Path) -> Bert:
+    """The model of a Hugging Face BERT folder, with both heads of pre-training.
+
+    Raises DataError when a parameter is missing or has another shape.
+    """
+    model, missing = load_encoder(folder, needs_tied_decoder=True)
+    if missing:
+        raise DataError(f"{find_weights(folder)} lacks {to_hf_name(missing[0])}")
+    return model
+
+
+def load_encoder(
+    folder: Path, *, dropout: float | None = None, needs_tied_decoder: bool = False
+) -> tuple[Bert, list[str]]:
+    """The same, but heads that the folder lacks have a random start; their parameters' names.
+
+    Reads any BERT of transformers, such as a plain BertModel or a fine-tuned one; the heads of
+    other tasks are left out. `dropout`: replaces the folder's own. `needs_tied_decoder`: the
+    masked-language-model head is wanted. Raises DataError when the encoder is not whole,
+    ConfigError when that head has a matrix of its own.
+    """
+    model = new_bert(load_shape(folder, dropout=dropout))
+    weights = find_weights(folder)
+    parameters = read_weights(weights)
+    if needs_tied_decoder and has_own_decoder(parameters, _read_config(folder)):
+        raise ConfigError(
+            f"{folder} predicts pieces by a matrix of its own (tie_word_embeddings is false), "
+            "where only the embeddings can be used; take it for fine-tuning or features"
+        )
+    try:
+        found = from_hf_parameters(parameters)
+    except KeyError as error:
+        raise DataError(f"{weights} has {error}, which no BERT has") from error
+    missing = [name for name in model.state_dict() if name not in found]
+    if encoder := [name for name in missing if not name.startswith(_HEADS)]:
+        raise DataError(f"{weights} lacks {to_hf_name(encoder[0])}; is it a BERT?")
+    try:
+        model.load_state_dict(found, strict=False)
+    except RuntimeError as error:
+        raise DataError(f"{weights} does not fit: {' '.join(str(error).split())}") from error
+    return model, missing
+
+
+def load_shape(folder: Path, *, dropout: float | None = None) -> ModelConfig:
+    """The shape that a folder's config.json describes.
+
+    Raises DataError when there is none, ConfigError when it is that of another kind of model.
+    """
+    try:
+        config = from_hf_config(_read_config(folder))
+    except ConfigError as error:
+        raise ConfigError(f"{folder}: {error}") from error
+    if dropout is None:
+        return config
+    return dataclasses.replace(config, dropout=dropout, attention_dropout=None)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        table = json.loads((folder / CONFIG_NAME).read_bytes())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder} holds no whole model: {first_line(error)}") from error
+    if not isinstance(table, dict):
+        raise DataError(f"{folder} holds no whole model: {CONFIG_NAME} has no settings")
+    return table
+
+
+def new_bert(config: ModelConfig) -> Bert:
+    """A model at its random start, leaving torch's generator as it was."""
+    with torch.random.fork_rng(devices=[]):
+        return Bert(config)
