@@ -24,7 +24,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "pad_rows",
             "places_within",
         ],
-        "config": ["check_choice", "check_range", "read_table", "to_table", "unknown_key"],
+        "config": ["Table", "check_choice", "check_range", "read_table", "to_table", "unknown_key"],
         "errors": [
             "BertdataError",
             "ConfigError",

@@ -7,14 +7,20 @@ import difflib
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from bertdata.errors import ConfigError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 _T = TypeVar("_T")
 
+# An object of JSON or TOML, as it is read or is to be written.
+Table: TypeAlias = Mapping[str, Any]
 
-def read_table(cls: type[_T], table: Mapping[str, Any], where: str) -> _T:
+
+def read_table(cls: type[_T], table: Table, where: str) -> _T:
     """Make a configuration dataclass from a table of plain values.
 
     Nested dataclasses are read from nested tables, tuples from lists; integers are accepted for
@@ -33,7 +39,7 @@ def read_table(cls: type[_T], table: Mapping[str, Any], where: str) -> _T:
     return cls(**values)
 
 
-def to_table(config: Any) -> dict[str, Any]:
+def to_table(config: DataclassInstance) -> dict[str, Any]:
     """The plain table (dicts, lists, scalars) that `read_table` reads back, without None values."""
     return {
         field.name: _to_plain(getattr(config, field.name))
@@ -65,18 +71,18 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
         raise ConfigError(f"{name} must be from {low:g} to {high:g}, got {value:g}")
 
 
-def _refuse_unknown_keys(table: Mapping[str, Any], known: typing.Iterable[str], where: str) -> None:
+def _refuse_unknown_keys(table: Table, known: typing.Iterable[str], where: str) -> None:
     for key in table:
         if key not in known:
             raise unknown_key(key, known, where)
 
 
-def _is_required(field: dataclasses.Field[Any]) -> bool:
+def _is_required(field: dataclasses.Field[object]) -> bool:
     no_default = field.default is dataclasses.MISSING
     return no_default and field.default_factory is dataclasses.MISSING
 
 
-def _read_value(hint: Any, value: Any, where: str) -> Any:
+def _read_value(hint: object, value: object, where: str) -> object:
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise ConfigError(f"{where} must be a table, got {value!r}")
@@ -87,23 +93,23 @@ def _read_value(hint: Any, value: Any, where: str) -> Any:
     if origin is tuple:
         return _read_tuple(hint, value, where)
     if origin is dict:
-        return dict(value)
-    return _read_scalar(hint, value, where)
+        return dict(typing.cast(Table, value))
+    return _read_scalar(typing.cast(type, hint), value, where)
 
 
-def _read_optional(hint: Any, value: Any, where: str) -> Any:
+def _read_optional(hint: object, value: object, where: str) -> object:
     (inner,) = (arg for arg in typing.get_args(hint) if arg is not type(None))
     return None if value is None else _read_value(inner, value, where)
 
 
-def _read_tuple(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
+def _read_tuple(hint: object, value: object, where: str) -> tuple[object, ...]:
     if not isinstance(value, list | tuple):
         raise ConfigError(f"{where} must be a list, got {value!r}")
     inner = typing.get_args(hint)[0]
     return tuple(_read_value(inner, item, f"{where}[{i}]") for i, item in enumerate(value))
 
 
-def _read_scalar(hint: type, value: Any, where: str) -> Any:
+def _read_scalar(hint: type, value: object, where: str) -> object:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
@@ -111,8 +117,8 @@ def _read_scalar(hint: type, value: Any, where: str) -> Any:
     return value
 
 
-def _to_plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
+def _to_plain(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return to_table(value)
     if isinstance(value, tuple):
         return [_to_plain(item) for item in value]

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import MutableSequence
-from typing import Any, Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
 from bertdata.arrays import Float64Array, Int64Array, IntegerArray, UInt64Array
+
+_Item = TypeVar("_Item")
 
 GOLDEN_GAMMA = 0x9E3779B97F4A7C15
 FACTOR_1 = 0xBF58476D1CE4E5B9
@@ -32,7 +34,7 @@ class RandomSource(Protocol):
     def randint(self, a: int, b: int) -> int:
         """An integer from a to b, both included."""
 
-    def shuffle(self, items: MutableSequence[Any]) -> None:
+    def shuffle(self, items: MutableSequence[_Item]) -> None:
         """Reorder `items` in place."""
 
     def child(self) -> RandomSource:
@@ -63,7 +65,7 @@ class CounterSource:
         """The next integer from a to b, both included."""
         return a + int(self.random() * (b - a + 1))
 
-    def shuffle(self, items: MutableSequence[Any]) -> None:
+    def shuffle(self, items: MutableSequence[_Item]) -> None:
         """Reorder `items` in place, from the front: the first k are final after k draws.
 
         This is Durstenfeld's form of the Fisher-Yates shuffle, run forwards: a caller that needs

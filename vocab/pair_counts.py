@@ -5,8 +5,6 @@ A pair is an integer: id of the left piece times 2**32, plus id of the right.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from bertdata.arrays import Int64Array
@@ -68,8 +66,8 @@ def split_pair(pair: int) -> tuple[int, int]:
 
 
 @kernel
-def _place(slots: Int64Array, pair: int) -> int:
-    return _find_slot(slots, pair)  # type: ignore[no-any-return]
+def _place(slots: Int64Array, pair: int) -> np.int64:
+    return _find_slot(slots, pair)
 
 
 @kernel
@@ -91,7 +89,7 @@ def _subtract(
 
 
 @inlined
-def _find_slot(slots: Int64Array, pair: int) -> Any:
+def _find_slot(slots: Int64Array, pair: int) -> np.int64:
     """The slot of a pair, or the free one where it belongs."""
     value = np.uint64(pair) * _FACTOR
     value ^= value >> _HASH_SHIFT

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +30,7 @@ from bertdata.checks.invariants import (
     row_faults,
 )
 from bertdata.checks.shares import ExampleShares, check_held_out
+from bertdata.config import Table
 from bertdata.corpus.documents import REASONS
 from bertdata.corpus.identity import count_repeated_ids, hash_rows
 from bertdata.corpus.partitions import choose_validation
@@ -105,7 +105,7 @@ def verify_files(folder: Path, kind: str) -> Verified:
     return _verify(folder, kind, lambda stage, manifest, intact: None)
 
 
-def differences(said: Any, found: Any, name: str) -> Iterator[str]:
+def differences(said: object, found: object, name: str) -> Iterator[str]:
     """One line for each value in which two tables differ."""
     if isinstance(said, Mapping) and isinstance(found, Mapping):
         for key in sorted({*said, *found}):
@@ -206,13 +206,13 @@ def _check_sentences(stage: Verified, manifest: Manifest, intact: list[Shard]) -
     if len(intact) == len(manifest.shards):
         document_ids, names = (np.concatenate(parts) for parts in zip(*ids))
         stage.document_ids = np.sort(document_ids)
-        found = counts.to_table() | {"repeated_ids": count_repeated_ids(document_ids, names)}
+        found = {**counts.to_table(), "repeated_ids": count_repeated_ids(document_ids, names)}
         for line in differences(said, found, "counts"):
             stage.add(FILE_NAME, line)
 
 
 def _check_sentence_file(
-    stage: Verified, shard: Shard, counts: SentenceCounts, config: Mapping[str, Any]
+    stage: Verified, shard: Shard, counts: SentenceCounts, config: Table
 ) -> Iterator[tuple[UInt64Array, UInt64Array]]:
     """Yields the document ids of each batch, and the hashes of their names, as copies."""
     is_whole = config["cleaning"]["duplicate_sentences"] == "keep"
@@ -292,7 +292,7 @@ def _read_vocabulary(stage: Verified) -> Vocabulary | None:
 
 
 def _check_tokenizer(
-    stage: Verified, vocabulary: Vocabulary, config: Mapping[str, Any], words: list[str]
+    stage: Verified, vocabulary: Vocabulary, config: Table, words: list[str]
 ) -> None:
     """Compare tokenizer.json with the tokenizer of this vocabulary, on real words."""
     names = TokenizationConfig.__dataclass_fields__
@@ -353,7 +353,7 @@ def _check_examples(
     _check_shard_names(stage, manifest)
     rules = _example_rules(manifest)
     fraction = manifest.config["examples"]["validation_fraction"]
-    counts: dict[str, list[dict[str, Any]]] = {}
+    counts: dict[str, list[Table]] = {}
     shares = {
         split: ExampleShares(rules, table["examples"]) for split, table in manifest.counts.items()
     }
@@ -418,7 +418,7 @@ def _check_shard(
     rules: ExampleRules,
     check: Callable[[UInt64Array], list[Fault]],
     shares: ExampleShares | None,
-) -> dict[str, Any]:
+) -> Table:
     """Check the rows of one shard of examples and count them."""
     faults: list[Fault] = []
     counts = [_no_examples()]
@@ -440,7 +440,7 @@ def _check_shard(
     return add_counts(counts)
 
 
-def _no_examples() -> dict[str, Any]:
+def _no_examples() -> Table:
     names = ("examples", "pieces", "predicted", "masked", "kept", "replaced", "random_next")
     return {**dict.fromkeys(names, 0), "lengths": [0] * NUM_LENGTHS}
 
@@ -475,6 +475,6 @@ def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         yield batch.slice(start, _SLICE_ROWS)
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = json.dumps(value)
     return text if len(text) < 60 else f"{text[:57]}…"

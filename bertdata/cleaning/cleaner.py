@@ -1,7 +1,7 @@
-"""What is done to documents between reading and splitting: repair, and filters that say why.
+"""Cleaning between reading and splitting: repair, and filters that give a reason.
 
-Nothing is on by itself but that exact duplicates are dropped, which `bertdata.duplicates.find` does
-once all documents are there.
+By default only exact duplicates are dropped, by `bertdata.duplicates.find`, once all documents are
+known.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from bertdata.corpus.documents import Document, Reason, Rejection, reject, unles
 from bertdata.errors import ConfigError, InputError
 from bertdata.storage.shards import sha256_of
 
-_LANGUAGE_CHARACTERS = 100_000  # of a text, to tell its language from
+_LANGUAGE_CHARACTERS = 100_000  # of a text, to detect its language
 
-# What is wrong with a document: the reason, and a detail for people.
+# What is wrong with a document: the reason, and a readable detail. None for a good document.
 _Filter = Callable[[Document], tuple[Reason, str] | None]
 
 
@@ -31,18 +31,18 @@ _Filter = Callable[[Document], tuple[Reason, str] | None]
 class CleaningConfig:
     """The `[cleaning]` table.
 
-    `unicode_repair`: mend text that was decoded wrongly, as in "schÃ¶n" (ftfy). `min_characters`,
-    `max_characters`: of a document; 0 is no limit. `languages`: the only ones to keep, by their
-    codes, such as ["en", "de"] (resiliparse tells them). `rules`: names of
-    `bertdata.cleaning.quality_rules`, which reject documents. `line_rules`: names of
-    `bertdata.cleaning.line_rules`, which drop lines before that. `bad_words`: a file with a word or
-    phrase a line; a document that has one of them is rejected, whatever its case. `blocked`, and a
-    line each in the file `block_list`: host names, which stand for their subdomains too; beginnings
-    of addresses; ids of documents; names of corpora in brackets, as in "[web]". `exact_duplicates`,
-    `near_duplicates`: "drop" all but the first of equal or similar documents of all corpora, or
-    "keep" them. `duplicate_sentences`: "drop" sentences of 40 bytes or more that stood before, in
-    any document that stays. `near_duplicate_similarity`: least share of common runs of five words,
-    0.5 to 1.
+    `unicode_repair`: repair text that was decoded wrongly, as in "schÃ¶n" (with ftfy).
+    `min_characters`, `max_characters`: limits per document; 0 is no limit. `languages`: the
+    languages to keep, by their codes, such as ["en", "de"] (detected by resiliparse). `rules`:
+    names from `bertdata.cleaning.quality_rules`; they reject documents. `line_rules`: names from
+    `bertdata.cleaning.line_rules`; they drop lines, before `rules` are applied. `bad_words`: a file
+    with one word or phrase per line; a document that contains one of them, in any case, is
+    rejected. `blocked`, and the lines of the file `block_list`: host names (with their subdomains),
+    beginnings of addresses, ids of documents, or names of corpora in brackets, as in "[web]".
+    `exact_duplicates`, `near_duplicates`: "drop" all but the first of equal or similar documents of
+    all corpora, or "keep" them. `duplicate_sentences`: "drop" sentences of 40 bytes or more that
+    occur earlier in a kept document. `near_duplicate_similarity`: minimum share of common runs of
+    five words, in [0.5, 1].
     """
 
     unicode_repair: bool = False
@@ -65,7 +65,7 @@ class CleaningConfig:
         if 0 < self.max_characters < self.min_characters:
             raise ConfigError(
                 f"max_characters {self.max_characters} is below min_characters "
-                f"{self.min_characters}: no document could stay"
+                f"{self.min_characters}: no document can be kept"
             )
         for rule in self.rules:
             check_choice("rules", rule, RULES)
@@ -78,13 +78,13 @@ class CleaningConfig:
 
 
 def looks_for_duplicates(config: CleaningConfig) -> bool:
-    """Whether documents have to be compared with each other."""
+    """Whether documents are compared with each other."""
     choices = (config.exact_duplicates, config.duplicate_sentences, config.near_duplicates)
     return "drop" in choices
 
 
 def describe_cleaning(config: CleaningConfig) -> dict[str, Any]:
-    """What shapes the result: lists by their content, not by where they lie."""
+    """The values that shape the result: lists by their content, not by their path."""
     table = to_table(config)
     for name in ("block_list", "bad_words"):
         if (path := getattr(config, name)) is not None:
@@ -117,7 +117,7 @@ def make_cleaner(
 
 
 def _drop_lines(document: Document, rules: Iterable[str]) -> Document | Rejection:
-    """The document without the lines, or given sentences, that the rules drop; blank ones stay."""
+    """The document without the lines or sentences that the rules drop; blank lines are kept."""
     given = document.sentences
     lines = list(document.text.splitlines() if given is None else given)
     count = sum(map(_has_text, lines))
@@ -183,7 +183,7 @@ def _make_length_filter(config: CleaningConfig) -> _Filter:
 def _make_block_filter(config: CleaningConfig) -> _Filter:
     entries = {entry.strip() for entry in (*config.blocked, *_read_list(config.block_list))}
     entries.discard("")
-    # A beginning of an address is looked up by its length, so that lists may be long.
+    # Beginnings of addresses are looked up by length, which is quick for long lists too.
     lengths = sorted({len(entry) for entry in entries if "/" in entry})
 
     def check(document: Document) -> tuple[Reason, str] | None:
@@ -200,7 +200,7 @@ def _make_block_filter(config: CleaningConfig) -> _Filter:
 
 
 def _domains(address: str) -> Iterator[str]:
-    """The host of an address and the domains that it is in."""
+    """The host of an address, and its parent domains."""
     try:
         host = urlsplit(address).hostname or ""
     except ValueError:
@@ -279,7 +279,7 @@ def _load_repair() -> Callable[[str], str]:
         raise ConfigError(
             "[cleaning] unicode_repair needs the package ftfy: pip install 'bertdata[web]'"
         ) from error
-    # Quotes, ligatures and widths are the author's; only what was decoded wrongly is mended.
+    # Quotes, ligatures and widths are the author's; only wrong decoding is repaired.
     options = ftfy.TextFixerConfig(
         uncurl_quotes=False,
         fix_latin_ligatures=False,

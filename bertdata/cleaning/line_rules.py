@@ -1,10 +1,10 @@
-"""Published rules for single lines of web text, by name: a line stays, changes or goes.
+"""Published rules for single lines of web text, by name: a line is kept, changed or dropped.
 
-`c4`: Raffel et al., "Exploring the Limits of Transfer Learning" (2020), section 2.2: a line stays
-that ends in a full stop, exclamation mark, question mark or closing quotation mark (not in an
-ellipsis, as its published code has it), has five words at least and none of over 1,000 characters
-(its published code again), and speaks neither of JavaScript nor of cookies, privacy policies and
-terms of use. Marks of citations, such as [1], go. What C4 says of whole pages is the rule `c4` of
+`c4`: Raffel et al., "Exploring the Limits of Transfer Learning" (2020), section 2.2. A line is kept
+if it ends in a full stop, exclamation mark, question mark or closing quotation mark (but not in an
+ellipsis, as in the published code), has five words or more, has no word of over 1,000 characters
+(as in the published code), and mentions neither JavaScript nor cookies, privacy policies or terms
+of use. Citation marks such as [1] are removed. C4's rules for whole pages are the rule `c4` of
 `bertdata.cleaning.quality_rules`.
 """
 
@@ -30,7 +30,7 @@ _POLICIES = (
 
 
 def _keep_c4_line(line: str) -> str:
-    """The line without marks of citations; "" where it goes."""
+    """The line without citation marks; "" if it is dropped."""
     line = _CITATION.sub("", line).strip()
     if not line.endswith(_ENDS) or line.endswith(_ELLIPSES):
         return ""

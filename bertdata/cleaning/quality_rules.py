@@ -2,14 +2,14 @@
 
 `gopher-quality`, `gopher-repetition`: Rae et al., "Scaling Language Models: Methods, Analysis &
 Insights from Training Gopher" (2021), tables A1 and A2 of its appendix. `c4`: Raffel et al.,
-"Exploring the Limits of Transfer Learning" (2020), section 2.2, its rules for whole pages; those
-for lines are in `bertdata.cleaning.line_rules`, its list of bad words is for the user to give, its
-three-sentence spans are what `duplicate_sentences` does by the sentence. `fineweb`: Penedo et al.,
-"The FineWeb Datasets" (2024), the three filters found there.
+"Exploring the Limits of Transfer Learning" (2020), section 2.2, its rules for whole pages; its
+rules for lines are in `bertdata.cleaning.line_rules`, its list of bad words is the user's to
+provide, and `duplicate_sentences` does per sentence what it does per span of three sentences.
+`fineweb`: Penedo et al., "The FineWeb Datasets" (2024), its three filters.
 
-A rule takes a text and gives what is wrong with it, or "". Words are what white space parts, lines
-what is not blank between line ends; so the rules suit languages with spaces between words.
-`gopher-quality` wants English words, and the others Latin punctuation as well as that of others.
+A rule takes a text and returns what is wrong with it, or "". Words are separated by white space,
+and lines are not blank; so the rules suit languages with spaces between words. `gopher-quality`
+expects English words; the others accept the punctuation of many scripts.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _has_letter(word: str) -> bool:
 
 
 def _duplicates(parts: Sequence[str]) -> tuple[int, int]:
-    """How many parts stood before, and their characters."""
+    """How many parts repeat an earlier one, and their characters."""
     again = [part for part, count in Counter(parts).items() for _ in range(count - 1)]
     return len(again), sum(map(len, again))
 
@@ -134,7 +134,7 @@ def _top_ngram(words: Sequence[str], size: int) -> int:
 
 
 def _repeated_ngrams(words: Sequence[str], size: int) -> int:
-    """The characters in n-grams that stood before, none counted twice."""
+    """The characters in repetitions of earlier n-grams; no character is counted twice."""
     seen: set[tuple[str, ...]] = set()
     characters = position = 0
     while position + size <= len(words):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
 
 from bertdata.config import check_choice, check_range
 from bertdata.corpus.compression import MAX_RATIO, unreadable
@@ -293,7 +293,7 @@ def _open_saved(corpus: CorpusConfig, pattern: Path, base: Path) -> Iterator[Pat
         )
 
 
-def _file_names(folder: Path, files: list[Any]) -> Iterator[str]:
+def _file_names(folder: Path, files: list[object]) -> Iterator[str]:
     for file in files:
         if not isinstance(file, dict) or not isinstance(file.get("filename"), str):
             raise InputError(f"{folder / 'state.json'} is no description of a saved dataset")
@@ -301,13 +301,13 @@ def _file_names(folder: Path, files: list[Any]) -> Iterator[str]:
         yield Path(file["filename"]).name
 
 
-def _is_plain_name(name: Any) -> bool:
+def _is_plain_name(name: object) -> TypeGuard[str]:
     if not isinstance(name, str) or name in ("", "..") or Path(name).name != name:
         return False
     return len(name.encode("utf-8", "replace")) <= _MAX_NAME_BYTES
 
 
-def _read_saved(path: Path, key: str) -> list[Any]:
+def _read_saved(path: Path, key: str) -> list[object]:
     """A list in one of the JSON files of a saved dataset; empty without that file."""
     if not path.is_file():
         return []

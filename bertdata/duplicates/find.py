@@ -1,8 +1,8 @@
-"""Duplicates among all documents of a run: of equal or similar ones the first read kept.
+"""Duplicates among all documents of a run: the first of equal or similar documents is kept.
 
-First means by the order of corpora, their files' names and places in these, whichever worker came
-to them first. Memory: for those that go, and for some of the hashes at a time (a few bytes a
-document of very large corpora); looking for similar ones takes 24 bytes a document.
+The first is the first in the order of corpora, file names and places in the files, whichever worker
+reads it. Memory: the dropped documents, and some of the hashes at a time (a few bytes per document
+of very large corpora); the search for similar documents takes 24 bytes per document.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ _ALL_REPEATED: tuple[Reason, str] = ("duplicate", "all its sentences stood befor
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Duplicates:
-    """The documents that go, by their numbers in input order, ascending.
+    """Which documents are dropped, and why. Documents are numbered in input order.
 
-    `kept`: the number of the one that kept in the place of each, and `kept_ids` its document_id.
-    `exact`: it is equal to that one, not similar. `starts[u]`: the number of unit u's first
-    document; one more at the end.
+    `dropped`: numbers of the dropped documents, ascending. `kept`: for each of them, the number of
+    the document kept instead, and `kept_ids` its document_id. `exact`: whether the two are equal,
+    not only similar. `starts[u]`: number of the first document of unit u; `starts[-1]`: number of
+    documents.
     """
 
     dropped: Int64Array
@@ -47,7 +48,7 @@ class Duplicates:
 def find_duplicates(
     fingerprints: Sequence[Path], *, exact: bool, pairs: Iterable[Int64Array] = ()
 ) -> Duplicates:
-    """Which documents go. `fingerprints`: files of all units in order; `pairs`: similar ones."""
+    """The documents to drop. `fingerprints`: files of all units in order; `pairs`: similar ones."""
     starts = _starts(fingerprints)
     equal = _find_equal(fingerprints, starts)
     joined = _join(np.concatenate([*([equal] if exact else []), *pairs, _NO_PAIRS]))
@@ -62,9 +63,9 @@ def find_duplicates(
 
 
 def find_similar(fingerprints: Sequence[Path], band: int, similarity: float) -> Int64Array:
-    """Pairs (rows: earlier, later) of documents that meet in a band and are as similar as wanted.
+    """Pairs (rows: earlier, later) of documents with equal band keys that are similar enough.
 
-    Each is compared with the first and the previous that it meets.
+    Each document is compared with the first and with the previous document of its band key.
     """
     starts = _starts(fingerprints)
     keys = _read_column(fingerprints, f"band_{band:02d}", starts)
@@ -87,9 +88,9 @@ def find_similar(fingerprints: Sequence[Path], band: int, similarity: float) -> 
 def find_repeated_sentences(
     fingerprints: Sequence[Path], duplicates: Duplicates, bucket: int, num_buckets: int
 ) -> Int64Array:
-    """Sentences that stood before in a document that kept: (document number, place in it).
+    """Repetitions of earlier sentences, in kept documents: (document number, place in it).
 
-    Of all hashes those are looked at that give `bucket` when divided by `num_buckets`.
+    Covers the hashes with remainder `bucket` when divided by `num_buckets`.
     """
     found = [
         _bucket_of(batch, start, bucket, num_buckets)
@@ -102,9 +103,9 @@ def find_repeated_sentences(
     kept = ~np.isin(numbers, duplicates.dropped)
     hashes, numbers, places = hashes[kept], numbers[kept], places[kept]
     order = np.lexsort((places, numbers, hashes))
-    again = np.zeros(len(order), dtype=np.bool_)
-    again[1:] = hashes[order[1:]] == hashes[order[:-1]]
-    chosen = order[again]
+    is_repeat = np.zeros(len(order), dtype=np.bool_)
+    is_repeat[1:] = hashes[order[1:]] == hashes[order[:-1]]
+    chosen = order[is_repeat]
     return np.stack([numbers[chosen], places[chosen]], axis=1)
 
 
@@ -117,9 +118,9 @@ def count_hashed_sentences(fingerprints: Sequence[Path]) -> int:
 def count_repeated_names(
     fingerprints: Sequence[Path], duplicates: Duplicates, repeated: Int64Array
 ) -> int:
-    """`count_repeated_ids` of the documents that are kept; some names at a time.
+    """`count_repeated_ids` of the kept documents; some names at a time.
 
-    `repeated`: the sentences that go; with its last one a document goes.
+    `repeated`: the dropped sentences; a document that loses all its sentences is dropped too.
     """
     starts = duplicates.starts
     dropped = np.concatenate([duplicates.dropped, _emptied(fingerprints, starts, repeated)])
@@ -131,9 +132,9 @@ def count_repeated_names(
 
 
 def write_removals(path: Path, duplicates: Duplicates, repeated: Int64Array) -> Shard:
-    """What goes from each unit, a batch of REMOVALS a unit.
+    """Write what is dropped from each unit, one batch of REMOVALS per unit.
 
-    `repeated`: sentences that go, as `find_repeated_sentences` gives them, in order of documents.
+    `repeated`: the dropped sentences, from `find_repeated_sentences`, in order of documents.
     """
     units = range(len(duplicates.starts) - 1)
     return write_arrow(path, REMOVALS, (_removals_of(unit, duplicates, repeated) for unit in units))
@@ -152,7 +153,7 @@ def _repeated_in_bucket(
     bucket: int,
     num_buckets: int,
 ) -> int:
-    """`count_repeated_names` among those whose name gives `bucket` divided by `num_buckets`."""
+    """`count_repeated_names` for names with remainder `bucket` when divided by `num_buckets`."""
     columns = ("number", "name_hash", "document_id")
     ids, names = [], []
     for path, start in zip(fingerprints, starts.tolist()):
@@ -269,7 +270,7 @@ def _count_buckets(starts: Int64Array) -> int:
 def _equal_in_bucket(
     fingerprints: Sequence[Path], starts: Int64Array, bucket: int, num_buckets: int
 ) -> Int64Array:
-    """`_find_equal` among those whose hash gives `bucket` when divided by `num_buckets`."""
+    """`_find_equal` for hashes with remainder `bucket` when divided by `num_buckets`."""
     parts = [
         _hashes_of(batch, start, bucket, num_buckets)
         for path, start in zip(fingerprints, starts.tolist())
@@ -288,7 +289,7 @@ def _equal_in_bucket(
 
 
 def _repeated(values: UInt64Array) -> Int64Array:
-    """The places of values that stand at two places or more: few, and quick to find."""
+    """The places of values that occur more than once: few, and quick to find."""
     order = np.argsort(values)
     found = np.zeros(len(order), dtype=np.bool_)
     found[1:] = values[order[1:]] == values[order[:-1]]
@@ -309,7 +310,7 @@ def _hashes_of(
 
 
 def _first_of(numbers: Int64Array, equal: Int64Array) -> Int64Array:
-    """For each number the first that is equal to it, which may be itself."""
+    """For each document, the first document equal to it, which may be itself."""
     if not len(equal):
         return numbers
     equal = equal[np.argsort(equal[:, 1])]
@@ -318,7 +319,11 @@ def _first_of(numbers: Int64Array, equal: Int64Array) -> Int64Array:
 
 
 def _join(pairs: Int64Array) -> Int64Array:
-    """Let the groups of each pair be one: (the first of its group, another) for all others."""
+    """Join the documents of all pairs into groups: (first of a group, another) for each other one.
+
+    `kept[i]` is the earliest document known to be in i's group. Each round passes the smaller value
+    along every pair and then shortens the chains, until nothing changes.
+    """
     numbers, places = np.unique(pairs, return_inverse=True)
     places = places.reshape(pairs.shape)
     kept = np.arange(len(numbers))
@@ -332,8 +337,8 @@ def _join(pairs: Int64Array) -> Int64Array:
         while (shorter := kept[kept] != kept).any():
             kept[shorter] = kept[kept[shorter]]
         changed = bool((before != kept).any())
-    goes = kept != np.arange(len(kept))
-    return np.stack([numbers[kept[goes]], numbers[goes]], axis=1)
+    is_dropped = kept != np.arange(len(kept))
+    return np.stack([numbers[kept[is_dropped]], numbers[is_dropped]], axis=1)
 
 
 def _are_similar(
@@ -349,7 +354,7 @@ def _are_similar(
 
 
 class _Rows:
-    """Finds signatures by the numbers of documents, in files that stay mapped."""
+    """Finds signatures by document number; the files are mapped once and kept open."""
 
     def __init__(self, fingerprints: Sequence[Path], starts: Int64Array) -> None:
         self._paths = fingerprints

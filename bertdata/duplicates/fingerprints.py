@@ -1,7 +1,7 @@
-"""What tells duplicates among documents, kept beside each file of sentences while they are made.
+"""Fingerprints by which duplicates are found, stored beside each file of sentences meanwhile.
 
-Equal documents have the same characters in their sentences; white space between sentences, and how
-much of it stands between words, makes no difference.
+Two documents are equal if the characters of their sentences are equal. White space between
+sentences and the amount of it between words do not matter.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from bertdata.duplicates.minhash import NUM_BANDS, NUM_PLACES, make_band_keys, m
 from bertdata.storage.schema import SENTENCES, fingerprints_schema
 from bertdata.storage.shards import Shard, write_arrow
 
-_MIN_SENTENCE_BYTES = 40  # shorter ones are said again by chance
+_MIN_SENTENCE_BYTES = 40  # shorter sentences repeat by chance
 
 
 class FingerprintWriter:
     """Makes the fingerprints of one unit's documents and writes them in the order of its file.
 
-    `similar`: also what tells similar documents, at a tenth of a second a megabyte. `sentences`:
-    also what tells equal sentences.
+    `similar`: also fingerprints for similar documents, at a tenth of a second per megabyte.
+    `sentences`: also hashes of sentences.
     """
 
     def __init__(self, path: Path, similar: bool, sentences: bool) -> None:
@@ -42,7 +42,7 @@ class FingerprintWriter:
     def extend(
         self, batch: pa.RecordBatch, documents: Sequence[Document], hashes: DocumentHashes
     ) -> pa.RecordBatch:
-        """A batch of documents with their fingerprints as further columns."""
+        """A batch of documents with their fingerprints as additional columns."""
         numbers = np.arange(self._count, self._count + len(documents), dtype=np.uint32)
         self._count += len(documents)
         columns = [
@@ -59,20 +59,20 @@ class FingerprintWriter:
         return pa.RecordBatch.from_arrays([*batch.columns, *columns], schema=self._both)
 
     def split_off(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The batch as it was before `extend`; the further columns are kept for `write`."""
+        """The batch as it was before `extend`; the additional columns are kept for `write`."""
         num_columns = len(SENTENCES)
         columns = [batch.column(0), *batch.columns[num_columns:]]
         self._batches.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
         return pa.RecordBatch.from_arrays(batch.columns[:num_columns], schema=SENTENCES)
 
     def write(self) -> Shard:
-        """Write what was split off, as one batch: it is read whole, and small beside the text."""
+        """Write the columns split off so far as one batch: it is small and always read whole."""
         table = pa.Table.from_batches(self._batches, self._schema).combine_chunks()
         return write_arrow(self._path, self._schema, table.to_batches())
 
 
 def _hash_sentences(lists: pa.ListArray) -> pa.ListArray:
-    """8 bytes of BLAKE2b over each sentence, list<uint64>; 0 for those under 40 bytes."""
+    """8 bytes of BLAKE2b over each sentence, list<uint64>; 0 for sentences below 40 bytes."""
     sentences = lists.flatten().cast(pa.binary()).to_pylist()
     hashes = [
         int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")

@@ -1,9 +1,10 @@
-"""MinHash signatures of texts, and the bands by which similar ones meet (Broder, 1997; LSH).
+"""MinHash signatures of texts, and the bands that make similar texts candidates (Broder, 1997).
 
 A text is the set of its runs of five words, in lower case; Han, kana and Thai characters are words
 of their own. The share of equal places in two signatures estimates the share of runs that two
-texts have in common (Jaccard). Texts that share 80% of their runs meet in one of the 25 bands of
-five places with probability 0.9999, those that share half of them with 0.55; who meets is compared.
+texts have in common (Jaccard). Two texts are compared if all five places of one of the 25 bands are
+equal (locality-sensitive hashing): with probability 0.9999 if they share 80% of their runs, with
+0.55 if they share half of them.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def make_signature(text: str) -> UInt32Array:
 
 
 def make_band_keys(signatures: UInt32Array) -> UInt64Array:
-    """Keys of each signature (rows), one for each band (columns): texts with equal keys meet."""
+    """Keys of each signature (rows) per band (columns); texts with an equal key are candidates."""
     places = signatures.astype(np.uint64).reshape(len(signatures), NUM_BANDS, _BAND_PLACES)
     keys = np.zeros(places.shape[:2], dtype=np.uint64)
     for place in range(_BAND_PLACES):

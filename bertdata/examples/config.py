@@ -1,4 +1,4 @@
-"""The configuration of examples: what `[examples]` says."""
+"""The `[examples]` table: how documents become examples."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from bertdata.reference.config import MaskingConfig, PairingConfig
 class ExamplesConfig:
     """How documents become examples; names and defaults are the original's where it has them.
 
-    `dupe_factor`: passes over the training documents, each paired and masked anew (validation
-    documents get one). `masking`: "static" in the files, "dynamic" by the reader in every epoch.
-    `next_sentence`: pairs, or single segments. `validation_fraction`: share of documents held out.
-    `compression`: of the shards: "none", "lz4" or "zstd". ZSTD takes a third less room than none,
-    for about a tenth more work in the whole run; LZ4 a tenth less, for half of that.
+    `dupe_factor`: passes over the training documents, each paired and masked differently
+    (validation documents get one pass). `masking`: "static" stores masks in the files, "dynamic"
+    lets the reader draw new ones in each epoch. `next_sentence`: pairs, or single segments.
+    `validation_fraction`: share of documents held out, in [0, 0.5]. `compression` of the shards:
+    "none", "lz4" or "zstd". ZSTD needs a third less space than none, for about a tenth more work in
+    the whole run; LZ4 a tenth less space, for half of that work.
     """
 
     max_seq_length: int = 128

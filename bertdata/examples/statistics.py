@@ -6,17 +6,31 @@ Counts are plain nested tables of whole numbers, so that those of many shards ad
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pyarrow as pa
 
+from bertdata.config import Table
 from bertdata.storage.schema import MAX_PIECES
 
 NUM_LENGTHS = MAX_PIECES + 1
 
 
-def count_examples(batch: pa.RecordBatch, mask_id: int) -> dict[str, Any]:
+class ExampleCounts(TypedDict):
+    """What `count_examples` counts."""
+
+    examples: int
+    pieces: int
+    predicted: int
+    masked: int
+    kept: int
+    replaced: int
+    random_next: int
+    lengths: list[int]
+
+
+def count_examples(batch: pa.RecordBatch, mask_id: int) -> ExampleCounts:
     """Count the rows of an examples batch.
 
     `pieces` with [CLS] and [SEP]; `predicted` = `masked` ([MASK] stands there) + `kept` (the piece
@@ -45,7 +59,7 @@ def count_examples(batch: pa.RecordBatch, mask_id: int) -> dict[str, Any]:
     }
 
 
-def add_counts(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def add_counts(tables: Iterable[Table]) -> dict[str, Any]:
     """Add tables of counts key by key; lists element by element, tables within tables too."""
     total: dict[str, Any] = {}
     for table in tables:
@@ -54,7 +68,7 @@ def add_counts(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return total
 
 
-def describe_examples(counts: Mapping[str, Any], max_seq_length: int) -> dict[str, float]:
+def describe_examples(counts: Table, max_seq_length: int) -> dict[str, float]:
     """Shares in [0, 1] from `count_examples`' counts; mean length in pieces.
 
     `predicted`: of all pieces. `masked`, `kept`, `replaced`: of the predicted. `random_next`: of
@@ -74,13 +88,13 @@ def describe_examples(counts: Mapping[str, Any], max_seq_length: int) -> dict[st
     }
 
 
-def with_shares(counts: Mapping[str, Any], max_seq_length: int) -> dict[str, Any]:
+def with_shares(counts: Table, max_seq_length: int) -> dict[str, Any]:
     """The counts of a split with its measured shares beside them, to six digits."""
     shares = describe_examples(counts, max_seq_length)
     return {**counts, "shares": {name: round(share, 6) for name, share in shares.items()}}
 
 
-def _add(left: Any, right: Any) -> Any:
+def _add(left: Any, right: Any) -> object:
     if isinstance(left, Mapping):
         return add_counts([left, right])
     if isinstance(left, list):

@@ -7,8 +7,6 @@ a short key whole, so one miss is enough, and the misses of neighbouring keys ov
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 from numba import njit
@@ -123,7 +121,7 @@ def find_row(
     data: ByteArray,
     start: int,
     stop: int,
-) -> Any:
+) -> np.int64:
     """The row of the key `data[start:stop]`, or -1 if it has none; for compiled code."""
     first, second = pack_key(data, start, stop)
     slot = _first_slot(first, second, len(slots))
@@ -214,7 +212,7 @@ def _pack_keys(data: ByteArray, starts: Int32Array, stops: Int32Array) -> UInt64
 
 
 @inlined
-def pack_key(data: ByteArray, start: int, stop: int) -> tuple[Any, Any]:
+def pack_key(data: ByteArray, start: int, stop: int) -> tuple[np.uint64, np.uint64]:
     """A short key as two numbers; for a long key, two hashes of it."""
     first, second = np.uint64(0), np.uint64(0)
     if stop - start <= SHORT:
@@ -228,7 +226,7 @@ def pack_key(data: ByteArray, start: int, stop: int) -> tuple[Any, Any]:
 
 
 @inlined
-def pack_byte(first: np.uint64, second: np.uint64, byte: int) -> tuple[Any, Any]:
+def pack_byte(first: np.uint64, second: np.uint64, byte: int) -> tuple[np.uint64, np.uint64]:
     """The packed form of a short key with one more byte."""
     return first << _BYTE | np.uint64(byte), second << _BYTE | first >> _TOP_BYTE
 
@@ -243,8 +241,8 @@ def _find_slot(
     stop: int,
     first: np.uint64,
     second: np.uint64,
-    slot: int,
-) -> Any:
+    slot: np.int64,
+) -> np.int64:
     """The slot of a key, searched from `slot` on, or the free slot where it belongs.
 
     Ends because at least half of the slots are free.
@@ -263,7 +261,7 @@ def _find_slot(
 
 
 @inlined
-def _first_slot(first: np.uint64, second: np.uint64, num_slots: int) -> Any:
+def _first_slot(first: np.uint64, second: np.uint64, num_slots: int) -> np.int64:
     value = (first ^ (second * _FACTOR_2)) * _FACTOR_1
     value ^= value >> _HALF
     return np.int64(value & np.uint64(num_slots - 1))  # num_slots is a power of two

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from numba import config, njit
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
+_Function = TypeVar("_Function", bound=Callable[..., object])
 
 
 def kernel(function: _Function) -> _Function:

@@ -58,9 +58,10 @@ class CompactBatch:
 def to_padded(batch: CompactBatch, *, pad_id: int, length: int | None = None) -> PaddedBatch:
     """A batch under Hugging Face's names, padded at the end of each row.
 
-    Gives `input_ids`, `token_type_ids`, `attention_mask`, `labels` (the original piece where one is
-    predicted, -100 elsewhere), all int64 of shape B L, and `next_sentence_label`, int64 of shape B.
-    `length`: L; the longest row when None. Raises ConfigError when a row is longer.
+    Returns `input_ids`, `token_type_ids`, `attention_mask`, `labels` (the original piece where one
+    is predicted, -100 elsewhere), all int64 of shape B L, and `next_sentence_label`, int64 of shape
+    B.
+    `length`: L; None means the longest row. Raises ConfigError when a row is longer.
     """
     lengths = batch.lengths
     longest = int(lengths.max(initial=0))
@@ -69,7 +70,7 @@ def to_padded(batch: CompactBatch, *, pad_id: int, length: int | None = None) ->
         raise ConfigError(f"a row has {longest} pieces, more than length {length}")
     real_BL = places_within(lengths, length)
     in_a_BL = places_within(np.minimum(batch.segment_b_starts, length), length)
-    # One piece of memory, which the next batch takes over; four would go back to the system.
+    # One allocation, which the next batch reuses; four smaller ones return to the system.
     input_ids_BL, types_BL, mask_BL, labels_BL = np.empty((4, *real_BL.shape), dtype=np.int64)
     input_ids_BL.fill(pad_id)
     input_ids_BL[real_BL] = batch.input_ids
@@ -89,7 +90,7 @@ def to_padded(batch: CompactBatch, *, pad_id: int, length: int | None = None) ->
 
 
 def _places_of(positions: Int64Array, offsets: Int64Array, length: int) -> Int64Array:
-    """Where positions within rows are in a flattened table with rows of `length`."""
+    """The places of positions within rows, in a flattened table with rows of `length`."""
     row_starts = np.arange(len(offsets) - 1) * length
     places: Int64Array = positions + np.repeat(row_starts, np.diff(offsets))
     return places

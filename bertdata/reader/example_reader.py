@@ -1,14 +1,13 @@
 """Batches from an `examples/` folder: order, position and masks as pure functions.
 
-The shards are memory-mapped and read a block at a time, so opening costs no memory and every rank
-may open all of them. The order of training is endless: epoch after epoch, each a permutation of all
+The shards are memory-mapped and read block by block, so opening them takes no memory and each rank
+can open all of them. The order of training is endless: epoch after epoch, each a permutation of all
 rows of the split that is a pure function of (seed, epoch) (`row_order`). So a position is one
 integer, and seeking costs the blocks of one window. Position p of rank r among n is place p * n + r
-of that order: every row is met exactly once in an epoch whatever n is, and there is no tail to drop
-or to fill, since the rows left at the end of one epoch share their batch with the first of the
-next.
+of that order: each row occurs exactly once per epoch for any n. No tail is dropped or padded: the
+last rows of an epoch share their batch with the first rows of the next one.
 
-Shapes: B rows, L pieces of the longest row, M most masked pieces of a row.
+Shapes: B rows, L pieces of the longest row, M masked pieces of the row with the most.
 """
 
 from __future__ import annotations
@@ -37,15 +36,15 @@ from bertdata.storage.shards import Shard
 from bertdata.tokens.vocabulary import Vocabulary
 
 _Split = Literal["train", "validation"]
-# Rows read together: as many as stay in a processor's cache, or pay for masking step by step.
+# Rows read together: as many as fit in a processor's cache, or as make masking by steps pay.
 _STATIC_AHEAD, _DYNAMIC_AHEAD = 2048, 4096
 
 
 class ExampleReader:
     """One split of an `examples/` folder.
 
-    Raises DataError when a shard is missing or damaged, of another schema version, or made with
-    another vocabulary. `verify_checksums = False` compares sizes only and reads nothing yet.
+    Raises DataError when a shard is missing, damaged, of a different schema version, or made with a
+    different vocabulary. `verify_checksums = False` compares only sizes and reads no rows.
     """
 
     def __init__(
@@ -78,7 +77,7 @@ class ExampleReader:
         return bool(self.manifest.config["examples"]["next_sentence"])
 
     def longest_row(self) -> int:
-        """Pieces of the longest row of the split: as the manifest says, or else all are read."""
+        """Pieces of the longest row of the split, from the manifest if it has them."""
         counts = self.manifest.counts.get(self.split)
         if counts is None:
             return self._examples.longest_row()
@@ -101,13 +100,13 @@ class ExampleReader:
         return self._examples.lengths_of(rows)
 
     def predictions_of(self, rows: Int64Array) -> Int64Array:
-        """Pieces to predict in each row; where masking is dynamic, at most."""
+        """Pieces to predict in each row; the maximum if masking is dynamic."""
         if self._masking is not None:
             return prediction_limits(self.lengths_of(rows), self._masking[0])
         return self._examples.predictions_of(rows)
 
     def document_ids_of(self, rows: Int64Array) -> list[int]:
-        """Where each row's A is from."""
+        """The document of each row's segment A."""
         return self._examples.document_ids_of(rows)
 
     def read(
@@ -115,8 +114,8 @@ class ExampleReader:
     ) -> CompactBatch:
         """These rows of the split, in this order.
 
-        Where masking is dynamic, the masks are a pure function of (seed, epoch, row); those of the
-        validation split do not change with the epoch. Static masks are as stored.
+        With dynamic masking, masks are a pure function of (seed, epoch, row); those of the
+        validation split are the same in each epoch. Static masks are read from the shards.
         """
         if len(rows) and not (rows.min() >= 0 and rows.max() < self.num_rows):
             raise IndexError(f"rows must be from 0 to {self.num_rows - 1}")
@@ -143,7 +142,7 @@ class ExampleReader:
     ) -> Iterator[CompactBatch]:
         """`batch_at` from `position` on, without end.
 
-        Reads ahead, more and more: the first batch comes at once, later ones at little cost each.
+        Reads ahead in growing steps: the first batch is ready at once, later ones are cheap.
         """
         for start, count in _read_ahead(position, batch_size, self._max_ahead):
             ahead = self.batch_at(seed, start, count, rank=rank, num_ranks=num_ranks)
@@ -238,7 +237,7 @@ def _check_vocabulary(folder: Path, manifest: Manifest, vocabulary: Vocabulary) 
     if vocabulary.fingerprint != made_with:
         raise DataError(
             f"vocabulary fingerprint {vocabulary.fingerprint[:12]}… is not the {made_with[:12]}… "
-            f"that {folder} was made with; give the vocab.txt it was made with"
+            f"that {folder} was made with; pass the vocab.txt it was made with"
         )
 
 

@@ -1,7 +1,6 @@
 """Blocks of examples in memory, so that rows of many blocks are taken in one step.
 
-Legend of shapes: S slots, of which each holds a block; R rows that are asked for; L the longest of
-their lists.
+Legend of shapes: S slots, each for one block; R requested rows; L length of their longest list.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ _NUMBERS = ("segment_b_start", "next_sentence_label", "document_id")
 class LoadedBlocks:
     """Some blocks of a split, each in a slot of its own.
 
-    `num_blocks`: of the split. `kept`: how many blocks stay here; more only where one call wants
+    `num_blocks`: blocks of the split. `kept`: how many blocks are kept; more only if one call needs
     more. `schema`: of the examples.
     """
 
     def __init__(self, num_blocks: int, kept: int, schema: pa.Schema) -> None:
         self._kept = kept
-        self._slots: dict[int, int] = {}  # of the blocks here, the oldest first
+        self._slots: dict[int, int] = {}  # slot of each loaded block, the oldest first
         self._slot_of = np.zeros(num_blocks, dtype=np.int64)
         self._lists = {name: _Lists(schema.field(name).type.value_type, kept) for name in _LISTS}
         self._numbers = {name: _Numbers(schema.field(name).type, kept) for name in _NUMBERS}
@@ -40,9 +39,9 @@ class LoadedBlocks:
         return len(self._slots)
 
     def load(self, blocks: Int64Array, read: Callable[[int], pa.RecordBatch]) -> None:
-        """Read those of the blocks that are not here; the oldest that are not wanted go.
+        """Read the blocks that are not loaded; the oldest unused ones make room for them.
 
-        Raises DataError for lists that cannot be.
+        Raises DataError for damaged lists.
         """
         wanted = set(blocks.tolist())
         for number in sorted(wanted - self._slots.keys()):
@@ -61,12 +60,12 @@ class LoadedBlocks:
         return self._lists["masked_lm_positions"].lengths_of(self._slot_of[blocks], rows)
 
     def document_ids_of(self, blocks: Int64Array, rows: Int64Array) -> list[int]:
-        """Where each row's A is from."""
+        """The document of each row's segment A."""
         ids: list[int] = self._numbers["document_id"].take(self._slot_of[blocks], rows).tolist()
         return ids
 
     def take(self, blocks: Int64Array, rows: Int64Array) -> CompactBatch:
-        """These rows, in this order. Raises DataError for masks that cannot be."""
+        """These rows, in this order. Raises DataError for damaged masks."""
         slots = self._slot_of[blocks]
         starts_of_b, labels = (
             self._numbers[name].take(slots, rows).astype(np.int64) for name in _NUMBERS[:2]
@@ -75,7 +74,7 @@ class LoadedBlocks:
         positions, num_masked = self._lists["masked_lm_positions"].take(slots, rows)
         masked_ids, num_ids = self._lists["masked_lm_ids"].take(slots, rows)
         if not np.array_equal(num_masked, num_ids):
-            raise DataError("a shard has other numbers of masked pieces than of their positions")
+            raise DataError("a shard has different numbers of masked pieces and positions")
         return CompactBatch(
             input_ids=input_ids,
             offsets=offsets_of(lengths),
@@ -95,7 +94,7 @@ class LoadedBlocks:
 
 
 class _Numbers:
-    """A column of numbers: a row of a table for each slot."""
+    """A column of numbers: one row of a table per slot."""
 
     def __init__(self, kind: pa.DataType, slots: int) -> None:
         self._table_SR = np.zeros((slots, 0), dtype=str(kind))
@@ -109,7 +108,7 @@ class _Numbers:
 
 
 class _Lists:
-    """A column of lists: a row of a table for each slot, the lists one after the other in it."""
+    """A column of lists: one row of a table per slot, with its lists one after the other."""
 
     def __init__(self, kind: pa.DataType, slots: int) -> None:
         self._values_S = np.zeros((slots, 1), dtype=str(kind))
@@ -118,7 +117,7 @@ class _Lists:
     def store(self, slot: int, lists: pa.ListArray) -> None:
         offsets, values = lists.offsets.to_numpy(), lists.values.to_numpy()
         _check_lists(offsets, values)
-        # With room after the last list to look at as many places as the longest can have.
+        # With room after the last list for a window as long as the longest possible list.
         self._values_S = _with_room(self._values_S, slot, len(values) + MAX_PIECES)
         self._values_S[slot, : len(values)] = values
         self._offsets_S = _with_room(self._offsets_S, slot, len(offsets))
@@ -132,8 +131,7 @@ class _Lists:
         lengths = self.lengths_of(slots, rows)
         longest = int(lengths.max(initial=0)) or 1
         starts = self._offsets_S[slots, rows] + slots * self._values_S.shape[1]
-        # As many places for each list, so that each is copied in one go; then those beyond its end
-        # are left out.
+        # Windows of one length from the start of each list; places beyond its end are dropped.
         table_RL = sliding_window_view(self._values_S.reshape(-1), longest)[starts]
         return table_RL[places_within(lengths, longest)], lengths
 
@@ -147,7 +145,7 @@ def _check_lists(offsets: AnyArray, values: AnyArray) -> None:
 
 
 def _with_room(table: AnyArray, slot: int, size: int) -> AnyArray:
-    """The table, or a copy in a larger one where it lacks the slot or has too little room in it."""
+    """The table, or a larger copy if the slot is missing or too small."""
     slots, room = table.shape
     if slot < slots and size <= room:
         return table

@@ -1,12 +1,11 @@
-"""The endless order of training: which row comes at which place, a pure function of (seed, epoch).
+"""The endless order of training: the row at each place, a pure function of (seed, epoch).
 
-Rows lie in blocks, the record batches of the shards, which are read whole. An epoch takes the
-blocks in a random order, a window of them at a time, and the rows of a window in a random order. So
-every epoch is a permutation of all rows, any place of it can be worked out alone, and a reader has
-few blocks in memory at once, whatever the size of the split. Where all blocks fit into one window,
-any order of the rows is as likely as any other; beyond that rows mix within windows, some 8,000
-rows of 128 pieces from blocks all over the split (what a shuffle buffer of that size does for a
-stream).
+Rows are stored in blocks, the record batches of the shards, which are read whole. An epoch takes
+the blocks in a random order, a window of them at a time, and the rows of each window in a random
+order. So each epoch is a permutation of all rows, any place of it can be computed by itself, and a
+reader needs few blocks in memory, whatever the size of the split. If all blocks fit into one
+window, all orders of the rows are equally likely; otherwise rows mix within windows of some 8,000
+rows of 128 pieces, from blocks all over the split (as with a shuffle buffer of that size).
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ WINDOW_BLOCKS = 8
 
 
 class _Epoch(NamedTuple):
-    """The blocks in order, and at which place of the epoch each window of them begins."""
+    """The blocks in their order, and the place of the epoch at which each window begins."""
 
     blocks: Int64Array
     window_starts: Int64Array
 
 
 class RowOrder:
-    """The order of the rows of blocks with so many rows each, numbered through from the first."""
+    """The order of the rows of all blocks; `block_rows`: the number of rows of each block."""
 
     def __init__(self, block_rows: Sequence[int]) -> None:
         self._bounds = offsets_of(np.asarray(block_rows, dtype=np.int64))
@@ -40,7 +39,7 @@ class RowOrder:
         self._window = functools.lru_cache(maxsize=4)(self._order_window)
 
     def rows_at(self, places: Int64Array, seed: int) -> tuple[Int64Array, Int64Array]:
-        """The rows at these places of the order, and their epochs; there must be a row."""
+        """The rows at these places of the order, and their epochs. There must be a row."""
         epochs, indexes = np.divmod(places, self.num_rows)
         rows = np.empty(len(places), dtype=np.int64)
         for epoch, chosen in _groups(epochs):
@@ -69,7 +68,7 @@ class RowOrder:
 
 
 def _groups(keys: Int64Array) -> Iterator[tuple[int, Int64Array]]:
-    """Each distinct key, and where it stands."""
-    # np.unique imports numpy.ma when it is first called, for longer than a seek takes.
+    """Each distinct key, and its places."""
+    # np.unique imports numpy.ma at its first call, which takes longer than a seek.
     for key in sorted(set(keys.tolist())):
         yield key, np.flatnonzero(keys == key)

@@ -1,8 +1,8 @@
 """The rows of all shards of a split, read a block at a time: blocks are their record batches.
 
-A block is read, and decompressed, when a row of it is asked for. The last ones read are kept, so
-memory stays the same for any number of shards, and rows in an order that stays within a few blocks
-for a while (`bertdata.reader.row_order`) cost little more than to copy them.
+A block is read and decompressed when one of its rows is requested. The last blocks are kept, so
+memory does not depend on the number of shards, and rows in an order that uses few blocks at a time
+(`bertdata.reader.row_order`) cost little more than a copy.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from bertdata.reader.row_order import WINDOW_BLOCKS
 from bertdata.storage.schema import check_schema, examples_schema
 from bertdata.storage.shards import Shard, arrow_errors_as_data_errors, map_arrow
 
-# Kept in memory: the window that is read, and what readers ahead or behind still want.
+# Kept in memory: the current window, and those that readers ahead or behind still need.
 _KEPT_BLOCKS = 3 * WINDOW_BLOCKS
 
 
 class StoredExamples:
-    """All rows of some shards, numbered through; may be read by several threads.
+    """All rows of some shards, numbered from 0; can be read by several threads.
 
-    Raises DataError where a file is not as told, at once or when a damaged part of it is read.
+    Raises DataError for a file that differs from its manifest, at once or when a damaged part of it
+    is read.
     """
 
     def __init__(self, folder: Path, shards: Sequence[Shard], vocabulary_size: int) -> None:
@@ -42,11 +43,11 @@ class StoredExamples:
         self.block_rows = [rows for shard in stored for rows in shard.block_rows]
         self._bounds = offsets_of(np.array(self.block_rows, dtype=np.int64))
         self._loaded = LoadedBlocks(len(self._blocks), _KEPT_BLOCKS, schema)
-        # Tables change when blocks are read, and Arrow promises nothing about readers of one file.
+        # Loading changes the tables, and Arrow's readers are not documented as thread-safe.
         self._lock = threading.Lock()
 
     def check_contents(self, vocabulary_size: int) -> str | None:
-        """What is wrong with the rows, if anything: ids or masks that cannot be. Reads them all."""
+        """What is wrong with the rows, impossible ids or masks, or None. Reads all rows."""
         blocks = (shard.read_block(number) for shard, number in self._blocks)
         faults = (_find_fault(block, vocabulary_size) for block in blocks)
         return next((fault for fault in faults if fault), None)
@@ -68,7 +69,7 @@ class StoredExamples:
             return loaded.predictions_of(blocks, local)
 
     def document_ids_of(self, rows: Int64Array) -> list[int]:
-        """Where each row's A is from."""
+        """The document of each row's segment A."""
         with self._load(rows) as (loaded, blocks, local):
             return loaded.document_ids_of(blocks, local)
 
@@ -79,7 +80,7 @@ class StoredExamples:
 
     @contextlib.contextmanager
     def _load(self, rows: Int64Array) -> Iterator[tuple[LoadedBlocks, Int64Array, Int64Array]]:
-        """The block of each row in memory, and which row of it that is; for one thread a time."""
+        """Load the blocks of rows; yields them and the rows within them, under the lock."""
         blocks = np.searchsorted(self._bounds, rows, side="right") - 1
         with self._lock:
             self._loaded.load(blocks, self._read)
@@ -91,13 +92,13 @@ class StoredExamples:
 
 
 class _StoredShard:
-    """The record batches of a file: how many rows each has, known without reading the others."""
+    """The record batches of a file, and their numbers of rows, found by reading one column."""
 
     def __init__(self, path: Path, rows: int, schema: pa.Schema) -> None:
         self._path = path
         self._mapped = map_arrow(path)
         with arrow_errors_as_data_errors(path):
-            # A block is too small to share out: threads would take longer than they save.
+            # A block is too small for several threads: they would cost more than they save.
             options = pa.ipc.IpcReadOptions(use_threads=False)
             self._reader = pa.ipc.open_file(self._mapped, options=options)
             check_schema(self._reader.schema, schema, str(path))
@@ -109,7 +110,7 @@ class _StoredShard:
         """A record batch; it keeps the mapping alive."""
         with arrow_errors_as_data_errors(self._path):
             batch = self._reader.get_batch(number)
-            batch.validate()  # that its buffers are as long as its rows want, or a read would crash
+            batch.validate()  # buffers shorter than the rows need would crash a read
         if _has_nulls(batch):
             raise DataError(f"{self._path} has nulls; make it again")
         return batch

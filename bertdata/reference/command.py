@@ -7,7 +7,6 @@ import glob
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -124,7 +123,7 @@ def _write_examples(path: Path, examples: Sequence[Example], vocabulary_size: in
 
 def to_record_batch(examples: Sequence[Example], vocabulary_size: int) -> pa.RecordBatch:
     """The columns of `examples/*.arrow` from Python lists."""
-    columns: dict[str, list[Any]] = {
+    columns: dict[str, Sequence[int] | Sequence[list[int]]] = {
         "input_ids": [example.input_ids for example in examples],
         "segment_b_start": [example.segment_b_start for example in examples],
         "masked_lm_positions": [example.masked_lm_positions for example in examples],

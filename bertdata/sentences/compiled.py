@@ -1,9 +1,9 @@
 """Texts to sentences in compiled code: `split_paragraphs`, then Punkt, for many texts at once.
 
-Compiled loops collapse white space, find the candidates of Punkt (a full stop, question or
-exclamation mark before a space or before certain punctuation), and cut. Whether a candidate ends a
-sentence depends on the word before it and the word after it, and words repeat: each distinct one
-is described once, by NLTK's code in `punkt`, and has a row in a table from then on.
+Compiled loops collapse white space, find Punkt's candidates (a full stop, question or exclamation
+mark before a space or before certain punctuation), and cut. Whether a candidate ends a sentence
+depends on the words before and after it, and words repeat: each distinct word is described once, by
+NLTK's code in `punkt`, and from then on looked up in a table.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from bertdata.kernels.byte_table import ByteTable, buffers_of
 from bertdata.kernels.compilation import inlined, kernel
 from bertdata.sentences.punkt import PunktDecisions
 
-_MAX_WORDS = 25_000  # remembered: those around full stops are few, and soon described again
+_MAX_WORDS = 25_000  # remembered: words around full stops are few, and quickly described again
 
 _SPACE, _NEW_LINE, _RETURN, _DASH = 0x20, 0x0A, 0x0D, 0x2D
 
-# What a byte may be or begin.
+# What a byte can be, or can begin; a byte may have several of these bits.
 _ASCII_SPACE, _LEAD_OF_SPACE, _SENTENCE_END, _PUNCTUATION, _CLOSING = 1, 2, 4, 8, 16
 
 
@@ -47,8 +47,9 @@ _KINDS = _make_kinds()
 class _Candidates(NamedTuple):
     """Places that may end a sentence, in order.
 
-    `starts`: of the word; `cuts`: just after the mark; `stops`: after the punctuation that follows
-    it, or equal to the cut where a space does; `nexts`: where the next sentence would start.
+    `starts`: start of the word; `cuts`: just after the mark; `stops`: after the punctuation that
+    follows the mark, or equal to the cut if a space follows; `nexts`: where the next sentence would
+    start.
     """
 
     starts: Int32Array
@@ -58,7 +59,7 @@ class _Candidates(NamedTuple):
 
 
 class PunktSplitter:
-    """Splits many texts at once; what it remembers is bounded and changes no result."""
+    """Splits many texts at once; its memory is bounded and does not change results."""
 
     def __init__(self, decisions: PunktDecisions) -> None:
         self._is_break = decisions.is_break
@@ -67,7 +68,7 @@ class PunktSplitter:
         self._contexts = _Meanings(decisions.breaks_in)
 
     def split(self, texts: pa.StringArray) -> pa.ListArray:
-        """The sentences of each text: list<string>. No nulls; under 2 GB together."""
+        """The sentences of each text: list<string>. No nulls; below 2 GB in total."""
         data, offsets = buffers_of(texts)
         room = int(offsets[-1] - offsets[0]) + len(texts)
         text, ends = np.empty(room, np.uint8), np.empty(len(texts), np.int64)
@@ -97,7 +98,7 @@ class PunktSplitter:
 
 
 class _Meanings:
-    """Words and what each means, a number worked out once."""
+    """Words and the meaning of each, a number computed once."""
 
     def __init__(self, explain: Callable[[str], int]) -> None:
         self._explain = explain
@@ -105,7 +106,7 @@ class _Meanings:
         self._values: Int64Array = np.empty(0, np.int64)
 
     def of(self, text: ByteArray, starts: Int32Array, stops: Int32Array) -> Int64Array:
-        """What each word `text[start:stop]` means."""
+        """The meaning of each word `text[start:stop]`."""
         if self._table.is_full:
             self._table, self._values = ByteTable(_MAX_WORDS), self._values[:0]
         rows = self._table.find_rows(text, starts, stops)
@@ -126,7 +127,7 @@ def _to_lists(
     offsets = np.zeros(max_sentences + 1, np.int32)
     counts = np.zeros(len(ends) + 1, np.int32)
     number = _cut(text, ends, *breaks, offsets, counts)
-    # The sentences now lie at the front of `text`, in a row.
+    # The sentences are now at the front of `text`, one after the other.
     values = pa.py_buffer(text[: offsets[number]])
     sentences = pa.StringArray.from_buffers(number, pa.py_buffer(offsets[: number + 1]), values)
     return pa.ListArray.from_arrays(pa.array(counts), sentences)
@@ -136,10 +137,13 @@ def _to_lists(
 def _collapse(
     data: ByteArray, offsets: Int32Array, out: ByteArray, ends: Int64Array
 ) -> tuple[int, int]:
-    """Write each text with single spaces in it, a line feed after each paragraph; see `ends`.
+    """Write each text with single spaces and a line feed after each paragraph.
 
-    Text t ends, with its last line feed, at `ends[t]`. Returns how many marks that may end a
-    sentence were met, and how many paragraphs, empty texts counted as one.
+    Text t ends, with its last line feed, at `ends[t]`. Returns the number of marks that may end a
+    sentence, and the number of paragraphs, where an empty text counts as one.
+
+    `out` has room for one byte more per text than `data`: every byte that is kept is written once,
+    a run of white space becomes one byte, and a text adds only its last line feed.
     """
     at = num_marks = num_paragraphs = 0
     for text in range(len(ends)):
@@ -153,6 +157,7 @@ def _collapse(
                 at, place = at + 1, place + 1
                 continue
             place, num_line_ends = _pass_space(data, place, stop)
+            # White space at either end of a text is dropped.
             if at > begin and place < stop:
                 out[at] = _NEW_LINE if num_line_ends > 1 else _SPACE
                 num_paragraphs += num_line_ends > 1
@@ -183,7 +188,11 @@ def _pass_space(data: ByteArray, place: int, stop: int) -> tuple[int, int]:
 
 @inlined
 def _space_width(data: ByteArray, place: int) -> int:
-    """Bytes of the white space character at `place`, in UTF-8; 0 when it is none."""
+    """Bytes of the white space character at `place`, in UTF-8; 0 if it is another character.
+
+    Reading two bytes ahead is safe: only a lead byte of a longer character gets that far, and the
+    text is valid UTF-8.
+    """
     byte = data[place]
     if _KINDS[byte] & _ASCII_SPACE:
         return 1
@@ -212,9 +221,10 @@ def _is_long_line_end(data: ByteArray, place: int) -> bool:
 
 @kernel
 def _find_candidates(text: ByteArray, found: _Candidates) -> int:
-    """Note all candidates; how many there are.
+    """Note all candidates; returns their number.
 
-    As in NLTK a word's last one counts, and one that begins the word.
+    As in NLTK, a word has at most two: its last one, and one at the very start of the word.
+    Every text ends in a line feed, so the inner loops stop before the end of `text`.
     """
     starts, cuts, stops, nexts = found
     place = count = 0
@@ -222,6 +232,7 @@ def _find_candidates(text: ByteArray, found: _Candidates) -> int:
         start, last = place, -1
         while text[place] != _SPACE and text[place] != _NEW_LINE:
             if _KINDS[text[place]] & _SENTENCE_END and _is_candidate(text, place + 1):
+                # A later candidate of the word replaces the previous one, unless that begins it.
                 if last >= 0 and last != start:
                     count -= 1
                 last = place
@@ -253,7 +264,7 @@ def _is_candidate(text: ByteArray, following: int) -> bool:
 
 @inlined
 def _punctuation_width(text: ByteArray, place: int, kind: int) -> int:
-    """Bytes of the punctuation at `place` if it is of a kind, or one of six quotes; else 0."""
+    """Bytes of the punctuation at `place` if it is of this kind or one of six quotes, else 0."""
     byte = text[place]
     if byte < 0x80:
         return 1 if _KINDS[byte] & kind else 0
@@ -274,10 +285,13 @@ def _cut(
     offsets: Int32Array,
     counts: Int32Array,
 ) -> int:
-    """Move the sentences to the front of `text`; number of sentences, their offsets, and counts.
+    """Move the sentences to the front of `text`; returns their number.
 
-    A closing quote or bracket that would begin a sentence goes to the end of the one before.
-    `counts[t + 1]`: sentences up to text t.
+    A closing quote or bracket at the start of a sentence is moved to the end of the one before it.
+    `offsets`: filled with the bounds of the sentences. `counts[t + 1]`: sentences up to text t.
+
+    Moving in place is safe: `at`, the end of what is written, never passes `start`, the first byte
+    not yet moved, because sentences only lose the white space between them.
     """
     number = at = place = mark = 0
     for index in range(len(ends)):
@@ -285,6 +299,7 @@ def _cut(
             stop = place
             while text[stop] != _NEW_LINE:
                 stop += 1
+            # [start, end): the sentence that is not yet written. `span`: where the next one begins.
             start, end, span = place, place, place
             while True:
                 is_last = mark == len(cuts) or cuts[mark] > stop
@@ -308,9 +323,9 @@ def _cut(
 
 @inlined
 def _find_closing(text: ByteArray, start: int, stop: int) -> tuple[int, int]:
-    """How many bytes of closing marks at `start` the sentence before gets; where this one begins.
+    """Bytes of closing marks at `start` for the sentence before, and where this one then begins.
 
-    NLTK's rule: as few as stand before a space, two dashes or the end; else none.
+    NLTK's rule: the shortest run of marks before a space, two dashes or the end; otherwise none.
     """
     place = start
     while place < stop:
@@ -337,7 +352,7 @@ def _move(text: ByteArray, start: int, stop: int, at: int) -> int:
 
 @inlined
 def _end_sentence(offsets: Int32Array, number: int, at: int) -> int:
-    """Let a sentence end at `at`, unless it is empty."""
+    """End a sentence at `at`, unless it is empty; returns the number of sentences."""
     if at == offsets[number]:
         return number
     offsets[number + 1] = at

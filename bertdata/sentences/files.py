@@ -1,10 +1,10 @@
 """`sentences/*.arrow`: documents as sentences, gathered by partition.
 
-A file is a row of rounds; each round holds one record batch per partition, in order, empty ones
-too. So batch `r * num_partitions + p` is partition p of round r, and reading a partition means
-picking its batches from every file. A round ends at 3 MB of text, or 8 KB a partition: memory
-stays bounded, and what a batch takes for itself is little beside its text.
-Documents go through in blocks of about 1 MB, which is what a splitter does best.
+A file is a sequence of rounds; each round has one record batch per partition, in order, including
+empty ones. So batch `r * num_partitions + p` is partition p of round r, and to read a partition is
+to pick its batches from every file. A round ends at 3 MB of text, or at 8 KB per partition if that
+is more: memory is bounded, and the overhead of a batch is small compared to its text.
+Documents are split in blocks of about 1 MB, for which a splitter is fastest.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from bertdata.arrays import Int64Array
+from bertdata.config import Table
 from bertdata.corpus.documents import Document, Rejection
 from bertdata.corpus.identity import hash_documents
 from bertdata.corpus.partitions import assign_partitions, split_evenly
@@ -35,8 +35,8 @@ _ROUND_BYTES = 3 << 20
 _BATCH_BYTES = 8 << 10
 _READ_BYTES = 2 << 20
 _BLOCK_CHARACTERS = 1 << 20
-_MAX_OPEN_FILES = 128  # files of a reader
-_REJECTED_ROWS = 10_000  # a batch of rejections
+_MAX_OPEN_FILES = 128  # per reader
+_REJECTED_ROWS = 10_000  # per batch of rejections
 
 _SplitAll = Callable[[pa.StringArray], pa.ListArray]
 _num_bytes = attrgetter("nbytes")
@@ -44,7 +44,7 @@ _num_bytes = attrgetter("nbytes")
 
 @dataclass(kw_only=True)
 class SentenceCounts:
-    """What became of the documents of one unit; `rejected` by reason, `sources` by corpus."""
+    """Counts of the documents of one unit; `rejected` per reason, `sources` per corpus."""
 
     num_partitions: int
     rejected: Counter[str] = field(default_factory=Counter)
@@ -58,10 +58,10 @@ class SentenceCounts:
         self.documents_per_partition = [0] * self.num_partitions
 
     def note(self, source: str, outcome: str, count: int = 1) -> None:
-        """Documents of a corpus: "written" or "rejected"."""
+        """Count documents of a corpus as "written" or "rejected"."""
         self.sources[source][outcome] += count
 
-    def to_table(self) -> dict[str, Any]:
+    def to_table(self) -> Table:
         """The counts by the names they have in the manifest."""
         written = sum(self.documents_per_partition)
         return {
@@ -85,11 +85,11 @@ def write_sentences(
     num_partitions: int,
     seed: int,
     fingerprints: FingerprintWriter | None = None,
-) -> tuple[list[Shard], dict[str, Any]]:
+) -> tuple[list[Shard], Table]:
     """Split documents and write them to `path`; rejections, if any, to `rejected_path`.
 
-    `documents`: of one format, that gives sentences or does not. `split_all`: texts to sentences.
-    `fingerprints`: takes what tells duplicates, row by row of the file, and writes its own file.
+    `documents`: either all or none of them have sentences of their own. `split_all`: texts to
+    sentences. `fingerprints`: collects the fingerprints of each row and writes its own file.
     Returns the files written and the counts.
     """
     counts = SentenceCounts(num_partitions=num_partitions)
@@ -118,18 +118,18 @@ def write_sentences(
 
 
 def _round_bytes(num_partitions: int) -> int:
-    """How much text ends a round."""
+    """Bytes of text at which a round ends."""
     return max(_ROUND_BYTES, num_partitions * _BATCH_BYTES)
 
 
 def count_sentences(batch: pa.RecordBatch, partition: int, counts: SentenceCounts) -> None:
-    """Count the documents of a batch, which holds one partition."""
+    """Count the documents of a batch of one partition."""
     counts.documents_per_partition[partition] += batch.num_rows
     _count_documents(batch, counts)
 
 
 def counted(batches: Iterable[pa.RecordBatch], counts: SentenceCounts) -> Iterator[pa.RecordBatch]:
-    """All batches of a file in order, counted as `count_sentences` does, some megabytes at once."""
+    """All batches of a file in order, counted like `count_sentences`, some megabytes at a time."""
     numbered = itertools.count()
     for some in fill_groups(batches, _READ_BYTES, _num_bytes):
         for batch, index in zip(some, numbered):
@@ -174,9 +174,9 @@ def _value_counts(column: pa.StringArray | pa.ChunkedArray) -> Iterator[tuple[st
 class PoolReader:
     """Reads pools of documents, one after the other, from the sentence files of a stage.
 
-    A file is opened once, as that takes longer than to read a partition of it; but of very many
-    files those after the first 128 are opened for each pool, as an open one has a table of all its
-    batches in memory. `check`: called with each file before it is opened.
+    The first 128 files are opened once and kept open, since opening one takes longer than reading a
+    partition of it; all others are opened for each pool, since an open file keeps a table of all
+    its batches in memory. `check`: called with each file before it is opened.
     """
 
     def __init__(
@@ -193,13 +193,13 @@ class PoolReader:
     def read(
         self, first: int, end: int, select: Callable[[pa.Table], pa.Table] = lambda table: table
     ) -> pa.Table:
-        """What `select` takes of the documents of the partitions [first, end), in files' order.
+        """The documents of the partitions [first, end) that `select` keeps, in order of files.
 
-        It gets some megabytes of documents at a time, so a selection of a few may be made from all.
-        Raises DataError where a file is no whole file of sentences, in so many partitions.
+        `select` is called with some megabytes of documents at a time, so that few can be selected
+        from many. Raises DataError for a file that is damaged or has other partitions.
         """
         tables = [
-            # As one chunk each: to select rows from hundreds of them takes many times as long.
+            # As one chunk each: selecting rows from hundreds of chunks takes many times as long.
             select(pa.Table.from_batches(some, SENTENCES).combine_chunks())
             for some in fill_groups(self._read_batches(first, end), _READ_BYTES, _buffer_bytes)
         ]
@@ -213,14 +213,14 @@ class PoolReader:
                     yield from map(reader.get_batch, range(start + first, start + end))
 
     def _open_file(self, path: Path) -> pa.RecordBatchFileReader:
-        """Read, not mapped: a page of a file that was touched counts as memory as long as that."""
+        """Open a file for reading, not as a map, whose touched pages would count as memory."""
         self._check(path)
         reader = pa.ipc.open_file(pa.OSFile(str(path)))
         check_schema(reader.schema, SENTENCES, str(path))
         if reader.num_record_batches % self._num_partitions:
             raise DataError(
                 f"{path} has {reader.num_record_batches} batches, "
-                f"no multiple of {self._num_partitions}"
+                f"which is not a multiple of {self._num_partitions}"
             )
         if len(self._open) < _MAX_OPEN_FILES:
             self._open[path] = reader
@@ -271,7 +271,7 @@ def _to_batch(
 
 
 def _buffer_bytes(batch: pa.RecordBatch) -> int:
-    """As `nbytes` of what was read whole, for a tenth of the work."""
+    """Equal to `nbytes` for a batch that was read whole, at a tenth of the cost."""
     return batch.get_total_buffer_size()  # type: ignore[no-any-return]
 
 
@@ -282,9 +282,10 @@ def _partition(
     counts: SentenceCounts,
     fingerprints: FingerprintWriter | None,
 ) -> Iterator[pa.RecordBatch]:
-    """One batch per partition, in order, of blocks that are in order each.
+    """One batch per partition, in order; each of the blocks is already in order.
 
-    A few partitions at a time are taken out of all blocks: a round is in memory once, not thrice.
+    Takes a few partitions at a time out of all blocks, so that a round is in memory once, not three
+    times.
     """
     edges = np.arange(num_partitions + 1)
     bounds = [np.searchsorted(_partitions_of(b, num_partitions, seed), edges) for b in blocks]
@@ -308,7 +309,7 @@ def _partition(
 
 
 def _in_order(batch: pa.RecordBatch, num_partitions: int, seed: int) -> pa.RecordBatch:
-    """The rows by partition, those of one in the order they had."""
+    """The rows in order of their partitions; within one, their order is unchanged."""
     order = np.argsort(_partitions_of(batch, num_partitions, seed), kind="stable")
     return batch.take(pa.array(order))
 
@@ -325,7 +326,7 @@ def _text_bytes(sentences: pa.StringArray) -> int:
 
 
 class _Rejections:
-    """Rejections as they come, packed: there may be a million."""
+    """Rejections so far, packed into batches, since there may be a million."""
 
     def __init__(self) -> None:
         self._waiting: list[Rejection] = []
@@ -337,7 +338,7 @@ class _Rejections:
             self.batches()
 
     def batches(self) -> list[pa.RecordBatch]:
-        """All so far, in order."""
+        """All rejections so far, in order."""
         self._batches += rejection_batches(self._waiting)
         self._waiting = []
         return self._batches

@@ -1,9 +1,9 @@
 """Text to paragraphs.
 
-White space: two line ends with nothing but white space between them end a paragraph, and with it
-a sentence. Inside a paragraph every run of white space becomes one space, so that wrapped lines
-never end a sentence. Line ends are LF, CR LF, CR, NEL and Unicode's line and paragraph separators;
-form feeds are white space like any other, for they stand at page breaks, inside sentences.
+Two line ends with only white space between them end a paragraph, and so a sentence. Inside a
+paragraph each run of white space becomes one space, so that wrapped lines never end a sentence.
+Line ends are LF, CR LF, CR, NEL and Unicode's line and paragraph separators. Form feeds are
+ordinary white space, because they occur at page breaks inside sentences.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def split_paragraphs(text: str) -> Iterator[str]:
 
     "A\nb.\n \nC." -> "A b.", "C."
 
-    This is the rule; `bertdata.sentences.compiled` follows it.
+    This is the definition; `bertdata.sentences.compiled` is its fast equal.
     """
     for paragraph in _BLANK_LINES.split(text):
         if collapsed := " ".join(paragraph.split()):

@@ -1,13 +1,13 @@
 """The decisions of NLTK's Punkt, with the `punkt_tab` parameters that the package `punkt` carries.
 
-NLTK's `PunktSentenceTokenizer` spends its time deciding like cases again and again. A decision
-depends on the word before a full stop and the word after it, and of these only on what Kiss and
-Strunk's rules look at ("Unsupervised Multilingual Sentence Boundary Detection", 2006). So words
-get a number by that, and NLTK's own code decides once for each pair of numbers.
+NLTK's `PunktSentenceTokenizer` decides equal cases again and again. A decision depends only on
+those features of the word before a full stop and of the word after it that the rules of Kiss and
+Strunk use ("Unsupervised Multilingual Sentence Boundary Detection", 2006). So words with equal
+features share a number, and NLTK's own code decides once per pair of numbers.
 
-NLTK also puts a limit of five seconds of wall-clock time on each of its searches, so that a long
-paragraph or a busy machine can end in an error. What a document's sentences are must not depend on
-the clock: the classes here are NLTK's without that limit.
+NLTK also limits each of its searches to five seconds of wall-clock time, so that a long paragraph
+or a busy machine can end in an error. The sentences of a document must not depend on the clock: the
+classes here are NLTK's without that limit.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MARKS = frozenset(PunktLanguageVars.sent_end_chars)
 
 
 def _untimed(timed: redos.TimedPattern) -> regex.Pattern[str]:
-    """The pattern that NLTK put a time limit around, compiled by the same engine."""
+    """The pattern inside NLTK's time limit, compiled by the same engine."""
     return regex.compile(timed.pattern, timed.flags)
 
 
@@ -70,9 +70,9 @@ class OrthographicContexts(dict[str, int]):
 
 
 class PunktDecisions:
-    """What NLTK's rules say of words around a full stop.
+    """The decisions of NLTK's rules about words around a full stop.
 
-    A word is described by a number: equal for words that the rules cannot tell apart.
+    A word is described by a number, which is equal for words that the rules treat alike.
     """
 
     def __init__(self, parameters: PunktParameters) -> None:
@@ -89,11 +89,11 @@ class PunktDecisions:
         self._decisions: dict[tuple[int, int], bool] = {}
 
     def describe_before(self, word: str) -> int:
-        """The kind of a word up to and with a mark; BREAKS_INSIDE where one before it decides."""
+        """The kind of a word with a mark at its end; BREAKS_INSIDE if an earlier mark decides."""
         if word[:-1].isalpha():
             if word[-1] == ".":
                 return self._before.number(self._features_of_letters_before(word[:-1]), word)
-            # A question or exclamation mark is a token by itself: the letters make no difference.
+            # A question or exclamation mark is a token of its own: the letters do not matter.
             return self._kind_of_mark_before(word[-1])
         tokens = self._annotate(word)
         if any(token.sentbreak for token in tokens[:-1]):
@@ -101,7 +101,7 @@ class PunktDecisions:
         return self._before.number(self._features_before(tokens[-1]), tokens[-1].tok)
 
     def describe_after(self, word: str) -> int:
-        """The kind of the word that follows; BREAKS_INSIDE where a mark in it decides."""
+        """The kind of the word that follows; BREAKS_INSIDE if a mark in it decides."""
         has_mark = not _MARKS.isdisjoint(word)
         letters = word.removesuffix(",") if has_mark else word.partition("'")[0].removesuffix(",")
         if letters.isalpha():
@@ -112,9 +112,9 @@ class PunktDecisions:
         return self._after.number(self._features_after(first), first.tok)
 
     def breaks_in(self, context: str) -> bool:
-        """Whether a sentence ends inside a word: it goes up to the punctuation after its mark."""
+        """Whether a sentence ends inside a word, given up to the punctuation after its mark."""
         if context[:-2].isalpha():
-            # Letters with a mark, and a punctuation mark, which is a token by itself.
+            # Letters with a mark, then a punctuation mark, which is a token of its own.
             before, after = (
                 self.describe_before(context[:-1]),
                 self._kind_of_mark_after(context[-1]),
@@ -155,7 +155,7 @@ class PunktDecisions:
         return token
 
     def _features_of_letters_before(self, letters: str) -> Hashable:
-        """What `_features_before` gives for a word of letters with a full stop."""
+        """The result of `_features_before` for a word of letters with a full stop."""
         kind = letters.lower()
         is_abbreviation = kind in self._parameters.abbrev_types
         collocation = kind if kind in self._first_types else None
@@ -163,7 +163,7 @@ class PunktDecisions:
         return True, not is_abbreviation, is_abbreviation, False, is_initial, False, collocation
 
     def _features_of_letters_after(self, word: str) -> Hashable:
-        """What `_features_after` gives for a word of letters."""
+        """The result of `_features_after` for a word of letters."""
         first, kind = word[0], word.lower()
         case = "lower" if first.islower() else "upper" if first.isupper() else "none"
         flags = self._parameters.ortho_context.get(kind, 0)
@@ -194,7 +194,7 @@ class PunktDecisions:
 
 
 class _Kinds:
-    """Numbers of the features that were met, from 1 on, and a token that has them."""
+    """A number for each combination of features, from 1 on, and a token that has it."""
 
     def __init__(self) -> None:
         self._numbers: dict[Hashable, int] = {}

@@ -1,8 +1,9 @@
 """A Punkt model of a corpus's own language, by NLTK's trainer, from a sample of its paragraphs.
 
-Two things are ours. Syllables of Hangul count as the letters they are made of: Punkt takes short
-words that a full stop follows for abbreviations, and by syllables all Korean verbs are short. And
-a word that often ends paragraphs is no abbreviation, for a paragraph's end is a sentence's.
+Two things differ from plain NLTK. Hangul syllables count as the letters they consist of: Punkt
+takes short words before full stops for abbreviations, and counted in syllables all Korean verbs
+are short. And a word that often ends paragraphs is not an abbreviation, because the end of a
+paragraph is the end of a sentence.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from nltk.tokenize.punkt import PunktParameters, PunktTrainer
 
+from bertdata.config import Table
 from bertdata.errors import DataError
 from bertdata.grouping import fill_groups
 from bertdata.randomness import CounterSource, stable_hash
@@ -25,15 +26,15 @@ from bertdata.sentences.punkt import OrthographicContexts, UntimedLanguageVars, 
 from bertdata.storage.shards import first_line, write_json
 
 _CHUNK_CHARACTERS = 1 << 20
-_MAX_FINAL_SHARE = 0.05  # of an abbreviation's full stops, those that end a paragraph
+_MAX_FINAL_SHARE = 0.05  # share of an abbreviation's full stops that may end a paragraph
 
 _HANGUL = re.compile("[\uac00-\ud7a3]+")
 
 
 def sample_paragraphs(text: str, source: str, document: str, rate: float) -> Iterator[str]:
-    """About a share `rate` of a document's paragraphs: the same ones on every run.
+    """About a share `rate` of a document's paragraphs, the same ones in every run.
 
-    The text is part of the key, as ids may repeat.
+    The random key includes the text, because ids may repeat.
     """
     draws = CounterSource(stable_hash(source, document, text))
     for paragraph in split_paragraphs(text):
@@ -73,10 +74,12 @@ def read_parameters(path: Path) -> PunktParameters:
     try:
         return _from_table(json.loads(path.read_bytes()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DataError(f"{path} is no Punkt model ({first_line(error)}); make it again") from error
+        raise DataError(
+            f"{path} is not a Punkt model ({first_line(error)}); make it again"
+        ) from error
 
 
-def _from_table(table: dict[str, Any]) -> PunktParameters:
+def _from_table(table: Table) -> PunktParameters:
     parameters = PunktParameters()
     parameters.abbrev_types = {str(word) for word in table["abbrev_types"]}
     parameters.collocations = {(str(a), str(b)) for a, b in table["collocations"]}
@@ -99,7 +102,7 @@ def _spell_out(text: str) -> str:
 
 
 def _put_together(parameters: PunktParameters) -> PunktParameters:
-    """The parameters with syllables of Hangul whole again."""
+    """The parameters with Hangul syllables composed again."""
     whole = PunktParameters()
     whole.abbrev_types = set(map(_compose, parameters.abbrev_types))
     whole.collocations = {(_compose(a), _compose(b)) for a, b in parameters.collocations}

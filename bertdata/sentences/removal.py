@@ -1,4 +1,4 @@
-"""Files of sentences without the documents, and the sentences, that stood before."""
+"""Files of sentences without duplicate documents and repeated sentences."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from bertdata.storage.shards import Shard, open_arrow, write_arrow
 def write_kept(
     draft: Path, path: Path, fingerprints: Path, removals: pa.RecordBatch, counts: SentenceCounts
 ) -> tuple[Shard, list[Rejection]]:
-    """Write a unit's file of sentences without what goes; and the documents that went, and why.
+    """Write a unit's file of sentences without duplicates; also returns the dropped documents.
 
-    `draft`, `fingerprints`: of the unit. `removals`: as `bertdata.duplicates.find.write_removals`
-    wrote them; with its last sentence a document goes. `counts`: takes what stays.
+    `draft`, `fingerprints`: files of the unit. `removals`: from
+    `bertdata.duplicates.find.write_removals`; a document that loses its last sentence is dropped.
+    `counts`: counts what is kept.
     """
     removal = _Removal(fingerprints, removals)
     with open_arrow(draft, mapped=False) as reader:
@@ -31,7 +32,7 @@ def write_kept(
 
 
 def merge_rejections(path: Path, draft: Path, rejections: Sequence[Rejection]) -> Shard:
-    """One file of the rejections in a draft, if it is there, and of those that came later."""
+    """Write the rejections of a draft, if it exists, and later ones to one file."""
     with contextlib.ExitStack() as stack:
         batches = []
         if draft.exists():
@@ -41,7 +42,7 @@ def merge_rejections(path: Path, draft: Path, rejections: Sequence[Rejection]) -
 
 
 class _Removal:
-    """Takes out of a unit's batches what goes; `rejections`: the documents that went so far."""
+    """Drops duplicates from a unit's batches; `rejections`: the documents dropped so far."""
 
     def __init__(self, fingerprints: Path, removals: pa.RecordBatch) -> None:
         with open_arrow(fingerprints) as reader:
@@ -51,12 +52,12 @@ class _Removal:
         self._removals = removals
         removal_of_number = np.full(len(numbers), -1, dtype=np.int64)
         removal_of_number[removals.column("number").to_numpy()] = np.arange(len(removals))
-        # For each row of the unit's file its row among the removals, -1 where all stays.
+        # For each row of the unit's file, its row in the removals; -1 if it has none.
         self._removal_of = removal_of_number[numbers]
         self.rejections: list[Rejection] = []
 
     def filter(self, reader: pa.RecordBatchFileReader) -> Iterator[pa.RecordBatch]:
-        """The batches of the unit's file, without what goes."""
+        """The batches of the unit's file without what is dropped."""
         start = 0
         for index in range(reader.num_record_batches):
             batch = reader.get_batch(index)
@@ -69,11 +70,11 @@ class _Removal:
         places = self._removals.column("places").take(pa.array(removal_of[rows])).to_pylist()
         batch = _without_sentences(batch, dict(zip(rows.tolist(), places)))
         num_left = np.diff(np.asarray(batch.column("sentences").offsets))
-        stays = np.ones(len(batch), dtype=np.bool_)
-        stays[rows] = [bool(some) for some in places] & (num_left[rows] > 0)
-        for row in np.flatnonzero(~stays).tolist():
+        is_kept = np.ones(len(batch), dtype=np.bool_)
+        is_kept[rows] = [bool(some) for some in places] & (num_left[rows] > 0)
+        for row in np.flatnonzero(~is_kept).tolist():
             self.rejections.append(self._reject(batch, row, int(removal_of[row]), start + row))
-        return batch.filter(pa.array(stays))
+        return batch.filter(pa.array(is_kept))
 
     def _reject(self, batch: pa.RecordBatch, row: int, removal: int, place: int) -> Rejection:
         where, why = self._places[place].as_py(), self._removals.column("detail")[removal].as_py()
@@ -85,15 +86,15 @@ class _Removal:
         )
 
 
-def _without_sentences(batch: pa.RecordBatch, gone: dict[int, list[int]]) -> pa.RecordBatch:
+def _without_sentences(batch: pa.RecordBatch, dropped: dict[int, list[int]]) -> pa.RecordBatch:
     """The batch without the sentences at these places of these rows."""
-    if not any(gone.values()):
+    if not any(dropped.values()):
         return batch
     lists = batch.column("sentences")
     offsets = np.asarray(lists.offsets).astype(np.int64)
     offsets -= offsets[0]
     keep: BoolArray = np.ones(int(offsets[-1]), dtype=np.bool_)
-    for row, places in gone.items():
+    for row, places in dropped.items():
         keep[offsets[row] + np.array(places, dtype=np.int64)] = False
     left = offsets_of(keep)[offsets].astype(np.int32)
     values = lists.flatten().filter(pa.array(keep))

@@ -1,19 +1,19 @@
 """Sentences of scripts that Punkt does not know, by rule.
 
 Chinese: a sentence ends after 。！？!?｡… (several count as one) and the closing quotes and brackets
-that follow; a straight quotation mark follows where one is open. A full stop of Latin or fullwidth
-shape ends one after a Han character where white space or the end follows.
+that follow; a straight quotation mark counts as closing if one is open. A Latin or fullwidth full
+stop ends a sentence after a Han character if white space or the end follows.
 
-Japanese: the same, but not inside 「」『』（）, and not where hiragana or a comma goes on after the
-closing bracket, as in 「そうです。」と言った。 A bracket still open after 400 characters is a slip.
+Japanese: the same, but not inside 「」『』（）, and not if hiragana or a comma follows the closing
+bracket, as in 「そうです。」と言った。 A bracket still open after 400 characters is ignored.
 
-Thai has neither full stops nor spaces between words; spaces part clauses as well as sentences. A
-sentence ends after ! ? … ๚ ๛ where white space follows, between a closing and an opening quotation
+Thai has neither full stops nor spaces between words; spaces separate clauses as well as sentences.
+A sentence ends after ! ? … ๚ ๛ if white space follows, between a closing and an opening quotation
 mark, and at the first space after 600 characters; otherwise with its paragraph.
 
-Scripts with full stops of their own: a sentence ends after these, and after ! ? ؟ where white
-space or the end follows, with the closing marks that follow. A Latin full stop ends none but in
-Arabic and Persian, there after a word of two letters or more and before white space; elsewhere it
+Scripts with full stops of their own: a sentence ends after these, and after ! ? ؟ if white space or
+the end follows, together with the closing marks that follow. A Latin full stop ends a sentence only
+in Arabic and Persian, after a word of two letters or more and before white space; elsewhere it
 marks abbreviations, as in डॉ. शर्मा.
 Hindi, Marathi, Nepali and Bengali: । ॥. Urdu: ۔. Armenian: ։. Amharic: ። ፧. Khmer: ។ ៕.
 Burmese: ။. Arabic and Persian: the Latin one, and ۔.
@@ -44,7 +44,7 @@ _THAI_END = re.compile(rf"[!?…๚๛]++[\"'{_CLOSING}]*+(?=\s)|[”](?=[“])|
 class RuleSplitter:
     """Splits texts into paragraphs, and these where a rule says.
 
-    `find_ends`: where sentences of a paragraph end; what follows the last is one too.
+    `find_ends`: the ends of sentences in a paragraph; text after the last end is a sentence too.
     """
 
     def __init__(self, find_ends: Callable[[str], Iterator[int]]) -> None:
@@ -128,7 +128,7 @@ RULES: dict[str, Callable[[str], Iterator[int]]] = {
 
 
 def _opens(paragraph: str, start: int, position: int) -> bool:
-    """Whether a straight quotation mark opens: as many stand before it as close."""
+    """Whether a straight quotation mark opens: the number of marks before it is even."""
     return paragraph.count(paragraph[position], start, position) % 2 == 0
 
 

@@ -32,7 +32,7 @@ LANGUAGES = (
     "turkish",
 )
 
-# Scripts without full stops or spaces, or with their own; `bertdata.sentences.rules` says how.
+# Scripts without full stops or spaces, or with other full stops; see `bertdata.sentences.rules`.
 RULE_LANGUAGES = (
     "amharic",
     "arabic",
@@ -81,8 +81,8 @@ class SentenceSplitter:
     def split_all(self, texts: pa.StringArray) -> pa.ListArray:
         """The sentences of each text, list<string>: in order, never empty, single spaces inside.
 
-        For each paragraph these are what NLTK's `PunktSentenceTokenizer` makes of it. `texts`: no
-        nulls, under 2 GB together; quickest with a megabyte or so at once.
+        For each paragraph they equal those of NLTK's `PunktSentenceTokenizer`. `texts`: no nulls,
+        below 2 GB in total; fastest with about a megabyte at a time.
         """
         return self._split_all(texts)
 
@@ -95,14 +95,14 @@ class SentenceSplitter:
 def load_splitter(language: str, model: Path | None = None) -> SentenceSplitter:
     """The splitter for a language; takes up to 0.1 s. Raises ConfigError for an unknown one.
 
-    `model`: of "train", the file that `bertdata.sentences.punkt_training` wrote.
+    `model`: for "train", the file that `bertdata.sentences.punkt_training` wrote.
     """
     config = SentencesConfig(language=language)
     if config.language in RULE_LANGUAGES:
         from bertdata.sentences.rules import RULES, RuleSplitter
 
         return SentenceSplitter(RuleSplitter(RULES[config.language]).split)
-    # NLTK takes half a second to import: only who splits sentences waits for it.
+    # NLTK takes half a second to import, so it is imported only when it is needed.
     from bertdata.sentences.compiled import PunktSplitter
     from bertdata.sentences.punkt import PunktDecisions, load_parameters
     from bertdata.sentences.punkt_training import read_parameters

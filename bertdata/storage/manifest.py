@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+from bertdata.config import Table
 from bertdata.errors import DataError
 from bertdata.storage.shards import (
     Shard,
@@ -40,9 +40,9 @@ class Manifest:
 
     format: str
     version: int = _VERSION
-    config: Mapping[str, Any]
-    inputs: Mapping[str, Any]
-    counts: Mapping[str, Any]
+    config: Table
+    inputs: Table
+    counts: Table
     shards: tuple[Shard, ...]
     content_sha256: str
 
@@ -50,9 +50,9 @@ class Manifest:
 def make_manifest(
     kind: str,
     *,
-    config: Mapping[str, Any],
-    inputs: Mapping[str, Any],
-    counts: Mapping[str, Any],
+    config: Table,
+    inputs: Table,
+    counts: Table,
     shards: Iterable[Shard],
 ) -> Manifest:
     """A manifest with its shards in order of name and their content hash."""
@@ -156,7 +156,7 @@ def check_shard(folder: Path, shard: Shard, kind: str) -> None:
         command = _COMMANDS.get(kind, "run")
         raise DataError(
             f"{damage}; restore the file, or delete it (only this file) and run "
-            f"bertdata {command} CONFIG.toml --output {folder.parent}, which makes it again"
+            f"bertdata {command} CONFIG.toml --output {folder.parent}, which makes the same file"
         )
 
 

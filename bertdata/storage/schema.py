@@ -5,8 +5,6 @@ The version is in each file's metadata under "bertdata.version"; it changes when
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 
@@ -85,7 +83,7 @@ def fingerprints_schema(num_bands: int, num_places: int, sentences: bool) -> pa.
     return pa.schema(fields, metadata=_METADATA)
 
 
-def piece_dtype(vocabulary_size: int) -> type[np.unsignedinteger[Any]]:
+def piece_dtype(vocabulary_size: int) -> type[np.uint16] | type[np.uint32]:
     """The type of piece ids: uint16 up to 65,536 pieces, otherwise uint32."""
     return np.uint32 if vocabulary_size > _WIDE_VOCABULARY else np.uint16
 

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-from bertdata.config import check_range
+from bertdata.config import Table, check_range
 from bertdata.storage.shards import atomic_file, write_json
 from bertdata.tokens.tokenizer_settings import (
     SETTINGS_NAME,
@@ -91,7 +90,7 @@ def save_tokenizer(folder: Path, vocabulary: Vocabulary, config: TokenizationCon
     write_json(folder / SETTINGS_NAME, _transformers_config(vocabulary, config))
 
 
-def _transformers_config(vocabulary: Vocabulary, config: TokenizationConfig) -> dict[str, Any]:
+def _transformers_config(vocabulary: Vocabulary, config: TokenizationConfig) -> Table:
     # transformers' BertTokenizer knows one word length only; this other class takes tokenizer.json.
     is_usual = config.max_word_characters == _USUAL_WORD_CHARACTERS
     return {

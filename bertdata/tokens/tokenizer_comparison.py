@@ -19,6 +19,8 @@ from bertdata.tokens.tokenizer_folder import read_tokenizer
 from bertdata.tokens.tokenizer_settings import SETTINGS_NAME, TOKENIZER_NAME, read_settings
 from bertdata.tokens.vocabulary import Vocabulary, vocabulary_file
 
+_Value = bool | int | None
+
 
 def check_tokenization(
     config: TokenizationConfig, source: Path, vocabulary: Vocabulary, *, what: str
@@ -56,7 +58,7 @@ def _notices(config: TokenizationConfig, file: Path, vocabulary: Vocabulary) -> 
         )
 
 
-def _wanted(file: Path, vocabulary: Vocabulary) -> dict[str, Any]:
+def _wanted(file: Path, vocabulary: Vocabulary) -> dict[str, _Value]:
     """The values, as far as they are said or to be seen in the vocabulary, that are right."""
     if not _is_said(file):
         return {"lowercase": False} if is_cased(vocabulary.tokens) else {}
@@ -73,10 +75,10 @@ def _wanted(file: Path, vocabulary: Vocabulary) -> dict[str, Any]:
     return _in_effect(wanted)
 
 
-def _advice(config: TokenizationConfig, wanted: Mapping[str, Any]) -> dict[str, Any]:
+def _advice(config: TokenizationConfig, wanted: Mapping[str, _Value]) -> dict[str, _Value]:
     """The keys to set so that all is as wanted; strip_accents follows lowercase, unless given."""
     given = _in_effect(config)
-    wrong = {key: value for key, value in wanted.items() if given[key] != value}
+    wrong: dict[str, Any] = {key: value for key, value in wanted.items() if given[key] != value}
     wrong.pop("strip_accents", None)
     changed = _in_effect(replace(config, **wrong))
     return {key: value for key, value in wanted.items() if key in wrong or changed[key] != value}
@@ -86,12 +88,12 @@ def _is_said(file: Path) -> bool:
     return file.name == TOKENIZER_NAME or (file.parent / SETTINGS_NAME).exists()
 
 
-def _in_effect(config: TokenizationConfig) -> dict[str, Any]:
+def _in_effect(config: TokenizationConfig) -> dict[str, _Value]:
     table = asdict(config)
     if config.strip_accents is None:
         table["strip_accents"] = config.lowercase
     return table
 
 
-def _to_toml(values: Mapping[str, Any]) -> str:
+def _to_toml(values: Mapping[str, _Value]) -> str:
     return " and ".join(f"{key} = {json.dumps(value)}" for key, value in values.items())

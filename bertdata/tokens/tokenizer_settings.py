@@ -10,10 +10,10 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tokenizers import AddedToken
 
+from bertdata.config import Table
 from bertdata.errors import VocabularyError
 from bertdata.storage.shards import first_line
 
@@ -97,7 +97,7 @@ def _read_settings(folder: Path) -> TokenizerSettings:
     )
 
 
-def _class_of_model(folder: Path) -> Any:
+def _class_of_model(folder: Path) -> object:
     try:
         return _read_table(folder / "config.json").get("tokenizer_class")
     except VocabularyError:
@@ -109,7 +109,7 @@ def has_tokenizer(folder: Path) -> bool:
     return any((folder / name).exists() for name in (TOKENIZER_NAME, VOCABULARY_NAME))
 
 
-def _further_special_pieces(table: Mapping[str, Any]) -> Iterator[str]:
+def _further_special_pieces(table: Table) -> Iterator[str]:
     for key in ("additional_special_tokens", "extra_special_tokens"):
         listed = table.get(key) or []
         for piece in listed.values() if isinstance(listed, Mapping) else listed:
@@ -117,7 +117,7 @@ def _further_special_pieces(table: Mapping[str, Any]) -> Iterator[str]:
                 yield content
 
 
-def _added_pieces(folder: Path, table: Mapping[str, Any]) -> dict[int, AddedToken]:
+def _added_pieces(folder: Path, table: Table) -> dict[int, AddedToken]:
     special = {*_further_special_pieces(table)}
     added = {
         int(id_): AddedToken(piece, special=piece in special, normalized=piece not in special)
@@ -129,14 +129,14 @@ def _added_pieces(folder: Path, table: Mapping[str, Any]) -> dict[int, AddedToke
     return added
 
 
-def _content(piece: Any) -> str | None:
+def _content(piece: object) -> str | None:
     """A piece is written as a string, or as a table with the string in it."""
     if isinstance(piece, Mapping):
         piece = piece.get("content")
     return piece if isinstance(piece, str) else None
 
 
-def _read_table(path: Path) -> dict[str, Any]:
+def _read_table(path: Path) -> Table:
     if not path.exists():
         return {}
     try:

@@ -7,8 +7,6 @@ may still be several words.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 
@@ -105,7 +103,9 @@ def _find_parts(
 
 
 @inlined
-def _find_part(text: ByteArray, start: int, stop: int, split_chinese: bool) -> tuple[int, Any, Any]:
+def _find_part(
+    text: ByteArray, start: int, stop: int, split_chinese: bool
+) -> tuple[int, np.uint64, np.uint64]:
     """Where the part at `start` ends, and what `pack_key` gives for it."""
     kind = _KINDS[text[start]]
     if kind == _PUNCTUATION:

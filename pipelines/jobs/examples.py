@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from bertdata.config import read_table
+from bertdata.config import Table, read_table
 from bertdata.corpus.partitions import split_evenly
 from bertdata.errors import DataError, InputError
 from bertdata.examples.config import ExamplesConfig
@@ -64,7 +64,7 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
 
     def make_shards(unit: Unit) -> UnitRecord:
         passes = config.dupe_factor if unit["split"] == "train" else 1
-        counts: list[dict[str, Any]] = []
+        counts: list[Table] = []
 
         def make_batch(documents: Documents) -> pa.RecordBatch:
             batch = create_examples(documents, config, vocabulary, spec["seed"], passes)

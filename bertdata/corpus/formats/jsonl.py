@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from bertdata.config import Table
 from bertdata.corpus.compression import SEARCH_BYTES, read_range
 from bertdata.corpus.config import CorpusConfig, FilePart
 from bertdata.corpus.documents import Document, Reason, Rejection, at_place, printable_name
@@ -63,7 +63,7 @@ def find_line(path: Path, position: int) -> int | None:
     return None
 
 
-def record_id(value: Any, fallback: str) -> str:
+def record_id(value: object, fallback: str) -> str:
     """The id that a record gives, or the fallback when it is no integer and no non-empty string."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -78,7 +78,7 @@ def _read_line(line: str, fallback: str, corpus: CorpusConfig) -> Document | Rej
     return _read_record(record, fallback, corpus)
 
 
-def _read_record(record: Any, fallback: str, corpus: CorpusConfig) -> Document | Rejection:
+def _read_record(record: object, fallback: str, corpus: CorpusConfig) -> Document | Rejection:
     if not isinstance(record, dict):
         kind = type(record).__name__
         return _reject(corpus, fallback, "missing_field", f"a JSON object is wanted, not {kind}")
@@ -94,7 +94,7 @@ def _read_record(record: Any, fallback: str, corpus: CorpusConfig) -> Document |
     return Document(source=corpus.name, document=document, text=text, place=place)
 
 
-def _describe_missing(record: dict[str, Any], text_field: str) -> str:
+def _describe_missing(record: Table, text_field: str) -> str:
     """What is wrong with the field of the text, and which other fields there are."""
     if record.get(text_field) is not None:
         return f"{text_field!r} is not text"

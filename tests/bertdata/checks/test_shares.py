@@ -15,11 +15,7 @@ from bertdata.checks.invariants import ExampleRules
 from bertdata.checks.shares import SURELY, ExampleShares, check_held_out, check_masking, surprise
 from bertdata.corpus.partitions import choose_validation
 from bertdata.examples.config import ExamplesConfig
-from bertdata.examples.make import (
-    Documents,
-    create_examples,
-    cut_into_blocks,
-)
+from bertdata.examples.make import Documents, create_examples, cut_into_blocks
 from bertdata.examples.pairing import TokenizedDocuments
 from bertdata.examples.statistics import add_counts, count_examples
 from bertdata.tokens.vocabulary import Vocabulary

@@ -98,7 +98,7 @@ def test_files_of_other_partitions_are_refused(tmp_path: Path) -> None:
     write_sentences(path, tmp_path / "r.arrow", [], split_words, 3, seed=1)
     with open_arrow(path) as reader:
         assert reader.num_record_batches == 3
-    with pytest.raises(DataError, match="no multiple of 2"):
+    with pytest.raises(DataError, match="not a multiple of 2"):
         PoolReader([path], 2).read(0, 1)
 
 
