@@ -1,4 +1,4 @@
-"""Word counts to a WordPiece vocabulary: the readable trainer, its quick twin, and its quality."""
+"""Word counts to a WordPiece vocabulary: the readable trainer, its fast equal, and quality."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a vocabulary shall be."""
+"""The `[vocab]` table: how words become a vocabulary."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _LAYOUTS = ("default", "bert-base-uncased")
 class VocabConfig:
     """How words become a vocabulary. Raises ConfigError on a value out of range.
 
-    `size`: the exact number of pieces, special ones included. `lowercase`, `strip_accents`,
-    `split_chinese_characters`, `max_word_characters`: as in TokenizationConfig. `min_frequency`: a
-    pair of pieces seen less often is never merged. `alphabet_limit`: the most characters kept.
-    `layout`: where the special pieces stand ("bert-base-uncased": at the original's ids). `file`: a
+    `size`: the exact number of pieces, including special ones. `lowercase`, `strip_accents`,
+    `split_chinese_characters`, `max_word_characters`: as in TokenizationConfig. `min_frequency`:
+    rarer pairs of pieces are never merged. `alphabet_limit`: maximum number of characters.
+    `layout`: ids of the special pieces ("bert-base-uncased": those of the original). `file`: a
     vocabulary to use instead of training one: a vocab.txt, a tokenizer.json or the folder of a
     Hugging Face BERT; each piece keeps its id.
     """

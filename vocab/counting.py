@@ -1,8 +1,8 @@
 """Sentences to word counts; word counts to one table.
 
-A word is what BERT's normalizer and pre-tokenizer leave between white space and around punctuation.
-Parts that can be tokenized apart are counted first and each distinct one is normalised once: most
-of a text is repetition.
+A word is what BERT's normalizer and pre-tokenizer produce: split at white space and punctuation.
+Parts that can be tokenized independently are counted first, and each distinct one is normalised
+only once, because most of a text is repetition.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from vocab.config import VocabConfig
 
 COUNTS_SCHEMA = pa.schema([("word", pa.string()), ("count", pa.int64())])
 
-_MAX_PARTS = 100_000  # counted before they are made words
+_MAX_PARTS = 100_000  # counted before they are turned into words
 _PLAIN_ASCII = "^[!-~]+$"
 
 
 def count_words(batches: Iterable[pa.StringArray], config: VocabConfig) -> pa.Table:
     """Count the words of sentences: `word` string, `count` int64, as `merge_counts` orders them.
 
-    `batches`: of sentences; no nulls, any text.
+    `batches`: sentences; any text, no nulls.
     """
     parts = _count_parts(batches, config.tokenization)
     return merge_counts(_normalize(some, config.tokenization) for some in parts)
@@ -48,7 +48,7 @@ def merge_counts(tables: Iterable[pa.Table]) -> pa.Table:
 def _count_parts(
     batches: Iterable[pa.StringArray], config: TokenizationConfig
 ) -> Iterator[pa.Table]:
-    """Distinct parts and their counts; some parts more than once where there are very many."""
+    """Distinct parts and their counts; with very many parts, some occur more than once."""
     parts, counts = PartTable(config, _MAX_PARTS), np.zeros(0, dtype=np.int64)
     for sentences in batches:
         if parts.table.is_full:
@@ -58,12 +58,12 @@ def _count_parts(
         found = np.bincount(rows, minlength=parts.table.num_rows)
         found[: len(counts)] += counts
         counts = found
-        pa.default_memory_pool().release_unused()  # or what is read adds up over some batches
+        pa.default_memory_pool().release_unused()  # otherwise memory grows over several batches
     yield pa.table([parts.table.keys_from(0), counts], schema=COUNTS_SCHEMA)
 
 
 def _normalize(parts: pa.Table, config: TokenizationConfig) -> pa.Table:
-    """Parts and their counts to words and theirs, some words more than once."""
+    """Counted parts to counted words; some words occur more than once."""
     plain = pc.match_substring_regex(parts["word"], _PLAIN_ASCII)
     ascii_words, other = parts.filter(plain), parts.filter(pc.invert(plain))
     words = _words_of(other["word"], config)
@@ -73,7 +73,7 @@ def _normalize(parts: pa.Table, config: TokenizationConfig) -> pa.Table:
 
 
 def _words_of(parts: pa.ChunkedArray, config: TokenizationConfig) -> pa.ListArray:
-    """The words of each string, asked of `tokenizers`: exact for any text, but slow."""
+    """The words of each string, by `tokenizers`: exact for any text, but slow."""
     normalize = build_normalizer(config).normalize_str
     split = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
     words = [[word for word, _ in split(normalize(part))] for part in parts.to_pylist()]

@@ -1,8 +1,8 @@
-"""The quick WordPiece trainer: equal to `vocab.wordpiece` piece for piece, at a cost that follows
-what each merge changes.
+"""The fast WordPiece trainer: the same pieces as `vocab.wordpiece`, but the cost of a merge is
+proportional to what it changes.
 
-The text (`vocab.merging`) tells which pairs a merge made fewer and which it made; a heap tells
-which is next, where outdated entries are seen through when popped.
+The text (`vocab.merging`) returns which pairs a merge made rarer and which it created; a heap
+returns the next pair, and its outdated entries are recognised when they are popped.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ def _learn_merges(text: PieceText, names: list[str], room: int, min_frequency: i
 
 
 class _PairQueue:
-    """Which pair is next: that with the highest count, then with the smallest strings.
+    """The next pair to merge: the one with the highest count, then with the smallest strings.
 
-    The count of a pair rises once, when the younger of its pieces is made, and from then on can
-    only fall: a pair born below `min_frequency` is never needed. In the heap are those that are as
-    frequent as a bar, which is lowered when none is left: most pairs never get there.
+    The count of a pair is set once, when the younger of its pieces is made, and can then only fall:
+    a pair that starts below `min_frequency` is never needed. The heap holds the pairs whose counts
+    reach a bar, which is lowered when the heap is empty: most pairs never enter it.
     """
 
     def __init__(self, names: list[str], min_frequency: int) -> None:
@@ -73,7 +73,7 @@ class _PairQueue:
         self._bar = _FIRST_BAR
 
     def insert(self, pairs: Int64Array, counts: Int64Array) -> None:
-        """Take in pairs that are new."""
+        """Add new pairs."""
         frequent = counts >= self._min_frequency
         pairs, counts = pairs[frequent], counts[frequent]
         self._counts.insert(pairs, counts)
@@ -82,11 +82,11 @@ class _PairQueue:
             heapq.heappush(self._heap, self._entry(pair, count))
 
     def subtract(self, pairs: Int64Array, amounts: Int64Array) -> None:
-        """Lower the counts of pairs, which keep their places in the queue until popped."""
+        """Lower the counts of pairs; their entries in the heap are corrected when popped."""
         self._counts.subtract(pairs, amounts)
 
     def pop(self) -> int | None:
-        """The next pair, or None when none is as frequent as `min_frequency`."""
+        """The next pair, or None if none is as frequent as `min_frequency`."""
         while self._heap or self._lower_bar():
             negative, _, _, pair = heapq.heappop(self._heap)
             count = self._counts[pair]
@@ -98,7 +98,7 @@ class _PairQueue:
         return None
 
     def _lower_bar(self) -> bool:
-        """Fill the empty heap; False where no pair is left."""
+        """Refill the empty heap; returns False if no pair is left."""
         while not self._heap and self._bar > self._min_frequency:
             self._bar = max(self._bar // 2, self._min_frequency)
             pairs, counts = self._counts.at_least(self._bar)
@@ -114,7 +114,7 @@ class _PairQueue:
 def _short_words(
     counts: pa.Table, max_characters: int
 ) -> tuple[Int32Array, Int64Array, Int64Array]:
-    """Words of 1 to `max_characters`: all their code points, the length and frequency of each."""
+    """The words of 1 to `max_characters`: all code points, then length and frequency of each."""
     lengths = pc.utf8_length(counts["word"])
     short = pc.and_(pc.greater(lengths, 0), pc.less_equal(lengths, max_characters))
     table = counts.filter(short)
@@ -151,7 +151,7 @@ def _words_within(alphabet: Int64Array, code_points: Int32Array, lengths: Int64A
 
 
 def _first_pieces(code_points: Int32Array, lengths: Int64Array) -> tuple[list[str], Int32Array]:
-    """The names of the pieces that words start as, and the id of each character's piece."""
+    """The names of the first pieces of words, and for each character the id of its piece."""
     continuing = np.ones(len(code_points), dtype=np.int32)
     continuing[np.cumsum(lengths) - lengths] = 0
     keys = code_points * 2 + continuing

@@ -1,10 +1,10 @@
-"""All words of a text as pieces, in one row, where merging a pair costs what it changes.
+"""All words of a text as pieces in one array, where the cost of a merge is what it changes.
 
-The characters of all words lie in one array, a border before, between and after them. A piece is
-written at the place of its first and of its last character; what is between them is INSIDE. So the
-piece after one that starts at p is at p + its length, the piece before it ends at p - 1, and a
-merge is four writes. For each piece the places where it starts are kept, ascending; outdated ones
-are dropped when they are next read.
+The characters of all words are in one array, with a border before, between and after them. A piece
+is written at the places of its first and last character; places between them are INSIDE. So the
+piece after one that starts at p starts at p + its length, the piece before it ends at p - 1, and a
+merge is four writes. The starts of each piece are kept in ascending order; outdated ones are
+dropped when they are next read.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _INSIDE = -2
 class PieceText:
     """Words as pieces.
 
-    `codes`: the first pieces of the words in a row, ids below `num_pieces`; `lengths`: characters
-    of each word; `frequencies`: how often each word occurs; `room`: so many pieces may be merged.
+    `codes`: the first pieces of all words, flat, ids below `num_pieces`; `lengths`: characters of
+    each word; `frequencies`: occurrences of each word; `room`: maximum number of merges.
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class PieceText:
         self._pieces[places] = codes
         self._weights = np.zeros(size, dtype=np.int64)
         self._weights[places] = frequencies[words]
-        del words  # millions of words take as much memory as there is text to merge
-        # A merge leaves at least one piece less in the text: more there cannot be.
+        del words  # for millions of words as large as the text itself
+        # Each merge leaves at least one piece fewer in the text, so this bounds their number.
         self._num_pieces, capacity = num_pieces, num_pieces + min(room, len(codes))
         self._lengths = np.ones(capacity, dtype=np.int64)
-        # For the same reason these are enough.
+        # Each merge appends as many starts as pieces disappear: in all no more than there were.
         self._starts = np.empty(2 * len(codes), dtype=np.int32)
         small = codes.astype(np.min_scalar_type(num_pieces))  # numpy sorts these by radix
         self._starts[: len(codes)] = places[np.argsort(small, kind="stable")]
@@ -59,12 +59,12 @@ class PieceText:
         self._lost, self._gained, self._amounts = np.empty((3, 2 * capacity), dtype=np.int64)
 
     def count_pairs(self) -> tuple[Int64Array, Int64Array]:
-        """Every pair of the first pieces, and how often it occurs."""
+        """Each pair of the first pieces, and its number of occurrences."""
         pairs, totals = [], []
         for left, (begin, end) in enumerate(self._spans[: self._num_pieces].tolist()):
             after = self._starts[begin:end] + 1
             total = np.zeros(self._num_pieces, dtype=np.int64)
-            # A border weighs nothing, so it does not matter where it is added.
+            # A border has weight 0, so it does not matter to which piece it is added.
             np.add.at(total, self._pieces[after], self._weights[after])
             present = np.flatnonzero(total)
             pairs.append(present + (left << PAIR_SHIFT))
@@ -72,9 +72,9 @@ class PieceText:
         return np.concatenate(pairs), np.concatenate(totals)
 
     def merge(self, left: int, right: int) -> tuple[Int64Array, Int64Array, Int64Array]:
-        """Make a pair the next piece: (pairs lost, pairs gained in their place, how often each).
+        """Make a pair the next piece: (pairs lost, pairs gained in their place, how many of each).
 
-        Pairs gained are new and distinct. The arrays are written over by the next merge.
+        The gained pairs are new and distinct. The next merge overwrites the returned arrays.
         """
         new, begin = self._num_pieces, self._end
         self._num_pieces += 1
@@ -100,12 +100,14 @@ def _join(
     right: int,
     new: int,
 ) -> int:
-    """Join the pair at all its places, from the left; put these from `end` on; where they end.
+    """Join the pair at all its places, from the left; returns the end of the new piece's starts.
 
-    Goes through the starts of the rarer piece and leaves those where it stays.
+    The new starts are written from `end` on. The loop goes through the starts of the rarer piece
+    and keeps those that were not joined: `kept` never passes `number`, so it overwrites only
+    starts that were read.
 
-    A place where a piece started once and that now reads the same is a start still: as an end it
-    would belong to a piece that began before it, so a longer one.
+    A place where a piece once started and that still reads the same is still a start: if it were
+    the end of a piece, that piece would start earlier, so be longer, and be another piece.
     """
     by_left = spans[left, 1] - spans[left, 0] <= spans[right, 1] - spans[right, 0]
     piece = left if by_left else right
@@ -117,7 +119,7 @@ def _join(
         start = place if by_left else place - lengths[left]
         middle = place + lengths[left] if by_left else place
         if pieces[middle if by_left else middle - 1] == (right if by_left else left):
-            # First and last place of a piece can be one, so the order of these matters.
+            # A piece of one character has its first and last place in common: the order matters.
             pieces[middle - 1] = _INSIDE
             pieces[middle] = _INSIDE
             pieces[start] = new
@@ -145,9 +147,12 @@ def _count_neighbours(
     gained: Int64Array,
     amounts: Int64Array,
 ) -> int:
-    """Which pairs with the neighbours of the new piece took the place of which; how many.
+    """Find which pairs with the new piece's neighbours replace which; returns their number.
 
-    `totals`: of each piece before the new one, then of each after it; all 0, as they are left.
+    `totals`: one sum per piece before the new one, then one per piece after it; all 0 before and
+    after. `amounts` first holds, for each pair found, the place of its sum in `totals`, so that
+    only those are read and cleared at the end. Reading next to a piece is safe: there is a border
+    before the first word and after the last one.
     """
     found, capacity = 0, len(totals) // 2
     for number in range(len(starts)):
@@ -155,7 +160,7 @@ def _count_neighbours(
         before, after = pieces[start - 1], pieces[start + length]
         if before != _BORDER:
             if totals[before] == 0:
-                # Where one new piece follows another, the right of a pair stood before a left.
+                # If one new piece follows another, a right was before a left.
                 old = right if before == new else before
                 lost[found] = (old << PAIR_SHIFT) + left
                 gained[found] = (before << PAIR_SHIFT) + new

@@ -1,4 +1,4 @@
-"""Counts of pairs of pieces, kept where compiled code reaches them.
+"""Counts of pairs of pieces, in arrays for compiled code.
 
 A pair is an integer: id of the left piece times 2**32, plus id of the right.
 """
@@ -18,9 +18,9 @@ _HASH_SHIFT = np.uint64(32)
 
 
 class PairCounts:
-    """Open addressing: each slot a pair and its count, half of the slots free at least.
+    """A hash table with open addressing: a pair and its count per slot, at least half of them free.
 
-    `num_slots`: to begin with, a power of two.
+    `num_slots`: at the start, a power of two.
     """
 
     def __init__(self, num_slots: int = 1 << 12) -> None:
@@ -28,11 +28,11 @@ class PairCounts:
         self._allocate(num_slots)
 
     def __getitem__(self, pair: int) -> int:
-        """The count of a pair; 0 when it is not there."""
+        """The count of a pair; 0 for an unknown one."""
         return int(self._counts[_place(self._pairs, pair)])
 
     def insert(self, pairs: Int64Array, counts: Int64Array) -> None:
-        """Take pairs in, distinct ones that are not there yet."""
+        """Add pairs, which must be distinct and new."""
         self._num_pairs += len(pairs)
         if 2 * self._num_pairs > len(self._pairs):
             old = self._pairs, self._counts
@@ -42,20 +42,20 @@ class PairCounts:
         _insert(self._pairs, self._counts, pairs, counts)
 
     def at_least(self, count: int) -> tuple[Int64Array, Int64Array]:
-        """All pairs that occur so often, at least once, and their counts."""
+        """All pairs with at least this count, which is 1 or more, and their counts."""
         found = np.flatnonzero(self._counts >= count)
         return self._pairs[found], self._counts[found]
 
     def remove(self, pair: int) -> None:
-        """Let a pair occur no more."""
+        """Set the count of a pair to 0."""
         self._counts[_place(self._pairs, pair)] = 0
 
     def subtract(self, pairs: Int64Array, amounts: Int64Array) -> None:
-        """Lower the counts of pairs; those that are not there stay away."""
+        """Lower the counts of pairs; unknown pairs are ignored."""
         _subtract(self._pairs, self._counts, pairs, amounts)
 
     def _allocate(self, num_slots: int) -> None:
-        """So many slots, a power of two, all free."""
+        """Allocate `num_slots` free slots, a power of two."""
         self._pairs = np.full(num_slots, _FREE, dtype=np.int64)
         self._counts = np.zeros(num_slots, dtype=np.int64)
 
@@ -90,7 +90,10 @@ def _subtract(
 
 @inlined
 def _find_slot(slots: Int64Array, pair: int) -> np.int64:
-    """The slot of a pair, or the free one where it belongs."""
+    """The slot of a pair, or the free slot where it belongs.
+
+    Ends because half of the slots are free; a removed pair keeps its slot, with count 0.
+    """
     value = np.uint64(pair) * _FACTOR
     value ^= value >> _HASH_SHIFT
     slot = np.int64(value & np.uint64(len(slots) - 1))

@@ -15,11 +15,11 @@ from vocab.config import VocabConfig
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Coverage:
-    """What a vocabulary makes of counted words; every number counts occurrences.
+    """How a vocabulary covers counted words; all numbers count occurrences.
 
-    `pieces`: an unknown word is one piece. `unknown_words`: they become [UNK]; among them
-    `long_words`, over `max_word_characters`. `missing_characters`: those that are no piece of the
-    vocabulary, with their counts, most frequent first.
+    `pieces`: an unknown word is one piece. `unknown_words`: words that become [UNK]; among them
+    `long_words`, longer than `max_word_characters`. `missing_characters`: characters that are not
+    pieces of the vocabulary, with their counts, most frequent first.
     """
 
     words: int
@@ -30,7 +30,7 @@ class _Coverage:
 
     @property
     def pieces_per_word(self) -> float:
-        """From 1 on; 0 when there are no words."""
+        """At least 1; 0 if there are no words."""
         return self.pieces / self.words if self.words else 0.0
 
     @property
@@ -40,7 +40,7 @@ class _Coverage:
 
 
 def measure_coverage(counts: pa.Table, vocabulary: Vocabulary, config: VocabConfig) -> _Coverage:
-    """Look up counted words, held-out ones or those trained on.
+    """Look up counted words, held out or from training.
 
     `counts`: `word` string, `count` int64, as `vocab.counting` makes them with the same `config`.
     """

@@ -1,7 +1,7 @@
-"""What stripping accents takes from a text whose script is not Latin.
+"""What accent stripping removes from text in scripts other than Latin.
 
-BERT's rule removes combining marks: of "é" the accent, but of Hindi and Thai words vowels, of
-Japanese kana the marks that tell "ga" from "ka", and of Russian "й" what makes it a letter.
+BERT's rule removes combining marks: from "é" the accent, but from Hindi and Thai words vowels, from
+Japanese kana the marks that distinguish "ga" from "ka", and from Russian "й" a part of the letter.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MIN_SHARE = 0.01
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class StrippedWords:
-    """Of `words` words, `changed` lose marks of another script than Latin, `example` is one."""
+    """Of `words` words, `changed` lose marks of scripts other than Latin, such as `example`."""
 
     words: int = 0
     changed: int = 0
@@ -28,7 +28,7 @@ class StrippedWords:
 
 
 def count_stripped(sentences: pa.StringArray, config: TokenizationConfig) -> StrippedWords:
-    """Look at every word of some sentences; nothing is changed where accents are kept."""
+    """Count the words of some sentences that change; all 0 if accents are kept."""
     if not _strips_accents(config):
         return StrippedWords()
     normalizer = build_normalizer(dataclasses.replace(config, strip_accents=False))
@@ -47,12 +47,12 @@ def count_stripped(sentences: pa.StringArray, config: TokenizationConfig) -> Str
 
 
 def _strips_accents(config: TokenizationConfig) -> bool:
-    """Whether accents are stripped: as text is lower-cased, where nothing else is said."""
+    """Whether accents are stripped: by default if text is lower-cased."""
     return config.lowercase if config.strip_accents is None else config.strip_accents
 
 
 def describe_stripped(counts: Iterable[StrippedWords]) -> str | None:
-    """A line for who watches, or None where a hundredth of the words or fewer are changed."""
+    """A line for the user, or None if at most a hundredth of the words change."""
     counts = list(counts)
     words, changed = sum(c.words for c in counts), sum(c.changed for c in counts)
     if changed <= _MIN_SHARE * words:
@@ -73,7 +73,7 @@ def strip(word: str) -> str:
 
 
 def _loses_other_marks(word: str) -> bool:
-    """Whether a mark goes that stands on a letter of another script than Latin."""
+    """Whether a letter of a script other than Latin loses a mark."""
     base = ""
     for character in unicodedata.normalize("NFD", word):
         if unicodedata.category(character) != "Mn":

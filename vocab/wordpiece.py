@@ -5,22 +5,22 @@ characters, the first plain, later ones with "##": hugs = h ##u ##g ##s. Again a
 neighbouring pieces with the highest count (over all words, 64 bits and more) becomes one piece:
 h + ##u = hu, ##g + ##s = ##gs.
 
-The rules that make the answer one:
+The rules that make the result unique:
 - the alphabet is the `alphabet_limit` most frequent characters, ties to the smaller code point;
-- words with a character outside it, and words over `max_word_characters`, are left out: they
-  become [UNK] whatever the vocabulary (`vocab.report` counts them);
+- words with a character outside it, and words over `max_word_characters`, are ignored: they
+  become [UNK] with any vocabulary (`vocab.report` counts them);
 - of pairs with equal counts, the one with the smaller strings merges first (left, then right
   piece, compared by code point);
-- neighbours count at every place, so "aaa" holds the pair twice, and merge from the left;
+- neighbours count at every place, so "aaa" has the pair twice, and are merged from the left;
 - merging stops at `size` pieces, or when no pair is as frequent as `min_frequency`.
 
-Every merge gives a new piece: how a stretch of characters is cut, as long as no piece crosses its
-ends, depends on the stretch and the merges so far alone, so it becomes one piece by one pair only.
+Each merge makes a new piece: as long as no piece crosses its ends, a stretch of characters is cut
+in a way that depends only on the stretch and the merges so far, so only one pair can become it.
 
-Pieces stand in this order: special ones, characters by code point, continuing characters ("##…") by
-code point, merged pieces as they were made. `vocab.fast` gives the same, quickly.
+The order of pieces: special ones, characters by code point, continuing characters ("##…") by code
+point, merged pieces as they were made. `vocab.fast` makes the same vocabulary faster.
 
-Words are those of `vocab.counting`, where "#", like all punctuation, is a word by itself; so "##"
+Words are those of `vocab.counting`, where "#", like all punctuation, is a word of its own; so "##"
 can only be the mark of continuation.
 """
 
@@ -52,7 +52,7 @@ _Word = tuple[str, ...]
 def train(counts: pa.Table, config: VocabConfig) -> Vocabulary:
     """Make a vocabulary of exactly `config.size` pieces from word counts.
 
-    `counts`: `word` string, distinct, `count` int64, from 1 on; the order does not matter.
+    `counts`: `word` string, distinct; `count` int64, 1 or more; in any order.
     Raises VocabularyError naming the reachable size when that many pieces cannot be made.
     """
     words = dict(zip(counts["word"].to_pylist(), counts["count"].to_pylist()))
@@ -118,7 +118,7 @@ def join_pair(pair: _Pair) -> str:
 
 
 def _special_pieces(layout: str) -> list[str]:
-    """The pieces that come first: the five special ones, with [unused…] where the layout asks."""
+    """The first pieces: the five special ones, with [unused…] if the layout has them."""
     if layout == "default":
         return list(SPECIAL_PIECES)
     unused = [f"[unused{i}]" for i in range(994)]
@@ -128,7 +128,7 @@ def _special_pieces(layout: str) -> list[str]:
 def base_pieces(
     config: VocabConfig, alphabet: Iterable[str], continuing: Iterable[str]
 ) -> list[str]:
-    """All pieces but the merged: special, plain characters, continuing characters.
+    """All pieces before the merged ones: special pieces, characters, continuing characters.
 
     Raises VocabularyError when these alone are more than `config.size`.
     """
@@ -142,11 +142,11 @@ def base_pieces(
 
 
 def finish(base: Sequence[str], merged: Sequence[str], config: VocabConfig) -> Vocabulary:
-    """The vocabulary, or VocabularyError naming the reachable size when pieces are missing."""
+    """The vocabulary. Raises VocabularyError with the reachable size if pieces are missing."""
     reached = len(base) + len(merged)
     if reached < config.size:
         raise VocabularyError(
-            f"vocab size {config.size} cannot be reached: these words give {reached} pieces with "
-            f"min_frequency = {config.min_frequency}; set size to {reached} or give more text"
+            f"vocab size {config.size} cannot be reached: these words yield {reached} pieces with "
+            f"min_frequency = {config.min_frequency}; set size to {reached} or add more text"
         )
     return Vocabulary((*base, *merged))

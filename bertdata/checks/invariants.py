@@ -1,4 +1,4 @@
-"""What holds of every row of sentences and examples, checked for a whole batch at once.
+"""Rules that every row of sentences and examples keeps, checked for a whole batch at once.
 
 Shape suffixes: B rows of the batch, T pieces of all rows, N predictions of all rows.
 """
@@ -22,7 +22,7 @@ from bertdata.tokens.vocabulary import SpecialIds
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fault:
-    """Rows that break a rule: which rule, the first such row, what stands there, how many rows."""
+    """Rows that break a rule: the rule, the first such row, its value, the number of rows."""
 
     rule: str
     row: int
@@ -32,7 +32,7 @@ class Fault:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExampleRules:
-    """What examples were made with. `masking`: None where the reader masks."""
+    """The settings that examples were made with. `masking`: None if the reader masks."""
 
     max_seq_length: int
     next_sentence: bool
@@ -42,9 +42,9 @@ class ExampleRules:
 
 
 def check_examples(batch: pa.RecordBatch, rules: ExampleRules) -> list[Fault]:
-    """The rules that rows of `examples/` break; those of shape alone when there are such."""
+    """The rules that rows of `examples/` break; if their shape is wrong, only rules of shape."""
     rows = _view(batch)
-    # What follows looks pieces up by the positions in the rows, so these must be sound.
+    # The other rules look pieces up by position, so the positions must be valid.
     return list(_check_shape(rows, rules)) or [
         *_check_pieces(rows, rules),
         *_check_predictions(rows, rules),
@@ -63,8 +63,8 @@ def check_sentences(
 ) -> list[Fault]:
     """The rules that rows of one batch of `sentences/` break; the batch holds one partition.
 
-    `hashes`: of the rows. `is_whole`: no sentences were dropped from documents; ids are hashes of
-    the texts before that, and cannot be checked after it.
+    `hashes`: of the rows. `is_whole`: no sentences were dropped from documents. Ids are hashes of
+    the complete texts, so they can be checked only then.
     """
     ids = batch.column("document_id").to_numpy()
     is_wrong = (hashes.document_ids() != ids) & is_whole
@@ -89,7 +89,7 @@ def check_documents(
     seed: int,
     known: UInt64Array | None,
 ) -> list[Fault]:
-    """Whether documents of examples belong to their split, and are among the `known` (sorted)."""
+    """Check that the documents of examples belong to their split and are `known` (sorted ids)."""
     chosen = choose_validation(ids, fraction, seed)
     faults = list(row_faults("belongs to the other split: document", chosen != held_out, ids))
     if known is not None:
@@ -222,7 +222,7 @@ def _check_number(rows: _Rows, rules: ExampleRules) -> Iterator[Fault]:
     lengths = rows.pieces.lengths
     candidates = lengths - 2 - (rows.b_starts < lengths)
     wanted = np.minimum(prediction_limits(lengths, rules.masking), candidates)
-    # A whole word that would overflow is passed over, so there may be fewer.
+    # A whole word that exceeds the limit is skipped, so there may be fewer predictions.
     is_wrong = found > wanted if rules.masking.whole_word_mask else found != wanted
     yield from row_faults("has a wrong number of predictions:", is_wrong, found)
 
@@ -233,7 +233,7 @@ def _check_labels(rows: _Rows, rules: ExampleRules) -> Iterator[Fault]:
 
 
 def _separators(rows: _Rows) -> tuple[tuple[str, Int64Array], ...]:
-    """Where [SEP] stands in the flat pieces: after A, and at the end."""
+    """The places of [SEP] in the flat pieces: after A, and at the end."""
     return (
         ("after A", rows.pieces.starts + rows.b_starts - 1),
         ("at its end", rows.pieces.offsets[1:] - 1),
@@ -245,12 +245,12 @@ def _predicted(rows: _Rows) -> Int64Array:
 
 
 def _structural(special: SpecialIds) -> list[int]:
-    """The pieces that no text gives; [UNK] it may."""
+    """The pieces that cannot come from text; [UNK] can."""
     return [special.pad, special.cls, special.sep, special.mask]
 
 
 def row_faults(rule: str, is_bad: AnyArray, values: AnyArray) -> Iterator[Fault]:
-    """The fault of all rows where `is_bad`, none when it is so nowhere; shows the first's value."""
+    """The fault of the rows where `is_bad`, with the first one's value; none if no row is bad."""
     rows = np.flatnonzero(is_bad)
     if rows.size:
         yield Fault(rule=rule, row=int(rows[0]), value=str(values[rows[0]]), rows=len(rows))
@@ -262,7 +262,7 @@ def _flat_faults(
     offsets: Int64Array,
     values: AnyArray | None = None,
 ) -> Iterator[Fault]:
-    """As `_faults`, for values within rows; without `values`, the place in the row is shown."""
+    """Like `row_faults`, for values within rows; without `values`, shows the place in the row."""
     places = np.flatnonzero(is_bad)
     if not places.size:
         return

@@ -1,9 +1,9 @@
-"""Whether the shares of examples are those asked for, within what chance explains.
+"""Whether shares of examples are the configured ones, within what chance explains.
 
-Each check bounds how likely an honest data set is to deviate so far (Chernoff), so it holds for any
-number of examples: a bound under exp(-SURELY), about 1e-13, is a finding. What is independent in an
-honest data set is not where several documents share their random choices; then shares scatter
-more widely, and masks repeat.
+Each check bounds the probability that a correct data set deviates so much (Chernoff), so it holds
+for any number of examples: a bound below exp(-SURELY), about 1e-13, is a finding. If several
+documents share their random choices, values that should be independent are not: shares vary more,
+and masks repeat.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bertdata.randomness import derive_keys, mix_array
 from bertdata.reference.config import KEEP_SHARE, MASK_SHARE
 
 SURELY = 30.0
-_FEW_REPEATS = 0.02  # expected of examples, where their masks are compared
+_FEW_REPEATS = 0.02  # masks are compared only if chance repeats at most this share of them
 _ROWS_AT_ONCE = 1 << 17
 _KIND_FACTOR = 1024  # above any number of predictions
 _MAX_COINS = 1_000_000
@@ -29,18 +29,19 @@ _NO_MASKS = np.empty((0, 4), dtype=np.uint64)
 
 
 def surprise(count: int, total: int, share: float) -> float:
-    """-log of a bound on the probability of such a `count`, where each of `total` has the `share`.
+    """-log of a bound on the probability of this `count` among `total` with probability `share`.
 
-    It also holds where each has at most that share, whatever came before, for counts above it.
+    For counts above the share it also holds if the probability of each is at most `share`, given
+    all others before it.
     """
     found = count / total if total else share
     return total * (_relative(found, share) + _relative(1 - found, 1 - share))
 
 
 def check_masking(counts: Mapping[str, int], vocabulary_size: int) -> Iterator[str]:
-    """Findings about what stands at predicted pieces; `counts` as `count_examples` returns them.
+    """Findings about the pieces at predicted places; `counts` as `count_examples` returns them.
 
-    A random piece is the one that was there, or [MASK], as often as any other.
+    A random piece is the original one, or [MASK], as often as any other.
     """
     total, chance = counts["predicted"], (1 - MASK_SHARE) * (1 - KEEP_SHARE)
     shares = {
@@ -51,20 +52,20 @@ def check_masking(counts: Mapping[str, int], vocabulary_size: int) -> Iterator[s
     for name, share in shares.items():
         if surprise(counts[name], total, share) > SURELY:
             found = f"{counts[name] / total:.2%} of {total:,} predicted pieces"
-            yield f"{name} {found}, asked for {share:.2%}: more than chance explains"
+            yield f"{name} {found}, configured {share:.2%}: more than chance explains"
 
 
 def check_held_out(held_out: int, documents: int, fraction: float) -> Iterator[str]:
-    """A finding when the share of documents in the validation split is not the one asked for."""
+    """A finding if the share of documents in the validation split is not the configured one."""
     if surprise(held_out, documents, fraction) > SURELY:
         found = f"{held_out / documents:.2%} of {documents:,} documents are held out"
-        yield f"{found}, asked for {fraction:.2%}: more than chance explains"
+        yield f"{found}, configured {fraction:.2%}: more than chance explains"
 
 
 class ExampleShares:
-    """What is compared with chance among the examples of a split.
+    """Compares the examples of a split with what chance explains.
 
-    `num_examples`: about how many there are.
+    `num_examples`: about their number.
     """
 
     def __init__(self, rules: ExampleRules, num_examples: int) -> None:
@@ -74,19 +75,19 @@ class ExampleShares:
         self._coins = _RandomNext(num_examples) if rules.next_sentence else None
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take sound rows of a shard."""
+        """Add valid rows of a shard."""
         if self._masks is not None:
             self._masks.add(batch)
         if self._coins is not None:
             self._coins.add(batch)
 
     def end_shard(self) -> None:
-        """The next rows are of another shard."""
+        """Call after the last rows of a shard."""
         if self._masks is not None:
             self._masks.compare()
 
     def findings(self, counts: Mapping[str, int]) -> Iterator[str]:
-        """Findings about all rows; `counts`: of these, as `count_examples` returns them."""
+        """Findings about all rows; `counts`: their counts from `count_examples`."""
         yield from check_masking(counts, self._vocabulary_size)
         if self._masks is not None:
             yield from self._masks.findings()
@@ -98,10 +99,10 @@ class ExampleShares:
 class _RepeatedMasks:
     """Counts examples with the same predictions as another one of their shard.
 
-    Which of an example's pieces are predicted is drawn evenly among all sets of so many. So an
-    example repeats an earlier one with a known probability at the most, and in long examples never,
-    unless both draw from one random stream. (Words that are hidden whole leave fewer sets.)
-    `expected` bounds the mean of `repeats` in an honest data set.
+    The predicted pieces of an example are drawn evenly among all sets of that size. So the
+    probability that an example repeats an earlier one has a known bound, and is nearly zero in long
+    examples, unless both use the same random stream. (Whole-word masking leaves fewer sets.)
+    `expected` bounds the mean of `repeats` in a correct data set.
     """
 
     repeats: int = 0
@@ -109,16 +110,16 @@ class _RepeatedMasks:
     _parts: list[UInt64Array] = field(default_factory=list)
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take rows of a shard."""
+        """Add rows of a shard."""
         self._parts.append(_describe_masks(batch))
         if sum(map(len, self._parts)) >= _ROWS_AT_ONCE:
             self.compare()
 
     def compare(self) -> None:
-        """Compare what was added since the last time; where a shard ends, and once in a while."""
+        """Compare the rows added since the last call; at the end of a shard, and when many wait."""
         rows = np.concatenate([_NO_MASKS, *self._parts])
         self._parts.clear()
-        # Neighbours by a hash of 64 bits; all columns decide who is equal.
+        # Sorted by a hash of 64 bits; rows are equal if all columns are.
         rows = rows[np.argsort(rows[:, 2])]
         is_repeat = (rows[1:] == rows[:-1]).all(axis=1)
         kinds = (rows[:, 0] * _KIND_FACTOR + rows[:, 1]).astype(np.int64)
@@ -132,7 +133,7 @@ class _RepeatedMasks:
                 self.repeats += int(repeats[kind])
 
     def findings(self) -> Iterator[str]:
-        """A finding when there are more repeats than chance explains."""
+        """A finding if there are more repeats than chance explains."""
         if self.repeats > self.expected and self._surprise() > SURELY:
             yield (
                 f"{self.repeats:,} examples predict the same places as others of their shard: "
@@ -140,20 +141,20 @@ class _RepeatedMasks:
             )
 
     def _surprise(self) -> float:
-        """As `surprise`, for a number of rare events (Chernoff's bound for Poisson's law)."""
+        """Like `surprise`, for a number of rare events (Chernoff bound of the Poisson law)."""
         ratio = self.repeats / max(self.expected, 1e-300)
         return self.repeats * math.log(ratio) - self.repeats + self.expected
 
 
 class _RandomNext:
-    """Counts coins of next-sentence pairs: an actual next B needs one, a random B may not.
+    """Counts actual and random Bs of next-sentence pairs, which a coin decides.
 
-    Where one sentence is left of a document, or one is long enough, B is random without a coin, so
-    the share of random Bs is above one half, by how much depends on the texts. But that of actual
-    ones is one half at the most. Documents without any random B are left out, as they may have
-    been alone in their pool; that makes a finding less likely.
+    If a document has one sentence left, or a sentence is long enough, B is random without a coin.
+    So the share of random Bs is above one half by an amount that depends on the texts, and the
+    share of actual ones is at most one half. Documents without any random B are not counted,
+    because they may have been alone in their pool; that makes a finding less likely.
 
-    `num_examples`: in all; of very many, those of some documents are counted.
+    `num_examples`: of the split; of very many, only those of some documents are counted.
     """
 
     def __init__(self, num_examples: int) -> None:
@@ -163,7 +164,7 @@ class _RandomNext:
         self._labels: list[Int64Array] = []
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take rows of a split."""
+        """Add rows of a split."""
         ids = batch.column("document_id").to_numpy()
         labels = batch.column("next_sentence_label").to_numpy()
         chosen = ids <= self._last_id
@@ -171,7 +172,7 @@ class _RandomNext:
         self._labels.append(labels[chosen].astype(np.int64))
 
     def findings(self) -> Iterator[str]:
-        """A finding when fewer Bs are random than chance explains."""
+        """A finding if fewer Bs are random than chance explains."""
         if not self._ids:
             return
         _, document_of = np.unique(np.concatenate(self._ids), return_inverse=True)
@@ -180,11 +181,11 @@ class _RandomNext:
         total, random = int(examples[randoms > 0].sum()), int(randoms.sum())
         if 2 * random < total and surprise(random, total, 0.5) > SURELY:
             found = f"B is random in {random / total:.2%} of {total:,} examples"
-            yield f"{found}, asked for are 50% at least: fewer than chance explains"
+            yield f"{found}, expected are 50% or more: fewer than chance explains"
 
 
 def _describe_masks(batch: pa.RecordBatch) -> UInt64Array:
-    """For each row: number of candidates, of predictions, and 128 bits of hash of these."""
+    """Per row: numbers of candidates and of predictions, and a hash of 128 bits of their places."""
     positions = batch.column("masked_lm_positions")
     offsets = np.asarray(positions.offsets).astype(np.int64)
     offsets -= offsets[0]
@@ -193,11 +194,11 @@ def _describe_masks(batch: pa.RecordBatch) -> UInt64Array:
     lengths = np.diff(np.asarray(batch.column("input_ids").offsets)).astype(np.int64)
     has_b = b_starts < lengths
     places = positions.flatten().to_numpy().astype(np.int64)
-    # [SEP] between A and B is no candidate; without it, places count on.
+    # [SEP] between A and B is not a candidate: places after it move down by one.
     places -= (places >= np.repeat(b_starts, counts)) & np.repeat(has_b, counts)
     candidates = lengths - 2 - has_b
     first, second = (_sum_rows(derive_keys(key, places), offsets) for key in (1, 2))
-    # What differs in the number of candidates is not to stand between equal rows.
+    # Rows with other numbers of candidates must not be sorted between equal rows.
     columns = [candidates, counts, derive_keys(first, candidates), second]
     return np.stack([column.astype(np.uint64) for column in columns], axis=1)
 
@@ -209,7 +210,7 @@ def _sum_rows(values: UInt64Array, offsets: Int64Array) -> UInt64Array:
 
 
 def _log_choices(candidates: int, chosen: int) -> float:
-    """log of the number of ways to choose so many."""
+    """The log of the number of ways to choose `chosen` of `candidates`."""
     left = candidates - chosen
     return math.lgamma(candidates + 1) - math.lgamma(chosen + 1) - math.lgamma(left + 1)
 

@@ -1,9 +1,8 @@
-"""Reads a finished stage again and says what is wrong with it, one line a finding.
+"""Reads a finished stage again and reports what is wrong with it, one line per finding.
 
-Nothing is taken on trust but the program's own rules: checksums, sizes, schemas and rows are read
-from the files and compared with the manifest. A file that its checksum refutes is not opened.
-Memory: one slice of a batch at a time, 16 bytes for each document (its id, and a hash of its name),
-the word counts.
+Nothing in the files is trusted: checksums, sizes, schemas and rows are read and compared with the
+manifest. A file with a wrong checksum is not opened. Memory: one slice of a batch at a time, 16
+bytes per document (its id, and a hash of its name), and the word counts.
 """
 
 from __future__ import annotations
@@ -54,10 +53,10 @@ _NO_IDS = np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.uint64)
 
 @dataclass(kw_only=True)
 class Verified:
-    """What was found out about a stage.
+    """The results of checking a stage.
 
-    `document_ids` (sentences): of all documents, sorted; None when a file of them is damaged.
-    `vocabulary` (vocab): what vocab.txt holds; None when it is damaged.
+    `document_ids` (sentences): ids of all documents, sorted; None if one of their files is damaged.
+    `vocabulary` (vocab): the content of vocab.txt; None if it is damaged.
     """
 
     folder: Path
@@ -67,11 +66,11 @@ class Verified:
     vocabulary: Vocabulary | None = None
 
     def add(self, name: str, what: str) -> None:
-        """Note a finding about a file of the stage."""
+        """Add a finding about a file of the stage."""
         self.findings.append(f"{self.folder / name}: {what}")
 
     def add_faults(self, name: str, faults: Iterable[Fault]) -> None:
-        """Note each broken rule of a file once: the first row, and how many rows there are."""
+        """Add each broken rule of a file once, with its first row and the number of rows."""
         first: dict[str, Fault] = {}
         for fault in faults:
             known = first.get(fault.rule)
@@ -92,7 +91,7 @@ def verify_vocabulary(folder: Path) -> Verified:
 
 
 def verify_examples(folder: Path, document_ids: UInt64Array | None = None) -> Verified:
-    """Check an `examples/` folder; `document_ids`: those of `sentences/`, sorted, if at hand."""
+    """Check an `examples/` folder; `document_ids`: those of `sentences/`, sorted, if known."""
 
     def check(stage: Verified, manifest: Manifest, intact: list[Shard]) -> None:
         _check_examples(stage, manifest, intact, document_ids)
@@ -105,16 +104,16 @@ def verify_files(folder: Path, kind: str) -> Verified:
     return _verify(folder, kind, lambda stage, manifest, intact: None)
 
 
-def differences(said: object, found: object, name: str) -> Iterator[str]:
+def differences(recorded: object, found: object, name: str) -> Iterator[str]:
     """One line for each value in which two tables differ."""
-    if isinstance(said, Mapping) and isinstance(found, Mapping):
-        for key in sorted({*said, *found}):
-            yield from differences(said.get(key), found.get(key), f"{name}.{key}")
-    elif isinstance(said, list) and isinstance(found, list) and len(said) == len(found):
-        for number, pair in enumerate(zip(said, found)):
+    if isinstance(recorded, Mapping) and isinstance(found, Mapping):
+        for key in sorted({*recorded, *found}):
+            yield from differences(recorded.get(key), found.get(key), f"{name}.{key}")
+    elif isinstance(recorded, list) and isinstance(found, list) and len(recorded) == len(found):
+        for number, pair in enumerate(zip(recorded, found)):
             yield from differences(*pair, f"{name}[{number}]")
-    elif said != found:
-        yield f"{name} is {_short(said)}, the files have {_short(found)}"
+    elif recorded != found:
+        yield f"{name} is {_short(recorded)}, the files have {_short(found)}"
 
 
 _Check = Callable[[Verified, Manifest, list[Shard]], None]
@@ -132,7 +131,7 @@ def _verify(folder: Path, kind: str, check: _Check) -> Verified:
     except DataError as error:
         stage.findings.append(str(error))
     except (BertdataError, KeyError, TypeError, ValueError, AttributeError) as error:
-        # A manifest is input: whatever key it lacks or value makes no sense is a finding.
+        # A manifest is input: missing keys and impossible values are findings.
         stage.add(FILE_NAME, f"is damaged ({type(error).__name__}: {first_line(error)})")
     return stage
 
@@ -147,9 +146,11 @@ def _read_manifest(folder: Path) -> Manifest:
 
 
 def _check_files(stage: Verified, manifest: Manifest) -> list[Shard]:
-    """Compare the folder with the manifest; returns the shards that are as it says."""
+    """Compare the folder with the manifest; returns the undamaged shards."""
     if content_hash(manifest.shards) != manifest.content_sha256:
-        stage.add(FILE_NAME, f"content_sha256 {manifest.content_sha256!r} is not of its shards")
+        stage.add(
+            FILE_NAME, f"content_sha256 {manifest.content_sha256!r} does not match its shards"
+        )
     intact = []
     for shard in manifest.shards:
         damage = find_damage(stage.folder, replace(manifest, shards=(shard,)))
@@ -165,7 +166,7 @@ def _check_files(stage: Verified, manifest: Manifest) -> list[Shard]:
 
 
 def _check_names(stage: Verified, names: Iterable[str]) -> None:
-    """The numbers of each group of shards go from 0 to total - 1; only rejected-* may skip some."""
+    """Check that each group has shards 0 to total - 1; only rejected-* may lack some."""
     groups: dict[tuple[str, int], set[int]] = {}
     for match in filter(None, map(_SHARD_NAME.fullmatch, names)):
         key = match["group"], int(match["total"])
@@ -179,7 +180,7 @@ def _check_names(stage: Verified, names: Iterable[str]) -> None:
 
 def _check_strays(stage: Verified, known: set[str]) -> None:
     if stage.manifest and stage.manifest.format == "bertdata-model":
-        return  # logs and checkpoints stay beside a model
+        return  # logs and checkpoints are kept beside a model
     if (stage.folder / _PROGRESS).exists():
         stage.add(_PROGRESS, "is left from an unfinished run; delete it")
     for path in sorted(stage.folder.rglob("*")):
@@ -192,10 +193,10 @@ def _check_strays(stage: Verified, known: set[str]) -> None:
 
 
 def _check_sentences(stage: Verified, manifest: Manifest, intact: list[Shard]) -> None:
-    said = dict(manifest.counts)
+    recorded = dict(manifest.counts)
     for name in ("sentences_dropped", "lines_dropped"):
-        said.pop(name, None)  # what is not there cannot be counted
-    num_partitions = len(said["documents_per_partition"])
+        recorded.pop(name, None)  # dropped text cannot be counted again
+    num_partitions = len(recorded["documents_per_partition"])
     counts = SentenceCounts(num_partitions=num_partitions)
     ids: list[tuple[UInt64Array, UInt64Array]] = [_NO_IDS]
     for shard in intact:
@@ -207,14 +208,14 @@ def _check_sentences(stage: Verified, manifest: Manifest, intact: list[Shard]) -
         document_ids, names = (np.concatenate(parts) for parts in zip(*ids))
         stage.document_ids = np.sort(document_ids)
         found = {**counts.to_table(), "repeated_ids": count_repeated_ids(document_ids, names)}
-        for line in differences(said, found, "counts"):
+        for line in differences(recorded, found, "counts"):
             stage.add(FILE_NAME, line)
 
 
 def _check_sentence_file(
     stage: Verified, shard: Shard, counts: SentenceCounts, config: Table
 ) -> Iterator[tuple[UInt64Array, UInt64Array]]:
-    """Yields the document ids of each batch, and the hashes of their names, as copies."""
+    """Check a file; yields copies of each batch's document ids and hashes of their names."""
     is_whole = config["cleaning"]["duplicate_sentences"] == "keep"
     faults: list[Fault] = []
     first_row = 0
@@ -262,13 +263,13 @@ def _check_vocabulary(stage: Verified, manifest: Manifest, intact: list[Shard]) 
     vocabulary = stage.vocabulary = _read_vocabulary(stage)
     if vocabulary is None:
         return
-    for name, said in (
+    for name, size in (
         ("the manifest's counts.pieces", manifest.counts["pieces"]),
         ("the configured size", config["size"]),
         ("the manifest's rows", files["vocab.txt"].rows),
     ):
-        if said != vocabulary.size:
-            stage.add("vocab.txt", f"has {vocabulary.size} pieces, {name}: {said}")
+        if size != vocabulary.size:
+            stage.add("vocab.txt", f"has {vocabulary.size} pieces, {name}: {size}")
     given = manifest.inputs.get("vocabulary")
     if given and given["sha256"] != vocabulary.fingerprint:
         stage.add("vocab.txt", f"is not the file it was made from, {given['sha256'][:12]}…")
@@ -302,21 +303,21 @@ def _check_tokenizer(
     try:
         found = Tokenizer.from_file(str(stage.folder / "tokenizer.json"))
     except Exception as error:  # tokenizers raises plain Exception
-        stage.add("tokenizer.json", f"is no tokenizer ({first_line(error)})")
+        stage.add("tokenizer.json", f"is not a tokenizer ({first_line(error)})")
         return
     if found.get_vocab() != dict(vocabulary.ids):
-        stage.add("tokenizer.json", "has other pieces or ids than vocab.txt")
+        stage.add("tokenizer.json", "has different pieces or ids than vocab.txt")
     for text in (_PROBE, *words):
         ids, right = found.encode(text).ids, wanted.encode(text).ids
         if ids != right:
-            stage.add("tokenizer.json", f"gives {ids} for {text!r}, vocab.txt gives {right}")
+            stage.add("tokenizer.json", f"encodes {text!r} as {ids}, vocab.txt as {right}")
             return
 
 
 def _check_word_counts(
     stage: Verified, manifest: Manifest, files: Mapping[str, Shard]
 ) -> list[str]:
-    """Check word_counts.arrow where there is one; returns some of its words."""
+    """Check word_counts.arrow if there is one; returns some of its words."""
     shard = files.get("word_counts.arrow")
     if shard is None:
         if "words" in manifest.counts:
@@ -335,7 +336,7 @@ def _check_word_counts(
 
 
 def _check_order(words: pa.ChunkedArray, counts: Int64Array) -> Iterator[Fault]:
-    """Positive, most frequent first, ties by the words' bytes."""
+    """Counts must be positive and in order: most frequent first, ties by the words' bytes."""
     falls = np.zeros(len(counts), dtype=np.bool_)
     ascends = pc.less(words.slice(0, max(0, len(words) - 1)), words.slice(1)).to_numpy()
     steps = np.diff(counts)
@@ -374,8 +375,8 @@ def _check_examples(
     length = rules.max_seq_length
     found = {split: with_shares(add_counts(tables), length) for split, tables in counts.items()}
     for split in sorted({*manifest.counts, *found}):
-        said = manifest.counts.get(split)
-        for line in differences(said, found.get(split), f"counts.{split}"):
+        recorded = manifest.counts.get(split)
+        for line in differences(recorded, found.get(split), f"counts.{split}"):
             stage.add(FILE_NAME, line)
     for split in sorted(found):
         for line in shares[split].findings(found[split]) if split in shares else ():
@@ -388,7 +389,7 @@ def _check_examples(
 
 
 def _example_rules(manifest: Manifest) -> ExampleRules:
-    """The rules that the rows of an `examples/` folder follow, from its manifest."""
+    """The rules for the rows of an `examples/` folder, from its manifest."""
     config, vocabulary = manifest.config["examples"], manifest.inputs["vocabulary"]
     is_static = config["masking"] == "static"
     masking = MaskingConfig(**{name: config[name] for name in MaskingConfig.__dataclass_fields__})
@@ -409,7 +410,7 @@ def _check_shard_names(stage: Verified, manifest: Manifest) -> None:
     for split, number in wanted.items():
         found = sum(shard.path.startswith(f"{split}-") for shard in manifest.shards)
         if found != number:
-            stage.add(FILE_NAME, f"lists {found} {split} shards, configured are {number}")
+            stage.add(FILE_NAME, f"lists {found} {split} shards, {number} are configured")
 
 
 def _check_shard(
@@ -448,7 +449,7 @@ def _no_examples() -> Table:
 def _read_batches(
     stage: Verified, shard: Shard, schema: pa.Schema
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """The batches of a shard with their numbers; none when it cannot be what it is called."""
+    """The batches of a shard with their numbers, up to the first damaged one."""
     try:
         with open_arrow(stage.folder / shard.path) as reader:
             check_schema(reader.schema, schema, str(stage.folder / shard.path))
@@ -464,7 +465,7 @@ def _read_batches(
         stage.findings.append(str(error))
         return
     except pa.ArrowInvalid as error:
-        stage.add(shard.path, f"holds what is no Arrow data ({first_line(error)})")
+        stage.add(shard.path, f"has damaged Arrow data ({first_line(error)})")
         return
     if rows != shard.rows:
         stage.add(shard.path, f"has {rows} rows, the manifest says {shard.rows}")

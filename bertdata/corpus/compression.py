@@ -1,8 +1,8 @@
-"""Files as blocks of bytes, whatever they are compressed with, in bounded memory.
+"""Files as blocks of bytes, decompressed, in bounded memory.
 
-The suffix says how: `.gz`, `.bz2`, `.xz`, `.zst`; anything else is read as it is. Several members,
-streams or frames after each other are one file, zero bytes after the last are padding. Anything
-else there is damage, not an end: what follows may be text that somebody meant to be read.
+The suffix names the compression: `.gz`, `.bz2`, `.xz`, `.zst`; other files are read unchanged.
+Several members, streams or frames one after the other are one file, and zero bytes after the last
+are padding. Other bytes there are damage, not an end: they may be text that should be read.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ import zstandard
 from bertdata.errors import InputError
 
 BLOCK_BYTES = 1 << 20
-SEARCH_BYTES = 1 << 16  # a block where little is read, such as to the end of a line
-# A file that gives more than this many times what it takes is meant to fill disks, not to be read.
+SEARCH_BYTES = 1 << 16  # block size for short reads, such as to the end of a line
+# A file that unpacks to more than this many times its size is a decompression bomb.
 MAX_RATIO = 1000
-FREE_BYTES = 64 << 20  # given whatever the ratio: small files may be all one letter
+FREE_BYTES = 64 << 20  # allowed with any ratio: small files may consist of one letter
 _COMPRESSED_BLOCK_BYTES = 1 << 14
-# One zstd call gives all that its input holds, 128 KiB for 4 bytes at most.
+# One zstd call returns all that its input unpacks to, up to 128 KiB for 4 bytes.
 _ZSTD_INPUT_BYTES = 1 << 10
 
 
 def is_compressed(path: Path) -> bool:
-    """Whether the suffix names one of the compressions read here."""
+    """Whether the suffix names a compression that is read."""
     return path.suffix.lower() in _MEMBER_TYPES
 
 
@@ -40,11 +40,11 @@ def read_blocks(
 ) -> Generator[bytes]:
     """The file's bytes, decompressed, as non-empty blocks of bounded size.
 
-    `start`, `stop` (None: the end): the bytes of the file to read; of a compressed file they lie
-    between its streams or members. Raises InputError, after the last good block, when the file
-    cannot be opened or read, is cut short or damaged; the message names the compressed and the
-    uncompressed byte reached. So it does where more than 64 MiB have come out, and they are more
-    than `max_ratio` times what went in.
+    `start`, `stop` (None: the end): the bytes of the file to read; in a compressed file they must
+    be between its streams or members. Raises InputError, after the last good block, when the file
+    cannot be opened or read, is cut short or damaged; the message has the compressed and the
+    uncompressed position. It is also raised for more than 64 MiB of output that is more than
+    `max_ratio` times the input.
     """
     if is_compressed(path):
         blocks = read_range(path, start, stop, _COMPRESSED_BLOCK_BYTES)
@@ -55,7 +55,7 @@ def read_blocks(
 
 
 def find_compression(beginning: bytes) -> str:
-    """The suffix of the compression that the first bytes of a file show; "" when there is none."""
+    """The suffix of the compression that the first bytes of a file show, or ""."""
     found = (suffix for suffix, magic in _MAGICS.items() if magic.match(beginning))
     return next(found, "")
 
@@ -65,7 +65,7 @@ def decompress(
 ) -> Iterator[bytes]:
     """The bytes in compressed blocks, under the conditions of `read_blocks`.
 
-    `suffix`: as `find_compression` returns it. `name`: of what the blocks are from, for messages.
+    `suffix`: as `find_compression` returns it. `name`: the source of the blocks, for messages.
     """
     return _decompress(name, _CompressedInput(iter(blocks), 0), suffix, max_ratio)
 
@@ -73,10 +73,10 @@ def decompress(
 def read_range(
     path: Path, start: int, stop: int | None, block_bytes: int | None = None
 ) -> Generator[bytes]:
-    """The bytes from `start` up to `stop` (None: the end) of a file as it is, as blocks.
+    """The bytes from `start` up to `stop` (None: the end) of a file, not decompressed, as blocks.
 
-    `block_bytes`: of one block at most; None: a megabyte. Raises InputError when the file cannot be
-    read or ends before `stop`.
+    `block_bytes`: maximum size of a block; None is a megabyte. Raises InputError when the file
+    cannot be read or ends before `stop`.
     """
     position, max_bytes = start, block_bytes or BLOCK_BYTES
     try:
@@ -92,7 +92,7 @@ def read_range(
 
 
 def unreadable(path: Path, error: OSError, position: int = 0) -> InputError:
-    """The error for a file that the system will not give, at the byte reached."""
+    """The error for a file that cannot be read, with the position reached."""
     at = f" at byte {position:,}" if position else ""
     return InputError(f"cannot read {path}{at}: {error.strerror or error}")
 
@@ -131,11 +131,11 @@ class _GzipMember:
 
 
 class _ZstdMember:
-    """zstandard's decompressor in the common form; its input is cut small to bound its output."""
+    """zstandard's decompressor in the common form; its input is split to bound its output."""
 
     def __init__(self) -> None:
         self._pending = b""
-        # Published dumps are packed with windows of up to 2 GiB (`zstd --long=31`).
+        # Published dumps use windows of up to 2 GiB (`zstd --long=31`).
         decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 31)
         self._inner = decompressor.decompressobj()
 
@@ -160,7 +160,7 @@ class _ZstdMember:
 _MEMBER_TYPES: dict[str, Callable[[], _Member]] = {
     ".gz": _GzipMember,
     ".bz2": bz2.BZ2Decompressor,
-    # Not the older .lzma, which takes a run of zero bytes for an empty file.
+    # Not the older .lzma, for which a run of zero bytes is an empty file.
     ".xz": partial(lzma.LZMADecompressor, format=lzma.FORMAT_XZ),
     ".zst": _ZstdMember,
 }
@@ -196,7 +196,7 @@ def _decompress(
 def _decompress_members(
     source: _CompressedInput, member_type: Callable[[], _Member]
 ) -> Iterator[bytes]:
-    more = True  # a file without even a first member is cut short
+    more = True  # an empty file is cut short: it lacks even the first member
     while more:
         yield from _decompress_member(source, member_type())
         more = source.skip_padding()
@@ -213,7 +213,7 @@ def _decompress_member(source: _CompressedInput, member: _Member) -> Iterator[by
 
 
 class _CompressedInput:
-    """Compressed blocks, with what a member left over given back, and how far it got."""
+    """Compressed blocks, where unused bytes of a member can be returned, and the position."""
 
     def __init__(self, blocks: Iterator[bytes], position: int) -> None:
         self._blocks = blocks
@@ -230,7 +230,7 @@ class _CompressedInput:
         self.position -= len(data)
 
     def skip_padding(self) -> bool:
-        """Pass over zero bytes; whether anything else follows."""
+        """Skip zero bytes; returns whether anything else follows."""
         while block := self.take():
             if rest := block.lstrip(b"\0"):
                 self.give_back(rest)

@@ -1,4 +1,4 @@
-"""Corpora: what the configuration says of them, and the input files and units that come of it."""
+"""Corpora: their configuration, and the input files and units that result from it."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ FORMATS = (
 )
 ENCODED_FORMATS = ("text", "lines", "jsonl")
 
-# Lies beside a multistream dump; where streams begin is read from the dump itself.
+# A file beside a multistream dump; it is not needed, as the dump itself shows its streams.
 _DUMP_INDEX = re.compile(r"-multistream-index\d*\.txt")
 
-# Escapes of encodings that only look like ASCII stand in it too.
+# Includes escapes of encodings that only look like ASCII.
 _ASCII_PROBE = bytes(byte for byte in range(128) if byte != 0x1B) + rb"\u0041\n\x41+AGE-~{"
 
-GONE = "gone"  # the version of a file that is not there
-_MAX_NAME_BYTES = 255  # bytes that file systems take
+GONE = "gone"  # the version of a missing file
+_MAX_NAME_BYTES = 255  # that file systems allow
 _FINGERPRINT_BLOCKS = 16
 _FINGERPRINT_BLOCK_BYTES = 1 << 16
 _FILES_AT_ONCE = 8
@@ -52,23 +52,23 @@ _FILES_AT_ONCE = 8
 class CorpusConfig:
     """One `[[corpus]]` table.
 
-    `paths`: names of files or globs (`**` too), relative to the configuration file's folder; none
+    `paths`: file names or globs (also with `**`), relative to the configuration file's folder; none
     for `demo`. Or addresses, such as "gs://bucket/*.jsonl.gz", of storage that Beam's file systems
-    reach. For text, lines and jsonl also tar archives, compressed or not, and ZIP archives.
+    support. For text, lines and jsonl also tar archives, compressed or not, and ZIP archives.
     `text_field`, `id_field`: keys or columns of jsonl, parquet and arrow; without an `id_field`,
-    records are named by their file and place.
-    `on_bad_file`: an unreadable or damaged file ends the run ("stop") or is a rejection ("skip").
-    `encoding`: of text, lines and jsonl, by Python's name; a byte order mark overrules it.
-    `encoding_errors`: bytes that it cannot be reject their document ("strict") or become U+FFFD.
-    `max_compression_ratio`: a compressed file or archive that holds more than so many times what
-    it takes, and over 64 MiB, is a damaged one.
-    `max_document_bytes`: longer documents are rejected, unread, as memory grows with the longest.
-    `min_kept_share`: share of the corpus's documents, in [0, 1], below which the sentences stage
-    ends with an error, as a field, format or rule is probably wrong then; none kept is always below
-    it, unless it is 0. Documents that `[cleaning] blocked` names do not count. The default leaves
-    room for what is normal: more than a fifth of the pages of a Wikipedia dump are articles (the
-    others are redirects and other namespaces), and strict cleaning of Common Crawl has been
-    published to keep about a tenth.
+    records are named after their file and position.
+    `on_bad_file`: an unreadable or damaged file ends the run ("stop") or is rejected ("skip").
+    `encoding`: of text, lines and jsonl, by Python's name; a byte order mark overrides it.
+    `encoding_errors`: invalid bytes reject their document ("strict") or become U+FFFD ("replace").
+    `max_compression_ratio`: a compressed file or archive that unpacks to more than so many times
+    its size, and to over 64 MiB, counts as damaged.
+    `max_document_bytes`: longer documents are rejected, since memory grows with the longest one.
+    `min_kept_share`: minimum share of the corpus's documents, in [0, 1], that must be kept. Below
+    it, or if none is kept (unless it is 0), the sentences stage ends with an error, since a field,
+    format or rule is probably wrong. Documents in `[cleaning] blocked` do not count. The default
+    allows what is normal: more than a fifth of the pages of a Wikipedia dump are articles (the
+    others are redirects and other namespaces), and published strict cleaning of Common Crawl keeps
+    about a tenth.
     """
 
     name: str
@@ -98,7 +98,9 @@ class CorpusConfig:
         if self.format != "demo" and not self.paths:
             raise ConfigError(f"corpus {self.name!r} needs paths")
         if len({is_remote(pattern) for pattern in self.paths}) > 1:
-            raise ConfigError(f"corpus {self.name!r} mixes paths and addresses; make it two")
+            raise ConfigError(
+                f"corpus {self.name!r} mixes paths and addresses; split it into two corpora"
+            )
 
     def _check_encoding(self) -> None:
         known = encoding_name(self.encoding)
@@ -111,10 +113,10 @@ class CorpusConfig:
 class InputFile:
     """One file of a corpus.
 
-    `name`: its path below the folder that the corpus's patterns share, with `/`; document ids are
-    made of it, so they do not depend on where the corpus lies.
-    `fingerprint`: hex SHA-256 of the size and samples of the content; empty if unreadable.
-    `version`: changes whenever the file does; empty if unreadable.
+    `name`: its path below the common folder of the corpus's patterns, with `/`; document ids
+    contain it, so they do not depend on where the corpus is stored. `fingerprint`: hex SHA-256 of
+    the size and samples of the content; empty if unreadable. `version`: changes whenever the file
+    does; empty if unreadable.
     """
 
     path: str
@@ -134,10 +136,10 @@ class FoundInputs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FilePart:
-    """A file, or a range of it, counted as its format does: bytes, row groups, batches, articles.
+    """A file, or a range of it, in the unit of its format: bytes, row groups, batches, articles.
 
-    From `start` up to `stop` (None: the end). `first_row`: of a range of tables, its row number.
-    `version`: that of the file when it was planned, if anything was known of it.
+    From `start` up to `stop` (None: the end). `first_row`: number of the first row, in tables.
+    `version`: the file's version when it was planned, if known.
     """
 
     path: str
@@ -152,7 +154,7 @@ class FilePart:
 class InputUnit:
     """What one worker reads at a time: parts of files of one corpus, about `bytes` in all.
 
-    `bertdata.config.to_table` makes it a plain table, `read_table` reads that back.
+    `bertdata.config.to_table` turns it into a plain table, which `read_table` reads.
     """
 
     corpus: CorpusConfig
@@ -161,35 +163,35 @@ class InputUnit:
 
 
 def is_remote(path: str) -> bool:
-    """Whether a path is an address on other storage."""
+    """Whether a path is an address of remote storage."""
     return "://" in path
 
 
 def encoding_name(encoding: str) -> str:
     """Python's own name of an encoding, such as "iso8859-1" for "latin-1".
 
-    Raises ConfigError for what is no encoding of text, or one in which ASCII is something else.
+    Raises ConfigError for an unknown encoding, and for one that does not contain ASCII.
     """
     try:
         name = codecs.lookup(encoding).name
         is_wide = name.startswith(("utf-16", "utf-32"))
         keeps_ascii = is_wide or _ASCII_PROBE.decode(name) == _ASCII_PROBE.decode("ascii")
     except (LookupError, UnicodeError, ValueError, AttributeError, TypeError) as error:
-        raise ConfigError(f"encoding {encoding!r} is none that Python knows for text") from error
+        raise ConfigError(f"encoding {encoding!r} is not a text encoding of Python") from error
     if not keeps_ascii:
-        raise ConfigError(f"encoding {encoding!r} does not hold ASCII as it is; convert the files")
+        raise ConfigError(f"encoding {encoding!r} does not contain ASCII; convert the files")
     return "utf-8" if name == "utf-8-sig" else name
 
 
 def check_corpora(corpora: Iterable[CorpusConfig]) -> None:
-    """Raise ConfigError when there is no corpus, or two have one name."""
+    """Raise ConfigError when there is no corpus, or two have the same name."""
     seen: set[str] = set()
     for corpus in corpora:
         if corpus.name in seen:
             raise ConfigError(f"two corpora are named {corpus.name!r}; give each its own name")
         seen.add(corpus.name)
     if not seen:
-        raise ConfigError("there is no [[corpus]]; give one at least")
+        raise ConfigError("there is no [[corpus]]; add one")
 
 
 def list_inputs(corpus: CorpusConfig, base: Path) -> tuple[InputFile, ...]:
@@ -198,9 +200,9 @@ def list_inputs(corpus: CorpusConfig, base: Path) -> tuple[InputFile, ...]:
 
 
 def find_inputs(corpus: CorpusConfig, base: Path, output: Path | None = None) -> FoundInputs:
-    """The files of a corpus, each once whatever links lead to it, without those that runs wrote.
+    """The files of a corpus, each once even if several links lead to it, without those of runs.
 
-    `base`: the folder that relative patterns start from. `output`: the run's own folder. Raises
+    `base`: the folder of relative patterns. `output`: the run's own folder. Raises
     InputError when a pattern matches no file, a file cannot be read (unless on_bad_file = "skip"),
     or the demo corpus's packages are not installed.
     """
@@ -219,7 +221,7 @@ def find_inputs(corpus: CorpusConfig, base: Path, output: Path | None = None) ->
         own |= own_matches
     files = each_once(found, root)
     named = sorted((Path(path).relative_to(root).as_posix(), path) for path in files)
-    # Reading samples waits for the disk, and hashing them leaves Python alone.
+    # Threads help: reading waits for the disk, and hashing releases Python's lock.
     with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
         inputs = tuple(pool.map(lambda file: _describe(corpus, Path(file[1]), file[0]), named))
     return FoundInputs(files=inputs, own=tuple(sorted(own - found)))
@@ -228,7 +230,7 @@ def find_inputs(corpus: CorpusConfig, base: Path, output: Path | None = None) ->
 def fingerprint(path: Path) -> str:
     """Hex SHA-256 over the size and up to 16 blocks of 64 KiB spread evenly over the file.
 
-    Small files count whole. No time of change goes into it. Raises OSError.
+    Small files are hashed whole. Modification times do not count. Raises OSError.
     """
     size = path.stat().st_size
     digest = hashlib.sha256(size.to_bytes(8, "little"))
@@ -240,9 +242,9 @@ def fingerprint(path: Path) -> str:
 
 
 def version_of(path: Path) -> str:
-    """What changes whenever a file does: its size and the time of its last change.
+    """A text that changes whenever a file does: its size and the time of its last change.
 
-    GONE when it is not there, or cannot be looked at.
+    GONE if the file is missing or cannot be examined.
     """
     try:
         status = path.stat()
@@ -269,10 +271,10 @@ def _sample_starts(size: int) -> Iterator[int]:
 
 
 def _open_saved(corpus: CorpusConfig, pattern: Path, base: Path) -> Iterator[Path]:
-    """The pattern; of a folder that Hugging Face `datasets` saved, patterns of its Arrow files.
+    """The pattern itself; for a folder saved by Hugging Face `datasets`, those of its Arrow files.
 
     `state.json` names the files of a dataset, and `dataset_dict.json` the splits of several; other
-    Arrow files there are what `datasets` remembers of its own work.
+    Arrow files there are caches of `datasets`.
     """
     folder = base.absolute() / pattern
     if corpus.format != "arrow" or not folder.is_dir():
@@ -297,7 +299,7 @@ def _file_names(folder: Path, files: list[object]) -> Iterator[str]:
     for file in files:
         if not isinstance(file, dict) or not isinstance(file.get("filename"), str):
             raise InputError(f"{folder / 'state.json'} is no description of a saved dataset")
-        # What it names lies beside it, whatever path stands there.
+        # The files are beside it, whatever path it gives.
         yield Path(file["filename"]).name
 
 

@@ -1,6 +1,6 @@
-"""`Document`, the unit of text, and `Rejection`, what becomes of a document that cannot be used.
+"""`Document`, the unit of text, and `Rejection`, for a document that cannot be used.
 
-Readers yield one or the other for every document they meet, so that read = written + rejected.
+Readers yield one or the other for each document, so that read = written + rejected.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ REASONS: tuple[str, ...] = get_args(Reason)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Document:
-    """One document: the corpus it is from, its id there, its text.
+    """One document: its corpus, its id there, its text.
 
-    `sentences`: set by formats that give sentences already; then nothing splits `text` again.
-    `place`: where it was read, for people, unless the id says that: "a.jsonl, line at byte 99".
-    `lines_dropped`: how many of its lines cleaning took out.
+    `sentences`: set by formats that have sentences already; then `text` is not split again.
+    `place`: readable position in the input, unless the id has it: "a.jsonl, line at byte 99".
+    `lines_dropped`: number of its lines that cleaning dropped.
     """
 
     source: str
@@ -58,7 +58,7 @@ class Document:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rejection:
-    """One document, or the unread rest of a file, that cannot be used; `detail` is for people."""
+    """One document, or the unread rest of a file, that cannot be used. `detail` is readable."""
 
     source: str
     document: str
@@ -80,7 +80,7 @@ def at_place(rejection: Rejection, place: str) -> Rejection:
 
 
 def unless_empty(document: Document) -> Document | Rejection:
-    """The document itself, or its rejection when there is nothing in it but white space."""
+    """The document itself, or its rejection if it has only white space."""
     if document.text and not document.text.isspace():
         return document
     return reject(document, "empty", "no text but white space")

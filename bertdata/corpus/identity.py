@@ -1,15 +1,15 @@
-"""What tells documents apart: hashes of a document's name and of its text, and the id made of both.
+"""The identity of documents: hashes of a document's name and of its text, and an id made of both.
 
-The name is the corpus and the id that the document has there. Ids may repeat, in one file or in
-each shard of a corpus; documents with different texts still get different `document_id`s, and so
-random choices of their own. Documents that are equal in name and text share a `document_id`: they
-are exact duplicates, and only `exact_duplicates = "keep"` lets more than one of them through. Then
-all of them are in the same split, and the examples stage draws for each copy separately.
+The name is the corpus and the document's id in it. Such ids may repeat, in one file or in each
+shard of a corpus; documents with different texts still get different `document_id`s, and so random
+choices of their own. Documents with equal name and text share a `document_id`: they are exact
+duplicates, and only `exact_duplicates = "keep"` keeps more than one of them. Then all of them are
+in the same split, and the examples stage draws for each copy separately.
 
 The text is what the stage stores: the characters of the sentences, after cleaning. It does not
-depend on how the input is cut into units or which worker reads it, and anyone can recompute the id
-from a row of `sentences/`. (Where `duplicate_sentences = "drop"` takes sentences out, the id is of
-the text before that.) White space between sentences makes no difference.
+depend on how the input is cut into units or which worker reads it, and the id can be recomputed
+from a row of `sentences/`. (If `duplicate_sentences = "drop"` drops sentences, the id is that of
+the text before.) White space between sentences does not matter.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class DocumentHashes(NamedTuple):
     texts: UInt64Array
 
     def document_ids(self) -> UInt64Array:
-        """64 bits for each document that follow from its name and its text."""
+        """An id of 64 bits for each document, from its name and its text."""
         return derive_keys(self.names, self.texts[:, 0])
 
 
@@ -50,7 +50,7 @@ def hash_rows(batch: pa.RecordBatch) -> DocumentHashes:
 
 
 def count_repeated_ids(document_ids: UInt64Array, names: UInt64Array) -> int:
-    """How many documents have an id that an earlier one of their corpus has with another text.
+    """The number of documents whose id an earlier document of their corpus has with another text.
 
     `names`: the hashes of corpus and id of the same documents. Copies of a document count once.
     """

@@ -1,4 +1,4 @@
-"""Files that patterns name: as literal paths, else as globs that enter each folder once."""
+"""The files that patterns name: literal paths, or globs that enter each folder once."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _RECURSIVE = "**"
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A pattern below a folder that is there. `parts`: what is matched in `folder`, a name each.
+    """A pattern below an existing folder. `parts`: the names to match in `folder`, one per level.
 
-    `is_literal`: the pattern names one file; else its parts are a glob.
+    `is_literal`: the pattern names one file; otherwise its parts are a glob.
     """
 
     folder: str
@@ -27,7 +27,7 @@ class Pattern:
 def read_pattern(pattern: Path, base: Path) -> Pattern:
     """Split a pattern, relative to `base`, at its first part with a wildcard.
 
-    A file or folder that is there by the very name, such as "notes [1].txt", is no wildcard.
+    An existing file or folder with exactly this name, such as "notes [1].txt", is not a wildcard.
     """
     folder, parts = base.absolute(), list(pattern.parts)
     while len(parts) > 1 and (not glob.has_magic(parts[0]) or _is_folder(folder / parts[0])):
@@ -50,7 +50,7 @@ def match_pattern(pattern: Pattern) -> Iterator[str]:
 
 
 def each_once(paths: Iterable[str], root: str) -> set[str]:
-    """Of the paths that lead to one file, the one with the fewest links and parts below `root`."""
+    """One path per file: the one with the fewest links and the fewest parts below `root`."""
     real_root = os.path.realpath(root)
     kept: dict[str, tuple[bool, bool, int, str]] = {}
     for path in paths:
@@ -99,7 +99,7 @@ def _walk(top: str) -> Iterator[str]:
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
-    """What lies in a folder; nothing where that may not be seen, as `glob` has it."""
+    """The entries of a folder; none if it cannot be read, as in `glob`."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)

@@ -1,4 +1,4 @@
-"""Whether enough of each corpus is kept, and if not, what it was that rejected the others."""
+"""Whether enough of each corpus is kept, and if not, why documents were rejected."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pathlib import Path
 from bertdata.printable import printable
 from bertdata.storage.shards import open_arrow
 
-_MAX_REASONS = 3  # named in a message
-_MAX_DETAIL = 300  # characters of one
+_MAX_REASONS = 3  # per message
+_MAX_DETAIL = 300  # characters per detail
 
 
 @dataclass(kw_only=True)
 class Rejected:
-    """Rejections of one corpus: how many for each reason, and the detail of each one's first."""
+    """Rejections of one corpus: their number per reason, and the first detail per reason."""
 
     counts: Counter[str] = field(default_factory=Counter)
     details: dict[str, str] = field(default_factory=dict)
 
 
 def is_enough(written: int, rejected: int, min_kept_share: float) -> bool:
-    """Whether the kept share is at least the minimum; none kept is enough only where that is 0."""
+    """Whether the kept share reaches the minimum; none kept is enough only if that is 0."""
     if min_kept_share == 0:
         return True
     return written > 0 and written >= min_kept_share * (written + rejected)
@@ -52,12 +52,12 @@ def read_rejected(paths: Iterable[Path], source: str) -> Rejected:
 
 
 def describe_loss(name: str, kept: int, rejected: Rejected, min_kept_share: float) -> str:
-    """One line: how much of a corpus was kept, the main reasons, and the key to look at."""
+    """One line: how much of a corpus was kept, the main reasons, and the key to check."""
     total = kept + rejected.counts.total()
     if not total:
         return (
             f"corpus {name!r} has no document; check its paths and format, or set "
-            "min_kept_share = 0 in its [[corpus]] to do without"
+            "min_kept_share = 0 in its [[corpus]] to allow that"
         )
     reasons = rejected.counts.most_common(_MAX_REASONS)
     shown = ", ".join(f"{count:,} {reason}" for reason, count in reasons)
@@ -71,7 +71,7 @@ def describe_loss(name: str, kept: int, rejected: Rejected, min_kept_share: floa
 
 
 def _on_one_line(detail: str) -> str:
-    """A detail, which may quote what a file holds, for a message on a terminal."""
+    """A detail, which may quote a file, made safe for a terminal."""
     line = printable(" ".join(detail.split()))
     return line if len(line) <= _MAX_DETAIL else f"{line[:_MAX_DETAIL]}…"
 

@@ -1,4 +1,4 @@
-"""Files that runs wrote, which no pattern means: stages, logs and reports, finished or not."""
+"""Files that runs wrote, which patterns do not match: stages, logs and reports, finished or not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RUN_FILES = frozenset(
 
 
 class OwnFiles:
-    """Tells the files of runs from others. `output`: the folder of the run that asks, if known."""
+    """Finds out which files runs wrote. `output`: the folder of the current run, if known."""
 
     def __init__(self, output: Path | None = None) -> None:
         self._output = output
@@ -27,8 +27,8 @@ class OwnFiles:
     def holds(self, path: Path, top: Path) -> bool:
         """Whether a run wrote a file that was found below the folder `top`.
 
-        All in the run's own folder counts, unless `top` lies in it. What `top` itself is does not
-        count: who names the folder of a stage means what is in it.
+        All files in the current run's folder count, unless `top` is in it. `top` itself may be the
+        folder of a stage: a user who names it wants its files.
         """
         output = self._output
         if output and path.is_relative_to(output) and not top.is_relative_to(output):
@@ -54,7 +54,7 @@ class OwnFiles:
 
 
 def _is_stage(folder: Path) -> bool:
-    """Whether a stage or the trainer made a folder, be it finished or not."""
+    """Whether a stage or the trainer made a folder, finished or not."""
     if (folder / _PROGRESS / "plan.json").is_file():
         return True
     if all((folder / name).is_file() for name in _MODEL_FILES):

@@ -1,6 +1,6 @@
-"""Which documents come together: partitions, the pools a random B is drawn from, the shards.
+"""Which documents are together: partitions, pools from which a random B is drawn, shards.
 
-All of it follows from document ids, sizes and counts; never from workers or order.
+All of it depends only on document ids, sizes and counts; never on workers or order.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _MIN_POOL_DOCUMENTS = 16
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShardGroup:
-    """Shards that are made together: the pools that go into them.
+    """Shards that are made together, and the pools written to them.
 
-    A pool is a range [first, end) of partitions; its documents lend each other random Bs.
+    A pool is a range [first, end) of partitions; random Bs are drawn within a pool.
     """
 
     pools: tuple[tuple[int, int], ...]
@@ -31,11 +31,11 @@ class ShardGroup:
 
 
 def count_partitions(text_bytes: int) -> int:
-    """How many partitions a corpus of this size is cut into: one for each 2 MB.
+    """The number of partitions of a corpus of this size: one per 2 MB, up to 4096.
 
     So all cores have work, and the memory of a pool is the same for any corpus up to 8 GB. Beyond
-    that partitions grow instead: each is a batch in every round of every sentence file, and too
-    many of these would take more room than their text.
+    that partitions grow instead: each is a batch in each round of each sentence file, and too many
+    batches would take more space than their text.
     """
     return max(1, min(_MAX_PARTITIONS, -(-text_bytes // _PARTITION_BYTES)))
 
@@ -51,9 +51,9 @@ def choose_validation(document_ids: UInt64Array, fraction: float, seed: int) -> 
 
 
 def join_small_partitions(num_documents: Sequence[int]) -> list[tuple[int, int]]:
-    """Neighbouring partitions joined into pools of at least 16 documents, where there are as many.
+    """Neighbouring partitions joined into pools of at least 16 documents, if there are so many.
 
-    With fewer, the few documents would lend each other nearly the same random Bs.
+    In a smaller pool, random Bs would come from the same few documents.
     """
     pools: list[tuple[int, int]] = []
     first = waiting = 0
@@ -63,16 +63,16 @@ def join_small_partitions(num_documents: Sequence[int]) -> list[tuple[int, int]]
             pools.append((first, partition + 1))
             first, waiting = partition + 1, 0
     if first < len(num_documents):
-        # What is left over joins the last pool.
+        # The remaining partitions join the last pool.
         start = pools.pop()[0] if pools else first
         pools.append((start, len(num_documents)))
     return pools
 
 
 def plan_validation(num_documents: Sequence[int], fraction: float) -> list[tuple[int, int]]:
-    """Pools of held-out documents: of so many partitions that they hold about as much as one has.
+    """Pools of held-out documents, each from so many partitions that it is as large as one.
 
-    So the memory of a pool is the same for any corpus; a small one has a single pool.
+    So the memory of a pool is the same for any corpus; a small corpus has a single pool.
     """
     groups = split_evenly(len(num_documents), max(1, int(len(num_documents) * fraction)))
     held_out = [int(sum(num_documents[first:end]) * fraction) for first, end in groups]
@@ -81,7 +81,7 @@ def plan_validation(num_documents: Sequence[int], fraction: float) -> list[tuple
 
 
 def plan_shards(pools: Sequence[tuple[int, int]], num_shards: int) -> list[ShardGroup]:
-    """Spread pools over shards: several shards a pool, or several pools a shard."""
+    """Distribute pools to shards: several shards per pool, or several pools per shard."""
     if num_shards >= len(pools):
         bounds = split_evenly(num_shards, len(pools))
         return [
@@ -96,7 +96,7 @@ def plan_shards(pools: Sequence[tuple[int, int]], num_shards: int) -> list[Shard
 
 
 def split_evenly(count: int, parts: int) -> list[tuple[int, int]]:
-    """Ranges [first, end) that cut `count` things into `parts` of nearly equal size."""
+    """Ranges [first, end) that split `count` items into `parts` of nearly equal size."""
     edges = [part * count // parts for part in range(parts + 1)]
     return list(pairwise(edges))
 

@@ -1,7 +1,7 @@
-"""What each worker reads: input files cut and grouped into units of about one size.
+"""Units of work: input files cut and grouped into units of about the same size.
 
-The plan depends on the files and the wanted size alone, never on how many workers there are. Cuts
-lie between documents, so that a unit reads whole documents and nothing else.
+The plan depends only on the files and the wanted size, never on the number of workers. Cuts are
+between documents, so that a unit reads whole documents.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from bertdata.grouping import fit_groups
 
 _SizedPart = tuple[FilePart, int]
 
-_SHARE_LEFT_SMALL = 8  # of the text one part in so many
+_SHARE_LEFT_SMALL = 8  # an eighth of the text is left in small units
 
 _FindRecord = Callable[[Path, int], int | None]
 
@@ -60,9 +60,9 @@ def plan_units(
 ) -> tuple[InputUnit, ...]:
     """Cut and group the files of a corpus, in order, into units of about `unit_bytes`.
 
-    Text files, compressed files that are not cut into streams between records, and single blocks
-    of tables stay whole, however large. Raises
-    InputError when a file cannot be looked into, unless on_bad_file = "skip": its reader says so.
+    Text files, compressed files without stream boundaries between records, and single blocks of
+    tables are not cut, however large. Raises InputError when a file cannot be examined, unless
+    on_bad_file = "skip": then its reader reports that.
     """
     check_range("unit_bytes", unit_bytes, 1, float("inf"))
     parts = (part for file in inputs for part in _split(corpus, file, unit_bytes))
@@ -76,9 +76,9 @@ def _to_unit(corpus: CorpusConfig, sized: Sequence[_SizedPart]) -> InputUnit:
 
 
 def join_units(units: Sequence[InputUnit], unit_bytes: int) -> list[InputUnit]:
-    """Neighbouring units of a corpus joined to about `unit_bytes`, but for the last eighth of all.
+    """Neighbouring units of a corpus joined to about `unit_bytes`, except for the last eighth.
 
-    What is left small is done last, so that all workers end at nearly the same time.
+    Small units at the end let all workers finish at nearly the same time.
     """
     joined: list[InputUnit] = []
     left = sum(unit.bytes for unit in units)
@@ -98,7 +98,7 @@ def join_units(units: Sequence[InputUnit], unit_bytes: int) -> list[InputUnit]:
 def _join_parts(
     parts: tuple[FilePart, ...], following: tuple[FilePart, ...]
 ) -> tuple[FilePart, ...]:
-    """All parts; where the following begin in the file in which the first end, one for both."""
+    """All parts; two parts that continue each other in a file become one."""
     last, first = parts[-1], following[0]
     if (last.path, last.stop) != (first.path, first.start):
         return (*parts, *following)
@@ -117,7 +117,7 @@ def _split(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> list[_Size
 def _split_readable(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> list[_SizedPart]:
     path = Path(file.path)
     if is_remote(file.path):
-        return [_whole(file)]  # it would have to be fetched to be looked into
+        return [_whole(file)]  # examining it would mean fetching it
     if corpus.format in _READ_BLOCKS:
         blocks = _READ_BLOCKS[corpus.format](path, corpus)
         return list(_split_blocks(file, blocks, unit_bytes))
@@ -133,7 +133,7 @@ def _split_readable(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> l
 
 
 def _holds_lines(path: Path, corpus: CorpusConfig) -> bool:
-    """Whether a file that is not compressed by its name can be cut at line ends."""
+    """Whether a file without a compression suffix can be cut at line ends."""
     beginning = read_beginning(path)
     if is_wide(beginning, corpus) or is_packed(beginning):
         return False
@@ -145,7 +145,7 @@ def _whole(file: InputFile) -> _SizedPart:
 
 
 def _split_bytes(file: InputFile, find_record: _FindRecord, unit_bytes: int) -> list[_SizedPart]:
-    """Ranges of about equal size, each cut moved on to where the next record begins."""
+    """Ranges of about equal size, with each cut moved to the beginning of the next record."""
     cuts = [0]
     for target in _even_cuts(file.bytes, unit_bytes):
         if target <= cuts[-1]:

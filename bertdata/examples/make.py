@@ -27,8 +27,8 @@ from bertdata.storage.schema import examples_schema
 from bertdata.tokens.compiled import SentenceTokenizer
 from bertdata.tokens.vocabulary import Vocabulary
 
-# Pieces of a block were all its rows full. Smaller ones compress less and cost more calls; of
-# larger ones a reader takes too long to decompress a window of 8 before its first batch.
+# Pieces of a block if all its rows are full. Smaller blocks compress less and need more calls; with
+# larger ones a reader takes too long to decompress a window of 8 blocks before its first batch.
 _BLOCK_PLACES = 1 << 17
 
 
@@ -41,7 +41,7 @@ class Documents:
 
 
 def masking_vocabulary(vocabulary: Vocabulary) -> MaskingVocabulary:
-    """The part of a vocabulary that masking needs."""
+    """What masking needs of a vocabulary."""
     return MaskingVocabulary(
         mask_id=vocabulary.special.mask,
         size=vocabulary.size,
@@ -50,7 +50,7 @@ def masking_vocabulary(vocabulary: Vocabulary) -> MaskingVocabulary:
 
 
 def select_split(table: pa.Table, split: str, fraction: float, seed: int) -> pa.Table:
-    """Ids and sentences of the documents that belong to "train" or "validation"."""
+    """Ids and sentences of the documents of a split: "train" or "validation"."""
     ids = _as_array(table.column("document_id")).to_numpy()
     is_validation = choose_validation(ids, fraction, seed)
     return table.select(["document_id", "sentences"]).filter(
@@ -59,15 +59,15 @@ def select_split(table: pa.Table, split: str, fraction: float, seed: int) -> pa.
 
 
 def tokenize_documents(table: pa.Table, tokenizer: SentenceTokenizer) -> Documents:
-    """Tokenize rows of `sentences/`; the documents in order of their ids.
+    """Tokenize rows of `sentences/`; returns the documents in order of their ids.
 
-    Sentences and documents without pieces are left out.
+    Sentences and documents without pieces are dropped.
     """
     sentences = _as_array(table.column("sentences"))
     tokens = tokenizer.encode(sentences.flatten())
     sizes = np.diff(tokens.offsets)
     kept = sizes > 0
-    # Sentences before each document that are kept: its offset once the empty ones are gone.
+    # Number of kept sentences before each one: its offset once the empty ones are dropped.
     kept_before = offsets_of(kept)
     document_offsets = kept_before[offsets_of(np.asarray(sentences.value_lengths()))]
     has_pieces = np.diff(document_offsets) > 0
@@ -86,8 +86,8 @@ def create_examples(
 ) -> pa.RecordBatch:
     """All examples of one pool: `passes` passes over its documents, shuffled.
 
-    Equal to `bertdata.reference` over the source keyed by (seed, pass, document id), row for row;
-    where several documents have one id, the key of all but the first has their number besides.
+    Equal row for row to `bertdata.reference` over the source keyed by (seed, pass, document id). If
+    several documents have the same id, the keys of all but the first also contain their number.
     """
     pairs = pair_all_passes(documents, config.pairing_config, seed, passes)
     if not len(pairs.document):
@@ -117,10 +117,10 @@ def pair_all_passes(documents: Documents, config: PairingConfig, seed: int, pass
 
 
 def _count_before(ids: UInt64Array) -> Int64Array:
-    """How many equal ids stand before each; `ids` are in order: [5, 7, 7, 7] -> [0, 0, 1, 2].
+    """The number of equal ids before each; `ids` are in order: [5, 7, 7, 7] -> [0, 0, 1, 2].
 
-    Documents with equal ids are copies of each other. Each needs random choices of its own, else
-    what one of them is given counts as often as there are copies.
+    Documents with equal ids are copies of each other. Each needs random choices of its own, or the
+    same example would occur once per copy.
     """
     places = np.arange(len(ids))
     is_first = np.ones(len(ids), dtype=np.bool_)
@@ -129,12 +129,12 @@ def _count_before(ids: UInt64Array) -> Int64Array:
 
 
 def shuffled(keys: UInt64Array) -> Int64Array:
-    """An order of examples by a hash of their keys, which are as good as random themselves."""
+    """An order of the examples by a hash of their keys, which are random themselves."""
     return np.argsort(draw_array(keys, 0), kind="stable")
 
 
 def cut_into_blocks(batch: pa.RecordBatch, max_seq_length: int) -> Iterator[pa.RecordBatch]:
-    """The rows of a batch in blocks of some 300 KB, which is what a reader reads at once."""
+    """The rows of a batch in blocks of some 300 KB; a reader reads a block at a time."""
     rows = max(1, _BLOCK_PLACES // max_seq_length)
     for start in range(0, batch.num_rows, rows):
         yield batch.slice(start, rows)

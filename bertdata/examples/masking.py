@@ -1,9 +1,9 @@
 """Masked-language-model predictions for a whole batch at once.
 
-The rule is `bertdata.reference.algorithm.mask_example` over the counter-based source; here the same
-draws are made for all rows together (tests hold the two equal). Shape suffixes: B rows of the
-batch, L padded length, M most predictions of a row, C candidates (pieces that are neither [CLS] nor
-[SEP]).
+The definition is `bertdata.reference.algorithm.mask_example` over the counter-based source; here
+the same draws are made for all rows together (tests check that both are equal). Shape suffixes: B
+rows of the batch, L padded length, M predictions of the row with the most, C candidates (pieces
+that are neither [CLS] nor [SEP]).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bertdata.reference.config import KEEP_SHARE, MASK_SHARE, MaskingConfig
 
 @dataclass(frozen=True, kw_only=True)
 class MaskingVocabulary:
-    """What masking knows of the vocabulary: [MASK]'s id, the size, which pieces start with ##."""
+    """What masking needs of a vocabulary: [MASK]'s id, its size, which pieces start with ##."""
 
     mask_id: int
     size: int
@@ -28,7 +28,7 @@ class MaskingVocabulary:
 
 @dataclass(frozen=True, kw_only=True)
 class _MaskedBatch:
-    """Masked rows. Beyond `num_predictions_B`, positions and labels of a row are 0."""
+    """Masked rows. After its `num_predictions_B`, positions and labels of a row are 0."""
 
     input_ids_BL: IntegerArray
     positions_BM: Int64Array
@@ -44,7 +44,7 @@ def mask_batch(
     config: MaskingConfig,
     vocabulary: MaskingVocabulary,
 ) -> _MaskedBatch:
-    """Mask padded rows [CLS] A [SEP] (B [SEP]); each row by its own key. Inputs stay untouched."""
+    """Mask padded rows [CLS] A [SEP] (B [SEP]); each row by its own key. Inputs are not changed."""
     rows = np.arange(len(lengths_B))[:, None]
     limits_B = prediction_limits(lengths_B, config)
     a_sizes_B = segment_b_starts_B.astype(np.int64) - 2
@@ -74,7 +74,7 @@ def mask_batch(
 
 
 def prediction_limits(lengths_B: IntegerArray, config: MaskingConfig) -> Int64Array:
-    """The most pieces to predict in rows of these lengths (half-way cases round to even)."""
+    """The maximum number of pieces to predict in rows of these lengths (halves round to even)."""
     wanted_B = np.rint(lengths_B * config.masked_lm_prob).astype(np.int64)
     limits_B: Int64Array = np.clip(wanted_B, 1, config.max_predictions_per_seq)
     return limits_B
@@ -85,7 +85,7 @@ def _choose_pieces(
     limits_B: Int64Array,
     keys_B: UInt64Array,
 ) -> tuple[Int64Array, Int64Array]:
-    """The first `limits_B` of each row's shuffled candidates, and how many those are."""
+    """The first `limits_B` of each row's shuffled candidates, and their number."""
     num_B = np.minimum(limits_B, num_candidates_B)
     order_BC = _iota(num_candidates_B)
     longest = int(num_B.max(initial=0))
@@ -100,9 +100,9 @@ def _choose_words(
     limits_B: Int64Array,
     keys_B: UInt64Array,
 ) -> tuple[Int64Array, Int64Array]:
-    """Candidates of whole words in shuffled order; a word that would overflow is passed over.
+    """Candidates of whole words in shuffled order; a word that exceeds the limit is skipped.
 
-    `starts_BC`: first candidate of each word, the number of candidates beyond the last word.
+    `starts_BC`: first candidate of each word; after the last word, the number of candidates.
     """
     num_rows = len(limits_B)
     num_words_B = (starts_BC < num_candidates_B[:, None]).sum(axis=1)
@@ -131,9 +131,9 @@ def _word_starts(
     a_sizes_B: Int64Array,
     vocabulary: MaskingVocabulary,
 ) -> Int64Array:
-    """First candidate of every word, row by row, then the number of candidates as filling.
+    """First candidate of each word, row by row, padded with the number of candidates.
 
-    A piece with ## belongs to the word before it, also across the [SEP], as in the original.
+    A piece with ## belongs to the word before it, even across [SEP], as in the original.
     """
     longest = int(num_candidates_B.max(initial=0))
     candidates_BC = np.broadcast_to(np.arange(longest), (len(input_ids_BL), longest))
@@ -150,10 +150,10 @@ def _word_starts(
 def _replace_pieces(
     labels_BM: IntegerArray, keys_B: UInt64Array, vocabulary: MaskingVocabulary
 ) -> IntegerArray:
-    """What stands at each predicted position: 80% [MASK], 10% the piece itself, 10% a random one.
+    """The new piece of each predicted position: 80% [MASK], 10% the piece itself, 10% a random one.
 
-    One to three draws a position, in order, counted from the row's second draw on (its first
-    keys the shuffle); so the loop runs over positions, and over all rows at once.
+    A position uses one to three draws, in order, from the row's second draw on (the first one is
+    the key of the shuffle); so the loop runs over positions, for all rows at once.
     """
     hidden_BM = np.full_like(labels_BM, vocabulary.mask_id)
     counters_B = np.full(len(keys_B), 2)
@@ -184,11 +184,11 @@ def _shuffle_step(
 
 
 def _iota(sizes_B: Int64Array) -> Int64Array:
-    """Rows 0, 1, 2, … as long as the longest size."""
+    """One row 0, 1, 2, … per size, each as long as the largest size."""
     longest = int(sizes_B.max(initial=0))
     return np.tile(np.arange(longest, dtype=np.int64), (len(sizes_B), 1))
 
 
 def _positions_of(candidates: Int64Array, a_sizes_B: Int64Array) -> Int64Array:
-    """Positions of candidates: [CLS] stands before A's, and [SEP] too before B's."""
+    """Positions of candidates: [CLS] is before those of A, and also [SEP] before those of B."""
     return candidates + 1 + (candidates >= a_sizes_B[:, None])

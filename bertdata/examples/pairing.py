@@ -23,8 +23,8 @@ from bertdata.reference.config import PairingConfig
 class TokenizedDocuments:
     """Documents as pieces. No sentence and no document is empty.
 
-    `pieces`: all ids. `sentence_offsets[s]`: first piece of sentence s, with one end more.
-    `document_offsets[d]`: first sentence of document d, with one end more.
+    `pieces`: all ids. `sentence_offsets[s]`: first piece of sentence s; the last entry is the end.
+    `document_offsets[d]`: first sentence of document d; the last entry is the end.
     """
 
     pieces: PieceArray
@@ -53,7 +53,7 @@ def reorder(documents: TokenizedDocuments, order: Int64Array) -> TokenizedDocume
 
 
 class Pairs(NamedTuple):
-    """Pairs as offsets into the pieces: A is [a_start, a_end), B [b_start, b_end), maybe empty.
+    """Pairs as offsets into the pieces: A is [a_start, a_end), B is [b_start, b_end) or empty.
 
     `document`: index of A's document. `mask_key`: key of the source that masks the example.
     """
@@ -68,7 +68,7 @@ class Pairs(NamedTuple):
 
 
 class JoinedExamples(NamedTuple):
-    """Examples in a row: `input_ids` of example e are [offsets[e], offsets[e + 1])."""
+    """Examples in one flat array: example e has the `input_ids[offsets[e]:offsets[e + 1]]`."""
 
     input_ids: PieceArray
     offsets: Int64Array
@@ -85,7 +85,7 @@ def create_pairs(documents: TokenizedDocuments, keys: UInt64Array, config: Pairi
         pairs = _empty_pairs(_count_segments(*text, keys, *numbers))
         _cut_segments(*text, keys, *numbers, pairs)
         return pairs
-    # Every pair uses up a sentence at least.
+    # Each pair uses up at least one sentence, so there is room for all.
     pairs = _empty_pairs(len(documents.sentence_offsets) - 1)
     count = _pair_sentences(*text, keys, *numbers, pairs)
     return Pairs._make(column[:count] for column in pairs)
@@ -131,7 +131,7 @@ def _copy_sentences(
 def _target_length(
     key: np.uint64, counter: int, max_pieces: int, short_seq_prob: float
 ) -> tuple[int, int]:
-    """The target length, and the counter after it."""
+    """The target length, and the next counter."""
     if uniform(key, counter) < short_seq_prob:
         return 2 + below(key, counter + 1, max_pieces - 1), counter + 2
     return max_pieces, counter + 1
@@ -139,7 +139,7 @@ def _target_length(
 
 @inlined
 def _chunk_end(sentence_offsets: Int64Array, start: int, stop: int, target: int) -> int:
-    """The sentence after the one that reaches the target, at most `stop`."""
+    """The end of the chunk: after the sentence with which it reaches the target, or `stop`."""
     end = start + 1
     while end < stop and sentence_offsets[end] - sentence_offsets[start] < target:
         end += 1
@@ -156,7 +156,7 @@ def _truncate(
     key: np.uint64,
     counter: int,
 ) -> tuple[int, int, int, int, int]:
-    """The four offsets cut to `max_pieces` pieces, and the counter after it."""
+    """The four offsets, cut to `max_pieces` pieces in all, and the next counter."""
     while a_end - a_start + b_end - b_start > max_pieces:
         front = uniform(key, counter) < 0.5
         counter += 1
@@ -181,7 +181,11 @@ def _pair_sentences(
     short_seq_prob: float,
     pairs: Pairs,
 ) -> int:
-    """`reference.create_pairs` over every document; returns the number of pairs."""
+    """`reference.create_pairs` for each document; returns the number of pairs.
+
+    `counter` is the number of the document's next draw. Draws must happen in the same order and
+    number as in the reference, so each branch advances it by exactly the draws that it makes.
+    """
     num_documents = len(document_offsets) - 1
     count = 0
     for d in range(num_documents):
@@ -202,20 +206,21 @@ def _pair_sentences(
                 if b_start == b_end:
                     a_end = b_start = a_start + (a_end - a_start) // 2
             elif a_last == end or _coin(key, counter):
+                # A chunk of one sentence takes no coin: its B is always random.
                 counter += a_last != end
                 is_random = True
                 other = below(key, counter, num_documents - 1)
-                other += other >= d
+                other += other >= d  # skips the document itself
                 first, last = document_offsets[other], document_offsets[other + 1]
                 first += below(key, counter + 1, last - first)
                 counter += 2
                 last = _chunk_end(sentence_offsets, first, last, target - (a_end - a_start))
                 b_start, b_end = sentence_offsets[first], sentence_offsets[last]
-                start = a_last
+                start = a_last  # the sentences that B did not use are put back
             else:
                 counter += 1
             if a_start == a_end:
-                continue
+                continue  # half of a single piece is nothing; the reference drops the pair too
             a_start, a_end, b_start, b_end, counter = _truncate(
                 a_start, a_end, b_start, b_end, max_pieces, key, counter
             )
@@ -225,7 +230,7 @@ def _pair_sentences(
             pairs.document[count] = d
             pairs.mask_key[count] = draw(key, counter)
             counter += 1
-            count += 1
+            count += 1  # never above the number of sentences: `start` advances by one at least
     return count
 
 
@@ -242,14 +247,14 @@ def _count_segments(
     max_pieces: int,
     short_seq_prob: float,
 ) -> int:
-    """How many segments `_cut_segments` will cut."""
+    """The number of segments that `_cut_segments` cuts; it makes the same draws."""
     count = 0
     for d in range(len(document_offsets) - 1):
         counter = 1
         start = sentence_offsets[document_offsets[d]]
         while start < sentence_offsets[document_offsets[d + 1]]:
             target, counter = _target_length(keys[d], counter, max_pieces, short_seq_prob)
-            counter += 1
+            counter += 1  # the draw of the segment's mask key
             count += 1
             start += target
     return count
@@ -264,7 +269,7 @@ def _cut_segments(
     short_seq_prob: float,
     pairs: Pairs,
 ) -> None:
-    """`reference.create_segments` over every document."""
+    """`reference.create_segments` for each document."""
     count = 0
     for d in range(len(document_offsets) - 1):
         counter = 1

@@ -1,6 +1,6 @@
-"""Masks for the shards: `mask_example` of the reference compiled, over examples in a row.
+"""Masks for the shards: the reference's `mask_example`, compiled, for examples in one flat array.
 
-(`bertdata.examples.masking` does the same for padded batches with numpy alone: the reader uses it.)
+(`bertdata.examples.masking` does the same for padded batches with numpy; the reader uses it.)
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bertdata.reference.config import KEEP_SHARE, MASK_SHARE, MaskingConfig
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """Masked positions and their original pieces, flat, with where each example's begin."""
+    """Masked positions and their original pieces, flat; those of example e from `offsets[e]` on."""
 
     positions: UInt16Array
     ids: PieceArray
@@ -36,7 +36,7 @@ def mask_joined(
 ) -> Predictions:
     """Hide pieces of the examples in place, each by its own key; returns what was hidden."""
     limits = prediction_limits(np.diff(joined.offsets), config)
-    room = int(limits.sum()) + 1  # one more is written to before it is known to be none
+    room = int(limits.sum()) + 1  # one spare slot: the loop writes before it knows whether to keep
     positions = np.empty(room, dtype=np.uint16)
     ids = np.empty(room, dtype=joined.input_ids.dtype)
     offsets = np.zeros(len(keys) + 1, dtype=np.int64)
@@ -68,7 +68,7 @@ def no_predictions(joined: JoinedExamples) -> Predictions:
 
 
 class _Scratch(NamedTuple):
-    """Room for the places of one example."""
+    """Scratch arrays for the places of one example, reused for all examples."""
 
     places: Int64Array
     starts: Int64Array
@@ -113,6 +113,7 @@ def _mask_examples(
             num = _choose_pieces(
                 len(example), segment_b_starts[e], limits[e], draw(key, 1), order, chosen
             )
+        # Draw 1 was the key of the shuffle; each place uses one to three draws from 2 on.
         counter = 2
         for i in range(num):
             place = chosen[i]
@@ -126,7 +127,8 @@ def _mask_examples(
                     example[place] = below(key, counter, vocabulary_size)
             counter += 1
             is_hidden[place] = 1
-        # In order: to look at every place, without a branch, is quicker than to sort the chosen.
+        # Positions in ascending order: looking at every place without a branch is faster than
+        # sorting. Each place is written to slot `at`, which advances only after a hidden one.
         for place in range(len(example)):
             positions[at], ids[at] = place, before[place]
             at += is_hidden[place]
@@ -136,7 +138,7 @@ def _mask_examples(
 
 @kernel
 def _find_places(length: int, segment_b_start: int, places: Int64Array) -> int:
-    """Positions that are neither [CLS] nor [SEP]; returns how many."""
+    """Find the positions that are neither [CLS] nor [SEP]; returns their number."""
     count = 0
     for place in range(1, length - 1):
         if place != segment_b_start - 1:
@@ -153,7 +155,7 @@ def _find_words(
     continuation: BoolArray,
     starts: Int64Array,
 ) -> int:
-    """Where words start among the places, and the end; returns how many."""
+    """Find where words start among the places; returns their number. The end follows the last."""
     count = 0
     for i in range(num_places):
         if i == 0 or not continuation[example[places[i]]]:
@@ -172,9 +174,10 @@ def _choose_pieces(
     order: Int64Array,
     chosen: Int64Array,
 ) -> int:
-    """The first `limit` of shuffled places; returns how many. `order`: 0, 1, 2 …, left so.
+    """Choose the first `limit` of the shuffled places; returns their number.
 
-    Only what the shuffle touches is worked on: a seventh of the places.
+    `order` is 0, 1, 2, … before and after, so that it need not be filled for each example: only the
+    entries that the shuffle touches are changed and restored, about a seventh of all.
     """
     separator = segment_b_start - 1
     num_places = length - 2 - (separator < length - 1)
@@ -184,7 +187,8 @@ def _choose_pieces(
         chosen[i] = order[j]
         order[j] = order[i]
     for i in range(num):
-        # What was touched: what an entry held, and the entries before `num`.
+        # Only drawn entries changed, and each held its own index when it was first drawn: so
+        # `chosen` has the indexes of all entries to restore.
         order[chosen[i]] = chosen[i]
         order[i] = i
     for i in range(num):
@@ -203,7 +207,7 @@ def _choose_words(
     order: Int64Array,
     chosen: Int64Array,
 ) -> int:
-    """Places of shuffled words up to the limit; a word that would overflow is passed over."""
+    """Choose places of shuffled words up to the limit; a word that exceeds it is skipped."""
     for i in range(num_words):
         order[i] = i
     count = 0

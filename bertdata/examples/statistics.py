@@ -1,6 +1,6 @@
-"""What the examples are like, counted from the finished rows: shares, lengths, padding.
+"""Statistics of finished examples: shares, lengths, padding.
 
-Counts are plain nested tables of whole numbers, so that those of many shards add up.
+Counts are nested tables of integers, so that the counts of several shards can be added.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class ExampleCounts(TypedDict):
 def count_examples(batch: pa.RecordBatch, mask_id: int) -> ExampleCounts:
     """Count the rows of an examples batch.
 
-    `pieces` with [CLS] and [SEP]; `predicted` = `masked` ([MASK] stands there) + `kept` (the piece
-    itself) + `replaced` (another one); `lengths[n]`: examples of n pieces.
+    `pieces` includes [CLS] and [SEP]; `predicted` = `masked` (now [MASK]) + `kept` (unchanged) +
+    `replaced` (now another piece); `lengths[n]`: number of examples with n pieces.
     """
     input_ids = batch.column("input_ids")
     starts = np.asarray(input_ids.offsets)[:-1].astype(np.int64)
@@ -60,7 +60,7 @@ def count_examples(batch: pa.RecordBatch, mask_id: int) -> ExampleCounts:
 
 
 def add_counts(tables: Iterable[Table]) -> dict[str, Any]:
-    """Add tables of counts key by key; lists element by element, tables within tables too."""
+    """Add tables of counts key by key; lists element by element, nested tables recursively."""
     total: dict[str, Any] = {}
     for table in tables:
         for key, value in table.items():
@@ -71,8 +71,9 @@ def add_counts(tables: Iterable[Table]) -> dict[str, Any]:
 def describe_examples(counts: Table, max_seq_length: int) -> dict[str, float]:
     """Shares in [0, 1] from `count_examples`' counts; mean length in pieces.
 
-    `predicted`: of all pieces. `masked`, `kept`, `replaced`: of the predicted. `random_next`: of
-    the examples. `padding`: of all cells if every example were padded to `max_seq_length`.
+    `predicted`: share of all pieces. `masked`, `kept`, `replaced`: shares of the predicted pieces.
+    `random_next`: share of the examples. `padding`: share of all places if every example were
+    padded to `max_seq_length`.
     """
     examples, pieces, predicted = (
         max(1, counts[key]) for key in ("examples", "pieces", "predicted")
@@ -89,7 +90,7 @@ def describe_examples(counts: Table, max_seq_length: int) -> dict[str, float]:
 
 
 def with_shares(counts: Table, max_seq_length: int) -> dict[str, Any]:
-    """The counts of a split with its measured shares beside them, to six digits."""
+    """The counts of a split with its measured shares beside them, rounded to six digits."""
     shares = describe_examples(counts, max_seq_length)
     return {**counts, "shares": {name: round(share, 6) for name, share in shares.items()}}
 

@@ -1,8 +1,8 @@
-"""BERT's example maker, written to be read: what a run must produce, and the original's command.
+"""BERT's algorithm for examples, written to be read; it defines the result of a run.
 
 The algorithm is that of `create_pretraining_data.py` (github.com/google-research/bert; Devlin et
-al., 2019, section 3.1 and appendix A.2). It takes its random source as an argument: over
-`OriginalSource(seed)` it gives the original's examples id for id; over
+al., 2019, section 3.1 and appendix A.2). Its random source is an argument: with
+`OriginalSource(seed)` it makes the original's examples id for id; with
 `bertdata.randomness.CounterSource` it defines the examples of a run.
 
     python -m bertdata.reference --input_file=TEXT --output_file=ARROW --vocab_file=VOCAB
@@ -23,9 +23,9 @@ Doc = Sequence[_Sentence]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pieces:
-    """The pieces that the algorithm itself writes or asks about.
+    """What the algorithm needs of a vocabulary.
 
-    `random_ids`: what a random piece is drawn from; `continuation[id]`: starts with ##.
+    `random_ids`: ids from which a random piece is drawn; `continuation[id]`: starts with ##.
     """
 
     cls: int
@@ -37,7 +37,7 @@ class Pieces:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Example:
-    """One example: [CLS] A [SEP] B [SEP] as ids, with what is to be predicted."""
+    """One example: [CLS] A [SEP] B [SEP] as ids, with the pieces to predict."""
 
     input_ids: list[int]
     segment_b_start: int
@@ -90,7 +90,7 @@ def create_document_examples(
     pieces: Pieces,
     rng: RandomSource,
 ) -> Iterator[Example]:
-    """One pass over one document; `masking` None leaves the examples whole."""
+    """One pass over one document; with `masking` None the examples are not masked."""
     make = create_pairs if pairing.next_sentence else create_segments
     # Pairs come one at a time: the original masks each before it draws for the next.
     for pair in make(documents, index, pairing, rng):
@@ -104,8 +104,8 @@ def create_pairs(
 ) -> Iterator[Pair]:
     """Cut a document into chunks of about the target length, and each chunk into A and B.
 
-    The target length is drawn once for the document. Half of the chunks (and all of one sentence)
-    get B from elsewhere; their unused sentences are put back.
+    The target length is drawn once per document. Half of the chunks, and all of one sentence, get B
+    from another document; their unused sentences are put back.
     """
     document = documents[index]
     target = _draw_target_length(config, rng)
@@ -146,14 +146,14 @@ def create_segments(
 
 
 def _draw_target_length(config: PairingConfig, rng: RandomSource) -> int:
-    """All the room there is, or with `short_seq_prob` a length from 2 to that."""
+    """The maximum length, or with probability `short_seq_prob` a length from 2 to the maximum."""
     if rng.random() < config.short_seq_prob:
         return rng.randint(2, config.max_num_pieces)
     return config.max_num_pieces
 
 
 def _find_chunk_end(document: Doc, start: int, target: int) -> int:
-    """The sentence after the first one with which the chunk reaches the target, or the end."""
+    """The end of a chunk: after the sentence with which it reaches the target, or the last one."""
     length = 0
     for i in range(start, len(document)):
         length += len(document[i])
@@ -168,7 +168,7 @@ def _has_other_document(documents: Sequence[Doc], config: PairingConfig) -> bool
 
 
 def _pair_within(a: list[int], b: list[int]) -> Pair:
-    """A pair where no other document exists: a sentence that stands alone is cut in halves."""
+    """A pair if no other document exists: a single sentence is cut into halves."""
     if not b:
         a, b = a[: len(a) // 2], a[len(a) // 2 :]
     return Pair(a, b, False)
@@ -185,13 +185,13 @@ def _draw_elsewhere(
 
 
 def _draw_other_document(num_documents: int, index: int, rng: RandomSource) -> int:
-    """One of the other documents, all alike."""
+    """One of the other documents, each with the same probability."""
     other = rng.randint(0, num_documents - 2)
     return other if other < index else other + 1
 
 
 def _draw_document_in_ten_tries(num_documents: int, index: int, rng: RandomSource) -> int:
-    """Another document, unless ten draws all gave this one."""
+    """Another document, unless all ten draws were this one."""
     for _ in range(10):
         other = rng.randint(0, num_documents - 1)
         if other != index:
@@ -257,7 +257,7 @@ def _find_candidates(example: Example, config: MaskingConfig, pieces: Pieces) ->
 def _choose_positions(
     candidates: list[list[int]], length: int, config: MaskingConfig
 ) -> Iterator[int]:
-    """Positions in the candidates' order; a candidate that would overflow is passed over."""
+    """Positions in the candidates' order; a candidate that exceeds the limit is skipped."""
     # Python rounds halves to even, and so does the original.
     limit = min(config.max_predictions_per_seq, max(1, round(length * config.masked_lm_prob)))
     taken = 0

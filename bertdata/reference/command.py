@@ -20,7 +20,7 @@ from bertdata.terminal import exit_status
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0 done, 1 failed, 2 wrong usage."""
+    """Run the command; returns 0 if done, 1 if it failed, 2 for wrong usage."""
     flags = _make_parser().parse_args(arguments)
     try:
         _run(flags)
@@ -68,7 +68,7 @@ def _make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--input_file", required=True, help="text files or globs, separated by commas")
     add("--output_file", required=True, help="Arrow files to write in turn, separated by commas")
-    add("--vocab_file", required=True, help="the vocabulary, one piece a line")
+    add("--vocab_file", required=True, help="the vocabulary, one piece per line")
     _add_switch(parser, "do_lower_case", True, "lowercase and strip accents")
     _add_switch(parser, "do_whole_word_mask", False, "hide the pieces of a word together")
     add("--max_seq_length", type=int, default=128)
@@ -89,7 +89,7 @@ def _find_files(patterns: str) -> list[Path]:
 
 
 def _read_documents(files: Iterable[Path], tokenizer: OriginalTokenizer) -> list[Doc]:
-    """One sentence a line, a blank line after each document; a file's end does not end one."""
+    """Read one sentence per line; a blank line, but not the end of a file, ends a document."""
     documents: list[list[list[int]]] = [[]]
     for file in files:
         for line in _read_lines(file):
@@ -104,7 +104,7 @@ def _read_documents(files: Iterable[Path], tokenizer: OriginalTokenizer) -> list
 
 
 def _make_pieces(tokenizer: OriginalTokenizer) -> Pieces:
-    """The special pieces, and every piece as a possible random one."""
+    """The special pieces, with all pieces as possible random ones."""
     ids = tokenizer.ids
     return Pieces(
         cls=ids["[CLS]"],
@@ -116,7 +116,7 @@ def _make_pieces(tokenizer: OriginalTokenizer) -> Pieces:
 
 
 def _write_examples(path: Path, examples: Sequence[Example], vocabulary_size: int) -> None:
-    """Write examples in their order; the original forgets their documents, so the id is 0."""
+    """Write examples in order. The original does not know their documents, so the ids are 0."""
     batch = to_record_batch(examples, vocabulary_size)
     sync_files(path.parent, [write_arrow(path, batch.schema, [batch])])
 
@@ -136,7 +136,7 @@ def to_record_batch(examples: Sequence[Example], vocabulary_size: int) -> pa.Rec
 
 def _read_lines(file: Path) -> list[str]:
     try:
-        # Only "\n" ends a line, as in the original's reader; the last one need not be ended.
+        # Only "\n" ends a line, as in the original's reader; the last line needs none.
         text = file.read_bytes().decode("utf-8")
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror}") from error
@@ -154,7 +154,7 @@ def _continuations(ids: dict[str, int]) -> list[bool]:
 
 
 def _add_switch(parser: argparse.ArgumentParser, name: str, default: bool, text: str) -> None:
-    """A flag as absl has them: --name, --name=false, --noname."""
+    """A flag as in absl: --name, --name=false, --noname."""
     parser.add_argument(
         f"--{name}", type=_boolean, nargs="?", const=True, default=default, help=text
     )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from bertdata.config import check_range
 from bertdata.storage.schema import MAX_PIECES
 
-MASK_SHARE = 0.8  # of the predicted pieces become [MASK]
-KEEP_SHARE = 0.5  # of the others stay as they are; the rest become a random piece
+MASK_SHARE = 0.8  # share of the predicted pieces that become [MASK]
+KEEP_SHARE = 0.5  # share of the others that are unchanged; the rest become a random piece
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,7 +16,7 @@ class MaskingConfig:
     """How pieces are hidden.
 
     `masked_lm_prob`: share of a sequence's pieces (with [CLS] and [SEP]) to predict, in (0, 1].
-    `max_predictions_per_seq`: the most of them, at least 1. `whole_word_mask`: hide words whole.
+    `max_predictions_per_seq`: their maximum number, from 1. `whole_word_mask`: hide whole words.
     """
 
     masked_lm_prob: float = 0.15
@@ -33,11 +33,11 @@ class PairingConfig:
     """How documents become pairs of segments.
 
     `max_seq_length`: pieces of an example with [CLS] and [SEP], 5 to 512. `short_seq_prob`: share
-    of documents (of examples, without next sentence prediction) aimed at a random shorter length.
-    `next_sentence`: pairs, or single segments without. `original_random_next`: the original tries
-    ten times to find another document and then takes what came, so that it labels a pair random
-    whose B is from the same document; otherwise B is from one of the other documents, and where
-    there is no other document no pair is labelled random.
+    of documents (without next sentence prediction: of examples) with a random shorter target
+    length. `next_sentence`: pairs, or single segments. `original_random_next`: as in the original,
+    which tries ten times to find another document and then takes the last one, so that a pair can
+    be labelled random although its B is from the same document. Otherwise B is from one of the
+    other documents, and if there is none, no pair is labelled random.
     """
 
     max_seq_length: int = 128
@@ -51,5 +51,5 @@ class PairingConfig:
 
     @property
     def max_num_pieces(self) -> int:
-        """Room for text: the length less [CLS] and one or two [SEP]."""
+        """Maximum pieces of text: the length without [CLS] and one or two [SEP]."""
         return self.max_seq_length - (3 if self.next_sentence else 2)

@@ -1,8 +1,8 @@
 """The original BERT's tokenizer in plain Python, for `python -m bertdata.reference`.
 
-Same pieces as `tokenization.py` of github.com/google-research/bert. It differs from Hugging Face
-`tokenizers`, which runs use, in little: words may have 200 characters (there 100), and private or
-unassigned characters stay (there they are dropped).
+Same pieces as `tokenization.py` of github.com/google-research/bert. Two things differ from Hugging
+Face `tokenizers`, which runs use: words may have 200 characters instead of 100, and private or
+unassigned characters are kept instead of dropped.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _CHINESE_BLOCKS = (
 class OriginalTokenizer:
     """Text to ids as the original's `FullTokenizer`.
 
-    `ids` maps pieces to ids in the vocabulary file's order; lines are stripped, and of a piece that
-    stands twice the last line counts, as there.
+    `ids` maps pieces to ids in the order of the vocabulary file. As in the original, lines are
+    stripped, and if a piece occurs twice, its last line counts.
     """
 
     def __init__(self, vocab_file: Path, lowercase: bool = True) -> None:
@@ -107,7 +107,7 @@ def _longest_piece(word: str, start: int, ids: Mapping[str, int]) -> str | None:
 
 @lru_cache(maxsize=1 << 16)
 def _is_punctuation(char: str) -> bool:
-    """ASCII that is no letter, digit, space or control character, and Unicode's P categories."""
+    """Whether a character is a printable ASCII symbol, or of Unicode's categories P."""
     code = ord(char)
     if code < 128:
         return 33 <= code <= 126 and not char.isalnum()
@@ -116,7 +116,7 @@ def _is_punctuation(char: str) -> bool:
 
 @lru_cache(maxsize=1 << 16)
 def _space(char: str) -> str:
-    """What cleaning makes of one character: nothing, a space, itself, or itself between spaces."""
+    """One character after cleaning: nothing, a space, itself, or itself between spaces."""
     category = unicodedata.category(char)
     if char in " \t\n\r" or category == "Zs":
         return " "

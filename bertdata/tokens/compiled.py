@@ -1,7 +1,7 @@
-"""Sentences to WordPiece ids in compiled code: what Hugging Face `tokenizers` gives, for many.
+"""Sentences to WordPiece ids in compiled code, equal to those of Hugging Face `tokenizers`.
 
-Sentences are cut into parts that can be tokenized apart (`word_parts`), `tokenizers` is asked once
-for each distinct one, and a compiled loop copies the ids.
+Sentences are cut into parts that can be tokenized independently (`word_parts`), each distinct part
+is tokenized once, and a compiled loop copies the ids.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from bertdata.tokens.vocabulary import Vocabulary
 from bertdata.tokens.word_parts import PartTable
 from bertdata.tokens.wordpiece import OTHER, CompiledWordPiece
 
-_MAX_PARTS = 100_000  # remembered
+_MAX_PARTS = 100_000  # parts whose pieces are remembered
 
 
 @dataclass(frozen=True, slots=True)
 class _TokenizedSentences:
     """Sentence i has the ids `ids[offsets[i]:offsets[i + 1]]`.
 
-    `ids`: flat, uint16 up to 65,536 pieces, else uint32. `offsets`: int64[n + 1], from 0.
+    `ids`: flat, uint16 up to 65,536 pieces, otherwise uint32. `offsets`: int64[n + 1], from 0.
     """
 
     ids: PieceArray
@@ -40,8 +40,8 @@ class _TokenizedSentences:
 class SentenceTokenizer:
     """Tokenizes many sentences at once, remembering the pieces of parts between calls.
 
-    A call costs a little for itself, so give it thousands of sentences. What is remembered is
-    bounded (some tens of MB) and changes no result.
+    Each call has some overhead, so pass thousands of sentences. The memory is bounded (some tens of
+    MB) and does not change results.
     """
 
     def __init__(self, vocabulary: Vocabulary, config: TokenizationConfig) -> None:
@@ -55,9 +55,9 @@ class SentenceTokenizer:
         self._offsets: Int64Array = np.zeros(1, np.int64)
 
     def encode(self, sentences: pa.StringArray) -> _TokenizedSentences:
-        """The ids of each sentence, without [CLS] and [SEP]: `encode_batch_fast`'s own.
+        """The ids of each sentence, without [CLS] and [SEP], equal to those of `encode_batch_fast`.
 
-        `sentences`: no nulls; any text, fastest with words that repeat and one space between them.
+        `sentences`: any text, no nulls; fastest if words repeat, with one space between them.
         """
         if self._parts.table.is_full:
             self._forget()
@@ -70,7 +70,7 @@ class SentenceTokenizer:
         return _TokenizedSentences(ids, offsets)
 
     def _learn(self) -> None:
-        """Find the pieces of parts that are new: of plain words here, of others by `tokenizers`."""
+        """Find the pieces of new parts: of plain words by ourselves, of others by `tokenizers`."""
         first = len(self._offsets) - 1
         lengths, ids = self._word_piece.encode(self._parts.table, first)
         others = np.flatnonzero(lengths == OTHER)

@@ -1,7 +1,7 @@
 """Whether a vocabulary was made from text with capital letters.
 
-A vocabulary that was made from lower-cased text has no piece with a capital, but for oddities such
-as "<S>"; one that was made from text as written has them among a sixth of its pieces and more.
+A vocabulary made from lower-cased text has no pieces with capital letters, except for oddities such
+as "<S>"; in a vocabulary made from unchanged text a sixth of the pieces or more have them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 _MANY_PIECES = 20
 _FEW_PIECES = 3
 _MIN_SHARE = 0.01
-_MARK = re.compile(r"[\[<].+[\]>]")  # such as [CLS] or <S>: not from text
+_MARK = re.compile(r"[\[<].+[\]>]")  # such as [CLS] or <S>, which do not come from text
 
 
 def is_cased(pieces: Iterable[str]) -> bool:
@@ -23,7 +23,7 @@ def is_cased(pieces: Iterable[str]) -> bool:
 
 
 def is_uncased(pieces: Iterable[str]) -> bool:
-    """Whether no piece has capital letters, though its script has them."""
+    """Whether hardly any piece has capital letters, although the script has them."""
     words = [piece for piece in pieces if not _MARK.fullmatch(piece)]
     small = sum(word != word.upper() for word in words)
     return small >= _MANY_PIECES and not is_cased(words)

@@ -5,7 +5,7 @@ Special pieces are not recognised in corpus text: a literal "[MASK]" in it becom
 "]", as in the original code; in terms of `tokenizers`, `encode_special_tokens = True`. The saved
 tokenizer does recognise them, for prompts such as "The capital of France is [MASK].".
 
-`bertdata.tokens.compiled` gives the same ids faster, for whole corpora.
+`bertdata.tokens.compiled` computes the same ids faster, for whole corpora.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ _USUAL_WORD_CHARACTERS = 100
 class TokenizationConfig:
     """How text becomes words, and words pieces.
 
-    `strip_accents`: None means as `lowercase`, BERT's rule. `split_chinese_characters`: each
-    Chinese character is a word. `max_word_characters`: in [1, 10000]; a longer word is [UNK].
+    `strip_accents`: None means the value of `lowercase`, as in BERT. `split_chinese_characters`:
+    each Chinese character is a word. `max_word_characters`: in [1, 10000]; a longer word becomes
+    [UNK].
     """
 
     lowercase: bool = True
@@ -68,7 +69,7 @@ def build_tokenizer(vocabulary: Vocabulary, config: TokenizationConfig) -> Token
 
 
 def build_normalizer(config: TokenizationConfig) -> normalizers.Normalizer:
-    """BERT's cleaning of text: controls out, Chinese characters apart, accents and case."""
+    """BERT's cleaning of text: control characters, Chinese characters, accents and case."""
     return normalizers.BertNormalizer(
         clean_text=True,
         handle_chinese_chars=config.split_chinese_characters,
@@ -81,7 +82,7 @@ def save_tokenizer(folder: Path, vocabulary: Vocabulary, config: TokenizationCon
     """Write vocab.txt, tokenizer.json and tokenizer_config.json into a folder, each atomically.
 
     `transformers.AutoTokenizer.from_pretrained(folder)` (with a BERT config.json) and
-    `tokenizers.Tokenizer.from_file(folder / "tokenizer.json")` give the same ids as
+    `tokenizers.Tokenizer.from_file(folder / "tokenizer.json")` return the same ids as
     `SentenceTokenizer` for text without literal special pieces.
     """
     write_vocabulary(folder / VOCABULARY_NAME, vocabulary)
@@ -91,7 +92,7 @@ def save_tokenizer(folder: Path, vocabulary: Vocabulary, config: TokenizationCon
 
 
 def _transformers_config(vocabulary: Vocabulary, config: TokenizationConfig) -> Table:
-    # transformers' BertTokenizer knows one word length only; this other class takes tokenizer.json.
+    # transformers' BertTokenizer has a fixed word length; the other class reads tokenizer.json.
     is_usual = config.max_word_characters == _USUAL_WORD_CHARACTERS
     return {
         "tokenizer_class": "BertTokenizer" if is_usual else "PreTrainedTokenizerFast",

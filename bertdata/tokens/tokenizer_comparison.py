@@ -1,7 +1,8 @@
-"""Whether text is tokenized with a vocabulary as the folder that it comes from wants it.
+"""Whether text is tokenized as the folder of a given vocabulary says.
 
-A model that learned from text with capitals must not get lower-cased text, nor the other way round:
-nothing would fail, and nothing be right. (The original's `validate_case_matches_checkpoint`.)
+A model trained on text with capital letters must not get lower-cased text, nor the other way round:
+nothing would fail, but all results would be wrong. (The original's
+`validate_case_matches_checkpoint`.)
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ _Value = bool | int | None
 def check_tokenization(
     config: TokenizationConfig, source: Path, vocabulary: Vocabulary, *, what: str
 ) -> list[str]:
-    """Raise ConfigError where text is not tokenized as `source`, of the vocabulary, wants it.
+    """Raise ConfigError if text is not tokenized as the vocabulary's `source` says.
 
-    `source`: a vocab.txt, a tokenizer.json or a folder with one. `what`: says in the message what
-    has the wrong value, such as "[vocab]". Returns what may be a mistake, a sentence each.
+    `source`: a vocab.txt, a tokenizer.json or a folder with one. `what`: names what has the wrong
+    value in the message, such as "[vocab]". Returns possible mistakes, one sentence each.
     """
     file = vocabulary_file(source)
     wanted = _wanted(file, vocabulary)
@@ -59,14 +60,14 @@ def _notices(config: TokenizationConfig, file: Path, vocabulary: Vocabulary) -> 
 
 
 def _wanted(file: Path, vocabulary: Vocabulary) -> dict[str, _Value]:
-    """The values, as far as they are said or to be seen in the vocabulary, that are right."""
+    """The right values, as far as the folder says them or the vocabulary shows them."""
     if not _is_said(file):
         return {"lowercase": False} if is_cased(vocabulary.tokens) else {}
     tokenizer = read_tokenizer(file.parent)
     if tokenizer.tokenization is None:
         raise ConfigError(
             f"the tokenizer of {file.parent} ({tokenizer.settings.tokenizer_class}) does not cut "
-            "text by BERT's rules; take a vocabulary that goes with them"
+            "text by BERT's rules; use a vocabulary made with them"
         )
     wanted = tokenizer.tokenization
     settings = read_settings(file.parent)
@@ -76,7 +77,7 @@ def _wanted(file: Path, vocabulary: Vocabulary) -> dict[str, _Value]:
 
 
 def _advice(config: TokenizationConfig, wanted: Mapping[str, _Value]) -> dict[str, _Value]:
-    """The keys to set so that all is as wanted; strip_accents follows lowercase, unless given."""
+    """The keys to change to get the wanted values; strip_accents follows lowercase unless set."""
     given = _in_effect(config)
     wrong: dict[str, Any] = {key: value for key, value in wanted.items() if given[key] != value}
     wrong.pop("strip_accents", None)

@@ -1,8 +1,8 @@
-"""The tokenizer of a Hugging Face folder, giving the ids that `AutoTokenizer` gives.
+"""The tokenizer of a Hugging Face folder, with the same ids as `AutoTokenizer`.
 
-As `transformers` does: the pieces are those of tokenizer.json, or of vocab.txt where a folder lacks
-it; a BERT tokenizer cleans text as tokenizer_config.json says; what tokenizer.json says of padding
-and cutting is left to the caller.
+As in `transformers`, the pieces are those of tokenizer.json, or of vocab.txt if that is missing,
+and a BERT tokenizer cleans text as tokenizer_config.json says. Padding and truncation settings of
+tokenizer.json are ignored.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from bertdata.tokens.vocabulary import (
 
 @dataclass(frozen=True, kw_only=True)
 class FolderTokenizer:
-    """A tokenizer and what its folder says of it.
+    """A tokenizer and the settings in its folder.
 
-    `tokenizer`: without padding, cutting or special pieces around a text unless asked for.
-    `tokenization`: how it cleans text; None where it does not go by BERT's rules.
+    `tokenizer`: without padding and truncation. `tokenization`: how it cleans text; None if it does
+    not follow BERT's rules.
     """
 
     folder: Path
@@ -47,7 +47,7 @@ class FolderTokenizer:
 
     @property
     def size(self) -> int:
-        """The rows of embeddings that its ids need."""
+        """The number of embeddings that its ids need."""
         return 1 + max(self.tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
 
     def special_id(self, usual_name: str) -> int:
@@ -59,7 +59,7 @@ class FolderTokenizer:
         return id_
 
     def special_name(self, usual_name: str) -> str:
-        """How the folder calls a special piece."""
+        """The folder's name of a special piece."""
         return self.settings.special_pieces[SPECIAL_PIECES.index(usual_name)]
 
     @cached_property
@@ -68,12 +68,12 @@ class FolderTokenizer:
         return {id_: piece for piece, id_ in self.tokenizer.get_vocab().items()}
 
     def added_words(self) -> list[str]:
-        """Pieces that were added to be found anywhere in a text, special ones not counted."""
+        """Pieces added to be found anywhere in a text, without special pieces."""
         added = self.tokenizer.get_added_tokens_decoder().values()
         return [piece.content for piece in added if not piece.special]
 
     def warnings(self) -> list[str]:
-        """What transformers does in silence and nobody can want, a sentence each."""
+        """Probable mistakes that transformers silently accepts, one sentence each."""
         if self.tokenization is None or not self.tokenization.lowercase:
             return []
         if not is_cased(self.pieces.values()):
@@ -137,7 +137,7 @@ def _by_settings(settings: TokenizerSettings) -> TokenizationConfig:
 
 
 def _tokenization(tokenizer: Tokenizer) -> TokenizationConfig | None:
-    """How a tokenizer cleans text, where that can be said in our terms."""
+    """How a tokenizer cleans text; None if TokenizationConfig cannot express it."""
     normalizer, model = tokenizer.normalizer, tokenizer.model
     if not (
         isinstance(normalizer, normalizers.BertNormalizer)

@@ -1,4 +1,4 @@
-"""What a Hugging Face folder says about its tokenizer beside the pieces: tokenizer_config.json.
+"""The settings of a Hugging Face folder's tokenizer besides its pieces: tokenizer_config.json.
 
 `transformers` builds a BERT tokenizer from these settings, with its defaults for what is missing,
 even where tokenizer.json says otherwise.
@@ -20,7 +20,7 @@ from bertdata.storage.shards import first_line
 SETTINGS_NAME = "tokenizer_config.json"
 TOKENIZER_NAME = "tokenizer.json"
 VOCABULARY_NAME = "vocab.txt"
-# Of transformers 4: what newer versions have in tokenizer_config.json or tokenizer.json.
+# Of transformers 4; newer versions store the same in tokenizer_config.json or tokenizer.json.
 _SPECIAL_NAME = "special_tokens_map.json"
 _ADDED_NAME = "added_tokens.json"
 TOKENIZER_FILES = (VOCABULARY_NAME, TOKENIZER_NAME, SETTINGS_NAME, _SPECIAL_NAME, _ADDED_NAME)
@@ -36,12 +36,12 @@ _MAX_MEANT_LENGTH = 1 << 40  # a larger model_max_length stands for "not known"
 class TokenizerSettings:
     """The settings of a folder's tokenizer.
 
-    `tokenizer_class`: transformers' name, without "Fast". `lowercase`: None where the folder does
-    not say; transformers then lower-cases. `strip_accents`: None: as lower-casing.
-    `special_pieces`: of padding, unknown, [CLS], [SEP] and [MASK], in this order.
-    `further_special_pieces`: others to be recognised in text. `added_pieces`: those that were added
-    to the vocabulary later, by id. `splits_special_pieces`: whether special pieces that are
-    written in a text are text. `max_length`: pieces, None: not said.
+    `tokenizer_class`: transformers' name, without "Fast". `lowercase`: None if the folder does not
+    say it; transformers then lower-cases. `strip_accents`: None means the value of `lowercase`.
+    `special_pieces`: names of [PAD], [UNK], [CLS], [SEP] and [MASK], in this order.
+    `further_special_pieces`: others to recognise in text. `added_pieces`: pieces added to the
+    vocabulary later, by id. `splits_special_pieces`: whether special pieces in a text are treated
+    as plain text. `max_length`: in pieces; None if the folder does not say it.
     """
 
     tokenizer_class: str = "BertTokenizer"
@@ -66,7 +66,7 @@ def read_settings(folder: Path) -> TokenizerSettings:
         settings = _read_settings(folder)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise VocabularyError(
-            f"{folder / SETTINGS_NAME} has a value that cannot be meant: {first_line(error)}"
+            f"{folder / SETTINGS_NAME} has an invalid value: {first_line(error)}"
         ) from error
     for name in ("lowercase", "strip_accents"):
         if not isinstance(value := getattr(settings, name), bool | None):
@@ -101,7 +101,7 @@ def _class_of_model(folder: Path) -> object:
     try:
         return _read_table(folder / "config.json").get("tokenizer_class")
     except VocabularyError:
-        return None  # whoever reads the model says so
+        return None  # reading the model reports the same error
 
 
 def has_tokenizer(folder: Path) -> bool:
@@ -130,7 +130,7 @@ def _added_pieces(folder: Path, table: Table) -> dict[int, AddedToken]:
 
 
 def _content(piece: object) -> str | None:
-    """A piece is written as a string, or as a table with the string in it."""
+    """The text of a piece, which is written as a string or as a table with the string in it."""
     if isinstance(piece, Mapping):
         piece = piece.get("content")
     return piece if isinstance(piece, str) else None
@@ -144,5 +144,5 @@ def _read_table(path: Path) -> Table:
     except (OSError, ValueError) as error:
         raise VocabularyError(f"cannot read {path}: {first_line(error)}") from error
     if not isinstance(table, dict):
-        raise VocabularyError(f"{path} holds no settings; copy it again from where it came from")
+        raise VocabularyError(f"{path} is not a table of settings; copy it again from its source")
     return table

@@ -1,7 +1,7 @@
 """The WordPiece vocabulary: pieces and their ids, the special pieces, the files that hold them.
 
-vocab.txt is that of the original BERT: one piece a line in UTF-8, its line number (from 0) its id.
-A Hugging Face folder may hold the pieces in tokenizer.json instead.
+vocab.txt has the format of the original BERT: UTF-8, one piece per line, whose number (from 0) is
+the piece's id. A Hugging Face folder may have the pieces in tokenizer.json instead.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class Vocabulary:
     """Pieces in the order of their ids.
 
     `special_pieces`: the names of [PAD], [UNK], [CLS], [SEP] and [MASK], in this order. `notes`:
-    what was changed to read it from a file, a sentence each.
+    changes made while reading a file, one sentence each.
 
-    Raises VocabularyError when a piece is empty, holds a line end or appears twice, or when a
+    Raises VocabularyError when a piece is empty, contains a line end or occurs twice, or when a
     special piece is missing.
     """
 
@@ -98,17 +98,17 @@ class Vocabulary:
         return hashlib.sha256(self.to_text().encode("utf-8")).hexdigest()
 
     def to_text(self) -> str:
-        """What stands in vocab.txt: every piece followed by a line end."""
+        """The content of vocab.txt: each piece, followed by a line end."""
         return "".join(f"{token}\n" for token in self.tokens)
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
-    """Read a vocab.txt, a tokenizer.json, or the one that a Hugging Face folder holds.
+    """Read a vocab.txt, a tokenizer.json, or the one of them in a Hugging Face folder.
 
-    The names of the special pieces are those in the tokenizer_config.json beside it. Every piece
+    The names of the special pieces are those in the tokenizer_config.json beside it. Each piece
     keeps the id that it has in the file.
 
-    Raises VocabularyError when the file cannot be read, is not UTF-8, or is no vocabulary.
+    Raises VocabularyError when the file cannot be read, is not UTF-8 or is not a vocabulary.
     """
     path = vocabulary_file(path)
     settings = read_settings(path.parent)
@@ -121,20 +121,20 @@ def read_vocabulary(path: Path) -> Vocabulary:
 
 
 def vocabulary_file(path: Path) -> Path:
-    """The file that holds the pieces: `path`, or of a folder tokenizer.json or else vocab.txt."""
+    """The file with the pieces: `path`, or the tokenizer.json or vocab.txt of a folder."""
     if not path.is_dir():
         return path
     for name in (TOKENIZER_NAME, VOCABULARY_NAME):
         if (path / name).exists():
             return path / name
     raise VocabularyError(
-        f"{path} holds neither {TOKENIZER_NAME} nor {VOCABULARY_NAME}; "
+        f"{path} has neither {TOKENIZER_NAME} nor {VOCABULARY_NAME}; "
         "add the one that the model was trained with"
     )
 
 
 def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
-    """Write a vocab.txt, atomically."""
+    """Write a vocab.txt atomically."""
     write_text(path, vocabulary.to_text())
 
 
@@ -151,7 +151,7 @@ def _read_tokenizer_json(path: Path, _: TokenizerSettings) -> tuple[list[str], l
         pieces = {int(id_): str(piece) for piece, id_ in table["model"]["vocab"].items()}
         added = {int(piece["id"]): str(piece["content"]) for piece in table["added_tokens"]}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise VocabularyError(f"{path} holds no WordPiece vocabulary") from error
+        raise VocabularyError(f"{path} has no WordPiece vocabulary") from error
     return _fill(pieces | added), []
 
 
@@ -160,7 +160,7 @@ def _beyond(pieces: Mapping[int, str], size: int) -> dict[int, str]:
 
 
 def _fill(pieces: Mapping[int, str]) -> list[str]:
-    """The pieces by id; ids without a piece get one that no text gives."""
+    """The pieces by id; ids without a piece get one that occurs in no text."""
     unused = unused_names([*pieces.values()])
     size = 1 + max(pieces, default=-1)
     if size > _MAX_SIZE:
@@ -170,7 +170,7 @@ def _fill(pieces: Mapping[int, str]) -> list[str]:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")  # a byte order mark is no piece
+        return path.read_bytes().decode("utf-8-sig")  # a byte order mark is not part of a piece
     except OSError as error:
         raise VocabularyError(f"cannot read vocabulary {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -186,7 +186,7 @@ def _check_pieces(tokens: tuple[str, ...]) -> None:
                 f"piece {id_} is empty; put a piece that no text needs there, such as [unused0]"
             )
         if "\n" in token or "\r" in token:
-            raise VocabularyError(f"piece {id_} {token!r} holds a line end; a piece is one line")
+            raise VocabularyError(f"piece {id_} {token!r} contains a line end; a piece is one line")
 
 
 def _check_no_duplicate(tokens: tuple[str, ...], ids: Mapping[str, int]) -> None:

@@ -1,7 +1,7 @@
-"""The lines of a vocab.txt as pieces: the number of a line, from 0, is its piece's id.
+"""The lines of a vocab.txt as pieces: the number of a line, from 0, is the id of its piece.
 
-Whatever a line holds, no other line's id may change: a model's embeddings are in this order. So a
-line that cannot be a piece becomes a piece that no text gives, "[unusedN]".
+A bad line must not change the ids of other lines, because a model's embeddings are in this order.
+So a line that cannot be a piece becomes a piece that occurs in no text, "[unusedN]".
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ _BLANKS = " \t\r"
 
 
 def pieces_of_lines(text: str) -> tuple[list[str], list[str]]:
-    """The pieces, by id, and what had to be changed: one sentence for each kind of change.
+    """The pieces by id, and the changes made: one sentence per kind of change.
 
-    White space around a piece is no part of it, as in the original. Of a piece that is there twice
-    the last line counts, as in the original and in `tokenizers`. Empty lines at the end are none.
+    White space around a piece is removed, as in the original. If a piece occurs twice, its last
+    line counts, as in the original and in `tokenizers`. Empty lines at the end are ignored.
     """
     lines = text.split("\n")
     pieces = [line.strip(_BLANKS) for line in lines]
@@ -39,14 +39,14 @@ def pieces_of_lines(text: str) -> tuple[list[str], list[str]]:
 
 
 def unused_names(pieces: Sequence[str]) -> Iterator[str]:
-    """[unused0], [unused1] … as far as they are not among the pieces."""
+    """[unused0], [unused1], … without those that are already pieces."""
     taken = set(pieces)
     names = (f"[unused{number}]" for number in itertools.count())
     return (name for name in names if name not in taken)
 
 
 def _note(what: str, ids: Sequence[int]) -> list[str]:
-    """ "…: line 3, 7 and 12 more", or nothing where there is no such line."""
+    """ "…: line 3, 7 and 12 more", or nothing if there is no such line."""
     if not ids:
         return []
     shown = ", ".join(str(id_ + 1) for id_ in ids[:3])

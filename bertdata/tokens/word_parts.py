@@ -1,8 +1,8 @@
-"""Parts of sentences that can be tokenized apart, each distinct one with a row in a table.
+"""Parts of sentences that can be tokenized independently; each distinct one has a row in a table.
 
-Why they can: a space always ends a word, and an ASCII punctuation mark (or a Chinese character,
-where these are split) is always a word by itself, whatever stands beside it. A part without them
-may still be several words.
+This is safe because a space always ends a word, and an ASCII punctuation mark (or a Chinese
+character, if these are split) is always a word of its own, whatever is next to it. A part without
+these may still be several words.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bertdata.kernels.byte_table import SHORT, ByteTable, buffers_of, pack_byte,
 from bertdata.kernels.compilation import inlined, kernel
 from bertdata.tokens.tokenizer import TokenizationConfig
 
-_TEXT_BYTES = 8 << 20  # at once, as a rule; what more takes is given back
+_TEXT_BYTES = 8 << 20  # of a usual call; buffers for more are released afterwards
 
 _PLAIN, _SPACE, _PUNCTUATION, _OTHER = 0, 1, 2, 3
 
@@ -33,19 +33,19 @@ _UPPER_TO_LOWER = np.uint8(ord("a") - ord("A"))
 
 
 class PartTable:
-    """`table`: of the distinct parts seen so far, their ASCII letters in lower case if all are."""
+    """`table`: the distinct parts seen so far, with ASCII letters in lower case if text is."""
 
     def __init__(self, config: TokenizationConfig, capacity: int) -> None:
         self._config = config
         self.table = ByteTable(capacity)
-        # Kept, as what lies at other places each time takes memory at all of them. Of what was
-        # never written to there is none taken.
+        # Reused between calls: fresh buffers would touch new pages each time. Pages that are never
+        # written take no memory.
         self._room = _make_room(_TEXT_BYTES)
 
     def find_rows(self, sentences: pa.StringArray) -> tuple[Int32Array, Int64Array]:
-        """Rows of all parts, and how many the sentences up to each have (int64[n + 1]).
+        """Rows of all parts, and the number of parts before each sentence (int64[n + 1]).
 
-        `sentences`: no nulls; any text.
+        `sentences`: any text, no nulls.
         """
         data, offsets = buffers_of(sentences)
         text = data[offsets[0] : offsets[-1]].copy()
@@ -59,14 +59,14 @@ class PartTable:
 
 
 def _make_room(num_bytes: int) -> tuple[Int32Array, Int32Array, UInt64Array]:
-    """For where the parts of so much text start and stop, and what `pack_key` gives for them."""
+    """Buffers for the starts, stops and packed keys of the parts of so much text."""
     starts, stops = np.empty((2, num_bytes), np.int32)
     return starts, stops, np.empty((num_bytes, 2), np.uint64)
 
 
 @kernel
 def _lowercase(text: ByteArray) -> None:
-    """Lower-case all ASCII letters: what stands beside one makes no difference to `tokenizers`."""
+    """Lower-case all ASCII letters: in `tokenizers` this does not depend on their neighbours."""
     for place in range(len(text)):
         if ord("A") <= text[place] <= ord("Z"):
             text[place] += _UPPER_TO_LOWER
@@ -82,9 +82,10 @@ def _find_parts(
     packed: UInt64Array,
     ends: Int64Array,
 ) -> int:
-    """Where parts start and stop, and what `pack_key` gives for each; how many there are.
+    """Find the parts and the result of `pack_key` for each; returns their number.
 
-    `ends`: how many the sentences up to each have.
+    `ends`: filled with the number of parts before each sentence. There is room for a part per byte,
+    and each part has at least one, so `count` stays below the length of the buffers.
     """
     count = 0
     for sentence in range(len(offsets) - 1):
@@ -106,7 +107,7 @@ def _find_parts(
 def _find_part(
     text: ByteArray, start: int, stop: int, split_chinese: bool
 ) -> tuple[int, np.uint64, np.uint64]:
-    """Where the part at `start` ends, and what `pack_key` gives for it."""
+    """The end of the part at `start`, and the result of `pack_key` for it."""
     kind = _KINDS[text[start]]
     if kind == _PUNCTUATION:
         return start + 1, np.uint64(text[start]), np.uint64(0)
@@ -123,6 +124,7 @@ def _find_part(
             break
         first, second = pack_byte(first, second, text[place])
         place += 1
+    # Packing byte by byte is only valid for short keys; a long one is hashed instead.
     if place - start > SHORT:
         first, second = pack_key(text, start, place)
     return place, first, second
@@ -130,7 +132,11 @@ def _find_part(
 
 @inlined
 def _is_chinese(text: ByteArray, place: int) -> bool:
-    """Whether a character of the two great Chinese blocks is at `place`; `tokenizers` knows all."""
+    """Whether a character of the two large Chinese blocks starts at `place`.
+
+    Rarer blocks need no cut here: `tokenizers` splits at all of them. Reading two bytes ahead is
+    safe, because only the lead byte of a three-byte character is from 0xE3 to 0xE9.
+    """
     if text[place] < 0xE3 or text[place] > 0xE9:
         return False
     code = np.int64(text[place] & 0x0F) << 12 | np.int64(text[place + 1] & 0x3F) << 6

@@ -1,7 +1,7 @@
-"""WordPiece for words of ASCII letters and digits, compiled: the longest piece first, then on.
+"""WordPiece for words of ASCII letters and digits, compiled: greedy, the longest piece first.
 
-What `tokenizers.models.WordPiece` gives (Devlin et al. 2019; `WordpieceTokenizer` of the original),
-without asking it for one word at a time.
+Equal to `tokenizers.models.WordPiece` (Devlin et al. 2019; `WordpieceTokenizer` of the original),
+without a call per word.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _IS_PLAIN = np.array([chr(byte).isalnum() and byte < 128 for byte in range(256)]
 
 
 class CompiledWordPiece:
-    """The pieces of a vocabulary, those that begin a word and those that continue one."""
+    """The pieces of a vocabulary: those that begin a word, and those that continue one."""
 
     def __init__(self, vocabulary: Vocabulary, max_word_characters: int) -> None:
         prefix = CONTINUATION_PREFIX
@@ -35,7 +35,7 @@ class CompiledWordPiece:
         self._unk = vocabulary.special.unk
 
     def encode(self, words: ByteTable, first: int) -> tuple[Int64Array, Int64Array]:
-        """(pieces of each word from row `first` on, or OTHER; the ids of all, in a row)."""
+        """(number of pieces of each word from row `first` on, or OTHER; the ids of all, flat)."""
         keys, starts, _ = words.arrays
         starts = starts[first : words.num_rows + 1]
         lengths = np.empty(len(starts) - 1, np.int64)
@@ -76,7 +76,10 @@ def _encode(
     lengths: Int64Array,
     ids: Int64Array,
 ) -> int:
-    """Number of pieces of each word, their ids in a row; how many ids there are."""
+    """Find the number of pieces of each word and their ids, flat; returns the number of ids.
+
+    `ids` has room for one id per byte, and each piece covers at least one byte.
+    """
     total = 0
     for word in range(len(starts) - 1):
         start, stop = starts[word], starts[word + 1]
@@ -85,6 +88,7 @@ def _encode(
             continue
         before, place = total, start
         while place < stop and stop - start <= max_word_characters:
+            # Longest match first: `end` moves back until [place, end) is a piece.
             end = min(stop, place + longest)
             found = -1
             while end > place and found < 0:
@@ -94,13 +98,13 @@ def _encode(
                 else:
                     row = find_row(continue_keys, continue_starts, continue_slots, keys, place, end)
                     found = continue_ids[row] if row >= 0 else -1
-                end -= 1
+                end -= 1  # also after a match, so that the piece ends at end + 1
             if found < 0:
                 break
             ids[total] = found
             total, place = total + 1, end + 1
         if place < stop:
-            # Too long, or a rest that no piece begins: the whole word is unknown.
+            # Too long, or no piece begins the rest: the whole word is unknown.
             ids[before] = unk
             total = before + 1
         lengths[word] = total - before

@@ -104,7 +104,7 @@ def test_counts_above_32_and_53_bits(train: Train) -> None:
 
 
 def test_no_words_at_all(train: Train) -> None:
-    with pytest.raises(VocabularyError, match="these words give 5 pieces"):
+    with pytest.raises(VocabularyError, match="these words yield 5 pieces"):
         train(COUNTS_SCHEMA.empty_table(), VocabConfig(size=6))
 
 

@@ -1,4 +1,4 @@
-"""Readers: a unit of input in, documents and rejections out. One module per format."""
+"""Readers: from a unit of input to documents and rejections. One module per format."""
 
 from __future__ import annotations
 

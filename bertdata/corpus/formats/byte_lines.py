@@ -1,6 +1,6 @@
 """Lines of bytes with their offsets, from blocks of any size.
 
-Offsets count uncompressed bytes from the file's start, as UTF-8 where it is in UTF-16 or UTF-32.
+Offsets count uncompressed bytes from the start of the file, after conversion to UTF-8 if needed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bertdata.corpus.packed.packed_files import TextFile
 
 
 def utf8_blocks(file: TextFile, corpus: CorpusConfig) -> tuple[str, Iterator[bytes]]:
-    """The encoding of a file's lines, and its blocks; what is UTF-16 or UTF-32 becomes UTF-8.
+    """The encoding of a file's lines, and its blocks; UTF-16 and UTF-32 are converted to UTF-8.
 
     Raises InputError.
     """
@@ -28,7 +28,7 @@ def iter_lines(
 ) -> Iterator[tuple[int, bytes]]:
     """(offset, line) for each line of the blocks, the first block starting at `offset`.
 
-    A line of more than `max_bytes` bytes comes cut, to more than that: memory stays bounded.
+    A longer line than `max_bytes` is cut, but not below that: memory is bounded.
 
     iter_lines([b"a\\nb", b"c\\n"], 5) -> (5, b"a"), (7, b"bc")
     """

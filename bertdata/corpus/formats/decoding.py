@@ -1,7 +1,7 @@
-"""Bytes to text: byte order marks, the corpus's encoding, its rule for what cannot be decoded.
+"""Bytes to text: byte order marks, the corpus's encoding, its rule for invalid bytes.
 
-UTF-16 and UTF-32 are read where a byte order mark or the configuration says so. Their lines cannot
-be told from bytes, so such files are decoded from their start and handed on as UTF-8.
+UTF-16 and UTF-32 are read if a byte order mark or the configuration says so. Their lines cannot be
+found in the bytes, so such files are decoded from their start and passed on as UTF-8.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bertdata.corpus.config import CorpusConfig, encoding_name
 from bertdata.corpus.documents import Rejection, find_surrogate, replace_surrogates
 from bertdata.errors import InputError
 
-_PLAIN_FORMATS = ("text", "lines")  # bytes as somebody wrote them, with nothing around
+_PLAIN_FORMATS = ("text", "lines")  # plain text without a container
 _BOM = b"\xef\xbb\xbf"
 # UTF-32's first: the little-endian one begins with UTF-16's.
 _WIDE_BOMS = {
@@ -29,9 +29,9 @@ def decode(
 ) -> str | Rejection:
     """The text of bytes that start at byte `offset` of their file; a UTF-8 BOM at 0 is dropped.
 
-    What cannot be decoded rejects the document, naming the byte, or becomes U+FFFD. More bytes
-    than a document may have reject it too, and so does a NUL in a plain file, unless
-    encoding_errors = "replace".
+    Invalid bytes reject the document, with their position, or become U+FFFD. A document over the
+    maximum size is rejected too, and so is a plain file with a NUL, unless encoding_errors =
+    "replace".
     """
     if len(data) > corpus.max_document_bytes:
         return too_long(corpus, document)
@@ -59,7 +59,7 @@ def decode(
 
 
 def decode_file(data: bytes, corpus: CorpusConfig, document: str) -> str | Rejection:
-    """The text of a whole file, whose byte order mark says more than the configuration."""
+    """The text of a whole file; its byte order mark overrides the configuration."""
     encoding = find_encoding(data, corpus)
     text = decode(data, corpus, document, encoding=encoding)
     if isinstance(text, Rejection) or not encoding.startswith("utf-"):
@@ -68,13 +68,13 @@ def decode_file(data: bytes, corpus: CorpusConfig, document: str) -> str | Rejec
 
 
 def too_long(corpus: CorpusConfig, document: str) -> Rejection:
-    """The rejection of a document that is longer than the corpus's documents may be."""
+    """The rejection of a document over the corpus's maximum size."""
     detail = f"over max_document_bytes = {corpus.max_document_bytes:,}"
     return Rejection(source=corpus.name, document=document, reason="too_long", detail=detail)
 
 
 def find_encoding(beginning: bytes, corpus: CorpusConfig) -> str:
-    """How a file that begins so is encoded: "utf-8", or Python's name of another encoding."""
+    """The encoding of a file with this beginning: "utf-8", or Python's name of another one."""
     for mark, encoding in _WIDE_BOMS.items():
         if beginning.startswith(mark):
             return encoding
@@ -85,7 +85,7 @@ def find_encoding(beginning: bytes, corpus: CorpusConfig) -> str:
 
 
 def is_wide(beginning: bytes, corpus: CorpusConfig) -> bool:
-    """Whether a file that begins so is in UTF-16 or UTF-32."""
+    """Whether a file with this beginning is in UTF-16 or UTF-32."""
     return find_encoding(beginning, corpus).startswith(("utf-16", "utf-32"))
 
 
@@ -94,7 +94,7 @@ def to_utf8(
 ) -> Iterator[bytes]:
     """Blocks of a whole file in UTF-16 or UTF-32, as blocks of UTF-8 without a byte order mark.
 
-    Raises InputError where they are not, unless encoding_errors = "replace".
+    Raises InputError for invalid bytes, unless encoding_errors = "replace".
     """
     decoder = codecs.getincrementaldecoder(encoding)(corpus.encoding_errors)
     read = 0
@@ -105,7 +105,7 @@ def to_utf8(
 
 
 def without_surrogates(text: str, corpus: CorpusConfig, document: str) -> str | Rejection:
-    r"""The text if UTF-8 can hold it: JSON's escapes can spell half a character, as in "\ud83d"."""
+    r"""The text if UTF-8 can encode it: a JSON escape may be half a character, as in "\ud83d"."""
     index = find_surrogate(text)
     if index is None:
         return text
@@ -115,7 +115,7 @@ def without_surrogates(text: str, corpus: CorpusConfig, document: str) -> str | 
 
 
 def _looks_wide(text: str) -> bool:
-    """Whether every other character of the beginning is 0, as in UTF-16 that nothing marks."""
+    """Whether every other character of the beginning is 0, as in UTF-16 without a mark."""
     even, odd = text[:64:2], text[1:64:2]
     zeros = sorted((even.count("\0") / len(even), odd.count("\0") / max(1, len(odd))))
     return len(text) >= 4 and zeros[0] < 0.2 and zeros[1] > 0.8

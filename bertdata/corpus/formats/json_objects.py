@@ -1,7 +1,7 @@
-"""JSON objects that are not one a line: in one array, or spread over several lines.
+"""JSON objects that are not one per line: in one array, or spread over several lines.
 
 Objects are found by their brackets before any JSON is parsed, so that memory stays bounded and a
-damaged object costs itself alone.
+damaged object affects no other.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _QUOTE = re.compile(rb'[\\"]')
 
 
 def is_spread_out(beginning: bytes) -> bool:
-    """Whether a file that begins so, in UTF-8, holds JSON objects that are not one a line."""
+    """Whether a file with this beginning, in UTF-8, has JSON objects that are not one per line."""
     return _SPREAD_OUT.match(beginning) is not None
 
 
 def iter_objects(blocks: Iterable[bytes], max_bytes: int, name: str) -> Iterator[tuple[int, bytes]]:
-    """(offset, object) for each JSON object of the blocks that lies in no other.
+    """(offset, object) for each outermost JSON object of the blocks.
 
-    An object of more than `max_bytes` bytes comes cut, to more than that. Raises InputError where
-    something else stands between objects, or the last has no end. `name`: for messages.
+    A longer object than `max_bytes` is cut, but not below that. Raises InputError if something else
+    is between objects, or the last one has no end. `name`: for messages.
 
     iter_objects([b'[{"a": 1}, ', b'{"b": "}"}]'], 99, "") -> (1, b'{"a": 1}'), (11, b'{"b": "}"}')
     """
@@ -38,7 +38,7 @@ def iter_objects(blocks: Iterable[bytes], max_bytes: int, name: str) -> Iterator
 
 
 class _Finder:
-    """Takes blocks, gives objects; holds at most one object and one block."""
+    """Takes blocks and yields objects; holds at most one object and one block."""
 
     def __init__(self, max_bytes: int, name: str) -> None:
         self._max_bytes = max_bytes
@@ -69,7 +69,7 @@ class _Finder:
             raise InputError(f"{self._name} ends inside the JSON object at byte {self._start:,}")
 
     def _begin(self, block: bytes, place: int) -> int:
-        """Pass over what stands between objects; where in the block the next begins."""
+        """Skip to the next object; returns where in the block it begins."""
         between = _BETWEEN.match(block, place)
         place = between.end() if between else place
         if place < len(block):
@@ -83,7 +83,7 @@ class _Finder:
         return place
 
     def _find_end(self, block: bytes, place: int) -> int:
-        """Where the object ends, or the block if that comes first."""
+        """The end of the object, or of the block if that is first."""
         while place < len(block) and self._depth:
             place = self._pass_string(block, place) if self._in_string else self._pass(block, place)
         return place

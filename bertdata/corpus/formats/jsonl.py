@@ -1,8 +1,8 @@
-"""`jsonl`: a JSON object a line; `text_field` and `id_field` name its keys.
+"""`jsonl`: one JSON object per line; `text_field` and `id_field` name its keys.
 
-Without an `id_field`, and where it holds neither an integer nor a string that is not empty, a
-document is named `file name@byte offset of its line`. Blank lines are passed over. A file that is
-one array of objects, or holds objects spread over several lines, is read object by object.
+Without an `id_field`, or if its value is neither an integer nor a non-empty string, a document is
+named `file name@byte offset of its line`. Blank lines are skipped. A file that is one array of
+objects, or has objects spread over several lines, is read object by object.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bertdata.corpus.formats.decoding import decode, without_surrogates
 from bertdata.corpus.formats.json_objects import is_spread_out, iter_objects
 from bertdata.corpus.packed.packed_files import TextFile, peek, read_files
 
-# Of the other fields of a record that has no text, in the detail of its rejection.
+# Limits for the other fields of a record without text, in the detail of its rejection.
 _SHOWN_FIELDS, _SHOWN_CHARACTERS = 8, 40
 
 
@@ -52,8 +52,8 @@ def _iter_records(
 
 
 def find_line(path: Path, position: int) -> int | None:
-    """Where the first line begins that begins at byte `position` or later; None if none does."""
-    start, is_ended = position - 1, False  # the line that lies before
+    """The start of the first line that begins at byte `position` or later, or None."""
+    start, is_ended = position - 1, False  # from the end of the line before
     for block in read_range(path, start, None, SEARCH_BYTES):
         end = -1 if is_ended else block.find(b"\n")
         if is_ended or 0 <= end < len(block) - 1:
@@ -64,7 +64,7 @@ def find_line(path: Path, position: int) -> int | None:
 
 
 def record_id(value: object, fallback: str) -> str:
-    """The id that a record gives, or the fallback when it is no integer and no non-empty string."""
+    """The id of a record, or the fallback if it is neither an integer nor a non-empty string."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return printable_name(value) if isinstance(value, str) and value else fallback
@@ -95,7 +95,7 @@ def _read_record(record: object, fallback: str, corpus: CorpusConfig) -> Documen
 
 
 def _describe_missing(record: Table, text_field: str) -> str:
-    """What is wrong with the field of the text, and which other fields there are."""
+    """What is wrong with the text field, and the names of the other fields."""
     if record.get(text_field) is not None:
         return f"{text_field!r} is not text"
     others = [name[:_SHOWN_CHARACTERS] for name in record if name != text_field][:_SHOWN_FIELDS]

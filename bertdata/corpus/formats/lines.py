@@ -1,7 +1,7 @@
-"""`lines`: the original BERT input, one sentence a line, blank lines between documents.
+"""`lines`: the original BERT input, one sentence per line, blank lines between documents.
 
 A document's id is `file name@byte offset of its first line`. White space inside a sentence becomes
-single spaces, as the original's tokenizer has it.
+single spaces, as in the original's tokenizer.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def _read_file(file: TextFile, corpus: CorpusConfig) -> Iterator[Document | Reje
 
 
 def find_document(path: Path, position: int) -> int | None:
-    """Where the first document begins that is sure to begin after byte `position` - 1; or None.
+    """The start of the first document that certainly begins at byte `position` or later; or None.
 
-    That is a line with text after a blank line that itself starts at `position` or later.
+    It is a line with text after a blank line that itself starts at `position` or later.
     """
     lines = iter_lines(read_range(path, position - 1, None, SEARCH_BYTES), position - 1)
     next(lines, None)
@@ -73,5 +73,5 @@ def _read_blocks_of_lines(
 
 
 def _is_blank(line: bytes) -> bool:
-    """Whether a line is blank whatever the encoding and the longest document: at most one byte."""
+    """Whether a line is blank in any encoding, with any limit of length: at most one byte."""
     return len(line) <= 1 and not line.strip()

@@ -1,4 +1,4 @@
-"""Readers: an `InputUnit` in, `Document`s and `Rejection`s out. One module for each format."""
+"""The readers of all formats: from an `InputUnit` to `Document`s and `Rejection`s."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ _ONE_KIND_FORMATS = ("wikipedia-xml", "wet", "warc", "parquet", "arrow")
 
 
 def read_unit(unit: InputUnit) -> Iterator[Document | Rejection]:
-    """Every document of a unit, in order, or why it cannot be used; one in memory at a time.
+    """Each document of a unit, in order, or its rejection; one in memory at a time.
 
-    A file that cannot be read, is damaged or lacks the text column raises InputError; with
-    on_bad_file = "skip" what was whole before the damage is kept and one Rejection
-    (unreadable_file) stands for the rest. A file that changed since it was planned raises
-    InputError, whatever on_bad_file says, after its last document at the latest.
+    A file that cannot be read, is damaged or lacks the text column raises InputError. With
+    on_bad_file = "skip" the documents before the damage are kept, and one Rejection
+    (unreadable_file) replaces the rest. A file that changed since it was planned raises InputError,
+    whatever on_bad_file is, at latest after its last document.
     """
     for part in unit.parts:
         yield from _read_part(part, unit.corpus)
@@ -64,7 +64,7 @@ def _read_part(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Reje
             yield unless_empty(item) if isinstance(item, Document) else item
     except InputError as error:
         if (version := version_of(Path(part.path))) != GONE:
-            check_unchanged(part, version)  # that would be the reason
+            check_unchanged(part, version)  # a change would explain the error
         if corpus.on_bad_file == "stop":
             raise skippable(error) from error
         yield unreadable_file(corpus, part, error)

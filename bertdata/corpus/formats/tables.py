@@ -1,7 +1,10 @@
-"""`parquet` and `arrow` (IPC files and streams, as `datasets` saves them): a row is a document.
+"""`parquet` and `arrow` (IPC files and streams, as `datasets` saves them): one document per row.
 
-Their blocks are row groups and record batches. Without an `id_field`, and where it holds neither an
-integer nor a string that is not empty, a document is named `file name@row number`.
+Their blocks are row groups and record batches. Without an `id_field`, or if its value is neither an
+integer nor a non-empty string, a document is named `file name@row number`.
+
+(`trainer` reads its users' tables by itself: whole rows of any columns, for which an error ends the
+run. Here only text and id are read, and a damaged row or block must not affect the others.)
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ _ARROW_FILE_MAGIC = b"ARROW1"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Block:
-    """A row group or record batch: its rows, its bytes in memory."""
+    """A row group or record batch: its number of rows, its bytes in memory."""
 
     rows: int
     bytes: int
@@ -41,7 +44,7 @@ def read_parquet(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Re
         _check_column(file.schema_arrow, part.path, corpus)
         stop = file.num_row_groups if part.stop is None else part.stop
         columns = _wanted_columns(file.schema_arrow, corpus)
-        # One by one: a damaged group must not change what is read of the next.
+        # One by one: a damaged group must not affect the next.
         groups = (
             file.iter_batches(
                 _rows_at_once(file.metadata.row_group(group), corpus.text_field),
@@ -75,14 +78,14 @@ def arrow_blocks(path: Path, corpus: CorpusConfig) -> list[Block]:
     with _readable(str(path)), pa.memory_map(str(path)) as source:
         schema, batches = _open_arrow(source, 0, None)
         _check_column(schema, str(path), corpus)
-        # Not `nbytes`, which looks into columns that may be damaged.
+        # Not `nbytes`, which reads columns that may be damaged.
         sizes = [(batch.num_rows, batch.get_total_buffer_size()) for batch in batches]
         return [Block(rows=rows, bytes=size) for rows, size in sizes]
 
 
 @contextlib.contextmanager
 def _readable(path: str) -> Iterator[None]:
-    """Turn what pyarrow raises over a bad file into InputError."""
+    """Turn errors of pyarrow about a bad file into InputError."""
     try:
         yield
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
@@ -116,7 +119,7 @@ def _wanted_columns(schema: pa.Schema, corpus: CorpusConfig) -> list[str]:
 
 
 def _rows_at_once(group: pq.RowGroupMetaData, column: str) -> int:
-    """How many rows of a row group to decode together: fewer where their texts are long."""
+    """The number of rows of a row group to decode together: fewer if their texts are long."""
     columns = map(group.column, range(group.num_columns))
     size = sum(c.total_uncompressed_size for c in columns if c.path_in_schema == column)
     mean = max(1, int(size) // max(1, int(group.num_rows)))
@@ -152,12 +155,12 @@ def _read_batches(
 
 
 def _pairs(batch: pa.RecordBatch, corpus: CorpusConfig) -> Iterator[tuple[bytes | None, object]]:
-    """(UTF-8 text, id) of each row; what is not UTF-8 must not stop pyarrow."""
+    """(UTF-8 text, id) of each row, as bytes: pyarrow would stop at invalid UTF-8."""
     yield from zip(_iterate_bytes(batch.column(corpus.text_field)), _iterate_ids(batch, corpus))
 
 
 def _iterate_ids(batch: pa.RecordBatch, corpus: CorpusConfig) -> Iterator[object]:
-    """Integers and strings, as `record_id` takes them; of a column of anything else none."""
+    """Integers and strings for `record_id`; None for columns of other types."""
     has_ids = corpus.id_field and corpus.id_field in batch.schema.names
     ids = batch.column(corpus.id_field) if has_ids else None
     if ids is not None and pa.types.is_integer(ids.type):
@@ -170,9 +173,9 @@ def _iterate_ids(batch: pa.RecordBatch, corpus: CorpusConfig) -> Iterator[object
 
 
 def _iterate_bytes(texts: pa.Array) -> Iterator[bytes | None]:
-    """Texts as the bytes that they are: one that is not UTF-8 is no damage to the others.
+    """Texts as bytes, so that one with invalid UTF-8 does not affect the others.
 
-    One by one: each may be as long as a file, and few words of a dictionary make many rows.
+    One by one: each may be as long as a file, and a small dictionary can make many rows.
     """
     if pa.types.is_dictionary(texts.type):
         words = texts.dictionary.view(_BYTES[texts.dictionary.type])
@@ -183,9 +186,9 @@ def _iterate_bytes(texts: pa.Array) -> Iterator[bytes | None]:
 
 
 def _checked(array: pa.Array) -> pa.Array:
-    """The same array, which a damaged file cannot make point outside itself. Raises ArrowInvalid.
+    """The same array, checked not to point outside its buffers. Raises ArrowInvalid.
 
-    pyarrow itself trusts what it maps, and crashes.
+    pyarrow does not check files that it maps, and would crash.
     """
     array.validate(full=True)
     return array

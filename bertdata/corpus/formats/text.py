@@ -1,4 +1,4 @@
-"""`text`: a file is a document; its name is the id. So is each file in an archive."""
+"""`text`: each file, also in an archive, is a document, and its name is the id."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bertdata.corpus.packed.packed_files import TextFile, read_files
 def read_text(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
     """The document of a text file, or of each file in an archive.
 
-    Raises InputError when the file cannot be read whole.
+    Raises InputError when the file cannot be read completely.
     """
     return read_files(part, corpus, _read_file)
 
@@ -28,7 +28,7 @@ def _read_file(file: TextFile, corpus: CorpusConfig) -> Iterator[Document | Reje
 
 
 def _read_until(blocks: Iterable[bytes], max_bytes: int) -> bytes:
-    """All blocks, or the first ones of more bytes than a document may have."""
+    """All blocks, or the first ones that exceed the maximum size of a document."""
     taken, size = [], 0
     for block in blocks:
         taken.append(block)

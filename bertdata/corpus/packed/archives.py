@@ -1,7 +1,7 @@
 """Members of tar and ZIP archives, one after the other, each as blocks of bytes.
 
-A tar is read as a stream, so it may be compressed or lie inside another archive; a ZIP must be a
-file of its own. Folders, links, devices and what macOS adds of its own are no members.
+A tar is read as a stream, so it may be compressed or inside another archive; a ZIP must be a file
+of its own. Folders, links, devices and files that macOS adds are not members.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _ZIP_ERRORS = (
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file in an archive. `blocks` must be read before the next member is asked for.
+    """A file in an archive. `blocks` must be read before the next member is requested.
 
-    `problem`: why it cannot be read though the archive is whole, or "".
+    `problem`: why it cannot be read although the archive is intact, or "".
     """
 
     name: str
@@ -51,7 +51,7 @@ class Member:
 
 
 def is_tar(beginning: bytes) -> bool:
-    """Whether a file that begins so is a tar archive, also one without the word "ustar"."""
+    """Whether a file with this beginning is a tar archive, also one without the word "ustar"."""
     if beginning[_USTAR_AT : _USTAR_AT + 8] in (b"ustar\x0000", b"ustar  \x00"):
         return True
     try:
@@ -64,7 +64,7 @@ def is_tar(beginning: bytes) -> bool:
 def iter_tar(blocks: Iterator[bytes], name: str) -> Iterator[Member]:
     """Each file in a tar archive, in order.
 
-    `name`: of the archive, for messages. Raises InputError where it is damaged or cut short.
+    `name`: of the archive, for messages. Raises InputError when it is damaged or cut short.
     """
     stream = _BlockStream(blocks)
     try:
@@ -73,9 +73,9 @@ def iter_tar(blocks: Iterator[bytes], name: str) -> Iterator[Member]:
             fileobj=stream, mode="r|", tarinfo=_TarHeader, ignore_zeros=True
         ) as archive:
             while (info := archive.next()) is not None:
-                archive.members.clear()  # type: ignore[attr-defined]  # they would add up
+                archive.members.clear()  # type: ignore[attr-defined]  # it would grow with each member
                 if info.isreg() and _is_content(info.name):
-                    problem = "a sparse file" if info.issparse() else ""  # may claim any size
+                    problem = "a sparse file" if info.issparse() else ""  # could claim any size
                     yield Member(info.name, _read_tar_member(archive, info, name), problem)
         if stream.tail.strip(b"\0"):
             raise tarfile.ReadError("the end is missing")
@@ -95,7 +95,7 @@ def is_office(path: Path) -> bool:
 def iter_zip(path: Path) -> Iterator[Member]:
     """Each file in a ZIP archive, in the order of its directory.
 
-    Raises InputError where it is damaged, encrypted, or packed in a way that is not read.
+    Raises InputError when it is damaged, encrypted, or compressed in an unsupported way.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -115,13 +115,13 @@ def member_name(archive: str, member: str) -> str:
 
 
 def _is_content(name: str) -> bool:
-    """False of what macOS packs beside the files: AppleDouble forks and views of folders."""
+    """Whether a member is content: not an AppleDouble fork or folder view that macOS adds."""
     *folders, last = name.split("/")
     return "__MACOSX" not in folders and not last.startswith("._") and last != ".DS_Store"
 
 
 class _TarHeader(tarfile.TarInfo):
-    """A header that is damaged is an error and no end; tarfile itself passes over it in silence."""
+    """A damaged header is an error here; tarfile itself silently takes it for the end."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _TarHeader:
@@ -137,7 +137,7 @@ class _TarHeader(tarfile.TarInfo):
 
 
 class _BlockStream(io.RawIOBase):
-    """Blocks as the file that tarfile reads from. `tail`: the last bytes read, at most 512."""
+    """Blocks as a file object for tarfile. `tail`: the last bytes read, at most 512."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks

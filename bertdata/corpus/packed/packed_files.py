@@ -1,8 +1,8 @@
-"""The files of text that an input file stands for: itself, or what is packed in it.
+"""The text files of an input file: the file itself, or the files packed in it.
 
-A tar archive, compressed or not, and a ZIP archive are read member by member. What a file is shows
-in its first bytes, whatever its name: compressed files under other names are read too, in several
-layers if need be. What is no text is named instead of read.
+A tar archive, compressed or not, and a ZIP archive are read member by member. The kind of a file is
+found from its first bytes, not its name: compressed files under other names are read too, also in
+several layers. A file that is not text is reported instead of read.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ from bertdata.corpus.packed.signatures import (
 )
 from bertdata.errors import InputError
 
-_MAX_LAYERS = 8  # of archives and compressions inside each other
+_MAX_LAYERS = 8  # archives and compressions inside each other
 _UNPACK = "unpack it, and name its files in paths"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextFile:
-    """Text to read. `name`: for ids. `beginning`: of the file, also where `blocks` start later.
+    """A text file. `name`: for ids. `beginning`: of the file, even if `blocks` start later.
 
-    `offset`: of the first byte of `blocks` in the file. `problem`: what it is when it is no text.
+    `offset`: of the first byte of `blocks` in the file. `problem`: what it is if it is not text.
     """
 
     name: str
@@ -59,10 +59,9 @@ class TextFile:
 
 
 def _iter_files(part: FilePart, corpus: CorpusConfig) -> Generator[TextFile]:
-    """The file of a part, or the members of the archive that it is, one at a time.
+    """The file of a part, or the members of that archive, one at a time.
 
-    Raises InputError when the file or what is packed in it cannot be read, and for an archive of a
-    kind that is not read.
+    Raises InputError when the file or its content cannot be read, and for unsupported archives.
     """
     path = Path(part.path)
     if _is_misnamed(path):
@@ -70,7 +69,7 @@ def _iter_files(part: FilePart, corpus: CorpusConfig) -> Generator[TextFile]:
     else:
         blocks = read_blocks(path, part.start, part.stop, corpus.max_compression_ratio)
     with contextlib.closing(blocks):
-        if part.start:  # planned as lines of a plain file
+        if part.start:  # planned as lines of an uncompressed file
             beginning = read_beginning(path)
             yield TextFile(name=part.name, beginning=beginning, blocks=blocks, offset=part.start)
         else:
@@ -82,7 +81,7 @@ def read_files(
     corpus: CorpusConfig,
     read_file: Callable[[TextFile, CorpusConfig], Iterator[Document | Rejection]],
 ) -> Iterator[Document | Rejection]:
-    """What `read_file` finds in each file of text; the others are rejected. Raises InputError."""
+    """The results of `read_file` for each text file; others are rejected. Raises InputError."""
     with contextlib.closing(_iter_files(part, corpus)) as files:
         for file in files:
             if file.problem:
@@ -92,13 +91,13 @@ def read_files(
 
 
 def _refusal(file: TextFile, corpus: CorpusConfig) -> Rejection:
-    """The rejection of a file that is no text."""
+    """The rejection of a file that is not text."""
     detail = f"{file.problem}, not text"
     return Rejection(source=corpus.name, document=file.name, reason="not_text", detail=detail)
 
 
 def is_packed(beginning: bytes) -> bool:
-    """Whether a file that begins so is an archive, compressed, or known to be no text."""
+    """Whether a file with this beginning is an archive, compressed, or known not to be text."""
     return bool(
         find_compression(beginning)
         or is_tar(beginning)
@@ -108,7 +107,7 @@ def is_packed(beginning: bytes) -> bool:
 
 
 def _is_misnamed(path: Path) -> bool:
-    """Whether a file that is named as compressed shows to be packed in another way."""
+    """Whether a file's content is packed in a different way than its suffix says."""
     if not is_compressed(path):
         return False
     with contextlib.closing(read_range(path, 0, None, SIGNATURE_BYTES)) as blocks:
@@ -117,7 +116,7 @@ def _is_misnamed(path: Path) -> bool:
 
 
 def check_no_archive(path: Path, corpus: CorpusConfig) -> None:
-    """Raise InputError for an archive, where a format reads files of one kind only."""
+    """Raise InputError for an archive in a format that does not read archives."""
     beginning = read_beginning(path)
     kind = "a tar archive" if is_tar(beginning) else name_archive(beginning)
     if kind:
@@ -127,7 +126,7 @@ def check_no_archive(path: Path, corpus: CorpusConfig) -> None:
 
 
 def read_beginning(path: Path) -> bytes:
-    """The first bytes of a file, decompressed; few or none where it is damaged."""
+    """The first bytes of a file, decompressed; fewer if it is damaged."""
     read = read_range(path, 0, None) if _is_misnamed(path) else read_blocks(path)
     with contextlib.closing(read) as blocks:
         beginning, _ = peek(blocks)
@@ -135,7 +134,7 @@ def read_beginning(path: Path) -> bytes:
 
 
 def peek(blocks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """The first bytes of blocks, and the same blocks; damage shows where it is met again."""
+    """The first bytes of blocks, and the same blocks; damage is raised when it is reached again."""
     taken: list[bytes] = []
     rest: Iterable[bytes] = blocks
     try:
@@ -153,7 +152,7 @@ def _fail(error: InputError) -> Iterator[bytes]:
 
 
 class _Unpacker:
-    """Opens what is packed in one file; all that comes out counts against the file's size."""
+    """Unpacks one file; the total output is limited by the file's size."""
 
     def __init__(self, part: FilePart, corpus: CorpusConfig) -> None:
         self._path = Path(part.path)
@@ -162,7 +161,7 @@ class _Unpacker:
         self._bytes_left: int | None = None
 
     def open(self, name: str, blocks: Iterator[bytes], layers: int = 0) -> Iterator[TextFile]:
-        """The files in `blocks`; `layers`: of packing around them."""
+        """The files in `blocks`; `layers`: number of archives and compressions around them."""
         beginning, blocks = peek(blocks)
         if layers > _MAX_LAYERS:
             yield self._refuse(name, f"packed more than {_MAX_LAYERS} times", is_archive=True)
@@ -180,7 +179,7 @@ class _Unpacker:
             yield TextFile(name=name, beginning=beginning, blocks=blocks)
 
     def _open_archive(self, name: str, kind: str, layers: int) -> Iterator[TextFile]:
-        """The members of a ZIP archive that is the file itself; no other is read."""
+        """The members of a ZIP archive, which must be the file itself."""
         if kind != ZIP or layers or (is_compressed(self._path) and not _is_misnamed(self._path)):
             yield self._refuse(name, kind, is_archive=True)
         elif is_office(self._path):
@@ -199,7 +198,7 @@ class _Unpacker:
                 yield from self.open(inner, self._limit(member.blocks), layers + 1)
 
     def _refuse(self, name: str, problem: str, *, is_archive: bool = False) -> TextFile:
-        """A file of a problem; an error where more than one document would be lost."""
+        """A file with a problem; an error if more than one document would be lost."""
         is_whole = name == self._name
         if is_whole and is_archive:
             raise InputError(f"{self._path} is {problem}, which is not read; {_UNPACK}")
@@ -218,5 +217,5 @@ class _Unpacker:
             yield block
 
     def _describe(self, name: str) -> str:
-        """Which file, for messages: the path, and the member of it."""
+        """The file for messages: its path, and the member in it."""
         return str(self._path) + name.removeprefix(self._name)

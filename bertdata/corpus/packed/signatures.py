@@ -1,4 +1,4 @@
-"""What a file that is no text is, by its first bytes, in words for people."""
+"""The kinds of files that are not text, by their first bytes, in words for messages."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 
 OFFICE = "a Word, Excel or PowerPoint document"
 ZIP = "a ZIP archive"
-SIGNATURE_BYTES = 1 << 10  # how much of a beginning is looked at
+SIGNATURE_BYTES = 1 << 10  # length of a beginning
 
-# Bytes that no text begins with: those of letters alone ask for a control character after them.
+# Bytes that begin no text: signatures of letters alone need a control character after them.
 _DOCUMENTS = (
     (rb"%PDF-\d", "a PDF document"),
     (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Microsoft Office document"),
@@ -53,12 +53,12 @@ _ARCHIVES = (
 
 
 def name_archive(beginning: bytes) -> str:
-    """What archive, of those that hold files and are not tar, begins so; "" if none."""
+    """The kind of archive, other than tar, with this beginning; "" if it is none."""
     return _name(beginning, _ANY_ARCHIVE, _ARCHIVES)
 
 
 def name_binary(beginning: bytes) -> str:
-    """What file that is neither text nor archive begins so; "" if none is known."""
+    """The kind of file, neither text nor archive, with this beginning; "" if none is known."""
     return _name(beginning, _ANY_DOCUMENT, _DOCUMENTS)
 
 
@@ -66,7 +66,7 @@ _Table = tuple[tuple[bytes, str], ...]
 
 
 def _any_of(table: _Table) -> re.Pattern[bytes]:
-    """One pattern with a group for each of the table, as one call is quicker than many."""
+    """One pattern with a group per entry, because one call is faster than many."""
     return re.compile(b"|".join(b"(%s)" % pattern for pattern, _ in table), re.DOTALL)
 
 

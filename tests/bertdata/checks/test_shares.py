@@ -124,7 +124,7 @@ def test_other_shares_than_asked_for_are_found(name: str) -> None:
     assert list(check_masking(counts, 100)) == []
     (finding,) = check_masking({**counts, name: counts[name] + 450}, 100)
     assert finding.startswith(f"{name} ")
-    assert "of 20,000 predicted pieces, asked for " in finding
+    assert "of 20,000 predicted pieces, configured " in finding
 
 
 def test_too_few_random_bs_are_found() -> None:

@@ -244,7 +244,7 @@ def test_fewer_shards_than_configured(run: RunPaths) -> None:
     edit_manifest(run.examples, drop)
     findings = "\n".join(verify_examples(run.examples).findings)
     assert f"{name}: is not in the manifest" in findings
-    assert "lists 2 train shards, configured are 3" in findings
+    assert "lists 2 train shards, 3 are configured" in findings
 
 
 def test_rows_other_than_the_manifest_says(run: RunPaths) -> None:
@@ -312,7 +312,7 @@ def test_tokenizer_of_another_vocabulary(run: RunPaths) -> None:
     (run.vocab / "vocab.txt").write_text(vocabulary.to_text(), encoding="utf-8")
     for name in ("vocab.txt", "tokenizer.json"):
         describe_again(run.vocab, name, 1)
-    assert "other pieces or ids" in "".join(verify_vocabulary(run.vocab).findings)
+    assert "different pieces or ids" in "".join(verify_vocabulary(run.vocab).findings)
 
 
 def test_tokenizer_of_another_configuration(run: RunPaths) -> None:
@@ -320,10 +320,10 @@ def test_tokenizer_of_another_configuration(run: RunPaths) -> None:
     save_tokenizer(run.vocab, vocabulary, TokenizationConfig(lowercase=False))
     for name in ("tokenizer.json", "tokenizer_config.json"):
         describe_again(run.vocab, name, 1)
-    assert "tokenizer.json: gives [" in "".join(verify_vocabulary(run.vocab).findings)
+    assert "tokenizer.json: encodes " in "".join(verify_vocabulary(run.vocab).findings)
     (run.vocab / "tokenizer.json").write_text("{}")
     describe_again(run.vocab, "tokenizer.json", 1)
-    assert "is no tokenizer" in "".join(verify_vocabulary(run.vocab).findings)
+    assert "is not a tokenizer" in "".join(verify_vocabulary(run.vocab).findings)
 
 
 def test_vocabulary_that_is_none(run: RunPaths) -> None:

@@ -101,7 +101,7 @@ def test_quality_rules_by_name() -> None:
     ("values", "message"),
     [
         ({"min_characters": -1}, "min_characters must be from 0"),
-        ({"min_characters": 9, "max_characters": 5}, "no document could stay"),
+        ({"min_characters": 9, "max_characters": 5}, "no document can be kept"),
         ({"rules": ("gopher",)}, "rules must be one of gopher-quality, gopher-repetition, c4"),
         ({"exact_duplicates": "no"}, "exact_duplicates must be one of drop, keep"),
         ({"near_duplicate_similarity": 0.2}, "must be from 0.5 to 1"),

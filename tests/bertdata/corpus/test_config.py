@@ -46,15 +46,15 @@ def names(config: CorpusConfig, base: Path) -> list[str]:
         *[
             ({"name": "x", "format": "text", "paths": ["a"], "encoding": name}, message)
             for name, message in [
-                ("latin1337", "'latin1337' is none that Python knows for text"),
-                ("rot13", "'rot13' is none that Python knows for text"),
-                ("base64", "'base64' is none that Python knows for text"),
-                ("", "'' is none that Python knows for text"),
-                ("utf-7", "is none that Python knows for text"),
-                ("cp037", "does not hold ASCII as it is"),
-                ("hz", "does not hold ASCII as it is|none that Python knows"),
-                ("raw_unicode_escape", "does not hold ASCII as it is"),
-                ("punycode", "does not hold ASCII as it is|none that Python knows"),
+                ("latin1337", "'latin1337' is not a text encoding of Python"),
+                ("rot13", "'rot13' is not a text encoding of Python"),
+                ("base64", "'base64' is not a text encoding of Python"),
+                ("", "'' is not a text encoding of Python"),
+                ("utf-7", "is not a text encoding of Python"),
+                ("cp037", "does not contain ASCII"),
+                ("hz", "does not contain ASCII|not a text encoding"),
+                ("raw_unicode_escape", "does not contain ASCII"),
+                ("punycode", "does not contain ASCII|not a text encoding"),
             ]
         ],
         ({"name": "x", "format": "text"}, "'x' needs paths"),

@@ -205,7 +205,7 @@ def test_collator_equals_the_reader(reader: ExampleReader, folders: Folders) -> 
 
 def test_collator_refuses_rows_without_masks() -> None:
     rows = make_rows(2, make_vocabulary(50), masked=False)
-    with pytest.raises(DataError, match="carries no masks"):
+    with pytest.raises(DataError, match="has no masks"):
         ExampleCollator(pad_id=0)(rows)
 
 

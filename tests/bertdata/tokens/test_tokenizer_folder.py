@@ -156,11 +156,11 @@ def test_a_cased_folder_that_is_lower_cased_is_told(tmp_path: Path, kind: str) -
             '{"do_lower_case": "no"}',
             "lowercase is 'no', not true or false",
         ),
-        ("tokenizer_config.json", "[1]", "holds no settings"),
-        ("tokenizer_config.json", '{"added_tokens_decoder": {"x": 1}}', "that cannot be meant"),
-        ("tokenizer_config.json", '{"added_tokens_decoder": [1]}', "that cannot be meant"),
+        ("tokenizer_config.json", "[1]", "is not a table of settings"),
+        ("tokenizer_config.json", '{"added_tokens_decoder": {"x": 1}}', "has an invalid value"),
+        ("tokenizer_config.json", '{"added_tokens_decoder": [1]}', "has an invalid value"),
         ("added_tokens.json", '{"far": 99999999}', "a piece has the id 99,999,999"),
-        ("added_tokens.json", '{"far": {}}', "that cannot be meant"),
+        ("added_tokens.json", '{"far": {}}', "has an invalid value"),
         ("vocab.txt", "a", "lacks the special piece"),
     ],
 )
@@ -180,12 +180,12 @@ def test_damaged_settings_are_one_clear_line(
 )
 def test_a_tokenizer_json_without_a_vocabulary(tmp_path: Path, text: str) -> None:
     (tmp_path / "tokenizer.json").write_text(text)
-    with pytest.raises(VocabularyError, match="holds no WordPiece vocabulary"):
+    with pytest.raises(VocabularyError, match="has no WordPiece vocabulary"):
         read_vocabulary(tmp_path)
 
 
 def test_folders_without_a_tokenizer_are_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(VocabularyError, match=r"holds neither tokenizer\.json nor vocab\.txt"):
+    with pytest.raises(VocabularyError, match=r"has neither tokenizer\.json nor vocab\.txt"):
         read_tokenizer(tmp_path)
     folder = write_folder(tmp_path, "4 slow", Settings(), tokenizer_class="BertJapaneseTokenizer")
     with pytest.raises(VocabularyError, match="needs the tokenizer BertJapaneseTokenizer"):

@@ -77,7 +77,7 @@ def test_unicode_line_separators_are_pieces(shared_data: Path) -> None:
         (b"[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n", r"vocab\.txt: .* lacks the special piece \[MASK\]"),
         (b"", r"lacks the special piece \[PAD\]"),
         (b"[PAD]\n\xff\n", "not UTF-8 at byte 6"),
-        (TINY.to_text().encode() + b"a\rb\n", "holds a line end"),
+        (TINY.to_text().encode() + b"a\rb\n", "contains a line end"),
     ],
 )
 def test_bad_file_is_one_clear_line(tmp_path: Path, data: bytes, message: str) -> None:
@@ -142,5 +142,5 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_piece_with_a_line_end_is_refused() -> None:
-    with pytest.raises(VocabularyError, match="holds a line end"):
+    with pytest.raises(VocabularyError, match="contains a line end"):
         Vocabulary((*SPECIAL_PIECES, "a\nb"))
