@@ -50,7 +50,7 @@ def test_unreachable_size_names_the_reachable(train: Train) -> None:
 def test_min_frequency_stops_merging(train: Train) -> None:
     config = VocabConfig(size=16 + 4, min_frequency=12)
     assert pieces(train, HUGS, config) == HUGS_BASE + HUGS_MERGED[:4]
-    with pytest.raises(VocabularyError, match="give 20 pieces with min_frequency = 12"):
+    with pytest.raises(VocabularyError, match="yield 20 pieces with min_frequency = 12"):
         train(table_of(HUGS), VocabConfig(size=21, min_frequency=12))
 
 

@@ -138,5 +138,5 @@ def test_no_flipped_bit_is_more_than_a_data_error(tmp_path: Path) -> None:
                     for number in range(reader.num_record_batches):
                         reader.get_batch(number).validate(full=True)
             except DataError as error:
-                outcomes.add(str(error).split(" is no whole")[0])
+                outcomes.add(str(error).split(" is not a complete")[0])
     assert outcomes == {str(path)}
