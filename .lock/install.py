@@ -30,8 +30,8 @@ PROBE_SECONDS = 4.0
 PIP = (sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-compile")
 PYTHON = (sys.executable, "-c")
 ADVICE = """\
-What is installed is kept: the same command continues from there. If pypi.org cannot be reached, set a
-proxy (HTTPS_PROXY=http://host:port) or another index (PIP_INDEX_URL=https://host/simple)."""
+What is installed is kept: the same command continues from there. If pypi.org cannot be reached, set
+a proxy (HTTPS_PROXY=http://host:port) or another index (PIP_INDEX_URL=https://host/simple)."""
 
 
 class StepError(Exception):
