@@ -12,7 +12,7 @@ from flows import stages
 from flows.config import Run, RunConfig
 from flows.paths import RunPaths
 from flows.stages import _Listener, _pass_notices_on, _training_error, train_arguments
-from trainer.config import TrainConfig
+from trainer.pretraining.config import TrainConfig
 
 
 def test_the_trainers_flags_leave_out_what_is_not_set() -> None:
