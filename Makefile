@@ -2,8 +2,8 @@
 #
 # make demo TORCH=...  takes torch from somewhere else: a wheel (path or address), the address of an
 # index, or a requirement such as torch==2.12.0; `make clean` first if another one is installed.
-# Else Linux without an NVIDIA driver takes the CPU build of https://download.pytorch.org/whl/cpu
-# (or of TORCH_CPU_INDEX).
+# Otherwise Linux without an NVIDIA driver takes the CPU build from https://download.pytorch.org/whl/cpu
+# (or TORCH_CPU_INDEX).
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python .lock/install.py
@@ -38,7 +38,7 @@ boundaries: .venv/test.done
 bench: .venv/test.done
 	$(BIN)/python -m tests.benchmarks
 
-# Take over what is installed now, after an upgrade by hand.
+# Update the lock to what is installed now, after an upgrade by hand.
 lock: .venv/test.done
 	$(BIN)/python .lock/renew.py
 

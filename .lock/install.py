@@ -26,11 +26,11 @@ LOCK = Path(__file__).resolve().parent
 LOGS = Path(sys.prefix) / "install-logs"
 CPU_INDEX = os.environ.get("TORCH_CPU_INDEX", "https://download.pytorch.org/whl/cpu")
 PROBE_SECONDS = 4.0
-# Compiling all that is installed would take most of a minute; what runs import is compiled below.
+# Compiling everything installed would take most of a minute; what runs import is compiled below.
 PIP = (sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-compile")
 PYTHON = (sys.executable, "-c")
 ADVICE = """\
-What is installed stays: the same command goes on from there. Where pypi.org cannot be reached, name
+What is installed is kept: the same command continues from there. If pypi.org cannot be reached, set
 a proxy (HTTPS_PROXY=http://host:port) or another index (PIP_INDEX_URL=https://host/simple)."""
 
 
@@ -39,7 +39,7 @@ class StepError(Exception):
 
 
 class Steps:
-    """Runs commands, with a line about each when it begins and when it is done."""
+    """Runs commands, and prints a line when each begins and when it is done."""
 
     def __init__(self, total: int) -> None:
         self._total = total
@@ -77,7 +77,7 @@ class Steps:
 
 
 def main() -> int:
-    """Install one file of the lock; the exit status."""
+    """Install one file of the lock; returns the exit status."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     LOGS.mkdir(exist_ok=True)
     name, torch = sys.argv[1], "".join(sys.argv[2:])
@@ -141,7 +141,7 @@ def choose_torch(wish: str, locked: str) -> tuple[str, list[str]]:
     if (reason := why_not(f"{CPU_INDEX}/torch/", locked.replace("==", "-"))) is None:
         return f"{locked}, CPU build, about 0.2 GB", [locked, "--index-url", CPU_INDEX]
     return (
-        f"{locked} of the package index, 0.2 to 3 GB (no CPU build from {CPU_INDEX}: {reason})",
+        f"{locked} from the package index, 0.2 to 3 GB (no CPU build from {CPU_INDEX}: {reason})",
         [locked],
     )
 
@@ -158,7 +158,7 @@ def has_nvidia_driver() -> bool:
 
 
 def why_not(page: str, file: str) -> str | None:
-    """Why an index's page of a package is of no use for a file; None if it is."""
+    """Why a package's page of an index cannot be used for a file; None if it can."""
     try:
         with urllib.request.urlopen(page, timeout=PROBE_SECONDS) as answer:
             return None if file.encode() in answer.read() else f"it has no {file}"
@@ -173,7 +173,7 @@ def read_lock(file: Path) -> list[str]:
 
 
 def tail(log: Path) -> str:
-    """The last lines of a log that say something."""
+    """The last lines of a log, without empty ones and pip's remarks on ignored links."""
     lines = log.read_text("utf-8", errors="replace").splitlines()
     return "\n".join([line for line in lines if line and "is ignored: it is" not in line][-8:])
 

@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent
 
 
 def main() -> None:
-    """Renew both files."""
+    """Write both files again."""
     project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     run = installed_closure(

@@ -1,13 +1,17 @@
-"""One Prefect server for all tests of flows: starting it takes ten seconds."""
+"""What tests of flows share, as it takes seconds to make: a Prefect server, a finished run."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from flows import cli, stages
 from flows.processes.prefect_settings import prepare_environment
 from tests.pipelines.corpus import write_books
 
@@ -56,3 +60,46 @@ def small_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
         """
     )
     return config
+
+
+@pytest.fixture(scope="session")
+def finished(
+    prefect_server: None, small_config: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The output of a finished run of `small_config`; tests only read it."""
+    output = tmp_path_factory.mktemp("finished") / "run"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert cli.main(["run", str(small_config), "--output", str(output)]) == 0
+    return output
+
+
+@pytest.fixture
+def trainer_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the trainer's commands in this process: in one of their own they import torch again."""
+    monkeypatch.setattr(cli, "_call", _call)
+    monkeypatch.setattr(stages, "run_child", _run_child)
+
+
+def _call(module: str, arguments: Sequence[str]) -> int:
+    try:
+        return int(importlib.import_module(module).main(arguments))
+    except SystemExit as usage:
+        return int(usage.code or 0)
+
+
+def _run_child(
+    module: str,
+    arguments: Sequence[str],
+    log: Path,
+    say: Callable[[str], None],
+    heed: Callable[[str], None],
+) -> int:
+    """As `flows.processes.children.run_child`, without a process and a log."""
+    output, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        status = _call(module, arguments)
+    for stream, take in ((errors, heed), (output, say)):
+        for line in stream.getvalue().splitlines():
+            take(line)
+    return status

@@ -78,7 +78,7 @@ def test_without_that_index_the_usual_one_is_taken(
     install.CPU_INDEX = wanted.format(index=index)
     what, arguments = install.choose_torch("", LOCKED)
     assert arguments == [LOCKED]
-    assert what.startswith(f"{LOCKED} of the package index, 0.2 to 3 GB (no CPU build from")
+    assert what.startswith(f"{LOCKED} from the package index, 0.2 to 3 GB (no CPU build from")
 
 
 def test_an_index_without_the_locked_version_is_not_taken(install: ModuleType, index: str) -> None:
@@ -112,7 +112,7 @@ def test_a_failed_step_says_which_and_what_to_do(tmp_path: Path) -> None:
     assert done.stdout == "step 1 of 1  1 packages for `make test`\n"
     assert "step 1 of 1 failed: 1 packages for `make test`" in done.stderr
     assert "No matching distribution found for no-such-package-of-ours==1.0" in done.stderr
-    assert "the same command goes on from there" in done.stderr
+    assert "the same command continues from there" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -32,6 +32,7 @@ def say(_: str) -> None:
     """Nothing."""
 
 
+@pytest.mark.usefixtures("trainer_in_process")
 def test_ways_out_of_training(tmp_path: Path) -> None:
     paths = make_run(tmp_path, some_documents())
     run = Run(config=RunConfig(train=TRAIN), base=tmp_path, paths=paths)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +23,6 @@ STAGES = ("sentences", "vocab", "examples", "model")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
 
-@pytest.fixture(scope="session")
-def finished(
-    prefect_server: None, small_config: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """A finished run."""
-    output = tmp_path_factory.mktemp("finished") / "run"
-    assert main(["run", str(small_config), "--output", str(output)]) == 0
-    return output
-
-
 def content(output: Path) -> dict[str, str]:
     return {stage: read_manifest(output / stage).content_sha256 for stage in STAGES}
 
@@ -42,46 +30,6 @@ def content(output: Path) -> dict[str, str]:
 def test_a_run_makes_all_stages_and_the_report(finished: Path) -> None:
     assert {path.name for path in finished.iterdir()} == {*STAGES, "report.html"}
     assert (finished / "model" / "metrics.jsonl").stat().st_size > 0
-
-
-def test_a_run_wants_no_package_that_only_tests_want(
-    prefect_server: None, small_config: Path, tmp_path: Path
-) -> None:
-    """Whoever typed `make demo` has none of them; pyarrow and others use some where they are."""
-    blocked = _modules_of_tests()
-    assert {"pandas", "scipy", "transformers"} <= blocked
-    # Python imports it at the start of every process.
-    (tmp_path / "sitecustomize.py").write_text(_BLOCK.format(blocked=blocked))
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    output = tmp_path / "run"
-    command = [sys.executable, "-m", "flows", "run", str(small_config), "--output", str(output)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert {path.name for path in output.iterdir()} == {*STAGES, "report.html"}
-
-
-_BLOCK = """
-from importlib.machinery import PathFinder
-
-find = PathFinder.find_spec
-
-def find_spec(name, path=None, target=None):
-    return None if name.partition(".")[0] in {blocked} else find(name, path, target)
-
-PathFinder.find_spec = find_spec
-"""
-
-
-def _modules_of_tests() -> set[str]:
-    """Top-level modules of the packages that .lock/test.txt adds to those of .lock/run.txt."""
-    packages = _locked("test.txt") - _locked("run.txt")
-    found = metadata.packages_distributions().items()
-    return {module for module, names in found if packages.issuperset(map(str.lower, names))}
-
-
-def _locked(name: str) -> set[str]:
-    lines = (Path(__file__).resolve().parents[2] / ".lock" / name).read_text().splitlines()
-    return {line.split("==")[0].lower() for line in lines if "==" in line}
 
 
 def test_a_second_run_skips_what_is_complete(
@@ -94,6 +42,7 @@ def test_a_second_run_skips_what_is_complete(
     assert content(finished) == before
 
 
+@pytest.mark.usefixtures("trainer_in_process")
 def test_stage_by_stage_with_two_workers_gives_the_same(
     finished: Path, small_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -280,14 +229,15 @@ def test_help_imports_nothing_heavy() -> None:
     assert "sentences" in help_without_heavy_imports()
 
 
-def test_finetune_and_features_run_in_processes_of_their_own(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_finetune_runs_in_a_process_of_its_own(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
     model = write_model(tmp_path)
     train = write_tsv(tmp_path / "train.tsv", make_texts(20))
     common = ["--train", str(train), "--output", str(tmp_path / "tuned"), "--epochs=1"]
     assert main(["finetune", str(model), *common]) == 0
     assert "rows: 18 train, 2 validation" in capfd.readouterr().out
+    request.getfixturevalue("trainer_in_process")
     assert main(["finetune", str(model), *common, "--overwrite", "--text=txet"]) == 2
     assert "did you mean 'text'?" in capfd.readouterr().err
     vectors = tmp_path / "vectors.arrow"

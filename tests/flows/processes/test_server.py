@@ -13,9 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from bertdata.loopback import reach_loopback_directly
-from tests.another_user import as_another_user
-
 START = """
 import asyncio
 from flows.processes.prefect_settings import prepare_environment
@@ -95,46 +92,6 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     assert start.returncode == 1
     assert "unable to open database file" in error.splitlines()[-1]
     assert "set PREFECT_API_URL" in error.splitlines()[-1]
-
-
-@pytest.mark.usefixtures("untraced")
-@pytest.mark.parametrize("has_home", [True, False])
-def test_a_user_without_a_writable_home_gets_a_temporary_one(has_home: bool) -> None:
-    """As in a container that runs as a number: there is no such user, and nothing to write to."""
-    environment = {**os.environ, "HOME": "/"}
-    if not has_home:
-        del environment["HOME"]
-    environment.pop("PREFECT_HOME", None)
-    command = [*as_another_user(), sys.executable, "-c", PREPARE]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("\n") == 1
-    folder = Path(done.stdout.strip())
-    assert folder.parts[:2] == ("/", "tmp")
-    assert not folder.exists()
-    assert ("/.prefect is not writable" if has_home else "no home folder") in done.stderr
-
-
-PREPARE = """
-from flows.processes.prefect_settings import prepare_environment
-prepare_environment()
-from prefect.settings import PREFECT_HOME
-print(PREFECT_HOME.value())
-"""
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ({}, "localhost,127.0.0.1,::1"),
-        ({"NO_PROXY": "a.example, localhost"}, "a.example,localhost,127.0.0.1,::1"),
-        ({"NO_PROXY": "a", "no_proxy": "b"}, "b,localhost,127.0.0.1,::1"),
-        ({"no_proxy": "*"}, "*"),
-    ],
-)
-def test_this_machine_is_reached_without_its_proxy(given: dict[str, str], expected: str) -> None:
-    made = reach_loopback_directly(given)
-    assert {made["no_proxy"], made["NO_PROXY"], made["no_grpc_proxy"]} == {expected}
 
 
 def _start(**settings: str) -> subprocess.Popen[str]:

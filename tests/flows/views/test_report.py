@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import shutil
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bertdata.errors import DataError
 from bertdata.storage.shards import write_json
 from flows.paths import RunPaths
 from flows.views.report import word_ranks, write_report
-from flows.views.report_html import element, page
-from flows.views.report_plots import (
-    Axis,
-    Series,
-    bar_plot,
-    line_plot,
-    log_ticks,
-    nice_ticks,
-    share_plot,
-)
+from tests.flows.views.html import parse
 from tests.runs import make_run, some_documents
 
 RESULTS = {
@@ -38,38 +25,6 @@ RESULTS = {
     "nsp_accuracy": 0.75,
     "steps": 1000,
 }
-_VOID = {"meta", "br", "link", "img", "input", "hr"}
-
-
-class _Checker(HTMLParser):
-    """Collects tags and text; fails on a tag that is not closed by its own end."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag not in _VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def parse(html: str) -> _Checker:
-    checker = _Checker()
-    checker.feed(html)
-    checker.close()
-    assert not checker.open
-    return checker
 
 
 @pytest.fixture(scope="module")
@@ -173,53 +128,3 @@ def test_word_ranks(run: RunPaths, tmp_path: Path) -> None:
     assert points[0][0] == 1
     assert [count for _, count in points] == sorted((c for _, c in points), reverse=True)
     assert word_ranks(tmp_path / "none.arrow") == []
-
-
-@given(st.text())
-def test_any_text_is_escaped(text: str) -> None:
-    html = page(text, [element("p", text, title=text), element("p", "a", element("b", text), text)])
-    html.encode("utf-8")
-    checker = parse(html)
-    assert checker.tags == ["html", "head", "meta", "meta", "title", "style", "body", "p", "p", "b"]
-
-
-@given(
-    st.lists(st.tuples(st.floats(0, 1e12), st.floats(allow_nan=True, allow_infinity=True))),
-    st.booleans(),
-)
-def test_lines_of_any_points(points: list[tuple[float, float]], is_log: bool) -> None:
-    if is_log:
-        points = [(x + 1, y) for x, y in points if y >= 1e-3]
-    points = [(x, y) for x, y in points if not abs(y) > 1e300]
-    series = [Series(name=name, color="first", points=points, dots=True) for name in "ab"]
-    axis = Axis(title="t", is_log=is_log)
-    plot = line_plot(series, x_axis=axis, y_axis=axis, label="any")
-    for dot in plot.iter("circle"):
-        assert 0 <= float(dot.get("cx", "nan")) <= 560
-        assert 0 <= float(dot.get("cy", "nan")) <= 280
-
-
-def test_bars_stand_for_their_values() -> None:
-    plot = bar_plot([("a", 0), ("b", 5), ("c", 10)], x_title="x", y_title="y", label="bars")
-    heights = [float(bar.get("height", "nan")) for bar in plot.iter("rect")]
-    assert heights[0] == 0
-    assert heights[1] * 2 == pytest.approx(heights[2], abs=0.2)
-    assert [title.text for title in plot.iter("title")] == ["a: 0", "b: 5", "c: 10"]
-    assert not list(bar_plot([], x_title="x", y_title="y", label="none").iter("rect"))
-    bars = list(share_plot([("half", 0.5, 1.0)], label="shares").iter("rect"))
-    assert float(bars[0].get("width", "nan")) == pytest.approx((560 - 130 - 140) / 2)
-
-
-@given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9))
-def test_ticks_are_few_round_and_inside(low: float, width: float) -> None:
-    high = low + width
-    if high - low < 1e-9 * abs(high):
-        return
-    ticks = nice_ticks(low, high)
-    assert 2 <= len(ticks) <= 7
-    assert all(low - width * 1e-6 <= tick <= high + width * 1e-6 for tick in ticks)
-
-
-def test_log_ticks() -> None:
-    assert log_ticks(0.9, 1100) == [1, 10, 100, 1000]
-    assert math.isclose(log_ticks(0.01, 0.1)[0], 0.01)

@@ -17,7 +17,6 @@ from flows.finished import parse_results
 from flows.paths import RunPaths
 from flows.stages import make_sentences
 from flows.views.summary import describe_results, summarize
-from flows.wording import number, percent, printable, size
 from pipelines.options import RunnerConfig
 from tests.runs import make_run, some_documents
 
@@ -158,15 +157,3 @@ def test_damaged_results(run: RunPaths, tmp_path: Path) -> None:
     (tmp_path / "model" / "results.json").write_text("{")
     with pytest.raises(DataError, match=r"results\.json is damaged"):
         summarize(tmp_path)
-
-
-def test_wording() -> None:
-    assert number(1234567) == "1,234,567"
-    assert [size(n) for n in (7, 1500, 16_600_000, 2.5e9)] == [
-        "7 bytes",
-        "1.5 kB",
-        "16.6 MB",
-        "2.5 GB",
-    ]
-    assert percent(0.1496) == "15.0%"
-    assert printable("a\nb\x1b[0m é\udc80") == "a\\nb\\x1b[0m é\\udc80"

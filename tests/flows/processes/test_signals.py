@@ -1,0 +1,58 @@
+"""What signals do to a process that catches them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from flows.processes.signals import INTERRUPTED, MESSAGE, was_stopped
+
+CATCH = """
+import os, signal
+from flows.processes.signals import Stopped, catch_signals, finish, was_stopped
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+catch_signals()
+print(was_stopped())
+os.kill(os.getpid(), signal.SIGHUP)  # ignored, as under nohup
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pause()
+except KeyboardInterrupt as error:
+    print(type(error).__name__, was_stopped())
+os.kill(os.getpid(), signal.SIGINT)  # the second one is ignored
+finish()
+"""
+OVERTIME = """
+import os, signal, time
+from flows.processes import signals
+signals._END_SECONDS = 0.05
+signals.catch_signals()
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+except KeyboardInterrupt:
+    {}
+    time.sleep(60)
+"""
+
+
+def _run(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+
+def test_the_first_signal_raises_and_later_ones_are_ignored() -> None:
+    done = _run(CATCH)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["False", "Stopped True"]
+
+
+@pytest.mark.usefixtures("untraced")
+@pytest.mark.parametrize(("ending", "shown"), [("pass", f"{MESSAGE}\n"), ("signals.finish()", "")])
+def test_an_ending_that_takes_too_long_is_cut_short(ending: str, shown: str) -> None:
+    done = _run(OVERTIME.format(ending))
+    assert (done.returncode, done.stderr) == (INTERRUPTED, shown)
+
+
+def test_a_process_without_signals_was_not_stopped() -> None:
+    assert not was_stopped()

@@ -1,0 +1,21 @@
+"""Numbers, names and sentences as people read them."""
+
+from __future__ import annotations
+
+from flows.wording import number, percent, printable, repeated_ids, size
+
+
+def test_numbers() -> None:
+    assert number(1234567) == "1,234,567"
+    assert percent(0.1496) == "15.0%"
+    sizes = [size(count) for count in (7, 1500, 16_600_000, 2.5e9)]
+    assert sizes == ["7 bytes", "1.5 kB", "16.6 MB", "2.5 GB"]
+
+
+def test_what_would_steer_a_terminal_is_escaped() -> None:
+    assert printable("a\nb\x1b[0m é\udc80") == "a\\nb\\x1b[0m é\\udc80"
+
+
+def test_one_document_or_several() -> None:
+    assert repeated_ids(1).startswith("1 document repeats the id of another")
+    assert repeated_ids(1200).startswith("1,200 documents repeat the id of another")
