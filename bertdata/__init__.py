@@ -24,7 +24,17 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "pad_rows",
             "places_within",
         ],
-        "config": ["check_choice", "check_range", "read_table", "to_table", "unknown_key"],
+        "config": [
+            "FLAT",
+            "check_choice",
+            "check_range",
+            "key_docs",
+            "key_fields",
+            "keys",
+            "read_table",
+            "to_table",
+            "unknown_key",
+        ],
         "errors": [
             "BertdataError",
             "ConfigError",
