@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import dataclasses
 import difflib
+import functools
 import inspect
 import itertools
-import textwrap
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -121,14 +122,8 @@ def _group(field: dataclasses.Field[Any]) -> type:
 
 
 def _field_docs(cls: type) -> dict[str, str]:
-    try:
-        source = inspect.getsource(cls)
-    except OSError:  # installed without its source
-        return {}
-    (definition,) = ast.parse(textwrap.dedent(source)).body
-    assert isinstance(definition, ast.ClassDef)
     docs: dict[str, str] = {}
-    for field, below in itertools.pairwise(definition.body):
+    for field, below in itertools.pairwise(_class_body(cls)):
         match field, below:
             case (
                 ast.AnnAssign(target=ast.Name(id=name)),
@@ -136,6 +131,22 @@ def _field_docs(cls: type) -> dict[str, str]:
             ):
                 docs[name] = " ".join(text.split())
     return docs
+
+
+def _class_body(cls: type) -> list[ast.stmt]:
+    for node in _parse_module(cls.__module__).body:
+        if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
+            return node.body
+    return []
+
+
+@functools.cache
+def _parse_module(name: str) -> ast.Module:
+    """The syntax tree of a module; empty if it is installed without its source."""
+    try:
+        return ast.parse(inspect.getsource(sys.modules[name]))
+    except OSError:
+        return ast.Module(body=[], type_ignores=[])
 
 
 def _refuse_unknown_keys(table: Mapping[str, Any], known: typing.Iterable[str], where: str) -> None:

@@ -9,11 +9,12 @@ import argparse
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bertdata.config import key_docs, key_fields, keys, read_table
-from bertdata.errors import BertdataError, ConfigError
+from bertdata.errors import BertdataError
+from bertdata.terminal import exit_status
 
 _T = typing.TypeVar("_T")
 
@@ -27,20 +28,20 @@ def add_flags(
 ) -> None:
     """Add a flag for every key of a configuration, with its sentence and default as help.
 
-    A key `batch_size` is `--batch-size` or `--batch_size`; a truth value has `--no-…` too; a tuple
-    of numbers is written `1,2`. `names`: flags that are not called like their key.
+    The flag of a key `batch_size` is `--batch-size`; `--batch_size`, which help does not show, is
+    the same. A truth value has `--no-…` too, a tuple of numbers is written `1,2`. `choices`: by
+    key. `names`: flags that are not called like their key.
     """
     docs = key_docs(cls)
     for key, (owner, field) in key_fields(cls).items():
         kind = _kind(typing.get_type_hints(owner)[field.name])
-        default = field.default
-        parser.add_argument(
-            *_spellings(names.get(key, key)),
-            dest=key,
-            default=default,
-            help=_escape(f"{docs.get(key, '')} {_describe(default)}".strip()),
-            **_reading(kind, key, choices.get(key)),
-        )
+        how = {"dest": key, **_reading(kind, key, choices.get(key))}
+        text = f"{docs.get(key, '')} {_describe(field.default)}".strip().replace("%", "%%")
+        flag, alias = _spellings(names.get(key, key))
+        parser.add_argument(flag, default=field.default, help=text, **how)
+        if alias != flag:
+            hidden = argparse.SUPPRESS
+            parser.add_argument(alias, default=hidden, help=hidden, **how)
 
 
 def take_config(cls: type[_T], given: dict[str, Any]) -> _T:
@@ -49,16 +50,12 @@ def take_config(cls: type[_T], given: dict[str, Any]) -> _T:
 
 
 def exit_code(work: Callable[[], int]) -> int:
-    """Do the work of a command and return its exit code.
-
-    An error of ours is one line on standard error; 2 means that the usage or configuration is
-    wrong, 1 that the work failed.
-    """
+    """Do the work of a command and return its exit code; our errors are printed as one line."""
     try:
         return work()
     except BertdataError as error:
         print_error(error)
-        return 2 if isinstance(error, ConfigError) else 1
+        return exit_status(error)
 
 
 def print_error(error: object) -> None:
@@ -79,8 +76,8 @@ def _kind(hint: Any) -> Any:
     return typing.get_origin(hint) or hint
 
 
-def _spellings(name: str) -> Iterator[str]:
-    return iter(dict.fromkeys((f"--{name.replace('_', '-')}", f"--{name}")))
+def _spellings(name: str) -> tuple[str, str]:
+    return f"--{name.replace('_', '-')}", f"--{name}"
 
 
 def _reading(kind: Any, key: str, choices: Sequence[str] | None) -> dict[str, Any]:
@@ -106,10 +103,6 @@ def _describe(default: Any) -> str:
     if isinstance(default, bool):
         default = "yes" if default else "no"
     return f"({default})"
-
-
-def _escape(text: str) -> str:
-    return text.replace("%", "%%")
 
 
 def _short(value: Any) -> str:
