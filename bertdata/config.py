@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import difflib
+import functools
+import inspect
+import itertools
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -15,6 +20,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 _T = TypeVar("_T")
+# Metadata of a field that holds a group of keys, which stand in the table of the field's owner.
+FLAT: Mapping[str, Any] = types.MappingProxyType({"is_flat": True})
 
 # An object of JSON or TOML, as it is read or is to be written.
 Table: TypeAlias = Mapping[str, Any]
@@ -23,29 +30,66 @@ Table: TypeAlias = Mapping[str, Any]
 def read_table(cls: type[_T], table: Table, where: str) -> _T:
     """Make a configuration dataclass from a table of plain values.
 
-    Nested dataclasses are read from nested tables, tuples from lists; integers are accepted for
-    floats. `where`: name of the table in messages, such as "[examples]".
+    Nested dataclasses are read from nested tables, or from this one if their field is `FLAT`.
+    Tuples are read from lists; an integer is taken where a float is wanted. `where` names the table
+    in messages, such as "[examples]".
 
     Raises ConfigError for an unknown key (naming the nearest known one), a missing key or a value
     of the wrong type.
     """
-    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    hints = typing.get_type_hints(cls)
-    _refuse_unknown_keys(table, fields, where)
+    groups, fields = _split_fields(cls)
+    _refuse_unknown_keys(
+        table, [*fields, *(key for g in groups.values() for key in keys(g))], where
+    )
     missing = [name for name, field in fields.items() if name not in table and _is_required(field)]
     if missing:
         raise ConfigError(f"{where} needs {missing[0]!r}")
-    values = {name: _read_value(hints[name], table[name], f"{where} {name}") for name in table}
+    hints = typing.get_type_hints(cls)
+    values = {
+        name: _read_value(hints[name], table[name], f"{where} {name}")
+        for name in table
+        if name in fields
+    }
+    for name, group in groups.items():
+        own = {key: table[key] for key in keys(group) if key in table}
+        values[name] = read_table(group, own, where)
     return cls(**values)
 
 
 def to_table(config: DataclassInstance) -> dict[str, Any]:
-    """The plain table (dicts, lists, scalars) that `read_table` reads back, without None values."""
-    return {
-        field.name: _to_plain(getattr(config, field.name))
-        for field in dataclasses.fields(config)
-        if getattr(config, field.name) is not None
-    }
+    """The plain table (dicts, lists, scalars) that `read_table` reads back; None is left out."""
+    table: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if "is_flat" in field.metadata:
+            table |= to_table(value)
+        elif value is not None:
+            table[field.name] = _to_plain(value)
+    return table
+
+
+def keys(cls: type) -> list[str]:
+    """The keys of a configuration's table, in order; those of `FLAT` groups included."""
+    return list(key_fields(cls))
+
+
+def key_fields(cls: type) -> dict[str, tuple[type, dataclasses.Field[Any]]]:
+    """Each key of a configuration's table, with the dataclass and the field that hold it."""
+    found: dict[str, tuple[type, dataclasses.Field[Any]]] = {}
+    for field in dataclasses.fields(cls):
+        if "is_flat" in field.metadata:
+            found |= key_fields(_group(field))
+        else:
+            found[field.name] = (cls, field)
+    return found
+
+
+def key_docs(cls: type) -> dict[str, str]:
+    """The sentence below each field in the source, by key; keys without one are left out."""
+    docs: dict[str, str] = {}
+    for owner in dict.fromkeys(owner for owner, _ in key_fields(cls).values()):
+        docs |= _field_docs(owner)
+    return docs
 
 
 def unknown_key(
@@ -69,6 +113,46 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
     """Raise ConfigError unless low <= value <= high."""
     if not low <= value <= high:
         raise ConfigError(f"{name} must be from {low:g} to {high:g}, got {value:g}")
+
+
+def _split_fields(cls: type) -> tuple[dict[str, type], dict[str, dataclasses.Field[Any]]]:
+    """The groups of a configuration by field, and its other fields."""
+    fields = dataclasses.fields(cls)
+    groups = {field.name: _group(field) for field in fields if "is_flat" in field.metadata}
+    return groups, {field.name: field for field in fields if field.name not in groups}
+
+
+def _group(field: dataclasses.Field[Any]) -> type:
+    assert isinstance(field.default_factory, type)
+    return field.default_factory
+
+
+def _field_docs(cls: type) -> dict[str, str]:
+    docs: dict[str, str] = {}
+    for field, below in itertools.pairwise(_class_body(cls)):
+        match field, below:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                docs[name] = " ".join(text.split())
+    return docs
+
+
+def _class_body(cls: type) -> list[ast.stmt]:
+    for node in _parse_module(cls.__module__).body:
+        if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
+            return node.body
+    return []
+
+
+@functools.cache
+def _parse_module(name: str) -> ast.Module:
+    """The syntax tree of a module; empty if it is installed without its source."""
+    try:
+        return ast.parse(inspect.getsource(sys.modules[name]))
+    except OSError:
+        return ast.Module(body=[], type_ignores=[])
 
 
 def _refuse_unknown_keys(table: Table, known: typing.Iterable[str], where: str) -> None:

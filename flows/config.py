@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bertdata.cleaning.cleaner import CleaningConfig
-from bertdata.config import read_table, to_table, unknown_key
+from bertdata.config import key_docs, keys, read_table, to_table, unknown_key
 from bertdata.corpus.config import CorpusConfig, check_corpora
 from bertdata.errors import ConfigError
 from bertdata.examples.config import ExamplesConfig
@@ -181,14 +181,17 @@ def _anchor(table: Table, base: Path) -> None:
 
 
 def _lines(part: str, config: Any) -> list[str]:
-    """One line for each key of a part."""
-    values = to_table(config)
-    return [
-        f"{key} = {_toml(values[key])}"
-        if key in values
-        else f"# {key} is left out: {_WITHOUT.get((part, key), 'it is not used')}"
-        for key in [part_field.name for part_field in fields(config)]
-    ]
+    """The lines of each key of a table's configuration: its sentence, its value."""
+    values, docs = to_table(config), key_docs(type(config))
+    lines: list[str] = []
+    for key in keys(type(config)):
+        lines += [f"# {docs[key]}"] if key in docs else []
+        lines.append(
+            f"{key} = {_toml(values[key])}"
+            if key in values
+            else f"# {key} is left out: {_WITHOUT.get((part, key), 'it is not used')}"
+        )
+    return lines
 
 
 def _toml(value: object) -> str:

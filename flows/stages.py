@@ -168,8 +168,8 @@ def _make_alone(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) ->
 
 
 def _check_init_from(config: RunConfig) -> None:
-    folder = Path(config.train.init_from or "")
-    if config.train.init_from and has_tokenizer(folder):
+    folder = Path(config.train.model.init_from or "")
+    if config.train.model.init_from and has_tokenizer(folder):
         check_tokenization(
             config.vocab.tokenization, folder, read_vocabulary(folder), what="[vocab]"
         )

@@ -15,13 +15,13 @@ from bertdata.errors import DataError
 from tests.example_folder import Folders, write_folders
 from trainer.models.export import load_model
 from trainer.pretrain import pretrain
-from trainer.pretraining.checkpoint import FOLDER_NAME
 from trainer.pretraining.config import TrainConfig
+from trainer.pretraining.run import CHECKPOINTS_NAME
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("bertdata", "vocab", "pipelines", "flows", "trainer")
 UNPICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
-CONFIG = TrainConfig(
+CONFIG = TrainConfig.of(
     num_layers=1, hidden_size=16, num_heads=2, max_positions=32, steps=4, batch_size=4, threads=1
 )
 
@@ -92,7 +92,7 @@ def write_bombs(path: Path, target: Path) -> Iterator[None]:
 def test_a_checkpoint_with_a_program_is_refused_and_not_run(
     folders: Folders, tmp_path: Path
 ) -> None:
-    checkpoints = tmp_path / "model" / FOLDER_NAME
+    checkpoints = tmp_path / "model" / CHECKPOINTS_NAME
     checkpoints.mkdir(parents=True)
     for _ in write_bombs(checkpoints / "step-00000002.pt", tmp_path / "ran"):
         with pytest.raises(DataError, match=r"step-00000002\.pt is damaged"):

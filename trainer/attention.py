@@ -31,7 +31,7 @@ _SDPA: Mapping[str, SDPBackend] = MappingProxyType(
         "math": SDPBackend.MATH,
     }
 )
-KERNELS = ("plain", "varlen", *_SDPA)
+_KERNELS = ("plain", "varlen", *_SDPA)
 _TOLERANCE: Mapping[torch.dtype, float] = MappingProxyType(
     {torch.float32: 1e-4, torch.bfloat16: 4e-2, torch.float16: 1e-2}
 )
@@ -144,7 +144,7 @@ def choose_kernel(
     inputs = _random_inputs(sequences, num_heads=num_heads, width=width, dtype=dtype)
     expected = _outputs_and_gradients(sequences, "plain", [x.float() for x in inputs], num_heads)
     milliseconds: dict[str, float] = {}
-    for kernel in KERNELS:
+    for kernel in _KERNELS:
         if kernel == "varlen" and dropout:
             continue
         try:

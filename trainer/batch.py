@@ -23,7 +23,7 @@ from trainer.attention import Sequences
 
 IGNORED = -100  # the label of places that fill a fixed shape
 
-AnyBatch = TypeVar("AnyBatch", bound="PaddedBatch | PackedBatch")
+_AnyBatch = TypeVar("_AnyBatch", bound="PaddedBatch | PackedBatch")
 _Tensors = TypeVar("_Tensors", bound="PaddedBatch | PackedBatch | Sequences")
 
 
@@ -170,12 +170,12 @@ def _to_sequences(lengths: Int64Array, positions: Int64Array, shape: PackShape) 
     )
 
 
-def to_device(batch: AnyBatch, device: torch.device) -> AnyBatch:
+def to_device(batch: _AnyBatch, device: torch.device) -> _AnyBatch:
     """The batch on its device; from pinned memory the copy goes on while the host does."""
     return _map_tensors(batch, lambda tensor: tensor.to(device, non_blocking=True))
 
 
-def pin(batch: AnyBatch) -> AnyBatch:
+def pin(batch: _AnyBatch) -> _AnyBatch:
     """The batch in page-locked memory, from where a GPU copies without the processor."""
     return _map_tensors(batch, Tensor.pin_memory)
 

@@ -43,7 +43,7 @@ class Embeddings(nn.Module):
         return hidden_BLD
 
 
-class Block(nn.Module):
+class _Block(nn.Module):
     """Self-attention, then a feed-forward network, each added to its input and normalised."""
 
     def __init__(self, config: ModelConfig) -> None:
@@ -90,7 +90,7 @@ class Stack(nn.ModuleList):
     """Blocks, one after the other. The last one computes only the states that are wanted."""
 
     def __init__(self, config: ModelConfig) -> None:
-        super().__init__(Block(config) for _ in range(config.num_layers))
+        super().__init__(_Block(config) for _ in range(config.num_layers))
 
     def run(self, hidden_BLD: Tensor, attention: Attention, wanted_BQ: Tensor | None) -> Tensor:
         """Return the last states, B Q D; B L D if `wanted_BQ` is None.
@@ -110,7 +110,7 @@ class Stack(nn.ModuleList):
         rest for the wanted tokens alone.
         """
         hidden_TD = self._run_all_but_last(hidden_TD, attention)
-        last: Block = self[-1]  # type: ignore[assignment]
+        last: _Block = self[-1]  # type: ignore[assignment]
         mixed_TD = last.attend(hidden_TD, hidden_TD, attention)
         return last.finish(hidden_TD.index_select(0, wanted_Q), mixed_TD.index_select(0, wanted_Q))
 

@@ -1,14 +1,108 @@
-"""What the trainer's commands share."""
+"""What the trainer's commands share: flags from dataclasses, exit codes, lines of numbers.
+
+Imports no torch.
+"""
 
 from __future__ import annotations
 
+import argparse
+import sys
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bertdata.config import key_docs, key_fields, keys, read_table
+from bertdata.errors import BertdataError
+from bertdata.terminal import exit_status
 
-def say(values: dict[str, Any]) -> None:
+_T = typing.TypeVar("_T")
+
+
+def add_flags(
+    parser: argparse.ArgumentParser,
+    cls: type,
+    *,
+    choices: Mapping[str, Sequence[str]] = types.MappingProxyType({}),
+    names: Mapping[str, str] = types.MappingProxyType({}),
+) -> None:
+    """Add a flag for every key of a configuration, with its sentence and default as help.
+
+    The flag of a key `batch_size` is `--batch-size`; `--batch_size`, which help does not show, is
+    the same. A truth value has `--no-…` too, a tuple of numbers is written `1,2`. `choices`: by
+    key. `names`: flags that are not called like their key.
+    """
+    docs = key_docs(cls)
+    for key, (owner, field) in key_fields(cls).items():
+        kind = _kind(typing.get_type_hints(owner)[field.name])
+        how = {"dest": key, **_reading(kind, key, choices.get(key))}
+        text = f"{docs.get(key, '')} {_describe(field.default)}".strip().replace("%", "%%")
+        flag, alias = _spellings(names.get(key, key))
+        parser.add_argument(flag, default=field.default, help=text, **how)
+        if alias != flag:
+            hidden = argparse.SUPPRESS
+            parser.add_argument(alias, default=hidden, help=hidden, **how)
+
+
+def take_config(cls: type[_T], given: dict[str, Any]) -> _T:
+    """Remove a configuration's keys from parsed arguments and make the configuration of them."""
+    return read_table(cls, {key: given.pop(key) for key in keys(cls)}, "the command line")
+
+
+def exit_code(work: Callable[[], int]) -> int:
+    """Do the work of a command and return its exit code; our errors are printed as one line."""
+    try:
+        return work()
+    except BertdataError as error:
+        print_error(error)
+        return exit_status(error)
+
+
+def print_error(error: object) -> None:
+    """Print an error on standard error."""
+    print(f"error: {error}", file=sys.stderr)
+
+
+def print_numbers(values: Mapping[str, Any]) -> None:
     """Print one line: step 100  loss 6.912  …"""
     parts = [f"{name.replace('_', ' ')} {_short(value)}" for name, value in values.items()]
     print("  ".join(parts), flush=True)
+
+
+def _kind(hint: Any) -> Any:
+    """Return the type of a hint, without None."""
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        (hint,) = (kind for kind in typing.get_args(hint) if kind is not types.NoneType)
+    return typing.get_origin(hint) or hint
+
+
+def _spellings(name: str) -> tuple[str, str]:
+    return f"--{name.replace('_', '-')}", f"--{name}"
+
+
+def _reading(kind: Any, key: str, choices: Sequence[str] | None) -> dict[str, Any]:
+    """Return the arguments of `add_argument` that say how a value is read."""
+    if kind is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    if choices is not None:
+        return {"choices": choices}
+    if kind is tuple:
+        return {"type": _whole_numbers, "metavar": "N,…"}
+    return {"type": kind, "metavar": {int: "N", float: "X"}.get(kind, key.upper())}
+
+
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+def _describe(default: Any) -> str:
+    if default is None or default == "":
+        return ""
+    if isinstance(default, tuple):
+        default = ",".join(map(str, default))
+    if isinstance(default, bool):
+        default = "yes" if default else "no"
+    return f"({default})"
 
 
 def _short(value: Any) -> str:

@@ -56,7 +56,7 @@ def pretraining_losses(
         hidden_ND, masked_ids_N = _fill_up(hidden_ND, batch.masked_ids_N)
         labels_B = batch.next_sentence_labels_B
     else:
-        hidden_ND, first_BD = packed_states(model, batch, kernel)
+        hidden_ND, first_BD = _packed_states(model, batch, kernel)
         masked_ids_N = batch.masked_ids_N
         labels_B = batch.next_sentence_labels_G
     mlm, mlm_right = decoder_loss(
@@ -86,7 +86,7 @@ def wanted_states(model: Bert, batch: PaddedBatch) -> tuple[Tensor, Tensor]:
     return hidden_BQD.flatten(0, 1).index_select(0, batch.masked_places_N), hidden_BQD[:, 0]
 
 
-def packed_states(model: Bert, batch: PackedBatch, kernel: str) -> tuple[Tensor, Tensor]:
+def _packed_states(model: Bert, batch: PackedBatch, kernel: str) -> tuple[Tensor, Tensor]:
     """The same for a packed batch: N D and G D."""
     hidden_QD = model.encode_packed(
         batch.input_ids_T,

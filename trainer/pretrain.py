@@ -2,9 +2,9 @@
 
     python -m trainer.pretrain --examples DIR --vocab DIR --output DIR [--seed N] [--steps N ...]
 
-Every field of `trainer.pretraining.config.TrainConfig` is an option. The same command in the same output folder
-goes on from its newest checkpoint and ends with the same bytes as a run that was never stopped.
-With --processes N, torchrun starts N of it.
+Every key of `trainer.pretraining.config.TrainConfig` is an option. The same command in the same
+output folder resumes from its newest checkpoint and ends with the same bytes as a run that was
+never stopped. With --processes N, torchrun starts N of it.
 """
 
 from __future__ import annotations
@@ -15,28 +15,30 @@ import os
 import signal
 import sys
 import time
-import typing
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
+from typing import Any, NoReturn
 
 import torch
 
-from bertdata.errors import BertdataError, ConfigError
 from bertdata.import_path import safe_environment
 from bertdata.storage.locks import hold
 from bertdata.storage.shards import first_line, write_json
 from bertdata.terminal import run_command
-from trainer.command import say
+from trainer.command import add_flags, exit_code, print_error, print_numbers, take_config
 from trainer.pretraining.config import TrainConfig
-from trainer.pretraining.run import Results, Run
+from trainer.pretraining.loop import train
+from trainer.pretraining.results import Results, finish
+from trainer.pretraining.resume import prepare
+from trainer.pretraining.run import open_run
 from trainer.ranks import is_first_rank, join_ranks, started_by_torchrun
 
 RESULTS_NAME = "results.json"
 TIMING_NAME = "timing.json"
-_LESS = "raise accumulate, or lower batch_tokens or batch_size"
-INTERRUPTED = 130  # the exit code of a run that SIGTERM or Ctrl-C stopped
+_SMALLER_STEP = "raise accumulate, or lower batch_tokens or batch_size"
+_INTERRUPTED = 130  # the exit code of a run that SIGTERM or Ctrl-C stopped
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -51,40 +53,41 @@ def pretrain(
     should_stop: Callable[[], bool] = lambda: False,
     when_trained: Callable[[], None] = lambda: None,
 ) -> Results | None:
-    """Train to the end and export, or until `should_stop`; None when stopped before the end.
+    """Train to the end and export, or until `should_stop`; return None if stopped before the end.
 
-    `when_trained`: called after the last step, whose checkpoint is written by then.
+    `examples`, `vocab`: finished stages. `output`: the folder for checkpoints, metrics.jsonl,
+    TensorBoard's files, the exported model, results.json and timing.json. `when_trained`: called
+    after the last step, when its checkpoint is written.
 
-    `examples`, `vocab`: finished stages. `output`: gets checkpoints, metrics.jsonl, TensorBoard's
-    files, the exported model, results.json and timing.json. Raises ConfigError when `output` holds
-    another run.
+    Raises ConfigError if `output` holds a different run.
     """
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    with join_ranks(config.device, config.processes) as ranks, contextlib.ExitStack() as lock:
+    if config.machine.threads:
+        torch.set_num_threads(config.machine.threads)
+    processes = config.batches.processes
+    with join_ranks(config.machine.device, processes) as ranks, contextlib.ExitStack() as lock:
         if ranks.is_first:
             lock.enter_context(hold(output))
         started = time.perf_counter()
-        run = Run(examples, vocab, output, config=config, seed=seed, ranks=ranks)
-        run.prepare(resume=resume)
+        run = open_run(examples, vocab, output, config=config, seed=seed, ranks=ranks)
+        prepare(run, resume=resume)
         prepared = time.perf_counter()
-        is_done = run.train(should_stop)
+        is_done = train(run, should_stop)
         trained = time.perf_counter()
         if not is_done:
             return None
         when_trained()
-        results = run.finish()
+        results = finish(run)
         seconds = {"prepare": prepared - started, "train": trained - prepared}
         seconds["evaluate_and_export"] = time.perf_counter() - trained
         if ranks.is_first:
-            _write(output, results, seconds, run.longest_wait)
+            _write(output, results, seconds, max(run.writer.waits, default=0.0))
         return results
 
 
 def _write(output: Path, results: Results, seconds: dict[str, float], longest_wait: float) -> None:
     write_json(output / RESULTS_NAME, asdict(results))
     write_json(output / TIMING_NAME, {**seconds, "longest_checkpoint_wait": longest_wait})
-    say({**asdict(results), "seconds": sum(seconds.values())})
+    print_numbers({**asdict(results), "seconds": sum(seconds.values())})
     if results.mlm_loss is not None and not results.is_reliable:
         found = f"{results.validation_pieces:,} of {results.validation_documents:,} documents"
         print(
@@ -94,71 +97,57 @@ def _write(output: Path, results: Results, seconds: dict[str, float], longest_wa
         )
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The command line: three folders, a seed, and an option for every field of TrainConfig."""
+def _make_parser() -> argparse.ArgumentParser:
+    """Return the command line: three folders, a seed, and a flag per key of TrainConfig."""
     parser = argparse.ArgumentParser(
-        prog="python -m trainer.pretrain",
-        description=(__doc__ or "").splitlines()[0],
-        epilog=(TrainConfig.__doc__ or "").replace("%", "%%"),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="python -m trainer.pretrain", description=(__doc__ or "").splitlines()[0]
     )
     for name in ("examples", "vocab", "output"):
         parser.add_argument(f"--{name}", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of all random choices (0)")
     parser.add_argument(
         "--resume",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="go on from the newest checkpoint in the output folder, or start anew",
+        help="resume from the newest checkpoint in the output folder, or start again",
     )
-    hints = typing.get_type_hints(TrainConfig)
-    for field in fields(TrainConfig):
-        (kind,) = set(typing.get_args(hints[field.name]) or (hints[field.name],)) - {type(None)}
-        flags = dict.fromkeys((f"--{field.name.replace('_', '-')}", f"--{field.name}"))
-        help_text = f"default {field.default}"
-        parser.add_argument(*flags, type=kind, default=field.default, help=help_text)
+    add_flags(parser, TrainConfig)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; gives its exit code."""
-    given = vars(make_parser().parse_args(arguments))
-    values = {field.name: given.pop(field.name) for field in fields(TrainConfig)}
+    """Run the command; return its exit code."""
+    given = vars(_make_parser().parse_args(arguments))
+    passed_on = sys.argv[1:] if arguments is None else arguments
     try:
-        config = TrainConfig(**values)
-        if config.processes > 1 and not started_by_torchrun():
-            _become_torchrun(config.processes, sys.argv[1:] if arguments is None else arguments)
-        with _stop_on_signal() as stop:
-            results = pretrain(
-                config=config, should_stop=stop.is_asked, when_trained=stop.rest, **given
-            )
-    except BertdataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, ConfigError) else 1
+        return exit_code(lambda: _run(given, passed_on))
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
-        return INTERRUPTED
+        print("stopped; the same command resumes from the last checkpoint", file=sys.stderr)
+        return _INTERRUPTED
     except torch.OutOfMemoryError as error:
-        print(
-            f"error: the memory of the GPU is used up ({first_line(error)}); {_LESS}",
-            file=sys.stderr,
-        )
-        return 1
+        print_error(f"the GPU is out of memory ({first_line(error)}); {_SMALLER_STEP}")
     except MemoryError as error:
-        print(f"error: memory is used up ({first_line(error)}); {_LESS}", file=sys.stderr)
-        return 1
+        print_error(f"out of memory ({first_line(error)}); {_SMALLER_STEP}")
     except BrokenPipeError:
         raise
     except OSError as error:
-        print(f"error: {first_line(error)}", file=sys.stderr)
-        return 1
-    if results is None:
-        if is_first_rank():
-            print(
-                "stopped after a checkpoint; the same command goes on from there", file=sys.stderr
-            )
-        return INTERRUPTED
-    return 0
+        print_error(first_line(error))
+    return 1
+
+
+def _run(given: dict[str, Any], arguments: Sequence[str]) -> int:
+    config = take_config(TrainConfig, given)
+    if config.batches.processes > 1 and not started_by_torchrun():
+        _become_torchrun(config.batches.processes, arguments)
+    with _stop_on_signal() as stop:
+        results = pretrain(
+            config=config, should_stop=stop.is_asked, when_trained=stop.rest, **given
+        )
+    if results is not None:
+        return 0
+    if is_first_rank():
+        print("stopped after a checkpoint; the same command resumes from there", file=sys.stderr)
+    return _INTERRUPTED
 
 
 def _become_torchrun(processes: int, arguments: Sequence[str]) -> None:
@@ -177,28 +166,28 @@ def _become_torchrun(processes: int, arguments: Sequence[str]) -> None:
 
 
 class _Stop:
-    """What SIGTERM and Ctrl-C ask for.
+    """Whether SIGTERM or Ctrl-C asked the run to stop.
 
-    Between the first step and the last, it is asked for, so that the step under way is finished and
-    saved. Before and after there is nothing to save: there the signal interrupts.
+    Between the first step and the last, the step under way is finished and saved first. Before and
+    after there is nothing to save: the signal interrupts at once.
     """
 
     def __init__(self) -> None:
         self._asked = self._is_listening = False
 
     def is_asked(self) -> bool:
-        """Whether to stop; to be asked between steps."""
+        """Whether to stop; asked between steps."""
         self._is_listening = True
         return self._asked
 
     def rest(self) -> None:
-        """No more steps follow; interrupts where a stop was asked for since the last."""
+        """No more steps follow. Raises KeyboardInterrupt if a stop was asked for since the last."""
         self._is_listening = False
         if self._asked:
             raise KeyboardInterrupt
 
     def handle(self, _signal: int, _frame: FrameType | None) -> None:
-        """Take a signal."""
+        """Handle a signal."""
         self._asked = True
         if not self._is_listening:
             raise KeyboardInterrupt
@@ -216,10 +205,10 @@ def _stop_on_signal() -> Iterator[_Stop]:
             signal.signal(number, handler)
 
 
-def _leave(status: int) -> typing.NoReturn:
-    """End without taking the process apart: threads of torch's may abort one of several ranks then.
+def _leave(status: int) -> NoReturn:
+    """Exit without cleaning up the process: threads of torch may abort one of several ranks then.
 
-    torchrun would end the others, of which one still saves.
+    torchrun would end the others, one of which may still be saving.
     """
     sys.stdout.flush()
     sys.stderr.flush()

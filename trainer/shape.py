@@ -1,35 +1,20 @@
-"""The shape of a model, and the published sizes. Imports no torch."""
+"""The shape of a model. Imports no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from bertdata.config import check_choice
 from bertdata.errors import ConfigError
-
-# Google's published sizes: layers, width. Heads are 64 wide, the feed-forward layer is 4 widths.
-MODEL_SIZES: Mapping[str, tuple[int, int]] = MappingProxyType(
-    {
-        "tiny": (2, 128),
-        "mini": (4, 256),
-        "small": (4, 512),
-        "medium": (8, 512),
-        "base": (12, 768),
-        "large": (24, 1024),
-    }
-)
-
 
 ACTIVATIONS = ("gelu", "gelu_new")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelConfig:
-    """Shape of a model. `max_positions`: the longest sequence it can read.
+    """Shape of a model.
 
-    `attention_dropout`: of the shares that attention gives; None: as `dropout`.
+    `max_positions`: the longest sequence it can read. `attention_dropout`: None means as `dropout`.
     """
 
     vocab_size: int

@@ -9,9 +9,9 @@ import json
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,10 +20,11 @@ import torch
 from torch import nn
 
 from flows.config import DEMO_CONFIG, load_config
-from trainer.optim import optimizers as optim
+from trainer.optim import optimizers
 from trainer.pretraining.config import TrainConfig
-from trainer.pretraining.loop import Steps
-from trainer.pretraining.run import Run
+from trainer.pretraining.loop import train
+from trainer.pretraining.resume import prepare
+from trainer.pretraining.run import open_run
 from trainer.ranks import Ranks
 
 _BLOCK = 4  # steps timed together
@@ -33,14 +34,14 @@ def main(arguments: list[str]) -> None:
     """Time pairs of blocks of steps, after one pair that warms up."""
     examples, vocab, precision, pairs = arguments
     table = load_config(DEMO_CONFIG)
-    config = replace(table.train, precision=precision, token_init="normal", checkpoint_every=0)
+    config = table.train.replaced(precision=precision, token_init="normal", checkpoint_every=0)
     with tempfile.TemporaryDirectory() as folder:
-        ours = _steps(examples, vocab, Path(folder) / "ours", config, table.seed)
-        with mock.patch.object(optim, "Muon", _torch_muon):
-            theirs = _steps(examples, vocab, Path(folder) / "theirs", config, table.seed)
-        found = [(_seconds(ours), _seconds(theirs)) for _ in range(int(pairs) + 1)][1:]
-        ours.close()
-        theirs.close()
+        ours = _Training(examples, vocab, Path(folder) / "ours", config, table.seed)
+        with mock.patch.object(optimizers, "Muon", _torch_muon):
+            theirs = _Training(examples, vocab, Path(folder) / "theirs", config, table.seed)
+        found = [(ours.time_block(), theirs.time_block()) for _ in range(int(pairs) + 1)][1:]
+        ours.end()
+        theirs.end()
     print(json.dumps(_summarize(found)))
 
 
@@ -53,20 +54,43 @@ def _summarize(found: list[tuple[float, float]]) -> dict[str, Any]:
     }
 
 
-def _steps(examples: str, vocab: str, output: Path, config: TrainConfig, seed: int) -> Steps:
-    ranks = Ranks(device=torch.device("cpu"))
-    run = Run(Path(examples), Path(vocab), output, config=config, seed=seed, ranks=ranks)
-    output.mkdir()
-    run.prepare(resume=False)
-    return Steps(run, None)
+class _Training:
+    """A training in a thread of its own, which takes a block of steps whenever it is asked to."""
 
+    def __init__(
+        self, examples: str, vocab: str, output: Path, config: TrainConfig, seed: int
+    ) -> None:
+        ranks = Ranks(device=torch.device("cpu"))
+        output.mkdir()
+        self._run = open_run(
+            Path(examples), Path(vocab), output, config=config, seed=seed, ranks=ranks
+        )
+        prepare(self._run, resume=False)
+        self._has_begun, self._is_over = threading.Semaphore(0), threading.Semaphore(0)
+        self._is_ending = False
+        self._thread = threading.Thread(target=train, args=(self._run, self._wait_between_blocks))
 
-def _seconds(steps: Steps) -> float:
-    """Of one step, the mean of a block."""
-    started = time.perf_counter()
-    for _ in range(_BLOCK):
-        steps.do_next()
-    return (time.perf_counter() - started) / _BLOCK
+    def time_block(self) -> float:
+        """Return the seconds of one step, the mean of a block."""
+        if self._thread.ident is None:
+            self._thread.start()
+            self._is_over.acquire()
+        started = time.perf_counter()
+        self._has_begun.release()
+        self._is_over.acquire()
+        return (time.perf_counter() - started) / _BLOCK
+
+    def end(self) -> None:
+        """End the training and its thread."""
+        self._is_ending = True
+        self._has_begun.release()
+        self._thread.join()
+
+    def _wait_between_blocks(self) -> bool:
+        if self._run.progress.steps % _BLOCK == 0:
+            self._is_over.release()
+            self._has_begun.acquire()
+        return self._is_ending
 
 
 def _torch_muon(

@@ -32,15 +32,14 @@ from tests.benchmarks.tables import Row, Table, to_text, write_results
 from trainer.attention import choose_kernel
 from trainer.batch import Counts, PackedBatch, to_device
 from trainer.decoder_loss import whole_decoder_loss
-from trainer.device import compute_dtype, find_device
+from trainer.device import HostCopy, compute_dtype, find_device
 from trainer.models.bert import Bert, pad_vocabulary
-from trainer.optim.optimizers import Optimizers
+from trainer.optim.optimizers import Optimizers, clip_gradients
 from trainer.pretrain import pretrain
 from trainer.pretraining.batches import PackedBatches
-from trainer.pretraining.config import TrainConfig, model_config
+from trainer.pretraining.config import TrainConfig
+from trainer.pretraining.gradients import Gradients, StepPlan
 from trainer.pretraining.measures.flops import peak_flops, step_flops
-from trainer.pretraining.step import StepPlan, TrainStep
-from trainer.ranks import Ranks
 
 # Real tokens a second on one H200: what to reach, and below what something is wrong.
 WANTED = {
@@ -49,6 +48,7 @@ WANTED = {
     ("large", 128): (280_000, 210_000),
     ("large", 512): (260_000, 202_000),
 }
+_Step = Callable[[int, PackedBatch], None]  # a training step over one batch
 _MICRO_BATCHES = (16_384, 32_768, 65_536, 131_072)
 _PLATEAU_LOSS = 6.3  # what training stays above until it begins to use context
 _RECIPE: dict[str, Any] = {"dropout": 0.0, "precision": "bf16", "learning_rate": 5e-4}
@@ -211,7 +211,7 @@ def real_training(setting: Setting) -> Iterator[Table]:
         return
     length = min(setting.examples)
     output = setting.output / "real"
-    config = TrainConfig(
+    config = TrainConfig.of(
         **setting.recipe,
         **_LEARNING,
         model=setting.models[0],
@@ -252,7 +252,7 @@ def _whole_run(setting: Setting, model: str, length: int) -> Row:
     large = model == "large"
     tokens = setting.micro_batches[-2 if large else -1]
     warm_up = max(1, setting.steps // 10)
-    config = TrainConfig(
+    config = TrainConfig.of(
         **setting.recipe,
         model=model,
         steps=setting.steps + warm_up,
@@ -375,27 +375,36 @@ class _Measure:
             "first step s": first_seconds,
         }
 
-    def _make_step(self, kernel: str, *, is_compiled: bool) -> TrainStep:
+    def _make_step(self, kernel: str, *, is_compiled: bool) -> _Step:
         setting = self.setting
-        config = TrainConfig(**setting.recipe, model=self.model)
+        config = TrainConfig.of(**setting.recipe, model=self.model)
         model = Bert(_shape(setting, self.model))
         pad_vocabulary(model, 64)
         model = model.to(setting.device)
         is_compiled = is_compiled and setting.device.type == "cuda"
         plan = StepPlan(decoder_loss=whole_decoder_loss, kernel=kernel, is_compiled=is_compiled)
-        ranks = Ranks(device=setting.device)
-        optimizers = Optimizers(model, config)
-        return TrainStep(
-            model, optimizers, config, seed=0, next_sentence=True, plan=plan, ranks=ranks
-        )
+        precision = config.machine.precision
+        optimizers = Optimizers(model, config.optimizer, precision)
+        dtype = compute_dtype(precision, setting.device)
+        gradients = Gradients(model, plan, seed=0, num_parts=1, dtype=dtype, next_sentence=True)
+
+        def step(number: int, batch: PackedBatch) -> None:
+            sums = gradients.accumulate(number, [(0, batch)], batch.counts)
+            norm = clip_gradients(model, config.optimizer.max_grad_norm)
+            numbers = torch.cat([sums, norm[None]])
+            numbers_on_host = HostCopy(numbers)
+            optimizers.step(1e-3, numbers.isfinite().all())
+            numbers_on_host.wait()
+
+        return step
 
 
-def _do(step: TrainStep, batches: list[PackedBatch], number: int) -> Counts:
+def _do(step: _Step, batches: list[PackedBatch], number: int) -> Counts:
     """`number` steps over the batches in turn; each ends when the device is done."""
     done = []
     for i in range(number):
         batch = batches[i % len(batches)]
-        step(i, [(0, batch)], batch.counts, 1e-3)
+        step(i, batch)
         done.append(batch.counts)
     return Counts.summed(done)
 
@@ -480,8 +489,8 @@ def _median_seconds(setting: Setting, run: Callable[[], object], calls: int = 10
 
 def _shape(setting: Setting, model: str) -> Any:
     size = len(read_vocabulary(setting.vocab / "vocab.txt").tokens)
-    config = TrainConfig(**setting.recipe, model=model)
-    return model_config(config, vocab_size=size, pad_id=0)
+    options = TrainConfig.of(**setting.recipe, model=model).model
+    return options.shape(vocab_size=size, pad_id=0)
 
 
 def _round_up(number: int, multiple: int) -> int:

@@ -16,7 +16,7 @@ from flows.stages import train_model
 from tests.runs import make_run, some_documents
 from trainer.pretraining.config import TrainConfig
 
-TRAIN = TrainConfig(
+TRAIN = TrainConfig.of(
     num_layers=1,
     hidden_size=16,
     num_heads=1,
@@ -54,7 +54,7 @@ def test_ways_out_of_training(tmp_path: Path) -> None:
     assert read_run(paths).metrics == ()
 
     (model / "manifest.json").unlink()  # as where the training was stopped
-    other = replace(run, config=RunConfig(train=replace(TRAIN, learning_rate=0.5)))
+    other = replace(run, config=RunConfig(train=TRAIN.replaced(learning_rate=0.5)))
     with pytest.raises(ConfigError) as found:
         train_model(other, say)
     message = f"{model} holds a run with learning_rate = 0.001, not 0.5; choose another --output,"

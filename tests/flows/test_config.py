@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from bertdata.config import key_fields, keys
 from bertdata.corpus.config import CorpusConfig
 from bertdata.errors import BertdataError, ConfigError
 from flows.config import (
@@ -49,14 +49,14 @@ def test_the_readme_trains_as_it_says(tmp_path: Path) -> None:
     readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
     (block,) = [b for b in readme.split("```") if b.startswith("toml") and "batch_tokens" in b]
     config = load(tmp_path, MINIMAL + block.removeprefix("toml"))
-    assert (config.train.model, config.train.tokens) == ("base", 3_000_000_000)
+    assert (config.train.model.model, config.train.length.tokens) == ("base", 3_000_000_000)
 
 
 def test_the_files_of_training_start_from_the_folder_of_the_configuration(tmp_path: Path) -> None:
     lines = '[train]\ninit_from = "bert"\nphase2_examples = "runs/long/examples"\n'
     config = load(tmp_path, MINIMAL + lines)
-    assert config.train.init_from == str(tmp_path / "bert")
-    assert config.train.phase2_examples == str(tmp_path / "runs/long/examples")
+    assert config.train.model.init_from == str(tmp_path / "bert")
+    assert config.train.batches.phase2_examples == str(tmp_path / "runs/long/examples")
 
 
 def test_the_demo_is_valid() -> None:
@@ -145,13 +145,13 @@ def test_every_key_of_every_table_is_shown(tmp_path: Path) -> None:
             kind = PARTS.get(table, CorpusConfig)
             (shown,) = re.findall(rf"^(?:# )?\[+{table}\]+\n((?:.+\n)*)", text, re.MULTILINE)
             names = re.findall(r"^(?:# )?(\w+) (?:=|is left out: .)", shown, re.MULTILINE)
-            assert names == [field.name for field in fields(kind)]
+            assert names == keys(kind)
     assert load(tmp_path, text) == config
 
 
 @pytest.mark.parametrize("table", PARTS)
 def test_every_key_without_a_value_says_what_that_means(table: str) -> None:
-    without = [field.name for field in fields(PARTS[table]) if field.default is None]
+    without = [key for key, (_, field) in key_fields(PARTS[table]).items() if field.default is None]
     described = [key for name, key in _WITHOUT if name == table]
     assert sorted(described) == sorted(without)
 

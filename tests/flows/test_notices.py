@@ -46,7 +46,7 @@ def test_the_case_of_the_model_to_start_from_counts_before_there_are_examples(
     tmp_path: Path,
 ) -> None:
     folder = write_folder(tmp_path / "bert", "5", Settings(lower=False))
-    config = RunConfig(train=TrainConfig(init_from=str(folder)))
+    config = RunConfig(train=TrainConfig.of(init_from=str(folder)))
     run = Run(config=config, base=tmp_path, paths=RunPaths(tmp_path / "run"))
     with pytest.raises(ConfigError, match=r"set \[vocab\] lowercase = false$"):
         stages.make_vocabulary(run, print)
@@ -59,7 +59,7 @@ def test_of_training(tmp_path: Path) -> None:
     folders = write_folders(tmp_path)
     save_tokenizer(folders.vocab, folders.vocabulary, TokenizationConfig(lowercase=False))
     export_model(make_model(vocab_size=58), tmp_path / "start", vocab=folders.vocab)
-    train = TrainConfig(init_from=str(tmp_path / "start"), steps=1, batch_size=4, threads=1)
+    train = TrainConfig.of(init_from=str(tmp_path / "start"), steps=1, batch_size=4, threads=1)
     run = Run(config=replace(RunConfig(), train=train), base=tmp_path, paths=RunPaths(tmp_path))
     said: list[str] = []
     stages.train_model(run, said.append)

@@ -16,18 +16,17 @@ from bertdata.reader.collation import ExampleCollator
 from bertdata.reader.example_reader import ExampleReader
 from tests.example_folder import Folders, write_folders
 from tests.trainer.models.test_bert import make_model
+from tests.trainer.steps import TrainStep
 from trainer.batch import PackShape, to_packed, to_tensors
 from trainer.decoder_loss import DecoderLoss, whole_decoder_loss
 from trainer.models.bert import Bert
 from trainer.models.export import export_model, load_encoder, load_model
 from trainer.models.names import from_hf_parameters
 from trainer.objectives import pretraining_losses
-from trainer.optim.optimizers import Optimizers
+from trainer.optim.schedule import make_schedule
 from trainer.pretrain import pretrain
-from trainer.pretraining.config import TrainConfig, model_config
-from trainer.pretraining.length import rate_factor
-from trainer.pretraining.step import StepPlan, TrainStep
-from trainer.ranks import Ranks
+from trainer.pretraining.config import ModelOptions, TrainConfig
+from trainer.pretraining.gradients import StepPlan
 from trainer.shape import MODEL_SIZES
 
 transformers = pytest.importorskip("transformers")
@@ -113,28 +112,21 @@ def assert_same(
 def test_ten_steps_of_adamw_are_the_same(
     exported: tuple[Bert, Path], folders: Folders, is_packed: bool
 ) -> None:
-    """Ours by `TrainStep`, theirs by torch's AdamW, clipping and linear decay, as in a recipe."""
+    """Ours, and theirs by torch's AdamW, clipping and linear decay, as in a recipe."""
     ours, folder = exported
     theirs = load_theirs(folder).train()
     assert theirs.config.hidden_dropout_prob == 0
-    config = TrainConfig(steps=10, warmup_steps=3, learning_rate=1e-3, max_grad_norm=0.7)
+    config = TrainConfig.of(steps=10, warmup_steps=3, learning_rate=1e-3, max_grad_norm=0.7)
     decoder_loss = whole_decoder_loss if is_packed else DecoderLoss()
-    step = TrainStep(
-        ours,
-        Optimizers(ours, config),
-        config,
-        seed=0,
-        next_sentence=True,
-        plan=StepPlan(decoder_loss=decoder_loss),
-        ranks=Ranks(device=torch.device("cpu")),
-    )
+    step = TrainStep(ours, config, plan=StepPlan(decoder_loss=decoder_loss))
+    our_schedule = make_schedule(config.optimizer, 10, in_steps=True)
     optimizer, schedule = their_adamw(theirs, config)
     reader = ExampleReader(folders.examples, folders.vocabulary)
     shape = PackShape(tokens=200, sequences=9, predictions=64, length=24)
     for number in range(10):
         compact = reader.batch_at(seed=1, position=8 * number, batch_size=8)
         batch = to_packed(compact, shape, pad_id=0) if is_packed else to_tensors(compact, pad_id=0)
-        factor = rate_factor(number, number + 1, 10, config)
+        factor = our_schedule.factor(number, number + 1)
         result = step(number, [(0, batch)], batch.counts, factor)
         padded = {k: torch.from_numpy(v) for k, v in to_padded(compact, pad_id=0).items()}
         loss = theirs(**padded).loss
@@ -156,7 +148,7 @@ def their_adamw(model: Any, config: TrainConfig) -> tuple[Any, Any]:
         {"params": [p for n, p in named if not n.endswith(kept)], "weight_decay": 0.01},
         {"params": [p for n, p in named if n.endswith(kept)], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, eps=1e-6)
+    optimizer = torch.optim.AdamW(groups, lr=config.optimizer.learning_rate, eps=1e-6)
 
     def factor(step: int) -> float:
         return (step + 1) / 3 if step < 3 else (10 - step) / 7
@@ -208,7 +200,7 @@ def test_a_folder_of_theirs_is_continued_and_exported(folders: Folders, tmp_path
         examples=folders.examples,
         vocab=folders.vocab,
         output=tmp_path / "ours",
-        config=TrainConfig(
+        config=TrainConfig.of(
             init_from=str(tmp_path / "theirs"),
             steps=2,
             batch_size=8,
@@ -250,7 +242,7 @@ def test_folders_without_all_heads_can_be_continued(
 
 @pytest.mark.parametrize("name", MODEL_SIZES)
 def test_as_many_parameters_as_theirs(name: str) -> None:
-    shape = model_config(TrainConfig(model=name), vocab_size=30522, pad_id=0)
+    shape = ModelOptions(model=name).shape(vocab_size=30522, pad_id=0)
     with torch.device("meta"):
         ours = Bert(shape)
         config = transformers.BertConfig(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import torch
 from bertdata.reader.example_reader import ExampleReader
 from tests.example_folder import Folders, write_folders
 from tests.trainer.models.test_bert import make_model
-from tests.trainer.pretraining.test_step import check_that_a_broken_step_changes_nothing
+from tests.trainer.pretraining.test_gradients import check_that_a_broken_step_changes_nothing
 from tests.trainer.test_pretrain import CONFIG, run
 from trainer.attention import choose_kernel
 from trainer.batch import to_device
@@ -24,8 +23,7 @@ from trainer.ranks import Ranks
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
 # Heads 64 wide, as flash attention wants them.
-PACKED = replace(
-    CONFIG,
+PACKED = CONFIG.replaced(
     hidden_size=128,
     device="cuda",
     batch_tokens=512,
@@ -68,8 +66,8 @@ def test_the_same_losses_as_on_a_cpu(folders: Folders, kernel: str) -> None:
 def test_a_compiled_run_learns_as_an_eager_one_and_goes_on(
     folders: Folders, tmp_path: Path
 ) -> None:
-    eager = run(folders, tmp_path / "eager", replace(PACKED, compile="off", dropout=0.0))
-    compiled = replace(PACKED, compile="on", dropout=0.0)
+    eager = run(folders, tmp_path / "eager", PACKED.replaced(compile="off", dropout=0.0))
+    compiled = PACKED.replaced(compile="on", dropout=0.0)
     whole = run(folders, tmp_path / "whole", compiled)
     assert run(folders, tmp_path / "resumed", compiled, stop_after=7) is None
     resumed = run(folders, tmp_path / "resumed", compiled)
@@ -83,7 +81,7 @@ def test_a_compiled_run_learns_as_an_eager_one_and_goes_on(
 
 
 def test_padded_batches_and_muon_run_too(folders: Folders, tmp_path: Path) -> None:
-    config = replace(CONFIG, device="cuda", optimizer="muon", output_candidates=20)
+    config = CONFIG.replaced(device="cuda", optimizer="muon", output_candidates=20)
     assert run(folders, tmp_path, config) is not None
 
 

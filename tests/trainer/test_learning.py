@@ -15,20 +15,17 @@ import pytest
 import torch
 
 from bertdata.reader.batches import CompactBatch
+from tests.trainer.steps import ALONE, TrainStep
 from trainer.batch import to_tensors
-from trainer.decoder_loss import DecoderLoss
 from trainer.models.bert import Bert, set_sinusoidal_positions
-from trainer.optim.optimizers import Optimizers
-from trainer.pretraining.config import TrainConfig, model_config
-from trainer.pretraining.length import rate_factor
+from trainer.optim.schedule import make_schedule
+from trainer.pretraining.config import TrainConfig
+from trainer.pretraining.gradients import StepResult
 from trainer.pretraining.measures.evaluation import Evaluation, evaluate
-from trainer.pretraining.step import StepPlan, StepResult, TrainStep
-from trainer.ranks import Ranks
 
 IntArray = npt.NDArray[np.int64]
 MakeBatch = Callable[[int], CompactBatch]
 
-ALONE = Ranks(device=torch.device("cpu"))
 COPY_LENGTH, COPY_VOCABULARY = 10, 36
 STATES, MARKOV_LENGTH, ROWS = 6, 16, 128
 PAD, CLS, SEP, MASK, FIRST = 0, 1, 2, 3, 4  # then the pieces of the text
@@ -52,28 +49,23 @@ def make_batch(ids_BL: IntArray, masked_BL: npt.NDArray[np.bool_], b_start: int)
 def learner(**values: Any) -> TrainConfig:
     """A small quick model, for 200 steps."""
     shape = {"hidden_size": 64, "num_heads": 4, "max_positions": 32, "dropout": 0.0}
-    return TrainConfig(**shape, steps=200, optimizer="muon", weight_decay=0.0, beta2=0.98, **values)
+    return TrainConfig.of(
+        **shape, steps=200, optimizer="muon", weight_decay=0.0, beta2=0.98, **values
+    )
 
 
 def train(config: TrainConfig, vocab_size: int, make: MakeBatch) -> Evaluation:
     """Train on `make(step)`, one batch a step; what is reached on four batches more."""
     torch.manual_seed(0)
-    model = Bert(model_config(config, vocab_size=vocab_size, pad_id=PAD))
+    model = Bert(config.model.shape(vocab_size=vocab_size, pad_id=PAD))
     set_sinusoidal_positions(model)
-    step = TrainStep(
-        model,
-        Optimizers(model, config),
-        config,
-        seed=1,
-        next_sentence=False,
-        plan=StepPlan(decoder_loss=DecoderLoss()),
-        ranks=ALONE,
-    )
-    for number in range(config.steps):
+    step = TrainStep(model, config, next_sentence=False)
+    steps = config.length.steps
+    schedule = make_schedule(config.optimizer, steps, in_steps=True)
+    for number in range(steps):
         batch = to_tensors(make(number), pad_id=PAD)
-        factor = rate_factor(number, number + 1, config.steps, config)
-        step(number, [(0, batch)], batch.counts, factor)
-    held_out = [to_tensors(make(config.steps + i), pad_id=PAD) for i in range(4)]
+        step(number, [(0, batch)], batch.counts, schedule.factor(number, number + 1))
+    held_out = [to_tensors(make(steps + i), pad_id=PAD) for i in range(4)]
     return evaluate(model, held_out, next_sentence=False, ranks=ALONE)
 
 
@@ -83,12 +75,10 @@ def one_thread() -> None:
 
 
 def first_step(vocab_size: int) -> StepResult:
-    config = TrainConfig(model="tiny")
+    config = TrainConfig.of(model="tiny")
     torch.manual_seed(0)
-    model = Bert(model_config(config, vocab_size=vocab_size, pad_id=PAD))
-    plan = StepPlan(decoder_loss=DecoderLoss())
-    optimizers = Optimizers(model, config)
-    step = TrainStep(model, optimizers, config, seed=1, next_sentence=True, plan=plan, ranks=ALONE)
+    model = Bert(config.model.shape(vocab_size=vocab_size, pad_id=PAD))
+    step = TrainStep(model, config)
     draws = np.random.default_rng(0)
     ids_BL = draws.integers(FIRST, vocab_size, (64, 32))
     compact = make_batch(ids_BL, draws.random((64, 32)) < 0.15, 16)
@@ -180,7 +170,7 @@ def posteriors(
 def test_markov_text_is_learnt_to_within_a_twentieth_of_a_nat() -> None:
     config = learner(num_layers=1, learning_rate=1e-2, muon_learning_rate=2e-2)
     reached = train(config, FIRST + STATES, markov_text)
-    batches = [markov_text(config.steps + i) for i in range(4)]
+    batches = [markov_text(config.length.steps + i) for i in range(4)]
     weights = [len(batch.masked_ids) for batch in batches]
     best = float(np.average([bayes_loss(batch) for batch in batches], weights=weights))
     assert reached.mlm_loss is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,9 @@ import torch
 from flows.config import DEMO_CONFIG, load_config
 from tests.example_folder import write_folders
 from trainer.device import compute_dtype
-from trainer.pretraining.loop import Steps
-from trainer.pretraining.run import Run
+from trainer.pretraining.loop import train
+from trainer.pretraining.resume import prepare
+from trainer.pretraining.run import open_run
 from trainer.ranks import Ranks
 
 PRODUCTS = {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::addmv", "aten::linear"}
@@ -24,18 +24,23 @@ HAS_BF16 = compute_dtype("auto") is torch.bfloat16
 def count_products(tmp_path: Path, precision: str) -> Counter[str]:
     """The matrix products of one step of the demo's training, by the type of their numbers."""
     folders = write_folders(tmp_path)
-    config = replace(load_config(DEMO_CONFIG).train, precision=precision, checkpoint_every=0)
+    config = load_config(DEMO_CONFIG).train.replaced(precision=precision, checkpoint_every=0)
     (tmp_path / "model").mkdir()
     ranks = Ranks(device=torch.device("cpu"))
-    run = Run(
+    run = open_run(
         folders.examples, folders.vocab, tmp_path / "model", config=config, seed=1, ranks=ranks
     )
-    run.prepare(resume=False)
-    steps = Steps(run, None)
-    steps.do_next()
-    with torch.profiler.profile(record_shapes=True) as profile:
-        steps.do_next()
-    steps.close()
+    prepare(run, resume=False)
+    profile = torch.profiler.profile(record_shapes=True)
+
+    def profile_the_second_step() -> bool:
+        if run.progress.steps == 1:
+            profile.start()
+        elif run.progress.steps == 2:
+            profile.stop()
+        return run.progress.steps == 2
+
+    assert not train(run, profile_the_second_step)
     profile.export_chrome_trace(str(tmp_path / "trace.json"))
     events = json.loads((tmp_path / "trace.json").read_bytes())["traceEvents"]
     return Counter(

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,10 +25,10 @@ from trainer.models.export import load_model
 from trainer.pretrain import main, pretrain
 from trainer.pretraining.checkpoint import newest_checkpoint
 from trainer.pretraining.config import TrainConfig
-from trainer.pretraining.run import Results
+from trainer.pretraining.results import Results
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = TrainConfig(
+CONFIG = TrainConfig.of(
     num_layers=1,
     hidden_size=16,
     num_heads=2,
@@ -78,9 +77,9 @@ def losses(output: Path) -> list[tuple[int, float]]:
 def test_two_runs_and_a_resumed_one_give_the_same_bytes(
     folders: Folders, tmp_path: Path, optimizer: str, precision: str
 ) -> None:
-    config = replace(CONFIG, optimizer=optimizer, precision=precision)
+    config = CONFIG.replaced(optimizer=optimizer, precision=precision)
     if optimizer == "muon":
-        config = replace(config, token_init="cooccurrence", output_candidates=20)
+        config = config.replaced(token_init="cooccurrence", output_candidates=20)
     whole = run(folders, tmp_path / "whole", config)
     run(folders, tmp_path / "again", config)
     assert run(folders, tmp_path / "resumed", config, stop_after=7) is None
@@ -103,7 +102,7 @@ def test_finished_runs_are_not_trained_again(folders: Folders, tmp_path: Path) -
 
 
 def test_results_say_what_was_reached(folders: Folders, tmp_path: Path) -> None:
-    results = run(folders, tmp_path, replace(CONFIG, evaluate_every=6))
+    results = run(folders, tmp_path, CONFIG.replaced(evaluate_every=6))
     assert results is not None
     table = json.loads((tmp_path / "results.json").read_text())
     assert table == {name: getattr(results, name) for name in table}
@@ -124,7 +123,7 @@ def test_results_say_what_was_reached(folders: Folders, tmp_path: Path) -> None:
 def test_few_validation_pieces_are_said_to_be_few(
     folders: Folders, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    results = run(folders, tmp_path, replace(CONFIG, steps=1))
+    results = run(folders, tmp_path, CONFIG.replaced(steps=1))
     assert results is not None
     assert not results.is_reliable
     pieces = sum(len(row["masked_lm_ids"]) for row in folders.validation)
@@ -134,10 +133,10 @@ def test_few_validation_pieces_are_said_to_be_few(
 
 def test_one_batch_is_learnt_by_heart(tmp_path: Path) -> None:
     folders = write_folders(tmp_path, num_train=8, num_validation=0)
-    config = replace(
-        CONFIG, hidden_size=64, steps=300, batch_size=8, learning_rate=5e-3, dropout=0.0
+    config = CONFIG.replaced(
+        hidden_size=64, steps=300, batch_size=8, learning_rate=5e-3, dropout=0.0
     )
-    config = replace(config, group_by_length=1, checkpoint_every=0, log_every=10)
+    config = config.replaced(group_by_length=1, checkpoint_every=0, log_every=10)
     results = run(folders, tmp_path / "model", config)
     assert results is not None
     assert (results.mlm_loss, results.unigram_loss, results.below_unigram) == (None, None, None)
@@ -153,9 +152,9 @@ def test_without_pairs_there_is_no_next_sentence_figure(tmp_path: Path) -> None:
 
 def test_named_starts(folders: Folders, tmp_path: Path) -> None:
     named = {"token_init": "cooccurrence", "position_init": "sinusoidal"}
-    config = replace(CONFIG, **named, output_bias_init="unigram", steps=1)  # type: ignore[arg-type]
+    config = CONFIG.replaced(**named, output_bias_init="unigram", steps=1)  # type: ignore[arg-type]
     run(folders, tmp_path / "first", config)
-    continued = replace(CONFIG, init_from=str(tmp_path / "first"), steps=1, learning_rate=1e-12)
+    continued = CONFIG.replaced(init_from=str(tmp_path / "first"), steps=1, learning_rate=1e-12)
     run(folders, tmp_path / "second", continued)
     first, second = load_model(tmp_path / "first"), load_model(tmp_path / "second")
     assert first.output_bias.max() < -0.5
@@ -164,24 +163,24 @@ def test_named_starts(folders: Folders, tmp_path: Path) -> None:
 
 
 def test_a_start_with_another_vocabulary_is_refused(folders: Folders, tmp_path: Path) -> None:
-    run(folders, tmp_path / "first", replace(CONFIG, steps=1))
+    run(folders, tmp_path / "first", CONFIG.replaced(steps=1))
     other = write_folders(tmp_path / "other", vocabulary_size=60)
     with pytest.raises(ConfigError, match="init_from has 50 pieces, the vocabulary 60"):
-        run(other, tmp_path / "second", replace(CONFIG, init_from=str(tmp_path / "first")))
+        run(other, tmp_path / "second", CONFIG.replaced(init_from=str(tmp_path / "first")))
 
 
 def test_another_configuration_is_refused(folders: Folders, tmp_path: Path) -> None:
     run(folders, tmp_path, stop_after=2)
     with pytest.raises(ConfigError, match=r"holds a run with learning_rate = 0\.001, not 0\.5"):
-        run(folders, tmp_path, replace(CONFIG, learning_rate=0.5))
-    assert run(folders, tmp_path, replace(CONFIG, log_every=1, checkpoint_every=2)) is not None
+        run(folders, tmp_path, CONFIG.replaced(learning_rate=0.5))
+    assert run(folders, tmp_path, CONFIG.replaced(log_every=1, checkpoint_every=2)) is not None
     assert main([*to_flags(folders, tmp_path), "--no-resume", "--learning_rate=0.5"]) == 0
 
 
 def test_a_refused_configuration_follows_the_advice(folders: Folders, tmp_path: Path) -> None:
     """Both ways out of the message work, for whatever command started the training."""
     run(folders, tmp_path / "model", stop_after=2)
-    other = replace(CONFIG, learning_rate=0.5)
+    other = CONFIG.replaced(learning_rate=0.5)
     way_out = "choose another --output, or delete that folder to train again"
     with pytest.raises(ConfigError, match=way_out):
         run(folders, tmp_path / "model", other)
@@ -193,13 +192,13 @@ def test_a_refused_configuration_follows_the_advice(folders: Folders, tmp_path: 
 
 def test_before_the_first_checkpoint_nothing_is_lost(folders: Folders, tmp_path: Path) -> None:
     """A run that ended for want of memory may go on with a smaller batch, as it is told to."""
-    assert run(folders, tmp_path, replace(CONFIG, accumulate=2), stop_after=1) is None
+    assert run(folders, tmp_path, CONFIG.replaced(accumulate=2), stop_after=1) is None
     shutil.rmtree(tmp_path / "checkpoints")
-    assert run(folders, tmp_path, replace(CONFIG, accumulate=4)) is not None
+    assert run(folders, tmp_path, CONFIG.replaced(accumulate=4)) is not None
 
 
 def test_a_model_of_another_origin_is_not_written_over(folders: Folders, tmp_path: Path) -> None:
-    run(folders, tmp_path / "first", replace(CONFIG, steps=1))
+    run(folders, tmp_path / "first", CONFIG.replaced(steps=1))
     (tmp_path / "first" / "run.json").unlink()
     before = digest(tmp_path / "first")
     with pytest.raises(ConfigError, match="holds a model that was not trained there; choose"):
@@ -232,14 +231,14 @@ def test_a_damaged_checkpoint_is_refused(folders: Folders, tmp_path: Path) -> No
 
 
 def test_only_the_newest_checkpoints_are_kept(folders: Folders, tmp_path: Path) -> None:
-    run(folders, tmp_path, replace(CONFIG, checkpoint_every=1, keep_checkpoints=3))
+    run(folders, tmp_path, CONFIG.replaced(checkpoint_every=1, keep_checkpoints=3))
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert names == ["step-00000010.pt", "step-00000011.pt", "step-00000012.pt"]
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(folders: Folders, tmp_path: Path) -> None:
-    run(folders, tmp_path / "first", replace(CONFIG, steps=1))
-    config = replace(CONFIG, learning_rate=1e30, warmup_steps=0, weight_decay=0.0)
+    run(folders, tmp_path / "first", CONFIG.replaced(steps=1))
+    config = CONFIG.replaced(learning_rate=1e30, warmup_steps=0, weight_decay=0.0)
     with pytest.raises(BertdataError, match=r"the loss is .* lower learning_rate"):
         run(folders, tmp_path / "second", config)
 
@@ -288,7 +287,7 @@ def test_killed_and_terminated_runs_end_with_the_same_bytes(
     folders: Folders, tmp_path: Path
 ) -> None:
     long = ("--steps=120", "--checkpoint_every=1", "--log_every=50")
-    config = replace(CONFIG, steps=120, checkpoint_every=0, log_every=50)
+    config = CONFIG.replaced(steps=120, checkpoint_every=0, log_every=50)
     run(folders, tmp_path / "whole", config)
     output = tmp_path / "killed"
     with start_command(folders, output, *long) as process:
@@ -301,7 +300,7 @@ def test_killed_and_terminated_runs_end_with_the_same_bytes(
         process.terminate()
         _, errors = process.communicate()
     assert process.returncode == 130
-    assert "the same command goes on from there" in errors
+    assert "the same command resumes from there" in errors
     assert not (output / "model.safetensors").exists()
     run(folders, output, config)
     assert digest(output) == digest(tmp_path / "whole")

@@ -8,84 +8,63 @@ from pathlib import Path
 
 from bertdata.config import check_choice, check_range
 from bertdata.errors import ConfigError
+from trainer.command import add_flags
 
-POOLINGS = ("cls", "mean", "tokens")
-UNITS = ("document", "sentence")
-DTYPES = ("float32", "float16")
-DESCRIPTION = "Write what a model makes of texts, as vectors in an Arrow file."
+_CHOICES = {
+    "pooling": ("cls", "mean", "tokens"),
+    "dtype": ("float32", "float16"),
+    "unit": ("document", "sentence"),
+    "precision": ("fp32", "bf16", "auto"),
+}
+DESCRIPTION = "Write the vectors that a model computes of texts to an Arrow file."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FeaturesConfig:
-    """Which vectors are written.
-
-    `pooling`: "cls" the state of [CLS], "mean" over all pieces of the text ([CLS] and [SEP] too),
-    "tokens" a vector for each of them. `layers`: 0 the embeddings, 1 the first layer, -1 the last.
-    `unit`: of sentences/ folders, what gets a row. `text`, `id`: columns of tables; `header` as in
-    `FinetuneConfig`. `max_seq_length`: pieces, [CLS] and [SEP] counted; longer texts are cut at
-    their end. `batch_pieces`: pieces computed at once, padding counted. `device`: torch's name, ""
-    for a GPU where there is one. `threads`: 0 leaves torch's choice.
-    """
+    """Which vectors are written."""
 
     pooling: str = "mean"
+    """The state of [CLS], the mean over all pieces of a text, or a vector per piece."""
     layers: tuple[int, ...] = (-1,)
+    """0 the embeddings, 1 the first layer, -1 the last; write --layers=-1,-2."""
     dtype: str = "float32"
+    """Type of the numbers."""
     unit: str = "document"
+    """What of a sentences/ folder has a row."""
     text: str = "text"
+    """Column of the text, in tables."""
     id: str = "id"
+    """Column of the id, if the table has it."""
     header: bool = True
+    """Whether the first line of TSV and CSV names the columns; otherwise they are 1, 2, …"""
     max_seq_length: int = 512
+    """Pieces per text, [CLS] and [SEP] counted; longer texts are cut."""
     batch_pieces: int = 8192
+    """Pieces computed at once, padding counted."""
     precision: str = "fp32"
+    """Of products: "auto" is bf16 if the processor multiplies it natively."""
     device: str = ""
+    """Torch's name, such as cpu or cuda:1; left out: a GPU if there is one."""
     threads: int = 0
+    """Threads of the CPU; 0: torch's choice."""
 
     def __post_init__(self) -> None:
-        check_choice("pooling", self.pooling, POOLINGS)
-        check_choice("dtype", self.dtype, DTYPES)
-        check_choice("unit", self.unit, UNITS)
-        check_choice("precision", self.precision, ("fp32", "bf16", "auto"))
+        for name, choices in _CHOICES.items():
+            check_choice(name, getattr(self, name), choices)
         check_range("max_seq_length", self.max_seq_length, 8, 2**16)
         check_range("batch_pieces", self.batch_pieces, 1, 2**31)
         check_range("threads", self.threads, 0, 2**16)
         if not self.layers:
-            raise ConfigError("layers must name one layer at least")
+            raise ConfigError("layers must name at least one layer")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `bertdata features`."""
-    default = FeaturesConfig()
+    """Add the arguments of `bertdata features`."""
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL_DIR", help="a trained model, or any Hugging Face BERT")
-    inputs = "sentences/ folders, .txt (a text a line), .jsonl, .parquet, .arrow, .csv, .tsv"
+    inputs = "sentences/ folders, .txt (one text per line), .jsonl, .parquet, .arrow, .csv, .tsv"
     add("--input", type=Path, required=True, nargs="+", metavar="PATH", help=inputs)
-    add(
-        "--output", type=Path, required=True, metavar="FILE.arrow", help="the vectors, a row a text"
-    )
+    output = "the vectors, one row per text"
+    add("--output", type=Path, required=True, metavar="FILE.arrow", help=output)
     add("--overwrite", action="store_true", help="replace the file in --output")
-    add("--pooling", choices=POOLINGS, default=default.pooling, help=f"({default.pooling})")
-    layers = "0 the embeddings, 1 the first layer, -1 the last (-1); write --layers=-1,-2"
-    add("--layers", type=_whole_numbers, default=default.layers, metavar="N,…", help=layers)
-    add("--dtype", choices=DTYPES, default=default.dtype, help=f"({default.dtype})")
-    unit = f"what of a sentences/ folder gets a row ({default.unit})"
-    add("--by", dest="unit", choices=UNITS, default=default.unit, help=unit)
-    add("--text", default=default.text, metavar="COLUMN", help=f"of tables ({default.text})")
-    add("--id", default=default.id, metavar="COLUMN", help=f"if the table has it ({default.id})")
-    add("--no-header", dest="header", action="store_false", help="columns are 1, 2, … instead")
-    for name, text in _NUMBERS.items():
-        value = getattr(default, name)
-        flag = f"--{name.replace('_', '-')}"
-        add(flag, type=int, default=value, metavar="N", help=f"{text} ({value})")
-    add("--precision", choices=("fp32", "bf16", "auto"), default=default.precision)
-    add("--device", default="", help="such as cpu or cuda:1 (a GPU where there is one)")
-
-
-def _whole_numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
-
-
-_NUMBERS = {
-    "max_seq_length": "pieces, at most what the model reads; longer texts are cut",
-    "batch_pieces": "pieces computed at once",
-    "threads": "0: torch's choice",
-}
+    add_flags(parser, FeaturesConfig, choices=_CHOICES, names={"unit": "by"})

@@ -12,12 +12,10 @@ Shapes: B batch, L length, D width.
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +25,10 @@ import torch
 from torch import Tensor
 
 from bertdata.arrays import FloatArray, Int64Array
-from bertdata.errors import BertdataError, ConfigError, InputError
+from bertdata.errors import ConfigError, InputError
 from bertdata.storage.shards import sync_files, write_arrow
-from bertdata.terminal import run_command
 from trainer.device import autocast, compute_dtype, find_device
-from trainer.features.config import DESCRIPTION, FeaturesConfig, add_arguments
+from trainer.features.config import FeaturesConfig
 from trainer.features.sources import SourceText, read_texts
 from trainer.models.bert import Bert
 from trainer.models.export import check_model, load_encoder
@@ -42,11 +39,11 @@ _TEXTS_AT_ONCE = 512  # tokenized together
 _CHUNK_PIECES = 1 << 16  # of a record batch: texts of like length are computed together within it
 _SAY_SECONDS = 10.0
 
-Pair = tuple[SourceText, EncodedText]
+_Pair = tuple[SourceText, EncodedText]
 
 
 @dataclass(kw_only=True)
-class FeatureCounts:
+class _FeatureCounts:
     """What has been written."""
 
     texts: int = 0
@@ -61,7 +58,7 @@ def extract_features(
     output: Path,
     config: FeaturesConfig,
     overwrite: bool = False,
-) -> FeatureCounts:
+) -> _FeatureCounts:
     """Write the features of all texts, in order, as one Arrow file.
 
     `output`: ends in .arrow. Raises InputError when there is no text, ConfigError when `output` is
@@ -78,7 +75,7 @@ def extract_features(
     first = next(texts, None)
     if first is None:
         raise InputError(f"there is no text in {', '.join(map(str, inputs))}")
-    counts = FeatureCounts()
+    counts = _FeatureCounts()
     batches = extractor.batches(itertools.chain([first], texts))
     shard = write_arrow(output, extractor.schema, _count(batches, counts))
     sync_files(output.parent, [shard])
@@ -96,12 +93,12 @@ class FeatureExtractor:
         self._bert = load_encoder(folder)[0].to(self._device).eval()
         length = min(config.max_seq_length, self._bert.config.max_positions)
         self._encoder = TextEncoder(folder, length, self._bert.config)
-        self._layers = layer_numbers(config.layers, self._bert.config.num_layers)
+        self._layers = _layer_numbers(config.layers, self._bert.config.num_layers)
         self.schema = self._make_schema(self._encoder.max_seq_length)
 
     def batches(self, texts: Iterable[SourceText]) -> Iterator[pa.RecordBatch]:
         """Record batches of some ten thousand pieces, texts in their order."""
-        chunk: list[Pair] = []
+        chunk: list[_Pair] = []
         size = 0
         for pair in self._encode(texts):
             chunk.append(pair)
@@ -112,12 +109,12 @@ class FeatureExtractor:
         if chunk:
             yield self._to_batch(chunk)
 
-    def _encode(self, texts: Iterable[SourceText]) -> Iterator[Pair]:
+    def _encode(self, texts: Iterable[SourceText]) -> Iterator[_Pair]:
         iterator = iter(texts)
         while group := list(itertools.islice(iterator, _TEXTS_AT_ONCE)):
             yield from zip(group, self._encoder.encode([text.text for text in group]))
 
-    def _to_batch(self, chunk: Sequence[Pair]) -> pa.RecordBatch:
+    def _to_batch(self, chunk: Sequence[_Pair]) -> pa.RecordBatch:
         encoded = [pair[1] for pair in chunk]
         columns: dict[str, Any] = {
             name: [getattr(pair[0], name) for pair in chunk]
@@ -150,7 +147,7 @@ class FeatureExtractor:
     @torch.no_grad()
     def _states(self, batch: TextBatch) -> list[Tensor]:
         with autocast(self._device, self._dtype):
-            states = layer_states(self._bert, batch)
+            states = _layer_states(self._bert, batch)
         return [states[number].float() for number in self._layers]
 
     def _pool(self, states_BLD: Tensor, texts: Sequence[EncodedText]) -> Iterator[FloatArray]:
@@ -173,7 +170,7 @@ class FeatureExtractor:
         return pa.schema([*_TEXT_FIELDS, *ids, *layers], metadata=described)
 
 
-def layer_numbers(wanted: Sequence[int], num_layers: int) -> list[int]:
+def _layer_numbers(wanted: Sequence[int], num_layers: int) -> list[int]:
     """Numbers from 0 (embeddings) up, -1 being the last layer. Raises ConfigError beyond them."""
     for number in wanted:
         if not -num_layers - 1 <= number <= num_layers:
@@ -181,7 +178,7 @@ def layer_numbers(wanted: Sequence[int], num_layers: int) -> list[int]:
     return list(dict.fromkeys(number % (num_layers + 1) for number in wanted))
 
 
-def layer_states(bert: Bert, batch: TextBatch) -> list[Tensor]:
+def _layer_states(bert: Bert, batch: TextBatch) -> list[Tensor]:
     """The states B L D after the embeddings and after each layer."""
     states: list[Tensor] = []
     modules = [bert.embeddings, *bert.layers]
@@ -217,7 +214,7 @@ def _to_lists(vectors: Sequence[FloatArray], kind: pa.DataType) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets), inner, type=kind)
 
 
-def _count(batches: Iterable[pa.RecordBatch], counts: FeatureCounts) -> Iterator[pa.RecordBatch]:
+def _count(batches: Iterable[pa.RecordBatch], counts: _FeatureCounts) -> Iterator[pa.RecordBatch]:
     """Pass batches on, saying now and then how many texts are done."""
     since = time.monotonic()
     for batch in batches:
@@ -238,26 +235,3 @@ _TEXT_FIELDS = (
     pa.field("num_pieces", pa.int32()),
     pa.field("num_cut", pa.int32()),
 )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; gives its exit code."""
-    parser = argparse.ArgumentParser(prog="bertdata features", description=DESCRIPTION)
-    add_arguments(parser)
-    given = vars(parser.parse_args(arguments))
-    values = {field.name: given.pop(field.name) for field in fields(FeaturesConfig)}
-    given["inputs"] = given.pop("input")
-    if given["output"].suffix != ".arrow":
-        given["output"] /= FILE_NAME
-    try:
-        counts = extract_features(config=FeaturesConfig(**values), **given)
-    except BertdataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, ConfigError) else 1
-    cut = f"{counts.cut:,} of them cut"
-    print(f"{counts.texts:,} texts, {counts.pieces:,} pieces, {cut}: {given['output']}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(run_command(main))

@@ -13,16 +13,17 @@ from pathlib import Path
 
 import torch
 
-from bertdata.errors import BertdataError, ConfigError
+from bertdata.errors import ConfigError
 from bertdata.terminal import run_command
 from bertdata.tokens.vocabulary import CLS, MASK, SEP
+from trainer.command import exit_code
 from trainer.models.bert import Bert
 from trainer.models.export import check_model, load_model
 from trainer.texts.encoder import open_tokenizer
 
 
 @dataclass(frozen=True, slots=True)
-class Guess:
+class _Guess:
     """A piece and its probability."""
 
     piece: str
@@ -39,7 +40,7 @@ class MaskFiller:
         self._cls, self._sep, self._mask = map(self._folder.special_id, (CLS, SEP, MASK))
         self._ids = torch.tensor(sorted(self._folder.pieces))  # the others have no piece to show
 
-    def fill(self, text: str, *, top: int = 5) -> list[list[Guess]]:
+    def fill(self, text: str, *, top: int = 5) -> list[list[_Guess]]:
         """The `top` likeliest pieces for each [MASK] of the text, in order."""
         input_ids = self._to_ids(text)
         places = [i for i, id_ in enumerate(input_ids) if id_ == self._mask]
@@ -49,7 +50,7 @@ class MaskFiller:
             shares_NV = self._model.mlm_logits(hidden_1LD[0, places]).softmax(dim=1)
         best = shares_NV[:, self._ids].topk(min(top, len(self._ids)), dim=1)
         return [
-            [Guess(self._folder.pieces[i], p) for p, i in zip(shares, ids)]
+            [_Guess(self._folder.pieces[i], p) for p, i in zip(shares, ids)]
             for shares, ids in zip(best.values.tolist(), self._ids[best.indices].tolist())
         ]
 
@@ -70,22 +71,24 @@ class MaskFiller:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; gives its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m trainer.fill_mask", description=__doc__)
+    """Run the command; return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="bertdata fill-mask", description="Show what a trained model predicts for [MASK]."
+    )
     parser.add_argument("text", help=f"a text with one or more {MASK}")
     parser.add_argument("--model", type=Path, required=True, help="the folder of a trained model")
-    parser.add_argument("--top", type=int, default=5, help="pieces to show for each mask")
+    parser.add_argument("--top", type=int, default=5, help="pieces to show for each mask (5)")
     given = parser.parse_args(arguments)
-    try:
-        guesses = MaskFiller(given.model).fill(given.text, top=given.top)
-    except BertdataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, ConfigError) else 1
+    return exit_code(lambda: _show(given.model, given.text, given.top))
+
+
+def _show(model: Path, text: str, top: int) -> int:
+    guesses = MaskFiller(model).fill(text, top=top)
     print("\n\n".join(_to_lines(of_one_mask) for of_one_mask in guesses))
     return 0
 
 
-def _to_lines(guesses: list[Guess]) -> str:
+def _to_lines(guesses: list[_Guess]) -> str:
     return "\n".join(f"{guess.probability:7.2%}  {guess.piece}" for guess in guesses)
 
 

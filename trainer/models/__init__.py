@@ -1,0 +1,32 @@
+"""Models: BERT, its names in Hugging Face's format, its folders to and from disk."""
+
+from __future__ import annotations
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "bert": [
+            "Bert",
+            "add_to_tokens",
+            "pad_vocabulary",
+            "set_sinusoidal_positions",
+            "set_unigram_bias",
+            "strip_vocabulary",
+        ],
+        "export": [
+            "CONFIG_NAME",
+            "check_model",
+            "copy_tokenizer",
+            "export_model",
+            "load_encoder",
+            "load_model",
+            "load_shape",
+            "new_bert",
+        ],
+        "names": ["to_hf_config", "to_hf_name"],
+        "tokenizer_check": ["check_tokenizer"],
+        "weights": ["WEIGHTS_NAME"],
+    },
+)

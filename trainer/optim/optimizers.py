@@ -1,4 +1,4 @@
-"""Parameter groups and optimisers."""
+"""Parameter groups, optimisers, gradient clipping."""
 
 from __future__ import annotations
 
@@ -10,27 +10,33 @@ from torch import Tensor, nn
 
 from trainer.device import compute_dtype
 from trainer.models.bert import Bert
+from trainer.optim.config import OptimizerOptions
 from trainer.optim.muon import Muon
-from trainer.pretraining.config import TrainConfig
+
+_NamedParameters = Iterable[tuple[str, nn.Parameter]]
 
 
 class Optimizers:
-    """The optimisers of one run, stepped together. Rates are set anew at every step."""
+    """The optimisers of one run, stepped together. Every step sets its own rate.
 
-    def __init__(self, model: Bert, config: TrainConfig) -> None:
-        self.config = config
-        matrices = list(_encoder_matrices(model)) if config.optimizer == "muon" else []
+    `precision`: of Muon's products, as in `MachineOptions`.
+    """
+
+    def __init__(self, model: Bert, options: OptimizerOptions, precision: str = "fp32") -> None:
+        self._peak_rate = options.learning_rate
+        matrices = list(_encoder_matrices(model)) if options.optimizer == "muon" else []
         self._all: list[tuple[torch.optim.Optimizer, float]] = [
-            (_adamw(model, matrices, config), config.learning_rate)
+            (_make_adamw(model, matrices, options), options.learning_rate)
         ]
         if matrices:
-            self._all.append((_muon(matrices, config), config.muon_learning_rate))
+            muon = _make_muon(matrices, options, precision)
+            self._all.append((muon, options.muon_learning_rate))
 
     def step(self, factor: float, is_finite: Tensor | None = None) -> float:
-        """Update the parameters at `factor` of the peak rates; gives AdamW's rate.
+        """Update the parameters at `factor` of the peak rates; return AdamW's rate.
 
-        `is_finite`: one truth value, on the device. Where it is False nothing is updated; AdamW
-        finds that out on the device, so that the host need not wait for it.
+        `is_finite`: one truth value, on the device. If it is False nothing is updated; AdamW reads
+        it on the device, so that the host need not wait for it.
         """
         for optimizer, rate in self._all:
             for group in optimizer.param_groups:
@@ -41,11 +47,11 @@ class Optimizers:
                 optimizer.step()
             elif is_finite is None or is_finite:
                 optimizer.step()
-        self.forget_gradients()
-        return self.config.learning_rate * factor
+        self._drop_gradients()
+        return self._peak_rate * factor
 
     def make_state(self) -> None:
-        """Make the state, all zeros, that would otherwise come into being in the first step."""
+        """Allocate the state, all zeros, which the first step would allocate otherwise."""
         for optimizer, _ in self._all:
             for group in optimizer.param_groups:
                 for parameter in group["params"]:
@@ -56,39 +62,52 @@ class Optimizers:
                 for value in state.values():
                     value.zero_()
 
-    def forget_gradients(self) -> None:
-        """Make room for the next step's."""
-        for optimizer, _ in self._all:
-            optimizer.zero_grad(set_to_none=True)
-
     def state_dict(self) -> list[dict[str, Any]]:
-        """The state of every optimiser, in their order."""
+        """Return the state of every optimiser, in their order."""
         return [optimizer.state_dict() for optimizer, _ in self._all]
 
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        """Take back what `state_dict` gave."""
+        """Load what `state_dict` returned."""
         for (optimizer, _), state in zip(self._all, states, strict=True):
             optimizer.load_state_dict(state)
 
+    def _drop_gradients(self) -> None:
+        for optimizer, _ in self._all:
+            optimizer.zero_grad(set_to_none=True)
 
-def parameter_groups(
-    named: Iterable[tuple[str, nn.Parameter]], weight_decay: float
-) -> list[dict[str, Any]]:
-    """Two groups: weights, which decay, and biases and layer norms, which do not."""
+
+def adamw(
+    named: _NamedParameters, options: OptimizerOptions, *, is_fused: bool
+) -> torch.optim.AdamW:
+    """Return AdamW over two groups: weights, which decay, and biases and layer norms.
+
+    `is_fused`: one kernel for all parameters, which can skip a step on the device.
+    """
+    return torch.optim.AdamW(
+        parameter_groups(named, options.weight_decay),
+        lr=options.learning_rate,
+        betas=(options.beta1, options.beta2),
+        eps=options.eps,
+        fused=is_fused or None,
+    )
+
+
+def parameter_groups(named: _NamedParameters, weight_decay: float) -> list[dict[str, Any]]:
+    """Split parameters in two groups: weights, which decay, and biases and layer norms."""
     decayed: list[nn.Parameter] = []
-    kept: list[nn.Parameter] = []
+    exempt: list[nn.Parameter] = []
     for name, parameter in named:
-        is_kept = name.endswith("bias") or "norm." in name
-        (kept if is_kept else decayed).append(parameter)
+        is_exempt = name.endswith("bias") or "norm." in name
+        (exempt if is_exempt else decayed).append(parameter)
     groups = [
         {"params": decayed, "weight_decay": weight_decay},
-        {"params": kept, "weight_decay": 0.0},
+        {"params": exempt, "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
 
 
 def clip_gradients(model: nn.Module, max_norm: float) -> Tensor:
-    """Scale all gradients to a common norm of at most `max_norm`; gives the norm before."""
+    """Scale all gradients to a common norm of at most `max_norm`; return the norm before."""
     return nn.utils.clip_grad_norm_(model.parameters(), max_norm)
 
 
@@ -96,22 +115,18 @@ def _encoder_matrices(model: Bert) -> Iterable[nn.Parameter]:
     return (p for name, p in model.layers.named_parameters() if p.ndim == 2)
 
 
-def _adamw(model: Bert, others: list[nn.Parameter], config: TrainConfig) -> torch.optim.AdamW:
+def _make_adamw(
+    model: Bert, others: list[nn.Parameter], options: OptimizerOptions
+) -> torch.optim.AdamW:
     excluded = {id(parameter) for parameter in others}
     named = [(n, p) for n, p in model.named_parameters() if id(p) not in excluded]
-    return torch.optim.AdamW(
-        parameter_groups(named, config.weight_decay),
-        lr=config.learning_rate,
-        betas=(config.beta1, config.beta2),
-        eps=config.eps,
-        fused=True,
-    )
+    return adamw(named, options, is_fused=True)
 
 
-def _muon(matrices: list[nn.Parameter], config: TrainConfig) -> Muon:
+def _make_muon(matrices: list[nn.Parameter], options: OptimizerOptions, precision: str) -> Muon:
     return Muon(
         matrices,
-        lr=config.muon_learning_rate,
-        weight_decay=config.weight_decay,
-        dtype=compute_dtype(config.precision, matrices[0].device),
+        lr=options.muon_learning_rate,
+        weight_decay=options.weight_decay,
+        dtype=compute_dtype(precision, matrices[0].device),
     )

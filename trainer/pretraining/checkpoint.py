@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there, and all that a run needs to go on bit for bit.
+"""Checkpoints: complete or absent, with all that a run needs to resume bit for bit.
 
 A checkpoint holds parameters, optimiser state and progress. The data of a step and its random
 numbers follow from (seed, step, position), so no state of a generator or loader is stored.
@@ -24,8 +24,6 @@ from trainer.device import record_event
 from trainer.models.bert import Bert
 from trainer.optim.optimizers import Optimizers
 
-FOLDER_NAME = "checkpoints"
-
 Parameters = dict[str, Tensor]  # by their names in the model
 
 
@@ -33,10 +31,10 @@ Parameters = dict[str, Tensor]  # by their names in the model
 class Progress:
     """How far a run is.
 
-    `tokens`: seen, without padding. `phase`: 1 or 2; `position`: sequences taken in it.
-    `skipped`: steps without an update, `skipped_in_row` of them last. `best_loss`: the lowest of
-    the evaluations so far, first reached at `best_step`, `evaluations_since_best` ago. `seconds`:
-    of training.
+    `tokens`: trained on, without padding. `phase`: 1 or 2; `position`: sequences taken in it.
+    `skipped`: steps without an update; `skipped_in_row`: how many of them came last. `best_loss`:
+    the lowest of the evaluations so far, first reached at `best_step`, `evaluations_since_best`
+    evaluations ago. `seconds`: of training.
     """
 
     steps: int = 0
@@ -52,13 +50,15 @@ class Progress:
 
 
 class CheckpointWriter:
-    """Writes checkpoints beside the training, which waits only where it would change the state.
+    """Writes checkpoints in a thread; the training waits only before it changes the state.
 
     The state is copied to the host's memory while the next step computes its gradients; the step
-    calls `wait_until_copied` before its update. `best`, the parameters to come back to at the end,
-    is written with them where a run keeps some. Fsync, rename and the removal of all checkpoints
-    but the newest `keep` follow in the same thread. `waits`: seconds for which each save held the
-    training up.
+    calls `wait_until_copied` before its update. If a run keeps `best` parameters to return to at
+    the end, they are written too. Fsync, rename and the removal of all checkpoints but the newest
+    `keep` follow in the same thread.
+
+    `waits`: seconds for which each save delayed the training. `last_step`: the step that was
+    written, or loaded, last.
     """
 
     def __init__(self, folder: Path, model: Bert, optimizers: Optimizers, *, keep: int) -> None:
@@ -72,16 +72,23 @@ class CheckpointWriter:
         self._copied.set()
         self._host: dict[str, Tensor] = {}
         self.waits: list[float] = []
+        self.last_step = 0
 
     def make_room(self) -> None:
-        """Take the host memory that copies go to, which is slow, before it is needed in a hurry.
+        """Allocate the host memory for copies, which is slow, before the first save.
 
         The optimisers must have their state by then.
         """
         self._to_host("", self._state(Progress(), None))
 
     def start(self, progress: Progress, best: Parameters | None = None) -> None:
-        """Begin to write `folder`/step-NNNNNNNN.pt; waits for the one before to be whole."""
+        """Begin to write `folder`/step-NNNNNNNN.pt, unless that step was written last.
+
+        Waits until the checkpoint before is whole.
+        """
+        if progress.steps == self.last_step:
+            return
+        self.last_step = progress.steps
         started = time.perf_counter()
         self._start(progress, best)
         self.waits.append(time.perf_counter() - started)
@@ -94,7 +101,7 @@ class CheckpointWriter:
             self.waits[-1] += time.perf_counter() - started
 
     def finish(self) -> None:
-        """Wait until what was begun is whole; raises what went wrong."""
+        """Wait until the checkpoint under way is whole. Raises what its thread raised."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -125,7 +132,7 @@ class CheckpointWriter:
             self._copied.set()
             with atomic_file(path) as temporary, temporary.open("wb") as file:
                 torch.save(copy, file)
-            sync_names(path.parent)  # before the older ones go
+            sync_names(path.parent)  # before the older ones are removed
             for old in _all_checkpoints(self._folder)[: -self._keep]:
                 old.unlink()
         except BaseException as error:  # handed to the training's own thread
@@ -144,7 +151,7 @@ class CheckpointWriter:
         return copy
 
     def _to_host(self, name: str, value: Any) -> Any:
-        """A copy of nested values; tensors go into memory that is kept from save to save."""
+        """Copy nested values; tensors go into host memory that is reused by every save."""
         if isinstance(value, Tensor):
             kept = self._host.get(name)
             if kept is None or kept.shape != value.shape or kept.dtype != value.dtype:
@@ -159,20 +166,20 @@ class CheckpointWriter:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the halves of checkpoints that killed runs were writing."""
+    """Remove unfinished checkpoints of killed runs."""
     for leftover in folder.glob(".step-*.tmp"):
         leftover.unlink(missing_ok=True)
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint with the most steps, if there is any."""
+    """Return the checkpoint with the most steps; None if there is none."""
     return next(reversed(_all_checkpoints(folder)), None)
 
 
 def load_checkpoint(
     path: Path, model: Bert, optimizers: Optimizers
 ) -> tuple[Progress, Parameters | None]:
-    """Put a checkpoint's state into model and optimisers; returns the progress, and the `best`."""
+    """Load a checkpoint into model and optimisers; return its progress and its `best`."""
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(state["model"])
@@ -187,7 +194,7 @@ def load_checkpoint(
         EOFError,
         UnpicklingError,
     ) as error:
-        message = f"{path} is damaged ({first_line(error)}); remove it to use the one before"
+        message = f"{path} is damaged ({first_line(error)}); delete it to go on from the one before"
         raise DataError(message) from error
 
 

@@ -13,7 +13,7 @@ from trainer.ranks import Ranks
 
 
 @dataclass(frozen=True, slots=True)
-class LoadedStep:
+class _LoadedStep:
     """The rows of a step, and this rank's parts of them, each with its number, as tensors."""
 
     rows: StepRows
@@ -34,10 +34,10 @@ class Loader:
         self._device = ranks.device
         self._pool = ThreadPoolExecutor(workers, "loader") if workers else None
         self._order = ThreadPoolExecutor(1, "loader order")
-        self._ahead: deque[Future[LoadedStep]] = deque()
+        self._ahead: deque[Future[_LoadedStep]] = deque()
         self._num_ahead = workers + 1
 
-    def next_step(self) -> LoadedStep:
+    def next_step(self) -> _LoadedStep:
         """The next step, waiting for it where it is not ready."""
         if self._pool is None:
             return self._load(self._next_rows())
@@ -57,12 +57,12 @@ class Loader:
         self._position = rows.next_position
         return rows
 
-    def _load_when_known(self, rows: Future[StepRows]) -> LoadedStep:
+    def _load_when_known(self, rows: Future[StepRows]) -> _LoadedStep:
         return self._load(rows.result())
 
-    def _load(self, rows: StepRows) -> LoadedStep:
+    def _load(self, rows: StepRows) -> _LoadedStep:
         batches = [(part, self._read(rows, part)) for part in self._parts]
-        return LoadedStep(rows, batches)
+        return _LoadedStep(rows, batches)
 
     def _read(self, rows: StepRows, part: int) -> Batch:
         batch = self._batches.read(rows, part)

@@ -46,7 +46,7 @@ class TaskData:
         self, rows: Sequence[TaskRow], encoder: TextEncoder, labels: Sequence[str]
     ) -> None:
         self.rows = rows
-        self.texts = encode_rows(rows, encoder)
+        self.texts = _encode_rows(rows, encoder)
         self.is_labelled = rows[0].label is not None
         self._pad_id = encoder.pad_id
         self._targets = [_targets(row, labels) for row in rows] if self.is_labelled else []
@@ -109,7 +109,7 @@ class TaskData:
             yield from np.split(chosen, range(batch_size, len(chosen), batch_size))
 
 
-def encode_rows(rows: Sequence[TaskRow], encoder: TextEncoder) -> list[EncodedText]:
+def _encode_rows(rows: Sequence[TaskRow], encoder: TextEncoder) -> list[EncodedText]:
     """Each row's text, pair or words as ids."""
     if isinstance(rows[0].text, tuple):
         return encoder.encode_words([tuple(row.text) for row in rows])

@@ -1,7 +1,5 @@
 """Fine-tuning: a pre-trained model and labelled rows in, a model of the task out.
 
-    python -m trainer.finetune MODEL_DIR --task classification --train train.tsv --output DIR
-
 Each seed is a run of its own: a new head, another order of rows, other dropout. Each keeps its best
 epoch by a validation score, where two are equal by the lower loss; the best of all seeds is
 written, as a folder that `transformers.AutoModelForSequenceClassification` or
@@ -11,45 +9,40 @@ predictions.
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from bertdata.config import to_table
-from bertdata.errors import BertdataError, ConfigError
+from bertdata.errors import ConfigError
 from bertdata.notices import note
 from bertdata.randomness import derive_key
-from bertdata.storage.locks import hold
 from bertdata.storage.shards import write_json, write_text
-from bertdata.terminal import run_command
-from trainer.command import say
+from trainer.command import print_numbers
 from trainer.device import find_device
 from trainer.models.bert import Bert
 from trainer.models.export import check_model, load_encoder, load_shape, new_bert
 from trainer.models.weights import WEIGHTS_NAME
 from trainer.texts.encoder import TextEncoder
-from trainer.tuning.config import DESCRIPTION, FinetuneConfig, add_arguments
+from trainer.tuning.config import FinetuneConfig
 from trainer.tuning.data import TaskData, hold_out
 from trainer.tuning.heads import TaskModel, export_task_model, task_config
+from trainer.tuning.results import SeedResult, _prefixed, prediction_lines, seed_table, spread
 from trainer.tuning.tasks import TaskRow, check_labels, label_names, read_task, read_test
-from trainer.tuning.training import Scores, TaskTrainer, Trained, is_better
+from trainer.tuning.training import TaskTrainer, is_better
 
 RESULTS_NAME = "results.json"
-PREDICTIONS_NAME = "predictions-{}.jsonl"
+_PREDICTIONS_NAME = "predictions-{}.jsonl"
 _HELD_OUT = 0.1
 _KIND = "bertdata-finetuned"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Splits:
+class _Splits:
     """Rows to train on, to choose by, and to score or only to predict at the end.
 
     `labels`: the names in use in the training file; none for regression.
@@ -59,14 +52,6 @@ class Splits:
     validation: list[TaskRow]
     test: list[TaskRow] | None
     labels: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SeedResult:
-    """A seed and how its best epoch scored. `test`: None without labelled test rows."""
-
-    trained: Trained
-    test: Scores | None
 
 
 def finetune(
@@ -108,7 +93,7 @@ def finetune(
 class _Job:
     """The task, its data encoded, and where models start."""
 
-    def __init__(self, folder: Path, splits: Splits, config: FinetuneConfig) -> None:
+    def __init__(self, folder: Path, splits: _Splits, config: FinetuneConfig) -> None:
         self._folder, self._config = folder, config
         self._shape = load_shape(folder, dropout=config.dropout)
         length = min(config.max_seq_length, self._shape.max_positions)
@@ -117,7 +102,7 @@ class _Job:
         self._train = TaskData(splits.train, encoder, self._labels)
         self._validation = TaskData(splits.validation, encoder, self._labels)
         self._test = TaskData(splits.test, encoder, self._labels) if splits.test else None
-        self._trainer = TaskTrainer(config, self._labels, find_device(config.device), say)
+        self._trainer = TaskTrainer(config, self._labels, find_device(config.device), print_numbers)
         self._say_what_there_is(encoder.max_seq_length)
 
     def run(self, seed: int) -> tuple[SeedResult, TaskModel]:
@@ -127,7 +112,9 @@ class _Job:
         scores = None
         if self._test is not None and self._test.is_labelled:
             scores = self._trainer.evaluate(model, self._test)
-            say({"seed": seed, "best_epoch": trained.best.epoch, **_prefixed("test", scores)})
+            print_numbers(
+                {"seed": seed, "best_epoch": trained.best.epoch, **_prefixed("test", scores)}
+            )
         return SeedResult(trained=trained, test=scores), model
 
     def summarize(self, results: Sequence[SeedResult], best: SeedResult) -> dict[str, Any]:
@@ -139,23 +126,23 @@ class _Job:
             "labels": list(self._labels),
             "rows": {name: len(data) for name, data in self._all_data()},
             "texts_cut": {name: data.num_cut for name, data in self._all_data()},
-            "seeds": [_to_table(result) for result in results],
+            "seeds": [seed_table(result) for result in results],
             "best_seed": best.trained.seed,
-            "validation": _spread([result.trained.best.validation for result in results]),
+            "validation": spread([result.trained.best.validation for result in results]),
         }
         tests = [result.test for result in results if result.test is not None]
-        return {**table, "test": _spread(tests)} if tests else table
+        return {**table, "test": spread(tests)} if tests else table
 
     def write(self, output: Path, model: TaskModel) -> None:
         """A model and what it predicts."""
         config = task_config(model, self._labels)
         export_task_model(model, config, output, tokenizer=self._folder)
-        (output / PREDICTIONS_NAME.format("test")).unlink(missing_ok=True)
+        (output / _PREDICTIONS_NAME.format("test")).unlink(missing_ok=True)
         for name, data in self._all_data():
             if name != "train":
                 logits_NC = self._trainer.predict(model, data)
-                lines = _prediction_lines(data, logits_NC, self._labels)
-                write_text(output / PREDICTIONS_NAME.format(name), "".join(lines))
+                lines = prediction_lines(data, logits_NC, self._labels)
+                write_text(output / _PREDICTIONS_NAME.format(name), "".join(lines))
 
     def _new_model(self, seed: int) -> TaskModel:
         """The start of a seed. The head, and from scratch all else, follow from it."""
@@ -191,7 +178,7 @@ class _Job:
 
 def _read_splits(
     train: Path, validation: Path | None, test: Path | None, config: FinetuneConfig
-) -> Splits:
+) -> _Splits:
     rows = read_task(train, config)
     labels = () if config.task == "regression" else label_names(rows, str(train))
     if validation is not None:
@@ -203,7 +190,7 @@ def _read_splits(
     test_rows = read_test(test, config, rows) if test is not None else None
     if labels:
         check_labels([*chosen, *(test_rows or [])], labels)
-    return Splits(train=kept, validation=chosen, test=test_rows, labels=labels)
+    return _Splits(train=kept, validation=chosen, test=test_rows, labels=labels)
 
 
 def _note_random_parts(folder: Path, missing: Sequence[str], config: FinetuneConfig) -> None:
@@ -242,85 +229,3 @@ def _check_output(output: Path, model: Path, overwrite: bool) -> None:
             f"{output} holds a finished model; choose another --output, or add --overwrite to "
             "replace it"
         )
-
-
-def _to_table(result: SeedResult) -> dict[str, Any]:
-    trained = result.trained
-    table: dict[str, Any] = {
-        "seed": trained.seed,
-        "best_epoch": trained.best.epoch,
-        "validation": trained.best.validation,
-        "epochs": [asdict(epoch) for epoch in trained.epochs],
-    }
-    return table if result.test is None else {**table, "test": result.test}
-
-
-def _spread(scores: Sequence[Scores]) -> dict[str, dict[str, float]]:
-    """Mean and standard deviation (of a sample; 0 for one seed) over seeds."""
-    values = {name: [s[name] for s in scores] for name in scores[0]}
-    return {
-        name: {"mean": float(np.mean(v)), "std": float(np.std(v, ddof=1)) if len(v) > 1 else 0.0}
-        for name, v in values.items()
-    }
-
-
-def _prediction_lines(data: TaskData, logits_NC: Tensor, labels: Sequence[str]) -> Iterator[str]:
-    counts = [len(data.positions(row)) for row in range(len(data))]
-    for row, logits in zip(data.rows, logits_NC.split(counts)):
-        value: dict[str, Any] = {"row": row.where}
-        if row.label is not None:
-            value["label"] = row.label
-        value |= _prediction(row, logits, labels)
-        yield json.dumps(value, ensure_ascii=False) + "\n"
-
-
-def _prediction(row: TaskRow, logits_NC: Tensor, labels: Sequence[str]) -> dict[str, Any]:
-    """A label and its probability, a number, or a tag a word (None for words that were cut off)."""
-    if not labels:
-        return {"prediction": round(logits_NC[0, 0].item(), 6)}
-    guesses = [labels[i] for i in logits_NC.argmax(dim=1).tolist()]
-    if isinstance(row.text, tuple):
-        return {"prediction": guesses + [None] * (len(row.text) - len(guesses))}
-    probability = logits_NC[0].softmax(dim=0).max().item()
-    return {"prediction": guesses[0], "probability": round(probability, 6)}
-
-
-def _prefixed(prefix: str, scores: Scores) -> Scores:
-    return {f"{prefix}_{name}": value for name, value in scores.items()}
-
-
-def to_lines(summary: dict[str, Any]) -> Iterator[str]:
-    """A table of the best epochs: a line a seed, the mean and deviation over seeds below."""
-    for split in ("validation", "test"):
-        if split not in summary:
-            continue
-        names = list(summary[split])
-        yield f"{split:<12}" + "".join(f"{name:>12}" for name in names)
-        for seed in summary["seeds"]:
-            cells = "".join(f"{seed[split][name]:12.4f}" for name in names)
-            yield f"{'seed ' + str(seed['seed']):<12}{cells}"
-        if len(summary["seeds"]) > 1:
-            for kind in ("mean", "std"):
-                cells = "".join(f"{summary[split][name][kind]:12.4f}" for name in names)
-                yield f"{kind:<12}{cells}"
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; gives its exit code."""
-    parser = argparse.ArgumentParser(prog="bertdata finetune", description=DESCRIPTION)
-    add_arguments(parser)
-    given = vars(parser.parse_args(arguments))
-    values = {field.name: given.pop(field.name) for field in fields(FinetuneConfig)}
-    try:
-        with hold(given["output"]):
-            summary = finetune(config=FinetuneConfig(**values), **given)
-    except BertdataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, ConfigError) else 1
-    print("\n".join(to_lines(summary)))
-    print(f"the best, of seed {summary['best_seed']}, is in {given['output']}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(run_command(main))

@@ -14,18 +14,18 @@ import numpy as np
 
 from bertdata.arrays import AnyArray, Float64Array, Int64Array
 
-Span = tuple[str, int, int]
+_Span = tuple[str, int, int]
 
 
 def classification_scores(labels_N: Int64Array, guesses_N: Int64Array, c: int) -> dict[str, float]:
     """accuracy, f1 (of class 1 when there are two classes, else macro_f1), macro_f1, mcc."""
-    f1_C = f1_by_class(labels_N, guesses_N, c)
+    f1_C = _f1_by_class(labels_N, guesses_N, c)
     macro_f1 = _macro(f1_C, labels_N, guesses_N)
     return {
         "accuracy": float((labels_N == guesses_N).mean()),
         "f1": float(f1_C[1]) if c == 2 else macro_f1,
         "macro_f1": macro_f1,
-        "mcc": matthews_correlation(labels_N, guesses_N, c),
+        "mcc": _matthews_correlation(labels_N, guesses_N, c),
     }
 
 
@@ -44,7 +44,7 @@ def tagging_scores(
     ids = {name: i for i, name in enumerate(names)}
     labels_N = np.array([ids[tag] for tags in labels for tag in tags], dtype=np.int64)
     guesses_N = np.array([ids[tag] for tags in guesses for tag in tags], dtype=np.int64)
-    macro_f1 = _macro(f1_by_class(labels_N, guesses_N, len(names)), labels_N, guesses_N)
+    macro_f1 = _macro(_f1_by_class(labels_N, guesses_N, len(names)), labels_N, guesses_N)
     return {
         "accuracy": float((labels_N == guesses_N).mean()),
         "f1": span_f1(labels, guesses) if has_spans(names) else macro_f1,
@@ -52,7 +52,7 @@ def tagging_scores(
     }
 
 
-def f1_by_class(labels_N: Int64Array, guesses_N: Int64Array, c: int) -> Float64Array:
+def _f1_by_class(labels_N: Int64Array, guesses_N: Int64Array, c: int) -> Float64Array:
     """2 right / (labels + guesses) of each class."""
     right_C = np.bincount(labels_N[labels_N == guesses_N], minlength=c)
     total_C = np.bincount(labels_N, minlength=c) + np.bincount(guesses_N, minlength=c)
@@ -60,7 +60,7 @@ def f1_by_class(labels_N: Int64Array, guesses_N: Int64Array, c: int) -> Float64A
     return f1_C
 
 
-def matthews_correlation(labels_N: Int64Array, guesses_N: Int64Array, c: int) -> float:
+def _matthews_correlation(labels_N: Int64Array, guesses_N: Int64Array, c: int) -> float:
     """The correlation of labels and guesses (Gorodkin 2004, for any number of classes)."""
     labels_C = np.bincount(labels_N, minlength=c).astype(np.float64)
     guesses_C = np.bincount(guesses_N, minlength=c).astype(np.float64)
@@ -100,12 +100,12 @@ def span_f1(labels: Sequence[Sequence[str]], guesses: Sequence[Sequence[str]]) -
     return 2 * len(wanted & found) / max(1, len(wanted) + len(found))
 
 
-def spans(tags: Sequence[str]) -> list[Span]:
+def spans(tags: Sequence[str]) -> list[_Span]:
     """(type, first, end) of each span; an I- without its own type before it starts one (conlleval).
 
     spans(["B-PER", "I-PER", "O", "I-LOC"]) -> [("PER", 0, 2), ("LOC", 3, 4)]
     """
-    found: list[Span] = []
+    found: list[_Span] = []
     for place, tag in enumerate(tags):
         if tag == "O":
             continue

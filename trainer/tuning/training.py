@@ -19,7 +19,9 @@ from bertdata.arrays import Int64Array
 from bertdata.errors import BertdataError
 from bertdata.randomness import derive_key
 from trainer.device import autocast, compute_dtype
-from trainer.optim.optimizers import clip_gradients, parameter_groups
+from trainer.optim.config import OptimizerOptions
+from trainer.optim.optimizers import adamw, clip_gradients
+from trainer.optim.schedule import make_schedule
 from trainer.tuning.config import FinetuneConfig
 from trainer.tuning.data import TaskBatch, TaskData
 from trainer.tuning.heads import TaskModel
@@ -28,12 +30,12 @@ from trainer.tuning.scores import classification_scores, regression_scores, tagg
 _SAY_EVERY = 100  # steps
 _EVALUATION_ROWS = 64
 
-Say = Callable[[dict[str, Any]], None]
+_Say = Callable[[dict[str, Any]], None]
 Scores = dict[str, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Epoch:
+class _Epoch:
     """What an epoch (from 1) reached. `train_loss`: the mean over its steps."""
 
     epoch: int
@@ -46,15 +48,15 @@ class Trained:
     """A seed's epochs, and the best of them."""
 
     seed: int
-    epochs: list[Epoch]
-    best: Epoch
+    epochs: list[_Epoch]
+    best: _Epoch
 
 
 class TaskTrainer:
     """Trains models on one task and evaluates them. `labels`: names; none for regression."""
 
     def __init__(
-        self, config: FinetuneConfig, labels: Sequence[str], device: torch.device, say: Say
+        self, config: FinetuneConfig, labels: Sequence[str], device: torch.device, say: _Say
     ) -> None:
         self._config, self._labels, self._device, self._say = config, labels, device, say
         self._dtype = compute_dtype(config.precision, self._device)
@@ -68,13 +70,13 @@ class TaskTrainer:
         """
         model.to(self._device)
         run = _Run(model, data, self._config, seed=seed)
-        epochs: list[Epoch] = []
+        epochs: list[_Epoch] = []
         best, kept = 0, model.state_dict()
         for number in range(1, self._config.epochs + 1):
             train_loss = self._train_epoch(run, number)
             scores = self.evaluate(model, validation)
             self._say({"seed": seed, "epoch": number, "train_loss": train_loss, **scores})
-            epochs.append(Epoch(epoch=number, train_loss=train_loss, validation=scores))
+            epochs.append(_Epoch(epoch=number, train_loss=train_loss, validation=scores))
             best_scores = epochs[best].validation
             if number == 1 or is_better(scores, best_scores, self._config.selection):
                 best, kept = number - 1, _copy(model)
@@ -85,7 +87,7 @@ class TaskTrainer:
         """Mean loss and scores over labelled rows."""
         logits_NC = self.predict(model, data)
         targets_N = torch.from_numpy(data.targets())
-        loss = task_loss(logits_NC, targets_N, bool(self._labels)).item()
+        loss = _task_loss(logits_NC, targets_N, bool(self._labels)).item()
         return {**self._score(data, logits_NC), "loss": loss}
 
     @torch.no_grad()
@@ -118,7 +120,7 @@ class TaskTrainer:
         with autocast(self._device, self._dtype):
             logits_NC = run.model(batch.text, batch.wanted_BQ, batch.places_N)
         assert batch.targets_N is not None
-        loss = task_loss(logits_NC.float(), batch.targets_N, bool(self._labels))
+        loss = _task_loss(logits_NC.float(), batch.targets_N, bool(self._labels))
         if not math.isfinite(value := loss.item()):
             raise BertdataError(f"the loss is {value} at step {run.step}; lower --learning-rate")
         loss.backward()
@@ -142,40 +144,39 @@ class TaskTrainer:
 
 
 class _Run:
-    """A model on its way: its optimiser and the steps done."""
+    """A model in training: its optimiser, schedule and the steps done."""
 
     def __init__(
         self, model: TaskModel, data: TaskData, config: FinetuneConfig, *, seed: int
     ) -> None:
         self.model, self.data, self.seed, self.step = model, data, seed, 0
         self.steps = config.epochs * math.ceil(len(data) / config.batch_size)
-        self._config = config
-        groups = parameter_groups(model.used_parameters().items(), config.weight_decay)
-        self._optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.999), eps=1e-6)
+        self._options = OptimizerOptions(
+            learning_rate=config.learning_rate,
+            warmup_fraction=config.warmup_fraction,
+            weight_decay=config.weight_decay,
+            max_grad_norm=config.max_grad_norm,
+        )
+        self._schedule = make_schedule(self._options, self.steps, in_steps=True)
+        # Not fused: the results of earlier versions hold.
+        self._optimizer = adamw(model.used_parameters().items(), self._options, is_fused=False)
 
     def update(self) -> None:
-        """One step of the optimiser at the rate of this step."""
-        clip_gradients(self.model, self._config.max_grad_norm)
+        """Step the optimiser at the rate of this step."""
+        clip_gradients(self.model, self._options.max_grad_norm)
+        rate = self._options.learning_rate * self._schedule.factor(self.step, self.step + 1)
         for group in self._optimizer.param_groups:
-            group["lr"] = linear_rate(self.step, self.steps, self._config)
+            group["lr"] = rate
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self.step += 1
 
 
-def task_loss(logits_NC: Tensor, targets_N: Tensor, has_labels: bool) -> Tensor:
+def _task_loss(logits_NC: Tensor, targets_N: Tensor, has_labels: bool) -> Tensor:
     """Mean cross-entropy in nats over the answers; for regression the mean squared error."""
     if has_labels:
         return functional.cross_entropy(logits_NC, targets_N.long())
     return functional.mse_loss(logits_NC[:, 0], targets_N.to(logits_NC.dtype))
-
-
-def linear_rate(step: int, steps: int, config: FinetuneConfig) -> float:
-    """The rate at `step` (from 0) of `steps`: linear up in the warm-up, then linear to 0."""
-    warmup = round(config.warmup_fraction * steps)
-    if step < warmup:
-        return config.learning_rate * (step + 1) / warmup
-    return config.learning_rate * (steps - step) / max(1, steps - warmup)
 
 
 def is_better(scores: Scores, than: Scores, name: str) -> bool:

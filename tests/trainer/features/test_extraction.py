@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from bertdata.randomness import stable_hash
 from tests.runs import make_run, some_documents
 from tests.trainer.task_files import make_texts, write_jsonl, write_model
-from trainer.features.extraction import batches_by_length, main
+from trainer.features.__main__ import main
+from trainer.features.extraction import batches_by_length
 
 transformers = pytest.importorskip("transformers")
 

@@ -9,7 +9,7 @@ import torch
 
 from trainer.blocks import activate
 from trainer.models.bert import Bert, set_sinusoidal_positions, set_unigram_bias
-from trainer.pretraining.config import TrainConfig, model_config
+from trainer.pretraining.config import ModelOptions
 from trainer.shape import ModelConfig
 
 
@@ -40,7 +40,7 @@ def make_model(**values: int | float) -> Bert:
     ],
 )
 def test_parameter_counts(name: str, millions: float) -> None:
-    config = model_config(TrainConfig(model=name), vocab_size=30522, pad_id=0)
+    config = ModelOptions(model=name).shape(vocab_size=30522, pad_id=0)
     with torch.device("meta"):
         model = Bert(config)
     assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(millions, abs=0.1)

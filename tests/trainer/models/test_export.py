@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +21,16 @@ from bertdata.tokens.vocabulary import Vocabulary
 from tests.example_folder import Folders, finish, write_folders, write_shard
 from tests.trainer.models.test_bert import make_model
 from tests.trainer.task_files import write_model
-from trainer.features.extraction import main as features
+from trainer.features.__main__ import main as features
 from trainer.features.fill_mask import MaskFiller
 from trainer.features.fill_mask import main as fill_mask
 from trainer.models.export import export_model, load_encoder, load_model, load_shape
 from trainer.pretrain import pretrain
 from trainer.pretraining.config import TrainConfig
-from trainer.tuning.finetune import main as finetune
+from trainer.tuning.__main__ import main as finetune
 
 Parameters = dict[str, Tensor]
-CONFIG = TrainConfig(steps=2, batch_size=4, learning_rate=1e-4, device="cpu", threads=1)
+CONFIG = TrainConfig.of(steps=2, batch_size=4, learning_rate=1e-4, device="cpu", threads=1)
 
 
 def as_bin(folder: Path, parameters: Parameters) -> None:
@@ -207,7 +206,7 @@ def folders(tmp_path: Path) -> Folders:
 
 
 def train(folders: Folders, start: Path, output: Path) -> None:
-    config = replace(CONFIG, init_from=str(start))
+    config = CONFIG.replaced(init_from=str(start))
     pretrain(examples=folders.examples, vocab=folders.vocab, output=output, config=config)
 
 

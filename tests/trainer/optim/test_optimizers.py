@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.trainer.models.test_bert import make_model
+from trainer.optim.config import OptimizerOptions
 from trainer.optim.optimizers import Optimizers, clip_gradients, parameter_groups
-from trainer.pretraining.config import TrainConfig
 
 
 def test_biases_and_layer_norms_do_not_decay() -> None:
@@ -24,7 +24,7 @@ def test_biases_and_layer_norms_do_not_decay() -> None:
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_every_parameter_is_stepped(optimizer: str) -> None:
     model = make_model()
-    optimizers = Optimizers(model, TrainConfig(optimizer=optimizer, steps=5, warmup_steps=0))
+    optimizers = Optimizers(model, OptimizerOptions(optimizer=optimizer))
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     torch.manual_seed(1)
     for parameter in model.parameters():

@@ -10,6 +10,7 @@ import torch
 from bertdata.errors import BertdataError
 from tests.trainer.models.test_bert import make_model
 from trainer.models.bert import Bert
+from trainer.optim.config import OptimizerOptions
 from trainer.optim.optimizers import Optimizers
 from trainer.pretraining.checkpoint import (
     CheckpointWriter,
@@ -18,7 +19,6 @@ from trainer.pretraining.checkpoint import (
     newest_checkpoint,
     remove_leftovers,
 )
-from trainer.pretraining.config import TrainConfig
 
 
 def do_step(model: Bert, optimizers: Optimizers) -> None:
@@ -29,7 +29,7 @@ def do_step(model: Bert, optimizers: Optimizers) -> None:
 
 def test_a_checkpoint_holds_its_own_step_whatever_follows(tmp_path: Path) -> None:
     model = make_model()
-    optimizers = Optimizers(model, TrainConfig(optimizer="muon"))
+    optimizers = Optimizers(model, OptimizerOptions(optimizer="muon"))
     writer = CheckpointWriter(tmp_path, model, optimizers, keep=2)
     do_step(model, optimizers)
     expected = {name: value.clone() for name, value in model.state_dict().items()}
@@ -38,7 +38,7 @@ def test_a_checkpoint_holds_its_own_step_whatever_follows(tmp_path: Path) -> Non
     do_step(model, optimizers)
     writer.finish()
     fresh = make_model()
-    fresh_optimizers = Optimizers(fresh, TrainConfig(optimizer="muon"))
+    fresh_optimizers = Optimizers(fresh, OptimizerOptions(optimizer="muon"))
     path = newest_checkpoint(tmp_path)
     assert path is not None
     progress, _ = load_checkpoint(path, fresh, fresh_optimizers)
@@ -55,13 +55,13 @@ def test_the_first_checkpoint_goes_to_memory_taken_before_the_first_step(
     tmp_path: Path, optimizer: str
 ) -> None:
     model, expected = make_model(), make_model()
-    optimizers = Optimizers(model, TrainConfig(optimizer=optimizer))
+    optimizers = Optimizers(model, OptimizerOptions(optimizer=optimizer))
     writer = CheckpointWriter(tmp_path, model, optimizers, keep=1)
     optimizers.make_state()
     writer.make_room()
     taken = {name: tensor.data_ptr() for name, tensor in writer._host.items()}
     do_step(model, optimizers)
-    do_step(expected, Optimizers(expected, TrainConfig(optimizer=optimizer)))
+    do_step(expected, Optimizers(expected, OptimizerOptions(optimizer=optimizer)))
     for name, value in model.state_dict().items():
         assert torch.equal(value, expected.state_dict()[name]), name
     writer.start(Progress(steps=1))
@@ -72,7 +72,7 @@ def test_the_first_checkpoint_goes_to_memory_taken_before_the_first_step(
 
 def test_later_checkpoints_reuse_memory_and_older_ones_go_after_success(tmp_path: Path) -> None:
     model = make_model()
-    optimizers = Optimizers(model, TrainConfig())
+    optimizers = Optimizers(model, OptimizerOptions())
     writer = CheckpointWriter(tmp_path, model, optimizers, keep=2)
     for steps in range(1, 5):
         do_step(model, optimizers)
@@ -82,7 +82,7 @@ def test_later_checkpoints_reuse_memory_and_older_ones_go_after_success(tmp_path
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["step-00000003.pt", "step-00000004.pt"]
     fresh = make_model()
-    load_checkpoint(tmp_path / names[-1], fresh, Optimizers(fresh, TrainConfig()))
+    load_checkpoint(tmp_path / names[-1], fresh, Optimizers(fresh, OptimizerOptions()))
     for name, value in fresh.state_dict().items():
         assert torch.equal(value, model.state_dict()[name]), name
 
@@ -96,7 +96,7 @@ def test_halves_of_checkpoints_are_removed_and_nothing_else(tmp_path: Path) -> N
 
 def test_what_cannot_be_written_is_said_and_removes_nothing(tmp_path: Path) -> None:
     model = make_model()
-    writer = CheckpointWriter(tmp_path / "c", model, Optimizers(model, TrainConfig()), keep=1)
+    writer = CheckpointWriter(tmp_path / "c", model, Optimizers(model, OptimizerOptions()), keep=1)
     writer.start(Progress(steps=1))
     writer.finish()
     (tmp_path / "c" / "step-00000002.pt").mkdir()

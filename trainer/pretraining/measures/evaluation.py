@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from typing import Any
 
 import numpy as np
 import torch
@@ -35,7 +34,7 @@ class Evaluation:
     num_sequences: int
     row_losses: Float64Array = field(repr=False, compare=False)
 
-    def numbers(self) -> dict[str, Any]:
+    def numbers(self) -> dict[str, float | None]:
         """The means and counts by name."""
         names = [found.name for found in fields(self) if found.name != "row_losses"]
         return {name: getattr(self, name) for name in names}

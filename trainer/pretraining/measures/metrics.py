@@ -1,45 +1,32 @@
-"""What a run says: `metrics.jsonl`, TensorBoard's files, and one calm line on the terminal."""
+"""The progress of a run: `metrics.jsonl`, TensorBoard's files, and one line on the terminal."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 
+from bertdata.notices import note
 from bertdata.storage.shards import write_text
 from trainer.batch import Counts
+from trainer.pretraining.checkpoint import Progress
+from trainer.pretraining.gradients import StepResult
 from trainer.pretraining.measures.evaluation import Evaluation
-from trainer.pretraining.measures.event_file import EventFile
-from trainer.pretraining.step import StepResult
 
-FILE_NAME = "metrics.jsonl"
-TENSORBOARD_NAME = "tensorboard"
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
+_FILE_NAME = "metrics.jsonl"
+_TENSORBOARD_NAME = "tensorboard"
 
-class Metrics:
-    """Appends to `metrics.jsonl` and to an event file of TensorBoard.
-
-    Lines after `step` are left from a killed run and dropped.
-    """
-
-    def __init__(self, folder: Path, *, step: int) -> None:
-        self._path = folder / FILE_NAME
-        kept = [line for line in _read_lines(self._path) if line["step"] <= step]
-        write_text(self._path, "".join(_to_line(line) for line in kept))
-        self._events = EventFile(folder / TENSORBOARD_NAME)
-
-    def write(self, values: dict[str, Any]) -> None:
-        """Append one object; it has a "step"."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(_to_line(values))
-        numbers = {k: float(v) for k, v in values.items() if k != "step" and v is not None}
-        self._events.add(values["step"], numbers)
+_Numbers: TypeAlias = dict[str, float | None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,11 +38,107 @@ class Timed:
     wait_seconds: float
 
 
-def summarize(steps: Sequence[Timed], *, flops: float, peak_flops: float | None) -> dict[str, Any]:
-    """The numbers of the last few steps.
+class Log:
+    """Reports the steps since its last report to the terminal, metrics.jsonl and TensorBoard.
 
-    Losses, accuracies and the norm are means over the steps that were not skipped, None where all
-    were. `flops`: what all of them needed; `mfu` as in `trainer.pretraining.measures.flops`, None without a known peak.
+    `folder`: None on a rank that reports nothing. `share_done`: of the run's budget, in [0, 1].
+    `peak_flops`: of all devices together.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        progress: Progress,
+        *,
+        share_done: float,
+        device: torch.device,
+        peak_flops: float | None,
+    ) -> None:
+        self._metrics = None if folder is None else Metrics(folder, step=progress.steps)
+        self._share_before, self._seconds_before = share_done, progress.seconds
+        self._device = device
+        self._peak_flops = peak_flops
+        self._steps: list[Timed] = []
+        self._flops = 0.0
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there were steps since the last report."""
+        return bool(self._steps)
+
+    def add(self, result: StepResult, *, seconds: float, wait_seconds: float, flops: float) -> None:
+        """Note a step."""
+        self._steps.append(Timed(result=result, seconds=seconds, wait_seconds=wait_seconds))
+        self._flops += flops
+
+    def report(self, progress: Progress, *, share_done: float) -> None:
+        """Write and print the numbers of the steps since the last report."""
+        steps, flops = self._steps, self._flops
+        self._steps, self._flops = [], 0.0
+        if self._metrics is None:
+            return
+        pace = (progress.seconds - self._seconds_before) / max(
+            1e-9, share_done - self._share_before
+        )
+        values: _Numbers = {
+            "step": progress.steps,
+            **summarize(steps, flops=flops, peak_flops=self._peak_flops),
+            "memory_bytes": _peak_memory_bytes(self._device),
+            "tokens": progress.tokens,
+            "skipped_steps": progress.skipped,
+            "seconds_left": max(0.0, 1 - share_done) * pace,
+        }
+        self._metrics.write(values)
+        print(_step_line(values), flush=True)
+
+    def report_evaluation(self, step: int, evaluation: Evaluation) -> None:
+        """Write and print an evaluation."""
+        if self._metrics is None:
+            return
+        values = {f"validation_{name}": value for name, value in evaluation.numbers().items()}
+        self._metrics.write({"step": step, **values})
+        print(_evaluation_line(step, evaluation), flush=True)
+
+
+class Metrics:
+    """Appends to `metrics.jsonl`, and to TensorBoard's files if tensorboard is installed.
+
+    Lines after `step` were written by a killed run and are dropped.
+    """
+
+    def __init__(self, folder: Path, *, step: int) -> None:
+        self._path = folder / _FILE_NAME
+        kept = [line for line in _read_lines(self._path) if (line["step"] or 0) <= step]
+        write_text(self._path, "".join(_to_line(line) for line in kept))
+        self._board = _open_tensorboard(folder / _TENSORBOARD_NAME)
+
+    def write(self, values: _Numbers) -> None:
+        """Append one object; it has a "step"."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(_to_line(values))
+        if self._board is not None:
+            for name, value in values.items():
+                if name != "step" and value is not None:
+                    self._board.add_scalar(name, value, values["step"])
+            self._board.flush()
+
+
+def _open_tensorboard(folder: Path) -> SummaryWriter | None:
+    if importlib.util.find_spec("tensorboard") is None:
+        if folder.exists():
+            note(f"{folder} gets no more files, as tensorboard is not installed")
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder))
+
+
+def summarize(steps: Sequence[Timed], *, flops: float, peak_flops: float | None) -> _Numbers:
+    """Return the numbers of some steps together.
+
+    Losses, accuracies and the norm are means over the steps that were not skipped, None if all
+    were. `flops`: what all of them needed; `mfu`: None without a known peak
+    (`trainer.pretraining.measures.flops`).
     """
     good = [timed.result for timed in steps if timed.result.is_finite]
     counts = Counts.summed([timed.result.counts for timed in steps])
@@ -72,101 +155,56 @@ def summarize(steps: Sequence[Timed], *, flops: float, peak_flops: float | None)
     }
 
 
-def peak_memory_bytes(device: torch.device) -> int:
-    """The most memory used so far: of the GPU where there is one, else of the process."""
+def _peak_memory_bytes(device: torch.device) -> int:
+    """Return the peak memory so far: of the GPU if there is one, otherwise of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def say_step(values: dict[str, Any]) -> None:
-    """Print the numbers of a step as one line."""
+def _step_line(values: Mapping[str, float | None]) -> str:
+    def show(name: str, form: str) -> str:
+        return _number(values[name], form)
+
     parts = [
         f"step {values['step']}",
-        f"loss {_number(values['loss'], '.3f')}",
-        f"mlm loss {_number(values['mlm_loss'], '.3f')}",
-        f"mlm acc {_number(values['mlm_accuracy'], '.1%')}",
-        f"nsp acc {_number(values['nsp_accuracy'], '.1%')}",
-        f"lr {values['learning_rate']:.2e}",
-        f"grad norm {_number(values['gradient_norm'], '.2f')}",
-        f"tokens/s {values['tokens_per_second']:,.0f}",
-        f"mfu {_number(values['mfu'], '.1%')}",
-        f"data wait {values['data_wait_share']:.1%}",
-        f"padding {values['padding_share']:.1%}",
-        f"memory {values['memory_bytes'] / 1e9:.1f} GB",
+        f"loss {show('loss', '.3f')}",
+        f"mlm loss {show('mlm_loss', '.3f')}",
+        f"mlm acc {show('mlm_accuracy', '.1%')}",
+        f"nsp acc {show('nsp_accuracy', '.1%')}",
+        f"lr {show('learning_rate', '.2e')}",
+        f"grad norm {show('gradient_norm', '.2f')}",
+        f"tokens/s {show('tokens_per_second', ',.0f')}",
+        f"mfu {show('mfu', '.1%')}",
+        f"data wait {show('data_wait_share', '.1%')}",
+        f"padding {show('padding_share', '.1%')}",
+        f"memory {(values['memory_bytes'] or 0) / 1e9:.1f} GB",
         f"skipped {values['skipped_steps']}",
-        f"left {_duration(values['seconds_left'])}",
+        f"left {_duration(values['seconds_left'] or 0)}",
     ]
-    print("  ".join(parts), flush=True)
+    return "  ".join(parts)
 
 
-def say_evaluation(step: int, evaluation: Evaluation) -> None:
-    """Print an evaluation as one line."""
+def _evaluation_line(step: int, evaluation: Evaluation) -> str:
     parts = [
         f"step {step}",
         f"validation mlm loss {_number(evaluation.mlm_loss, '.3f')}",
         f"mlm acc {_number(evaluation.mlm_accuracy, '.1%')}",
         f"nsp acc {_number(evaluation.nsp_accuracy, '.1%')}",
     ]
-    print("  ".join(parts), flush=True)
+    return "  ".join(parts)
 
 
-class Log:
-    """Sums up the last `every` steps, to the terminal, metrics.jsonl and TensorBoard.
-
-    `peak_flops`: of all devices together.
-    """
-
-    def __init__(
-        self, folder: Path, *, steps_done: int, device: torch.device, peak_flops: float | None
-    ) -> None:
-        self._metrics = Metrics(folder, step=steps_done)
-        self._device = device
-        self._peak_flops = peak_flops
-        self._steps: list[Timed] = []
-        self._flops = 0.0
-
-    @property
-    def has_news(self) -> bool:
-        """Whether there were steps since the last line."""
-        return bool(self._steps)
-
-    def add(self, result: StepResult, *, seconds: float, wait_seconds: float, flops: float) -> None:
-        """Note a step."""
-        self._steps.append(Timed(result=result, seconds=seconds, wait_seconds=wait_seconds))
-        self._flops += flops
-
-    def say(self, step: int, *, tokens: int, skipped: int, seconds_left: float) -> None:
-        """Write and print the numbers of the steps since the last time."""
-        values = {
-            "step": step,
-            **summarize(self._steps, flops=self._flops, peak_flops=self._peak_flops),
-            "memory_bytes": peak_memory_bytes(self._device),
-            "tokens": tokens,
-            "skipped_steps": skipped,
-            "seconds_left": seconds_left,
-        }
-        self._metrics.write(values)
-        say_step(values)
-        self._steps, self._flops = [], 0.0
-
-    def add_evaluation(self, step: int, evaluation: Evaluation) -> None:
-        """Note an evaluation."""
-        values = {f"validation_{name}": value for name, value in evaluation.numbers().items()}
-        self._metrics.write({"step": step, **values})
-        say_evaluation(step, evaluation)
-
-
-def _read_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of the file; a last line cut off by a kill is left out."""
+def _read_lines(path: Path) -> list[_Numbers]:
+    """Return the objects of the file; a last line that a kill cut off is left out."""
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
-def _to_line(values: dict[str, Any]) -> str:
+def _to_line(values: _Numbers) -> str:
     return json.dumps(values) + "\n"
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from bertdata.arrays import Float64Array, Int64Array, IntegerArray
 from bertdata.reader.example_reader import ExampleReader
-from trainer.pretraining.piece_counts import count_masked_pieces
+from trainer.pretraining.measures.piece_counts import count_masked_pieces
 
 _BATCH_ROWS = 1024
 # Of the training split: some two million pieces to predict. Counting more of them would change the

@@ -14,21 +14,21 @@ from bertdata.reader.example_reader import ExampleReader
 from trainer.models.bert import Bert, add_to_tokens, set_sinusoidal_positions, set_unigram_bias
 from trainer.models.export import check_model, load_encoder
 from trainer.models.tokenizer_check import check_tokenizer
-from trainer.pretraining.config import TrainConfig, model_config
-from trainer.pretraining.piece_counts import count_masked_pieces
+from trainer.pretraining.config import ModelOptions
+from trainer.pretraining.measures.piece_counts import count_masked_pieces
 from trainer.pretraining.start.cooccurrence import cooccurrence_embeddings
 from trainer.ranks import is_first_rank
 
 
-def new_model(config: TrainConfig, seed: int, reader: ExampleReader) -> Bert:
-    """A model as `config` asks for: from `init_from`, or random with the named starts.
+def new_model(options: ModelOptions, seed: int, reader: ExampleReader) -> Bert:
+    """Make the model that `options` asks for: from `init_from`, or random with the named starts.
 
-    Heads of pre-training that `init_from` lacks, as a BertModel does, have a random start, which is
-    said. Raises ConfigError when it does not fit the examples or their vocabulary.
+    Heads of pre-training that `init_from` lacks, as a BertModel does, have a random start; a notice
+    names them. Raises ConfigError if it does not fit the examples or their vocabulary.
     """
-    if config.init_from is None:
-        return _random_model(config, seed, reader)
-    folder = Path(config.init_from)
+    if options.init_from is None:
+        return _random_model(options, seed, reader)
+    folder = Path(options.init_from)
     check_model(folder)
     check_tokenizer(folder, reader)
     torch.manual_seed(derive_key(seed, "initial parameters") >> 1)
@@ -80,15 +80,15 @@ def _check_segments(model: Bert, reader: ExampleReader) -> None:
         )
 
 
-def _random_model(config: TrainConfig, seed: int, reader: ExampleReader) -> Bert:
+def _random_model(options: ModelOptions, seed: int, reader: ExampleReader) -> Bert:
     vocabulary = reader.vocabulary
-    shape = model_config(config, vocab_size=vocabulary.size, pad_id=vocabulary.special.pad)
+    shape = options.shape(vocab_size=vocabulary.size, pad_id=vocabulary.special.pad)
     torch.manual_seed(derive_key(seed, "initial parameters") >> 1)
     model = Bert(shape)
-    if config.token_init == "cooccurrence":
+    if options.token_init == "cooccurrence":
         add_to_tokens(model, cooccurrence_embeddings(reader, shape.hidden_size, seed=seed))
-    if config.position_init == "sinusoidal":
+    if options.position_init == "sinusoidal":
         set_sinusoidal_positions(model)
-    if config.output_bias_init == "unigram":
+    if options.output_bias_init == "unigram":
         set_unigram_bias(model, torch.from_numpy(count_masked_pieces(reader, seed=seed)))
     return model

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 
 from trainer.batch import Counts
-from trainer.command import say
+from trainer.command import print_numbers
+from trainer.pretraining.gradients import StepResult
+from trainer.pretraining.measures import metrics
 from trainer.pretraining.measures.flops import peak_flops, step_flops
 from trainer.pretraining.measures.metrics import Metrics, Timed, summarize
-from trainer.pretraining.step import StepResult
 from trainer.shape import ModelConfig
 
 
@@ -27,8 +30,56 @@ def test_lines_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
     assert lines == [{"step": n, "mlm_loss": x} for n, x in ((1, 1.5), (2, 1.5), (3, 2.5))]
 
 
+class FakeWriter:
+    """In the place of torch's writer of TensorBoard's files."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.written: list[tuple[str, float, int]] = []
+
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        self.written.append((name, value, step))
+
+    def flush(self) -> None:
+        self.written.append(("flush", 0.0, 0))
+
+
+def test_tensorboard_gets_every_number_if_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = FakeWriter("")
+    tensorboard = ModuleType("torch.utils.tensorboard")
+    monkeypatch.setattr(tensorboard, "SummaryWriter", lambda folder: writer, raising=False)
+    monkeypatch.setitem(sys.modules, tensorboard.__name__, tensorboard)
+    monkeypatch.setattr(metrics.importlib.util, "find_spec", lambda name: name)
+    Metrics(tmp_path, step=0).write({"step": 3, "mlm_loss": 1.5, "nsp_loss": None})
+    assert writer.written == [("mlm_loss", 1.5, 3), ("flush", 0.0, 0)]
+
+
+def test_tensorboard_reads_its_files(tmp_path: Path) -> None:
+    accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    log = Metrics(tmp_path, step=0)
+    for step in (1, 2):
+        log.write({"step": step, "mlm_loss": 6.5 - step})
+    found = accumulators.EventAccumulator(str(tmp_path / "tensorboard"))
+    found.Reload()
+    assert [(e.step, e.value) for e in found.Scalars("mlm_loss")] == [(1, 5.5), (2, 4.5)]
+
+
+def test_without_tensorboard_a_folder_of_its_files_is_explained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics.importlib.util, "find_spec", lambda name: None)
+    Metrics(tmp_path, step=0).write({"step": 1, "mlm_loss": 1.5})
+    assert not (tmp_path / "tensorboard").exists()
+    assert not capsys.readouterr().err
+    (tmp_path / "tensorboard").mkdir()
+    Metrics(tmp_path, step=1)
+    assert "as tensorboard is not installed" in capsys.readouterr().err
+
+
 def test_the_terminal_gets_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    say({"step": 10, "mlm_loss": 6.54321, "nsp_loss": None})
+    print_numbers({"step": 10, "mlm_loss": 6.54321, "nsp_loss": None})
     assert capsys.readouterr().out == "step 10  mlm loss 6.543  nsp loss -\n"
 
 

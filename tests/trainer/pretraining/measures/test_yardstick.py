@@ -11,7 +11,8 @@ import pytest
 
 from bertdata.reader.example_reader import ExampleReader
 from tests.example_folder import Folders, write_folders
-from trainer.pretraining.measures import yardstick
+from trainer.pretraining.measures import piece_counts
+from trainer.pretraining.measures.piece_counts import count_masked_pieces
 from trainer.pretraining.measures.yardstick import (
     Mean,
     Yardstick,
@@ -19,7 +20,6 @@ from trainer.pretraining.measures.yardstick import (
     measure_yardstick,
     unigram_losses,
 )
-from trainer.pretraining.piece_counts import count_masked_pieces
 
 
 def open_split(folders: Folders, split: str) -> ExampleReader:
@@ -41,7 +41,7 @@ def test_counts_are_of_the_original_pieces_of_the_split(tmp_path: Path) -> None:
 def test_of_many_rows_a_spread_of_them_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(yardstick, "_BATCH_ROWS", 4)
+    monkeypatch.setattr(piece_counts, "_BATCH_ROWS", 4)
     folders = write_folders(tmp_path, num_train=40)
     rows = [row for start in (0, 12, 24, 36) for row in folders.train[start : start + 4]]
     expected = Counter(id_ for row in rows for id_ in row["masked_lm_ids"])

@@ -13,16 +13,15 @@ import torch
 from bertdata.reader.batches import CompactBatch
 from tests.example_folder import make_rows, make_vocabulary
 from tests.trainer.models.test_bert import make_model
+from tests.trainer.steps import ALONE, TrainStep
 from trainer.batch import Counts, PackShape, PaddedBatch, to_packed, to_tensors
 from trainer.decoder_loss import DecoderLoss, whole_decoder_loss
-from trainer.models.bert import Bert
 from trainer.optim.optimizers import Optimizers
 from trainer.pretraining.config import TrainConfig
-from trainer.pretraining.step import StepPlan, StepResult, TrainStep
+from trainer.pretraining.gradients import StepPlan, StepResult
 from trainer.ranks import Ranks
 
 Gradients = dict[str, torch.Tensor]
-ALONE = Ranks(device=torch.device("cpu"))
 
 
 def to_compact(rows: Sequence[dict[str, object]]) -> CompactBatch:
@@ -53,19 +52,14 @@ def uneven_rows() -> list[dict[str, object]]:
     return rows
 
 
-def make_step(model: Bert, config: TrainConfig, plan: StepPlan) -> TrainStep:
-    optimizers = Optimizers(model, config)
-    return TrainStep(model, optimizers, config, seed=1, next_sentence=True, plan=plan, ranks=ALONE)
-
-
 def one_step(
     accumulate: int, *, packed: bool = False, dropout: float = 0.0, precision: str = "fp32"
 ) -> tuple[StepResult, Gradients]:
     """A step over the uneven rows, cut into `accumulate` micro-batches, and its gradients."""
     model = make_model(dropout=dropout)
-    config = TrainConfig(accumulate=accumulate, max_grad_norm=1e9, precision=precision)
+    config = TrainConfig.of(accumulate=accumulate, max_grad_norm=1e9, precision=precision)
     decoder_loss = whole_decoder_loss if packed else DecoderLoss()
-    step = make_step(model, config, StepPlan(decoder_loss=decoder_loss))
+    step = TrainStep(model, config, plan=StepPlan(decoder_loss=decoder_loss))
     rows, size = uneven_rows(), 32 // accumulate
     parts = [to_compact(rows[i : i + size]) for i in range(0, 32, size)]
     shape = PackShape(tokens=800, sequences=40, predictions=200, length=24)
@@ -103,7 +97,7 @@ def test_a_mean_of_means_would_be_another_loss() -> None:
     model = make_model()
     losses, counts = [], []
     for rows in (*parts, parts[0] + parts[1]):
-        step = make_step(model, TrainConfig(), StepPlan(decoder_loss=DecoderLoss()))
+        step = TrainStep(model, TrainConfig())
         batch = to_tensors(to_compact(rows), pad_id=0)
         losses.append(step(0, [(0, batch)], batch.counts, 0.0).mlm_loss)
         counts.append(batch.counts.masked)
@@ -125,11 +119,10 @@ def test_a_step_that_is_not_finite_changes_nothing(optimizer: str) -> None:
 
 def check_that_a_broken_step_changes_nothing(ranks: Ranks, optimizer: str) -> None:
     """Neither parameters nor the optimisers' state, number of steps included."""
-    config = TrainConfig(optimizer=optimizer)
+    config = TrainConfig.of(optimizer=optimizer)
     model = make_model().to(ranks.device)
-    optimizers = Optimizers(model, config)
-    plan = StepPlan(decoder_loss=DecoderLoss())
-    step = TrainStep(model, optimizers, config, seed=1, next_sentence=True, plan=plan, ranks=ranks)
+    optimizers = Optimizers(model, config.optimizer)
+    step = TrainStep(model, config, optimizers=optimizers)
     good = to_tensors(to_compact(uneven_rows()), pad_id=0)
     step(0, [(0, good)], good.counts, 1.0)
     before = copy.deepcopy(model.state_dict())
