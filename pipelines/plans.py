@@ -216,7 +216,7 @@ def plan_examples(
     )
 
 
-def text_bytes(file: InputFile) -> int:
+def _text_bytes(file: InputFile) -> int:
     """About how much text a file holds."""
     is_compressed = file.name.endswith(_COMPRESSED_SUFFIXES)
     return file.bytes * (_COMPRESSION_RATIO if is_compressed else 1)
@@ -225,7 +225,7 @@ def text_bytes(file: InputFile) -> int:
 def _list_units(corpora: Corpora) -> _Inputs:
     found = {corpus.name: _find_inputs(corpus, corpora) for corpus in corpora.configs}
     inputs = {name: listed.files for name, listed in found.items()}
-    total = sum(text_bytes(file) for files in inputs.values() for file in files)
+    total = sum(_text_bytes(file) for files in inputs.values() for file in files)
     unit_bytes = min(_LARGE_UNIT_BYTES, max(_SMALL_UNIT_BYTES, total // _NUM_UNITS))
     units = [
         unit

@@ -27,7 +27,7 @@ _SAMPLE = pa.schema([pa.field("paragraph", pa.string())])
 _ROWS_AT_ONCE = 4096
 
 
-def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+def _open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
     """The function that samples one unit of input."""
 
     def sample_unit(unit: Unit) -> UnitRecord:
@@ -88,7 +88,7 @@ def _read_samples(folder: Path, records: Mapping[int, UnitRecord]) -> Iterator[s
                     yield from reader.get_batch(number).column("paragraph").to_pylist()
 
 
-JOB = Job(open_worker=open_worker, finish=finish)
+JOB = Job(open_worker=_open_worker, finish=finish)
 
 
 if __name__ == "__main__":

@@ -148,7 +148,7 @@ def make_pipe(folder: Path) -> None:
 def test_a_worker_that_hangs_is_ended(
     workers: int, open_run: Run, tmp_path: Path, mark: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(options, "SMALL_TEXT_BYTES", 0)
+    monkeypatch.setattr(options, "_SMALL_TEXT_BYTES", 0)
     plan = plan_books(open_run, tmp_path)
     make_pipe(tmp_path)
     runner = options.RunnerConfig(workers=workers, stall_timeout_minutes=0.05)
@@ -166,7 +166,7 @@ def test_a_worker_that_is_killed_is_named(
     mark: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(options, "SMALL_TEXT_BYTES", 0)
+    monkeypatch.setattr(options, "_SMALL_TEXT_BYTES", 0)
     plan = plan_books(open_run, tmp_path)
     make_pipe(tmp_path)
     killer = threading.Thread(target=_kill_workers, args=(mark, plan.path, number))

@@ -66,7 +66,7 @@ def work(options):
     {}
     time.sleep(60)
 
-cli.verify_run = work
+cli._verify_run = work
 sys.argv = ["bertdata", "verify", "."]
 sys.exit(start.main())
 """

@@ -86,7 +86,7 @@ def check(plan: StagePlan, manifest: Manifest) -> None:
 @pytest.fixture
 def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two corpora of several units, with equal documents in and between them."""
-    monkeypatch.setattr(plans, "SMALL_UNIT_BYTES", 4000)
+    monkeypatch.setattr(plans, "_SMALL_UNIT_BYTES", 4000)
     folder = tmp_path / "corpus"
     folder.mkdir()
     write_jsonl(folder / "one-a.jsonl", [(f"a{i}", prose(i)) for i in range(20)])
@@ -145,7 +145,7 @@ def test_no_document_is_left_to_look_for_duplicates_in(
 def test_a_unit_that_loses_all_its_documents(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plans, "SMALL_UNIT_BYTES", 1000)
+    monkeypatch.setattr(plans, "_SMALL_UNIT_BYTES", 1000)
     for name in ("one-a", "one-b"):
         write_jsonl(tmp_path / f"{name}.jsonl", [(f"{name}{i}", prose(i)) for i in range(3)])
     plan = make_plan(tmp_path, tmp_path)
@@ -156,7 +156,7 @@ def test_a_unit_that_loses_all_its_documents(
 
 def test_planted_near_duplicates_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 60 copies with few changes nearly all go; of 60 with many changes, and of others, none."""
-    monkeypatch.setattr(plans, "SMALL_UNIT_BYTES", 20_000)
+    monkeypatch.setattr(plans, "_SMALL_UNIT_BYTES", 20_000)
     first = [(f"a{i}", prose(i, 300)) for i in range(150)]
     near = [(f"near{i}", with_changes(prose(i, 300), 3, i)) for i in range(60)]
     far = [(f"far{i}", with_changes(prose(i, 300), 60, i)) for i in range(60)]
@@ -181,7 +181,7 @@ def test_planted_near_duplicates_are_found(tmp_path: Path, monkeypatch: pytest.M
 def test_sentences_that_stood_before_can_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plans, "SMALL_UNIT_BYTES", 300)
+    monkeypatch.setattr(plans, "_SMALL_UNIT_BYTES", 300)
     monkeypatch.setattr(duplicate_rounds, "_SENTENCES_AT_ONCE", 2)
     said = "All rights in this text belong to its publisher alone."
     own = [f"This sentence number {i} is said in one document only." for i in range(6)]

@@ -144,5 +144,5 @@ def test_repeated_ids_are_counted_in_what_stays(
                 duplicate_sentences=sentences_choice,
             )
             assert run(plan, workers).counts["repeated_ids"] == count
-        monkeypatch.setattr(plans, "SMALL_UNIT_BYTES", 100)
+        monkeypatch.setattr(plans, "_SMALL_UNIT_BYTES", 100)
         monkeypatch.setattr("bertdata.duplicates.find._HASHES_AT_ONCE", 1)

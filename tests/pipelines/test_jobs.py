@@ -385,11 +385,16 @@ def test_workers_take_the_next_unit_and_none_twice(tmp_path: Path) -> None:
 
 
 def open_napper(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
-    """Work that takes long for unit 0 and notes who did what."""
+    """Work that notes who did what; unit 0 takes until the others are done."""
+    done = folder / "done"
 
     def nap(unit: Unit) -> UnitRecord:
-        time.sleep(0 if unit["unit"] else 2)
-        with (folder / "done").open("a") as file:
+        deadline = time.monotonic() + 60
+        while not unit["unit"] and time.monotonic() < deadline:
+            if done.exists() and len(done.read_text().splitlines()) == 8:
+                break
+            time.sleep(0.01)
+        with done.open("a") as file:
             file.write(f"{os.getpid()} {unit['unit']}\n")
         return UnitRecord(unit=unit["unit"], shards=(), counts={})
 
