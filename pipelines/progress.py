@@ -103,7 +103,7 @@ def find_state(plan: StagePlan) -> StageState:
     return StageState.COMPLETE if is_whole else StageState.DAMAGED
 
 
-def mend(plan: StagePlan, state: StageState) -> None:
+def _mend(plan: StagePlan, state: StageState) -> None:
     """Remove what does not belong into the folder of a stage that is in this state."""
     if state is StageState.DAMAGED:
         (plan.path / FILE_NAME).unlink()  # the stage is no longer complete, and now says so
@@ -117,7 +117,7 @@ def prepare_stage(plan: StagePlan) -> StageState:
     Raises ConfigError as `find_state`.
     """
     state = find_state(plan)
-    mend(plan, state)
+    _mend(plan, state)
     return state
 
 
