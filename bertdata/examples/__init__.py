@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "masking": ["MaskingVocabulary", "mask_batch", "prediction_limits"],
         "statistics": [
+            "ExampleCounts",
             "NUM_LENGTHS",
             "add_counts",
             "count_examples",

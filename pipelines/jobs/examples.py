@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from bertdata.config import Table, read_table
+from bertdata.config import read_table
 from bertdata.corpus.partitions import split_evenly
 from bertdata.errors import DataError, InputError
 from bertdata.examples.config import ExamplesConfig
@@ -21,7 +21,12 @@ from bertdata.examples.make import (
     select_split,
     tokenize_documents,
 )
-from bertdata.examples.statistics import add_counts, count_examples, with_shares
+from bertdata.examples.statistics import (
+    ExampleCounts,
+    add_counts,
+    count_examples,
+    with_shares,
+)
 from bertdata.sentences.files import PoolReader
 from bertdata.storage.manifest import Manifest, check_shard, make_manifest
 from bertdata.storage.schema import examples_schema
@@ -64,7 +69,7 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
 
     def make_shards(unit: Unit) -> UnitRecord:
         passes = config.dupe_factor if unit["split"] == "train" else 1
-        counts: list[Table] = []
+        counts: list[ExampleCounts] = []
 
         def make_batch(documents: Documents) -> pa.RecordBatch:
             batch = create_examples(documents, config, vocabulary, spec["seed"], passes)

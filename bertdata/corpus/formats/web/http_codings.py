@@ -1,7 +1,7 @@
-"""How HTTP packs a body: in chunks, and compressed with one or several codings.
+"""The encodings of an HTTP body: in chunks, and compressed with one or more codings.
 
-Crawlers that store a body unpacked often leave the old headers, so each step is undone only where
-the body shows it. What is neither packed as its header says nor plain text is a ValueError.
+Crawlers that store a decoded body often keep the old headers, so each step is undone only if the
+body shows it. A body that is neither encoded as its header says nor plain text is a ValueError.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _MAX_SIZE_LINE_BYTES = 1 << 12
 _PLAIN_CODINGS = ("", "identity", "none", "chunked")
 _GZIP_MAGIC, _ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _TEXT_SAMPLE_BYTES = 1 << 12
-# All but tab, line ends, form feed, and the escape that begins a change of character set.
+# All except tab, line ends, form feed, and the escape before a change of character set.
 _CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
 _MAX_ZSTD_WINDOW = 64 << 20
-_ZSTD_INPUT_BYTES = 1 << 10  # gives at most 32 MiB a call
+_ZSTD_INPUT_BYTES = 1 << 10  # unpacks to at most 32 MiB per call
 
 
 def join_chunks(body: bytes) -> bytes:
-    """The body without its chunk sizes; one that does not begin with a chunk is returned as it is.
+    """The body without its chunk sizes; a body that does not begin with a chunk is not changed.
 
-    A body that was cut short or damaged keeps the whole chunks before that place. Raises ValueError
-    when there is none.
+    Of a body that is cut short or damaged, the complete chunks before that place are returned.
+    Raises ValueError if there is none.
 
     join_chunks(b"5\\r\\nRiver\\r\\n4\\r\\n run") -> b"River"
     """
@@ -40,7 +40,7 @@ def join_chunks(body: bytes) -> bytes:
     start, length = size
     is_whole = start + length <= len(body)
     if is_whole and length and _chunk_end(body, start + length) is None:
-        return body  # something else stands where the chunk would end
+        return body  # it does not end where the chunk would
     if not is_whole:
         raise ValueError("the body is cut inside its first chunk")
     return b"".join(_whole_chunks(body))
@@ -59,7 +59,7 @@ def undo_codings(body: bytes, codings: str) -> bytes:
 
 
 def _read_size(body: bytes, position: int) -> tuple[int, int] | None:
-    """Where the chunk of the size line at `position` starts, and its length; None without one."""
+    """The start and length of the chunk of the size line at `position`; None without one."""
     end = body.find(b"\n", position, position + _MAX_SIZE_LINE_BYTES)
     size = body[position:end].partition(b";")[0].strip()
     if end < 0 or not _CHUNK_SIZE.fullmatch(size):
@@ -68,7 +68,7 @@ def _read_size(body: bytes, position: int) -> tuple[int, int] | None:
 
 
 def _chunk_end(body: bytes, position: int) -> int | None:
-    """Where the next size line begins after a chunk that ends at `position`; None if none can."""
+    """The start of the size line after a chunk that ends at `position`; None if there is none."""
     for line_end in (b"\r\n", b"\n"):
         if body.startswith(line_end, position):
             return position + len(line_end)
@@ -96,12 +96,12 @@ def _undo(body: bytes, coding: str) -> bytes:
         return undo(body)
     except ValueError:
         if _is_text(body):
-            return body  # stored unpacked
+            return body  # stored decoded
         raise
 
 
 def _is_text(body: bytes) -> bool:
-    """Whether bytes are a page or other text: compressed ones hold control characters."""
+    """Whether bytes are a page or other text: compressed bytes have control characters."""
     return body.lstrip()[:1] == b"<" or not _CONTROLS.search(body, 0, _TEXT_SAMPLE_BYTES)
 
 

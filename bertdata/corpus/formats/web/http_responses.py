@@ -16,7 +16,7 @@ _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Response:
-    """`content_type`: in lower case, without parameters; `charset`: as the server says, or ""."""
+    """`content_type`: in lower case, without parameters; `charset`: from the server, or ""."""
 
     status: int
     content_type: str
@@ -27,7 +27,7 @@ class _Response:
 def parse_response(data: bytes) -> _Response:
     """A stored response. Raises ValueError with the reason when it cannot be decoded.
 
-    `body`: without chunks and compression. Of chunks that were cut short the whole ones are left.
+    `body`: without chunks and compression. If chunks are cut short, the complete ones are kept.
     """
     status = _STATUS.match(data)
     end = _HEAD_END.search(data)

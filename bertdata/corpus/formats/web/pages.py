@@ -1,9 +1,9 @@
 """`wet` and `warc`: Common Crawl's texts and pages; the page's address is the id.
 
-WET records (`conversion`) hold text, each line a paragraph. Of `response` and `resource` records
-the main content is taken: resiliparse finds it, without navigation, asides and forms. It was
-chosen over trafilatura because it needs nothing else.
-Requests, metadata and descriptions of the crawl are no documents; revisits are duplicates.
+WET records (`conversion`) have text, one paragraph per line. From `response` and `resource` records
+resiliparse extracts the main content, without navigation, asides and forms; it was chosen over
+trafilatura because it needs no other packages. Requests, metadata and descriptions of the crawl are
+not documents; revisits are duplicates.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _GZIP_MAGIC = b"\x1f\x8b\x08"
 
 
 class _UnusableError(Exception):
-    """Why a record gives no document; never leaves this module."""
+    """Why a record is not a document; never leaves this module."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
@@ -56,9 +56,9 @@ def read_warc(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejec
 
 
 def find_member(path: Path, position: int) -> int | None:
-    """Where, at byte `position` or later, a gzip member begins that begins with a record; or None.
+    """The start of the first gzip member at byte `position` or later with a record, or None.
 
-    Crawlers write each record as a member of its own.
+    Crawlers write each record as its own member.
     """
     overlap = len(_GZIP_MAGIC) - 1
     waiting, start = b"", position
@@ -174,7 +174,7 @@ def _content(record: Record) -> bytes:
 
 
 def _decode_page(body: bytes, charset: str) -> str:
-    """By the server's charset, else the page's own, else by its bytes; what is wrong is U+FFFD."""
+    """Decode by the server's charset, the page's own, or its bytes; errors become U+FFFD."""
     from resiliparse.parse.encoding import bytes_to_str, detect_encoding, map_encoding_to_html5
 
     encoding = map_encoding_to_html5(charset, False) if charset else None

@@ -13,9 +13,9 @@ _MAX_HEADER_BYTES = 1 << 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """`headers`: by name in lower case; of a repeated one the last. `offset`: its first byte.
+    """`headers`: by name in lower case; the last of repeated ones. `offset`: its first byte.
 
-    `content`: empty when the record was not wanted, None when it is too long to hold.
+    `content`: empty if the record was not wanted, None if it is too long to hold.
     """
 
     headers: Mapping[str, str]
@@ -31,10 +31,10 @@ class Record:
 def iter_records(
     blocks: Iterable[bytes], kinds: frozenset[str], name: str, offset: int = 0
 ) -> Iterator[Record]:
-    """Every record of the blocks; content only of those of the wanted kinds.
+    """Each record of the blocks, with content only for the wanted kinds.
 
-    `name`: the file's, for messages. Raises InputError where something is no record or cut short;
-    nothing after it can be found again.
+    `name`: of the file, for messages. Raises InputError for anything that is not a record or is cut
+    short; no record after it can be found.
     """
     source = _ByteSource(blocks, offset)
     while (start := _find_record(source)) is not None:
@@ -46,7 +46,7 @@ def iter_records(
 
 
 def parse_headers(lines: Iterable[bytes]) -> dict[str, str]:
-    """`Name: value` lines, names in lower case; continued lines joined, others passed over."""
+    """`Name: value` lines, names in lower case; continued lines are joined, other lines skipped."""
     headers: dict[str, str] = {}
     name = ""
     for line in lines:
@@ -62,7 +62,7 @@ def parse_headers(lines: Iterable[bytes]) -> dict[str, str]:
 
 
 def _find_record(source: _ByteSource) -> int | None:
-    """Where the next record begins, after the empty lines that end the one before; or None."""
+    """The start of the next record, after the empty lines at the end of the last one; or None."""
     while True:
         start = source.position
         line = source.peek_line()
@@ -97,7 +97,7 @@ def _read_record(source: _ByteSource, start: int, kinds: frozenset[str]) -> Reco
 
 
 class _ByteSource:
-    """Lines and runs of bytes from blocks, and how far it got."""
+    """Lines and runs of bytes from blocks, and the position reached."""
 
     def __init__(self, blocks: Iterable[bytes], position: int) -> None:
         self._blocks = iter(blocks)
@@ -120,11 +120,11 @@ class _ByteSource:
         return line
 
     def read(self, size: int) -> bytes:
-        """Exactly `size` bytes. Raises ValueError when there are fewer."""
+        """Exactly `size` bytes. Raises ValueError if there are fewer."""
         return b"".join(self._take(size))
 
     def skip(self, size: int) -> None:
-        """Pass over exactly `size` bytes. Raises ValueError when there are fewer."""
+        """Skip exactly `size` bytes. Raises ValueError if there are fewer."""
         for _ in self._take(size):
             pass
 
@@ -142,7 +142,7 @@ class _ByteSource:
         self.position += count
 
     def _fill(self) -> bool:
-        """One more block at the buffer's end, what was taken gone; False when there is none."""
+        """Add a block to the buffer and drop what was taken; False if there is no more block."""
         block = next(self._blocks, b"")
         self._buffer = self._buffer[self._at :] + block
         self._at = 0

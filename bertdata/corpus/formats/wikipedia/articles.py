@@ -1,8 +1,8 @@
-"""`wikipedia-xml`: a MediaWiki dump; an article is a document, its title the id.
+"""`wikipedia-xml`: a MediaWiki dump; each article is a document, and its title the id.
 
 Dumps of any wiki and language, as `.xml` or compressed, in one stream or many. Redirects, pages of
-other namespaces than 0 and pages without prose are rejections, so that every page is counted. Of a
-page with several revisions the last one is read. A dump that ends inside a page is damaged.
+namespaces other than 0 and pages without prose are rejected, so that every page is counted. If a
+page has several revisions, the last one is read. A dump that ends inside a page is damaged.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def read_wikipedia(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | 
     if _ROOT not in head:
         raise InputError(f"{part.path} is no MediaWiki dump: it does not begin with <mediawiki>")
     clean = _make_cleaner(head)
-    # Of a compressed file the range counts compressed bytes, pages are counted from its start.
+    # In a compressed file the range is in compressed bytes; pages are counted from its start.
     offset = 0 if is_compressed(path) else part.start
     blocks = _read_utf8(path, part.start, part.stop, corpus)
     for page in iter_pages(blocks, offset, has_head=part.start == 0):
@@ -45,14 +45,14 @@ def read_wikipedia(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | 
 
 
 def _read_utf8(path: Path, start: int, stop: int | None, corpus: CorpusConfig) -> Iterator[bytes]:
-    """Blocks of UTF-8 also of a dump whose byte order mark says UTF-16 or UTF-32."""
+    """The blocks of a dump as UTF-8, also if its byte order mark says UTF-16 or UTF-32."""
     encoding = find_encoding(next(read_blocks(path), b""), corpus)
     blocks = read_blocks(path, start, stop, corpus.max_compression_ratio)
     return blocks if encoding == "utf-8" else to_utf8(blocks, encoding, corpus, str(path))
 
 
 def _make_cleaner(head: bytes) -> _Cleaner:
-    """Wikitext to prose with what the head of a dump says about its wiki."""
+    """The function from wikitext to prose, with the namespaces and language in a dump's head."""
     text = head.decode("utf-8", "replace")
     namespaces = make_namespaces((int(key), name) for key, name in _NAMESPACE.findall(text))
     language = _LANGUAGE.search(text)

@@ -1,7 +1,7 @@
 """The pages of a MediaWiki XML dump, found by their tags, from blocks of any size.
 
 Wikitext is escaped in a dump, so `<page>` and `</page>` are always tags. Finding pages before any
-XML is parsed lets a reader begin anywhere, and keeps damage to the page that it is in.
+XML is parsed lets a reader begin anywhere, and limits damage to one page.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pathlib import Path
 from bertdata.corpus.compression import read_range
 
 _OPEN, _CLOSE = b"<page>", b"</page>"
-_MAX_PAGE_BYTES = 64 << 20  # MediaWiki takes articles of up to 2 MB
+_MAX_PAGE_BYTES = 64 << 20  # MediaWiki allows articles of up to 2 MB
 _END = b"</mediawiki>"
 _NO_STRAY = re.compile(rb"\s*+(?:</mediawiki>\s*+)*+")
 _HEAD_BYTES = 4 << 20
 _SITEINFO_END = b"</siteinfo>"
 
-# "BZh", the level, and the magic number of a block: 80 bits that begin a stream.
+# "BZh", the level, and the magic number of a block: the 80 bits at the start of a stream.
 _STREAM_MAGICS = tuple(b"BZh%d1AY&SY" % level for level in range(1, 10))
 _STREAM_MAGIC_BYTES = 10
 _MAX_STREAMS_TRIED = 64
@@ -30,7 +30,7 @@ _MAX_STREAMS_TRIED = 64
 
 @dataclass(frozen=True, slots=True)
 class RawPage:
-    """A page's bytes, where it begins, and what is wrong with it, if anything, in plain words."""
+    """A page: where it begins, its bytes, and what is wrong with it, or ""."""
 
     offset: int
     data: bytes
@@ -38,9 +38,9 @@ class RawPage:
 
 
 def read_head(blocks: Iterable[bytes]) -> bytes:
-    """The beginning of a dump up to the end of its <siteinfo>, or what there is.
+    """The beginning of a dump up to the end of its <siteinfo>.
 
-    A dump without <siteinfo> gives all that stands before its first page.
+    For a dump without <siteinfo>, all before its first page.
     """
     head = b""
     for block in blocks:
@@ -54,8 +54,8 @@ def read_head(blocks: Iterable[bytes]) -> bytes:
 def iter_pages(blocks: Iterable[bytes], offset: int, has_head: bool) -> Iterator[RawPage]:
     """Each page of the blocks, whose first byte is byte `offset`; damage is a page with a problem.
 
-    `has_head`: before the first page stands the dump's head. What else stands between pages and
-    is not white space counts as a damaged page.
+    `has_head`: the blocks begin with the dump's head. Anything else between pages, except white
+    space, counts as a damaged page.
     """
     scanner = _Scanner(offset, in_head=has_head)
     for block in blocks:
@@ -64,7 +64,7 @@ def iter_pages(blocks: Iterable[bytes], offset: int, has_head: bool) -> Iterator
 
 
 def find_page(path: Path, position: int) -> int | None:
-    """Where the first page begins at byte `position` or later; None if none does."""
+    """The start of the first page at byte `position` or later, or None."""
     overlap = len(_OPEN) - 1
     waiting, start = b"", position
     for block in read_range(path, position, None):
@@ -77,10 +77,10 @@ def find_page(path: Path, position: int) -> int | None:
 
 
 def find_stream(path: Path, position: int) -> int | None:
-    """Where, at byte `position` or later, a bz2 stream begins that begins with a page; or None.
+    """The start of the first bz2 stream at byte `position` or later with a page at its start.
 
-    Multistream dumps have such a stream every hundred pages. Files that were merely compressed in
-    pieces have streams that begin anywhere; after 64 of them none is looked for any more.
+    Multistream dumps have such a stream every hundred pages. In files that were just compressed in
+    pieces, streams begin anywhere; the search ends after 64 of them.
     """
     for start in itertools.islice(_find_streams(path, position), _MAX_STREAMS_TRIED):
         if _begins_with_page(path, start):
@@ -116,16 +116,16 @@ def _begins_with_page(path: Path, start: int) -> bool:
 
 
 class _Scanner:
-    """Takes blocks, gives pages; holds at most one page and one block."""
+    """Takes blocks and yields pages; holds at most one page and one block."""
 
     def __init__(self, offset: int, in_head: bool) -> None:
         self._buffer = b""
         self._offset = offset  # of the buffer's first byte
-        self._start = 0  # in the buffer: of the page, or of what follows the last one
+        self._start = 0  # in the buffer: of the current page, or of the text after the last one
         self._in_page = False
         self._in_head = in_head
-        self._stray = -1  # where something that belongs to no page began
-        self._too_long = -1  # where a page began that is too long to hold
+        self._stray = -1  # start of something between pages, or -1
+        self._too_long = -1  # start of a page that is too long to hold, or -1
 
     def feed(self, block: bytes) -> Iterator[RawPage]:
         searched = self._take(block)
@@ -139,7 +139,7 @@ class _Scanner:
         if self._in_page:
             self._drop_if_too_long()
         else:
-            # All but the beginning of a tag.
+            # All except the beginning of a tag.
             tag = self._buffer.rfind(b"<", max(self._start, len(self._buffer) - len(_END)))
             self._pass_over(tag if tag >= 0 else len(self._buffer))
 
@@ -154,7 +154,7 @@ class _Scanner:
             yield RawPage(start, b"", "the dump ends inside this page")
 
     def _take(self, block: bytes) -> int:
-        """Add a block, forget what is done with; where in the buffer to go on searching."""
+        """Add a block and drop what is finished; returns where in the buffer to continue."""
         kept = self._buffer[self._start :]
         self._offset += self._start
         self._start = 0
@@ -177,7 +177,7 @@ class _Scanner:
         self._start, self._in_page = end, False
 
     def _cut(self, data: bytes) -> Iterator[RawPage]:
-        """The last page of what begins with one: a page without an end takes no other with it."""
+        """The pages in `data`, which begins with one; only the last has an end."""
         start = self._offset + self._start
         last, broken = data.rfind(_OPEN), 0
         while broken < last:
@@ -192,7 +192,7 @@ class _Scanner:
             self._start = len(self._buffer) - len(_CLOSE) + 1
 
     def _pass_over(self, end: int) -> None:
-        """Leave bytes between pages behind."""
+        """Skip the bytes between pages, and note if they are not white space."""
         if not self._in_head and self._stray < 0:
             stray = _NO_STRAY.match(self._buffer, self._start, end)
             if stray is not None and stray.end() < end:

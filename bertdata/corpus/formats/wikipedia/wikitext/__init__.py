@@ -1,9 +1,9 @@
 """Wikitext to prose: what a reader of the page would read aloud, headings and paragraphs kept.
 
-`cleaning` is the order of the steps; each of the other modules knows one thing about wikitext:
+`cleaning` has the steps in order; each of the other modules handles one part of wikitext:
 `elements` (comments, nowiki, tags), `variants` (-{…}-), `brackets` (templates, tables, links),
-`templates` (those with a plain rendering), `quotes` ('' and '''), `gaps` (what stands on both
-sides of something removed), `paragraphs`, `namespaces` and `marks`.
+`templates` (those with a plain rendering), `quotes` ('' and '''), `gaps` (the text on both sides of
+something removed), `paragraphs`, `namespaces` and `marks`.
 """
 
 from __future__ import annotations

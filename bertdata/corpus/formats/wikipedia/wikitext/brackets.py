@@ -1,7 +1,7 @@
 """Templates, tables and links, in one pass over the brackets.
 
-Nothing recurses and time is linear: braces, brackets and tables are matched on one stack, and what
-is never closed stays as text, so that a slip of the keyboard costs no paragraph.
+Nothing recurses and time is linear: braces, brackets and tables are matched on one stack. Text
+after a bracket that is never closed is kept, so that a typing error costs no paragraph.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from bertdata.corpus.formats.wikipedia.wikitext.templates.expansion import is_kn
 
 _BRACKETS = re.compile(r"\{\{++|\}\}++|\[\[|\]\]++|\{\||\|\}(?!\})|\|")
 _MAX_INDENT = 16
-# MediaWiki expands no deeper either.
+# MediaWiki's own limit.
 _MAX_TEMPLATE_DEPTH = 40
 
-# The bulk, quickly: templates and links with nothing inside. The rest is matched on a stack.
+# Most templates and links have nothing inside and are handled fast. A stack handles the rest.
 _PLAIN_TEMPLATE = re.compile(r"(?<!\{)\{\{(?!\{)([^{}|]*+)([^{}]*+)\}\}(?!\})")
 _PLAIN_LINK = re.compile(r"\[\[(?![\s:#])([^\[\]{}|:\n]++)\]\]")
 _LABELLED_LINK = re.compile(r"\[\[[^\[\]{}|:\n]++\|([^\[\]{}|\n]++)\]\]")
 
 
 def resolve_brackets(text: str, namespaces: Namespaces) -> str:
-    """Labels for links, marks for what is removed, and for known templates what they show."""
+    """Replace links by their labels, known templates by what they show, and all others by marks."""
     text = _PLAIN_TEMPLATE.sub(_replace_plain_template, text)
     text = _resolve_plain_links(text)
     return _Brackets(namespaces).resolve(text)
@@ -45,7 +45,7 @@ def _replace_plain_template(match: re.Match[str]) -> str:
         return GAP
     body = _resolve_plain_links(body)
     if "[[" in body:
-        return match[0]  # for the stack
+        return match[0]  # left to the stack
     return _show(name, body.split("|")[1:])
 
 
@@ -53,7 +53,7 @@ def _show(name: str, parts: list[str]) -> str:
     shown = show_template(name, parts)
     if shown is None:
         return GAP
-    # Most dress their text with a tag, which sets its apostrophes apart.
+    # Most wrap their text in a tag, which separates its apostrophes.
     return f"{JOINT}{shown}{JOINT}" if "'" in shown else shown
 
 
@@ -74,9 +74,9 @@ def _show_label(match: re.Match[str]) -> str:
 
 @dataclass(slots=True)
 class _Frame:
-    """Something opened: "{", "[" or "|" (a table), where its output starts, its pipes.
+    """An open bracket: "{", "[" or "|" (a table), the start of its output, its pipes.
 
-    `braces`: how many were opened together.
+    `braces`: number of braces opened together.
     """
 
     kind: str
@@ -87,7 +87,7 @@ class _Frame:
 
 @dataclass(slots=True)
 class _Brackets:
-    """Output so far, in pieces, and what is open."""
+    """The output so far, in pieces, and the open brackets."""
 
     namespaces: Namespaces
     output: list[str] = field(default_factory=list)
@@ -130,7 +130,7 @@ class _Brackets:
 
     def _open_table(self) -> None:
         if self.templates:
-            return  # goes with the template
+            return  # removed with the template
         self.stack.append(_Frame("|", len(self.output)))
         self.tables += 1
 
@@ -155,7 +155,7 @@ class _Brackets:
                 self._pop()
 
     def _show_template(self, frame: _Frame) -> str:
-        """What a template shows, its arguments being clean; its name is one piece of output."""
+        """What a template shows. Its arguments are clean, and its name is one piece of output."""
         ends = [*frame.pipes, len(self.output)]
         name = self.output[frame.start] if ends[0] == frame.start + 1 else ""
         if self.templates > _MAX_TEMPLATE_DEPTH or not is_known(name):
@@ -163,7 +163,7 @@ class _Brackets:
         return _show(name, ["".join(self.output[a + 1 : b]) for a, b in pairwise(ends)])
 
     def _replace(self, start: int, text: str) -> None:
-        """Put this in place of the output from `start` on."""
+        """Replace the output from `start` on."""
         del self.output[start:]
         self.output.append(text)
 
@@ -205,13 +205,13 @@ class _Brackets:
         target = output[start]
         if frame.pipes:
             del output[frame.pipes[-1] :]
-            target = target.partition("(")[0].rstrip()  # the label is left to the wiki
+            target = target.partition("(")[0].rstrip()  # [[A (b)|]]: the wiki makes the label
         if start < len(output):
             output[start] = protect_apostrophes(target.lstrip(" :").lstrip("#"))
 
 
 def _drop(output: list[str], start: int, stop: int) -> None:
-    """Empty output[start:stop], at the cost of the shorter of it and what follows."""
+    """Empty output[start:stop]; costs as much as the shorter of it and the rest."""
     if len(output) - stop < stop - start:
         del output[start:stop]
     else:
@@ -219,7 +219,7 @@ def _drop(output: list[str], start: int, stop: int) -> None:
 
 
 def _begins_line(text: str, position: int) -> bool:
-    """Whether nothing but an indent stands before this on its line."""
+    """Whether only an indent is before this on its line."""
     start = max(0, position - _MAX_INDENT)
     line = text[start:position].rpartition("\n")
     return not line[2].strip(" \t:") and (bool(line[1]) or start == 0)

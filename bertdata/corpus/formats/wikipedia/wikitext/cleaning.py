@@ -29,7 +29,7 @@ from bertdata.corpus.formats.wikipedia.wikitext.quotes import remove_quotes
 from bertdata.corpus.formats.wikipedia.wikitext.variants import choose_variants
 
 _EXTERNAL = re.compile(r"\[(?:[a-zA-Z]{3,9}:)?//[^\s\[\]]*+[ \t]*+([^\[\]\n]*+)\]")
-# __NOTOC__ and its like in any language; __init__ stays.
+# __NOTOC__ and the like in any language, but not __init__.
 _MAGIC_WORD = re.compile(r"__(?:(?!__)[^\W\da-z]){2,40}__")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 
@@ -39,8 +39,8 @@ def clean_wikitext(
 ) -> str:
     """The prose of a page; blank lines between paragraphs, headings and list items.
 
-    A heading without prose below it, such as that of a list of references, is left out.
-    `language`: the wiki's, as "zh"; it says whether -{…}- is always markup. None: not known, it is.
+    A heading without prose below it, such as that of a list of references, is dropped. `language`:
+    the wiki's, as "zh"; it decides whether -{…}- is always markup. None (unknown): it is.
 
     clean_wikitext("'''A''' is [[letter|the first]].{{cite}}") -> "A is the first."
     """

@@ -6,12 +6,12 @@ import re
 
 from bertdata.corpus.formats.wikipedia.wikitext.marks import BREAK, GAP, JOINT, SEAM, protect
 
-# Whichever begins first: markup inside the other is text.
+# The one that begins first wins: markup inside the other is text.
 _LITERAL = re.compile(
     r"<!--.*?(?:-->|\Z)|<nowiki\s*+>(.*?)(?:</nowiki\s*+>|\Z)", re.DOTALL | re.IGNORECASE
 )
 
-# Elements whose content is not prose, and those of them that show nothing where they stand.
+# Elements whose content is not prose, and those of them that show nothing at their place.
 _REMOVED_ELEMENTS = (
     "ref|references|math|chem|ce|gallery|timeline|score|syntaxhighlight|source|pre|table|imagemap|"
     "hiero|graph|mapframe|maplink|inputbox|templatestyles|templatedata|includeonly|style|script|"
@@ -20,7 +20,7 @@ _REMOVED_ELEMENTS = (
 _INVISIBLE_ELEMENTS = frozenset(("templatestyles", "includeonly", "indicator", "section"))
 _ELEMENT_TAG = re.compile(rf"<(/?)({_REMOVED_ELEMENTS})(?=[\s/>])([^<>]*+)>", re.IGNORECASE)
 
-# How a character is read, beside or above it in <ruby>; the end tag may be left out.
+# The reading of a character, beside or above it in <ruby>; the end tag is optional.
 _READING = re.compile(
     r"<(rp|rtc?)(?:\s[^<>]*+)?+>(?:[^<\n]++|<(?!/?(?:ruby|rb|rp|rtc?)\b))*+(?:</\1\s*+>)?",
     re.IGNORECASE,
@@ -32,7 +32,7 @@ _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)(?:[\s/][^<>]*+)?+>")
 _BLOCK_TAGS = (
     "p|div|blockquote|center|poem|hr|table|tr|td|th|caption|li|ul|ol|dl|dd|dt|h1|h2|h3|h4|h5|h6"
 )
-# All others that MediaWiki knows and that show nothing themselves.
+# All other tags of MediaWiki that show nothing themselves.
 _INLINE_TAGS = (
     "a|abbr|b|bdi|bdo|big|cite|code|data|del|dfn|em|font|i|ins|kbd|link|mark|meta|q|rb|rp|rt|rtc|"
     "ruby|s|samp|small|span|strike|strong|sub|sup|time|tt|u|var|wbr|"
@@ -46,7 +46,7 @@ _MARKS_OF_TAGS = {
 
 
 def remove_comments(text: str) -> str:
-    """Without comments; what stands in <nowiki> is protected, so that it is no markup."""
+    """The text without comments; the content of <nowiki> is protected from being markup."""
     return _LITERAL.sub(_replace_literal, text)
 
 
@@ -55,9 +55,9 @@ def _replace_literal(match: re.Match[str]) -> str:
 
 
 def remove_elements(text: str) -> str:
-    """Without the elements that hold no prose; a tag that is never closed goes alone."""
+    """The text without elements that have no prose; of an unclosed one only the tag is removed."""
     found = _ELEMENT_TAG.finditer(text)
-    # </ref name=x> ends nothing, for MediaWiki neither.
+    # </ref name=x> ends nothing, as in MediaWiki.
     tags = [tag for tag in found if not (tag[1] and tag[3].strip(" \t\n/"))]
     return _cut(text, tags) if tags else text
 
@@ -86,12 +86,12 @@ def _cut(text: str, tags: list[re.Match[str]]) -> str:
 
 
 def remove_readings(text: str) -> str:
-    """Of <ruby>漢<rp>(</rp><rt>かん</rt><rp>)</rp></ruby> without the reading かん."""
+    """<ruby>漢<rp>(</rp><rt>かん</rt><rp>)</rp></ruby> without the reading かん."""
     return _READING.sub("", text)
 
 
 def remove_tags(text: str) -> str:
-    """Marks for tags: where a line ends, where nothing shows; a tag nobody knows is a gap."""
+    """Replace tags by marks: for a line end, for nothing, and a gap for an unknown tag."""
     return _TAG.sub(_replace_tag, _POWER.sub("^", text))
 
 

@@ -1,8 +1,8 @@
-"""What stands on both sides of something that was removed.
+"""The text on both sides of something that was removed.
 
-Words that the page shows apart are never joined to one: a gap between two words leaves a space,
-unless their scripts are written without. Brackets and separators left over around a gap, as in
-`(; , Akhilleus, )`, go with it, which can be told from the author's own.
+Separate words of the page are never joined: a gap between two words becomes a space, unless their
+scripts have no spaces. Brackets and separators left over around a gap, as in `(; , Akhilleus, )`,
+are removed with it; the marks distinguish them from the author's own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MARKS = re.compile(f"([{GAP}{SEAM}]+)")
 _SEPARATORS = " \t\n,;:、，；："
 _OPENING, _CLOSING = ("(", "（"), (")", "）")
 _STOPS = (",", ".", ";", ")", "]", "，", "。", "；", "、", "）")
-# After these, too, a word begins anew.
+# A word also begins after these.
 _ENDINGS = frozenset(".,;:!?)]%°…")
 # Chinese, Japanese, Thai, Lao, Burmese and Khmer are written without spaces between words.
 _WITHOUT_SPACES = re.compile(
@@ -26,7 +26,7 @@ _WITHOUT_SPACES = re.compile(
 
 
 def close_gaps(text: str) -> str:
-    """The text without the marks of what was removed."""
+    """The text without the marks of removed parts."""
     first, *rest = _MARKS.split(text)
     pieces = [first]
     for marks, piece in zip(rest[::2], rest[1::2]):
@@ -51,7 +51,7 @@ def _would_join_words(left: str, right: str) -> bool:
 
 
 def _join(left: str, right: str) -> tuple[str, str]:
-    """What stands on both sides of a mark, as it should read without it."""
+    """The text before and after a mark, as it reads without the mark."""
     before, after = left.rstrip(" \t"), right.lstrip(" \t")
     if before.endswith(_OPENING):
         after = right.lstrip(_SEPARATORS)

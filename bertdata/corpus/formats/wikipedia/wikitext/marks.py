@@ -1,14 +1,14 @@
-"""Characters that stand in the text while it is being cleaned. XML has none, so no page has."""
+"""Marks in the text while it is being cleaned. XML forbids them, so no page has any."""
 
 from __future__ import annotations
 
 import re
 
-# Text that is unknown here and was removed: a template, a formula, a file, a reference.
+# Text of unknown content was removed: a template, a formula, a file, a reference.
 GAP = "\x02"
-# Something that shows nothing was removed: a category, a link to another language.
+# Something that shows no text was removed: a category, a link to another language.
 SEAM = "\x01"
-# A border that shows nothing, such as a tag: apostrophes on its sides are no markup together.
+# A border that shows nothing, such as a tag: it separates the apostrophes on its sides.
 JOINT = "\x03"
 # A line ends on the page but not in the wikitext: <br>, <p>.
 BREAK = "\x04"
@@ -17,7 +17,7 @@ LABEL, LABEL_END = "\x05", "\x06"
 
 ANY_MARK = re.compile("[\x01-\x06]")
 
-# Characters that would mean something as wikitext become private ones until the end.
+# Characters with a meaning in wikitext are replaced by private ones until the end.
 _FIRST_PRIVATE = 0xF0000
 _PROTECTED = "[]{}|'=<>*#:;&_"
 _PROTECT = {ord(char): _FIRST_PRIVATE + number for number, char in enumerate(_PROTECTED)}
@@ -26,15 +26,15 @@ _APOSTROPHE = chr(_PROTECT[ord("'")])
 
 
 def protect(text: str) -> str:
-    """The text, no character of which is taken for markup any more."""
+    """The text, with all its characters protected from being markup."""
     return text.translate(_PROTECT)
 
 
 def protect_apostrophes(text: str) -> str:
-    """The text, whose apostrophes are no markup."""
+    """The text, with its apostrophes protected from being markup."""
     return text.replace("'", _APOSTROPHE)
 
 
 def unprotect(text: str) -> str:
-    """The text with its own characters again."""
+    """The text with its original characters."""
     return _PRIVATE.sub(lambda match: _PROTECTED[ord(match[0]) - _FIRST_PRIVATE], text)

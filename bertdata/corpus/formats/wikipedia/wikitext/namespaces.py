@@ -22,7 +22,7 @@ _NOT_LANGUAGES = frozenset(("doi", "rfc", "pmid", "mw", "irc", "hdl", "oai"))
 class Namespaces:
     """The names, in lower case, that a wiki uses for the namespaces whose links are not prose.
 
-    English names hold on every wiki.
+    English names are valid on every wiki.
     """
 
     files: frozenset[str] = frozenset(_FILE_NAMES)
@@ -46,7 +46,7 @@ class Namespaces:
 
 
 def make_namespaces(names: Iterable[tuple[int, str]]) -> Namespaces:
-    """From the (key, name) pairs of a dump's <siteinfo>."""
+    """The names from the (key, name) pairs of a dump's <siteinfo>."""
     known = [(key, _lower(name)) for key, name in names if name]
     files = {name for key, name in known if key in (-2, 6)}
     categories = {name for key, name in known if key == 14}

@@ -1,4 +1,4 @@
-"""Headings, list items and paragraphs; headings without prose below them go."""
+"""Headings, list items and paragraphs; headings without prose below them are dropped."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def split_paragraphs(text: str) -> Iterator[_Paragraph]:
 
 
 def _read_heading(line: str) -> _Paragraph | None:
-    """Of "== A ==" the text and level 2; None when a line is no heading."""
+    """The heading of "== A ==", "A" of level 2; None if a line is not a heading."""
     title = line.strip("= ")
     if not (title and line.startswith("=") and line.endswith("=")):
         return None
@@ -50,7 +50,7 @@ def _read_heading(line: str) -> _Paragraph | None:
 
 
 def drop_empty_sections(paragraphs: Iterable[_Paragraph]) -> Iterator[str]:
-    """The texts without headings that no prose follows before one of their level or above."""
+    """The texts, without headings whose sections have no prose."""
     waiting: list[_Paragraph] = []
     for paragraph in paragraphs:
         if paragraph.level:

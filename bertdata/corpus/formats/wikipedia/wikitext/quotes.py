@@ -1,9 +1,9 @@
 """Apostrophes that are markup: ''italic'' and '''bold''', resolved as MediaWiki does.
 
-Runs of two, three and five apostrophes open or close italics, bold and both. Of four, and of more
-than five, those in front are text. A line that ends with both bold and italics open has one run of
-three whose first apostrophe is text, as in dell'''Altofiume'': it is the first that follows a
-single letter, else a longer word, else a space.
+Runs of two, three and five apostrophes open or close italics, bold and both. In runs of four, and
+of more than five, the first ones are text. If a line ends with both bold and italics open, the
+first apostrophe of one run of three is text, as in dell'''Altofiume'': the first such run after a
+single letter, or else after a longer word, or else after a space.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _resolve(line: str) -> str:
 
 
 def _find_markup(length: int) -> int:
-    """How many apostrophes of a run are markup."""
+    """The number of apostrophes of a run that are markup."""
     if length >= _BOTH:
         return _BOTH
     return min(length, _BOLD)
@@ -74,7 +74,7 @@ def _is_unbalanced(markup: Sequence[int]) -> bool:
 
 
 def _find_apostrophe(texts: Sequence[str], markup: Sequence[int]) -> int | None:
-    """The run of three that is an apostrophe and italics, by the text in front of each."""
+    """The run of three that is an apostrophe and italics, found by the text before each run."""
     first: dict[str, int] = {}
     for number, used in enumerate(markup):
         if used == _BOLD:

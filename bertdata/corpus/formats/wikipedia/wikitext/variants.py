@@ -1,15 +1,15 @@
 """MediaWiki's language converter: -{zh-hans:计算机; zh-hant:電腦}- and its flags.
 
-Of several variants the first is shown, whatever the wiki: it is what the author put first, it needs
-no knowledge of a reader's settings, and the text around is not converted either. A rule itself,
-and what is set for the rest of the page (-{H|…}-) or for its title (-{T|…}-), is never shown.
+The first of several variants is shown, on any wiki: the author put it first, it does not depend on
+a reader's settings, and the surrounding text is not converted either. Rules themselves, and
+settings for the rest of the page (-{H|…}-) or for its title (-{T|…}-), are never shown.
 """
 
 from __future__ import annotations
 
 import re
 
-# Content may hold templates, and variants inside are replaced first.
+# Content may include templates; inner variants are replaced first.
 _VARIANT = re.compile(r"-\{((?:[^{}]++|\{\{[^{}]*+\}\})*+)\}-")
 _MAX_DEPTH = 10  # MediaWiki's own
 
@@ -19,7 +19,7 @@ _FIRST_RULE = re.compile(
     rf"\s*(?:[^;:=]*=>)?\s*{_CODE}\s*:(.*?)(?:;\s*(?:[^;:=]*=>\s*)?(?:{_CODE}\s*:|$)|$)", re.DOTALL
 )
 _HIDING_FLAGS = frozenset("THDN-")
-# Wikis that have a converter. On others -{…}- is markup only where it reads as a rule.
+# Wikis with a converter. On others -{…}- is markup only if it has the form of a rule.
 _LANGUAGES = frozenset(
     ("ban", "crh", "gan", "iu", "kk", "ku", "mni", "sh", "shi", "sr", "tg", "tly", "uz", "wuu")
 )
@@ -28,7 +28,7 @@ _LANGUAGES = frozenset(
 def choose_variants(text: str, language: str | None) -> str:
     """The text with one variant shown for each -{…}-.
 
-    `language`: the wiki's; None where it is not known, then -{text}- is markup too.
+    `language`: the wiki's; None if unknown: then -{text}- is markup too.
 
     choose_variants("-{zh-hans:计算机;zh-hant:電腦}-", "zh") -> "计算机"
     """
@@ -50,7 +50,7 @@ def _has_converter(language: str) -> bool:
 
 
 def _choose(content: str, unmarked: str) -> str:
-    """What is shown for a -{content}-; `unmarked` where it has neither flags nor rules."""
+    """What is shown for a -{content}-; `unmarked` if it has neither flags nor rules."""
     flags = _FLAGS.match(content)
     if flags:
         if _HIDING_FLAGS.intersection(re.split(r"[\s;|]+", flags[0])):

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 
 class Arguments(dict[str, str]):
-    """By name; those without one by their number from "1", as MediaWiki has it."""
+    """Values by name; values without a name by their number from "1", as in MediaWiki."""
 
     @property
     def numbered(self) -> list[str]:
-        """Those numbered "1", "2" and so on, up to the first number that is missing."""
+        """The values of "1", "2" and so on, up to the first missing number."""
         values: list[str] = []
         while (value := self.get(str(len(values) + 1))) is not None:
             values.append(value)
@@ -18,7 +18,7 @@ class Arguments(dict[str, str]):
 
 
 def parse_arguments(parts: Iterable[str]) -> Arguments:
-    """Of {{name|part|part}}, each "value" or "name=value".
+    """The arguments of {{name|part|part}}, each "value" or "name=value".
 
     parse_arguments(["a", "b=c", "d"]) -> {"1": "a", "b": "c", "2": "d"}
     """

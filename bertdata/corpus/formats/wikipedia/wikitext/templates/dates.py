@@ -29,7 +29,7 @@ def _is_set(arguments: Arguments, name: str) -> bool:
 
 
 def _format(parts: Sequence[str], *, day_first: bool) -> str | None:
-    """From year, month and day, or as many of them as there are."""
+    """A date of year, month and day, or of as many of them as given."""
     parts = [part for part in parts if part]
     if len(parts) < 2:
         return parts[0] if parts and parts[0][0].isdecimal() else None

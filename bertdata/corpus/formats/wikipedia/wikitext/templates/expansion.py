@@ -1,7 +1,7 @@
 """Templates and parser functions that have a plain rendering on many wikis.
 
-One that is not listed here stands for unknown text. So does one that is listed and is used in a way
-not understood here: a number is never shown without its unit, nor half a range.
+A template that is not listed here is unknown text. So is a listed one that is used in a way not
+understood here: a number is never shown without its unit, nor half a range.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _Renderer = Callable[[Arguments], str | None]
 
 
 def is_known(name: str) -> bool:
-    """Whether this template is listed here. One that is not needs no arguments to be read."""
+    """Whether this template is listed here; if not, its arguments need not be read."""
     return _find(_normalize(name)) is not None
 
 
 def show_template(name: str, parts: Sequence[str]) -> str | None:
-    """What {{name|part|part}} shows, as wikitext; None where that is not known.
+    """What {{name|part|part}} shows, as wikitext; None if that is unknown.
 
     show_template("lang", ["fr", "mot"]) -> "mot"
     """
@@ -74,7 +74,7 @@ def _markup(text: str) -> _Renderer:
 
 
 def _argument(*names: str) -> _Renderer:
-    """The first of these arguments that there is, unless nothing is known of its text."""
+    """The first of these arguments that is given, unless its text is unknown."""
 
     def show(arguments: Arguments) -> str | None:
         text = next((arguments[name] for name in names if arguments.get(name)), "")
@@ -128,10 +128,10 @@ def _show_missing_link(arguments: Arguments) -> str | None:
 
 
 _LANGUAGE_CODE = re.compile("[a-z]{2,3}")
-# {{'}}, {{' "}}, {{'s}}, {{-"}}: quotation marks with a little room between or in front.
+# {{'}}, {{' "}}, {{'s}}, {{-"}}: quotation marks with a thin space between or before.
 _QUOTATION_MARKS = re.compile("-?[ '’‘\"“”`]*['’‘\"“”`][ '’‘\"“”`]*s?-?")
 
-# What is shown, and the names of the templates that show it.
+# Texts, and the names of the templates that show them.
 _TEXTS = {
     "–": "ndash|en dash|endash|nbndash|–",
     "—": "mdash|em dash|emdash|mdashb|—",
@@ -166,9 +166,9 @@ _MONEY = {"$": "us$|usd", "A$": "a$|aud", "C$": "c$|cad", "£": "gbp", "€": "e
 _YEARS = {"c. ": "circa|c.|ca.", "fl. ": "fl.|floruit", "r. ": "reign|r."}
 _SHIPS = "hmas|hmcs|hms|rms|ss|uss"
 
-# How it is shown, and the names of the templates that show it so: "lang-" is all that begin so.
+# Renderings, and the names of their templates: "lang-" covers all names with this beginning.
 _SHOWN: tuple[tuple[_Renderer, str], ...] = (
-    # They only dress their first argument.
+    # They only format their first argument.
     (
         _argument("1"),
         "nowrap|nobr|nobreak|nobold|noitalic|normal|small|smaller|petit|big|bigger|large|larger|"
@@ -177,7 +177,7 @@ _SHOWN: tuple[tuple[_Renderer, str], ...] = (
         "key press|sic|chem2|nastaliq|nq|flag|flagcountry|nts|formatnum:",
     ),
     (_argument("1"), "lang-|ruby|ruby-|furigana|ふりがな|ルビ|読み仮名|読み仮名 ruby不使用"),
-    # The first says in which language, script, colour or order the second is.
+    # The first is the language, script, colour or order of the second.
     (_argument("2"), "lang|langue|langx|script|color|colour|couleur|font color|sort"),
     (_show_last, "transl|translit|transliteration|rtl-lang|resize"),
     (_around("⟨", "⟩"), "angbr|angle bracket"),

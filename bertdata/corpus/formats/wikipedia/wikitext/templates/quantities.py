@@ -1,7 +1,7 @@
-"""Templates of numbers: a value or a range with its unit, as it would be read; or nothing at all.
+"""Templates of numbers: a value or a range with its unit, as it is read aloud, or nothing.
 
-Numbers are shown as they are written in the template, not grouped: each language does that in its
-own way, and 1450 is right in all of them.
+Numbers are shown as written in the template, without grouping, which differs between languages:
+1450 is right in all of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bertdata.corpus.formats.wikipedia.wikitext.marks import GAP
 from bertdata.corpus.formats.wikipedia.wikitext.templates.arguments import Arguments
 
 _NUMBER = re.compile(r"[-−–+±~]?\.?\d[\d.,/+×^eE⁄ \u00a0½¼¾–−-]*")
-# Between two numbers, and what is read for it. French and Spanish words too.
+# Words between two numbers, and how they are read; also in French and Spanish.
 _RANGE_WORDS = {
     **{word: f" {word} " for word in ("and", "or", "to", "by", "à", "et", "ou", "a", "y", "o")},
     **{f"{word}(-)": f" {word} " for word in ("and", "or", "by")},
