@@ -79,14 +79,14 @@ def _make_parser() -> argparse.ArgumentParser:
         _add_run_options(sub)
     verify = add("verify", _verify_run, "read everything again and check it")
     verify.add_argument("folder", type=Path, metavar="DIR")
-    inspect = add("inspect", _inspect_run, "show examples as people read them")
+    inspect = add("inspect", _inspect_run, "show examples as readable text")
     inspect.add_argument("folder", type=Path, metavar="DIR")
     inspect.add_argument("--rows", type=int, default=3, help="how many examples (3)")
     inspect.add_argument("--split", choices=("train", "validation"), default="train")
     inspect.add_argument("--stats", action="store_true", help="measured shares and lengths instead")
     report = add("report", _report_run, "write one HTML page about a run")
     report.add_argument("folder", type=Path, metavar="DIR")
-    fill = add("fill-mask", _fill_mask, "what the trained model puts for [MASK]")
+    fill = add("fill-mask", _fill_mask, "predict [MASK] with a trained model")
     fill.add_argument("text", help='such as "The capital of France is [MASK]."')
     fill.add_argument("--model", type=Path, help="model folder (the newest below runs/)")
     fill.add_argument("--top", type=int, default=5, help="how many pieces (5)")
@@ -133,7 +133,8 @@ def _verify_run(options: argparse.Namespace) -> int:
     findings = verify(options.folder)
     for finding in findings:
         print(finding)
-    print(f"{options.folder}: {f'{len(findings)} found' if findings else 'all is well'}")
+    problems = f"{len(findings)} problem{'' if len(findings) == 1 else 's'} found"
+    print(f"{options.folder}: {problems if findings else 'OK'}")
     return 1 if findings else 0
 
 
@@ -163,21 +164,22 @@ def _report_run(options: argparse.Namespace) -> int:
 
 
 def _fill_mask(options: argparse.Namespace) -> int:
-    """`bertdata fill-mask`: in a process of its own, as everything that needs torch."""
+    """`bertdata fill-mask`: in a process of its own, like everything that needs torch."""
     folder = options.model or _newest_model(Path("runs"))
     arguments = [f"--model={folder}", f"--top={options.top}", options.text]
     return _call("trainer.features.fill_mask", arguments)
 
 
 def _run_trainer(options: argparse.Namespace) -> int:
-    """`bertdata finetune|features`: the same arguments to a module that needs torch."""
+    """`bertdata finetune|features`: pass the arguments on to a module that needs torch."""
     return _call(options.module, [given for given in options.arguments if given != "--debug"])
 
 
 def _call(module: str, arguments: Sequence[str]) -> int:
-    """Run a module to its end, in a process that ends with this one; gives its exit status.
+    """Run a module in a process that ends with this one; returns its exit status.
 
-    Its own process group keeps it from Ctrl-C, so that only one of the two speaks.
+    It has a process group of its own, so that Ctrl-C reaches this process alone and is reported
+    once.
     """
     import subprocess
 
@@ -189,7 +191,10 @@ def _call(module: str, arguments: Sequence[str]) -> int:
             return process.wait()
         except KeyboardInterrupt:
             process.terminate()
-            print("bertdata: stopped; this starts anew when run again", file=sys.stderr)
+            print(
+                "bertdata: stopped; the same command starts again from the beginning",
+                file=sys.stderr,
+            )
             return 130
 
 
@@ -216,7 +221,7 @@ def _run_flow(name: str, options: argparse.Namespace) -> Path:
     output: Path = options.output or default_output(options.config)
     with hold(output):
         prepare_environment(options.debug)
-        # Both get ready while this process imports Prefect.
+        # Both start while this process imports Prefect.
         if _has_jobs(name, output):
             start_host()
         wait_for_server = ensure_server()
@@ -229,7 +234,7 @@ def _run_flow(name: str, options: argparse.Namespace) -> Path:
 
 
 def _has_jobs(name: str, output: Path) -> bool:
-    """Whether a flow has a stage to make that Beam makes, as far as one can see from outside."""
+    """Whether a flow seems to have a stage to make with Beam: one without a manifest."""
     from bertdata.storage.manifest import is_complete
     from flows.paths import RunPaths
 

@@ -93,13 +93,13 @@ def _run_child(
     arguments: Sequence[str],
     log: Path,
     say: Callable[[str], None],
-    heed: Callable[[str], None],
+    take_error: Callable[[str], None],
 ) -> int:
     """As `flows.processes.children.run_child`, without a process and a log."""
     output, errors = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
         status = _call(module, arguments)
-    for stream, take in ((errors, heed), (output, say)):
+    for stream, take in ((errors, take_error), (output, say)):
         for line in stream.getvalue().splitlines():
             take(line)
     return status

@@ -153,7 +153,7 @@ def test_a_worker_that_hangs_is_ended(
     make_pipe(tmp_path)
     runner = options.RunnerConfig(workers=workers, stall_timeout_minutes=0.05)
     warm_host()
-    with pytest.raises(CrashError, match=r"sentences got nothing done for 0.05 minutes and was"):
+    with pytest.raises(CrashError, match=r"sentences made no progress for 0.05 minutes and was"):
         stages._make(plan, JOB, runner, print)
     assert find_processes(mark) == []
 
