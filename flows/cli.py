@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bertdata.errors import BertdataError, ConfigError
 from bertdata.terminal import exit_status, is_reader_gone
 from flows.processes.signals import Stopped, was_stopped
-from trainer.features import config as features_config
-from trainer.tuning import config as finetune_config
 
-# Typer's `--help` takes 0.8 CPU s, click's with rich 0.3 s, argparse's 0.16 s; and click has no
+# Typer's `--help` takes 0.8 CPU s, click's with rich 0.3 s, argparse's 0.1 s; and click has no
 # options with several values, such as `features --input A B`.
 _Parser = argparse.ArgumentParser
 _STAGES = {
@@ -28,7 +25,8 @@ _STAGES = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 done, 1 the work failed or a check found something, 2 wrong usage."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    options = _make_parser().parse_args(given, argparse.Namespace(arguments=given[1:]))
+    parser = _make_parser(command="".join(given[:1]))
+    options = parser.parse_args(given, argparse.Namespace(arguments=given[1:]))
     try:
         return int(options.command(options))
     except Exception as error:
@@ -43,7 +41,7 @@ def _report(error: Exception, debug: bool) -> int:
     """Print what went wrong on one line; returns the exit status."""
     if isinstance(error, BertdataError):
         if debug:
-            traceback.print_exc()
+            sys.excepthook(type(error), error, error.__traceback__)
         print(f"bertdata: {error}", file=sys.stderr)
         return exit_status(error)
     if debug:
@@ -53,8 +51,8 @@ def _report(error: Exception, debug: bool) -> int:
     return 1
 
 
-def _make_parser() -> argparse.ArgumentParser:
-    """All commands and their options."""
+def _make_parser(command: str) -> _Parser:
+    """All commands and their options; those of the trainer's commands only for `command`."""
     parser = argparse.ArgumentParser(
         prog="bertdata",
         description="text -> sentences -> vocabulary -> examples -> BERT, any corpus, any size",
@@ -90,12 +88,18 @@ def _make_parser() -> argparse.ArgumentParser:
     fill.add_argument("text", help='such as "The capital of France is [MASK]."')
     fill.add_argument("--model", type=Path, help="model folder (the newest below runs/)")
     fill.add_argument("--top", type=int, default=5, help="how many pieces (5)")
-    tune = add("finetune", _run_trainer, finetune_config.DESCRIPTION)
+    tune = add("finetune", _run_trainer, "fine-tune a model on labelled texts")
     tune.set_defaults(module="trainer.tuning")
-    finetune_config.add_arguments(tune)
-    features = add("features", _run_trainer, features_config.DESCRIPTION)
+    features = add("features", _run_trainer, "write a model's vectors for texts to an Arrow file")
     features.set_defaults(module="trainer.features")
-    features_config.add_arguments(features)
+    if command == "finetune":
+        from trainer.tuning.config import add_arguments as add_tuning
+
+        add_tuning(tune)
+    elif command == "features":
+        from trainer.features.config import add_arguments as add_features
+
+        add_features(features)
     config = add("config", _show_config, "the complete configuration with every default")
     config.add_argument("config", type=Path, nargs="?", metavar="CONFIG.toml")
     _add_set(config)

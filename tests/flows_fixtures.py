@@ -82,8 +82,11 @@ def trainer_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _call(module: str, arguments: Sequence[str]) -> int:
+    found = importlib.import_module(module)
+    if hasattr(found, "__path__"):  # `python -m` runs this module of a package
+        found = importlib.import_module(f"{module}.__main__")
     try:
-        return int(importlib.import_module(module).main(arguments))
+        return int(found.main(arguments))
     except SystemExit as usage:
         return int(usage.code or 0)
 
