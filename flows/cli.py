@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bertdata.errors import BertdataError, ConfigError
 from bertdata.terminal import exit_status, is_reader_gone
 from flows.processes.signals import Stopped, was_stopped
-from trainer.features import config as features_config
-from trainer.tuning import config as finetune_config
 
-# Typer's `--help` takes 0.8 CPU s, click's with rich 0.3 s, argparse's 0.16 s; and click has no
+# Typer's `--help` takes 0.8 CPU s, click's with rich 0.3 s, argparse's 0.1 s; and click has no
 # options with several values, such as `features --input A B`.
 _Parser = argparse.ArgumentParser
 _STAGES = {
@@ -28,7 +25,8 @@ _STAGES = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 done, 1 the work failed or a check found something, 2 wrong usage."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    options = _make_parser().parse_args(given, argparse.Namespace(arguments=given[1:]))
+    parser = _make_parser(command="".join(given[:1]))
+    options = parser.parse_args(given, argparse.Namespace(arguments=given[1:]))
     try:
         return int(options.command(options))
     except Exception as error:
@@ -43,7 +41,7 @@ def _report(error: Exception, debug: bool) -> int:
     """Print what went wrong on one line; returns the exit status."""
     if isinstance(error, BertdataError):
         if debug:
-            traceback.print_exc()
+            sys.excepthook(type(error), error, error.__traceback__)
         print(f"bertdata: {error}", file=sys.stderr)
         return exit_status(error)
     if debug:
@@ -53,8 +51,8 @@ def _report(error: Exception, debug: bool) -> int:
     return 1
 
 
-def _make_parser() -> argparse.ArgumentParser:
-    """All commands and their options."""
+def _make_parser(command: str) -> _Parser:
+    """All commands and their options; those of the trainer's commands only for `command`."""
     parser = argparse.ArgumentParser(
         prog="bertdata",
         description="text -> sentences -> vocabulary -> examples -> BERT, any corpus, any size",
@@ -79,23 +77,29 @@ def _make_parser() -> argparse.ArgumentParser:
         _add_run_options(sub)
     verify = add("verify", _verify_run, "read everything again and check it")
     verify.add_argument("folder", type=Path, metavar="DIR")
-    inspect = add("inspect", _inspect_run, "show examples as people read them")
+    inspect = add("inspect", _inspect_run, "show examples as readable text")
     inspect.add_argument("folder", type=Path, metavar="DIR")
     inspect.add_argument("--rows", type=int, default=3, help="how many examples (3)")
     inspect.add_argument("--split", choices=("train", "validation"), default="train")
     inspect.add_argument("--stats", action="store_true", help="measured shares and lengths instead")
     report = add("report", _report_run, "write one HTML page about a run")
     report.add_argument("folder", type=Path, metavar="DIR")
-    fill = add("fill-mask", _fill_mask, "what the trained model puts for [MASK]")
+    fill = add("fill-mask", _fill_mask, "predict [MASK] with a trained model")
     fill.add_argument("text", help='such as "The capital of France is [MASK]."')
     fill.add_argument("--model", type=Path, help="model folder (the newest below runs/)")
     fill.add_argument("--top", type=int, default=5, help="how many pieces (5)")
-    tune = add("finetune", _run_trainer, finetune_config.DESCRIPTION)
+    tune = add("finetune", _run_trainer, "fine-tune a model on labelled texts")
     tune.set_defaults(module="trainer.tuning")
-    finetune_config.add_arguments(tune)
-    features = add("features", _run_trainer, features_config.DESCRIPTION)
+    features = add("features", _run_trainer, "write a model's vectors for texts to an Arrow file")
     features.set_defaults(module="trainer.features")
-    features_config.add_arguments(features)
+    if command == "finetune":
+        from trainer.tuning.config import add_arguments as add_tuning
+
+        add_tuning(tune)
+    elif command == "features":
+        from trainer.features.config import add_arguments as add_features
+
+        add_features(features)
     config = add("config", _show_config, "the complete configuration with every default")
     config.add_argument("config", type=Path, nargs="?", metavar="CONFIG.toml")
     _add_set(config)
@@ -133,7 +137,8 @@ def _verify_run(options: argparse.Namespace) -> int:
     findings = verify(options.folder)
     for finding in findings:
         print(finding)
-    print(f"{options.folder}: {f'{len(findings)} found' if findings else 'all is well'}")
+    problems = f"{len(findings)} problem{'' if len(findings) == 1 else 's'} found"
+    print(f"{options.folder}: {problems if findings else 'OK'}")
     return 1 if findings else 0
 
 
@@ -163,21 +168,22 @@ def _report_run(options: argparse.Namespace) -> int:
 
 
 def _fill_mask(options: argparse.Namespace) -> int:
-    """`bertdata fill-mask`: in a process of its own, as everything that needs torch."""
+    """`bertdata fill-mask`: in a process of its own, like everything that needs torch."""
     folder = options.model or _newest_model(Path("runs"))
     arguments = [f"--model={folder}", f"--top={options.top}", options.text]
     return _call("trainer.features.fill_mask", arguments)
 
 
 def _run_trainer(options: argparse.Namespace) -> int:
-    """`bertdata finetune|features`: the same arguments to a module that needs torch."""
+    """`bertdata finetune|features`: pass the arguments on to a module that needs torch."""
     return _call(options.module, [given for given in options.arguments if given != "--debug"])
 
 
 def _call(module: str, arguments: Sequence[str]) -> int:
-    """Run a module to its end, in a process that ends with this one; gives its exit status.
+    """Run a module in a process that ends with this one; returns its exit status.
 
-    Its own process group keeps it from Ctrl-C, so that only one of the two speaks.
+    It has a process group of its own, so that Ctrl-C reaches this process alone and is reported
+    once.
     """
     import subprocess
 
@@ -189,7 +195,10 @@ def _call(module: str, arguments: Sequence[str]) -> int:
             return process.wait()
         except KeyboardInterrupt:
             process.terminate()
-            print("bertdata: stopped; this starts anew when run again", file=sys.stderr)
+            print(
+                "bertdata: stopped; the same command starts again from the beginning",
+                file=sys.stderr,
+            )
             return 130
 
 
@@ -216,7 +225,7 @@ def _run_flow(name: str, options: argparse.Namespace) -> Path:
     output: Path = options.output or default_output(options.config)
     with hold(output):
         prepare_environment(options.debug)
-        # Both get ready while this process imports Prefect.
+        # Both start while this process imports Prefect.
         if _has_jobs(name, output):
             start_host()
         wait_for_server = ensure_server()
@@ -229,7 +238,7 @@ def _run_flow(name: str, options: argparse.Namespace) -> Path:
 
 
 def _has_jobs(name: str, output: Path) -> bool:
-    """Whether a flow has a stage to make that Beam makes, as far as one can see from outside."""
+    """Whether a flow seems to have a stage to make with Beam: one without a manifest."""
     from bertdata.storage.manifest import is_complete
     from flows.paths import RunPaths
 

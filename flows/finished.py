@@ -1,4 +1,4 @@
-"""What is there of a run: the manifests of its finished stages, the results of its training."""
+"""What is finished of a run: manifests of its stages, results of its training."""
 
 from __future__ import annotations
 

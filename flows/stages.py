@@ -1,4 +1,4 @@
-"""The four stages as plain functions: skip what is done, run the rest in a child process."""
+"""The four stages as plain functions: skip what is complete, make the rest in child processes."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def make_sentences(run: Run, say: Say) -> str:
 
 
 def make_vocabulary(run: Run, say: Say) -> str:
-    """Count words and train the vocabulary, or take over the one given.
+    """Count words and train the vocabulary, or copy the given one; returns its content hash.
 
-    Raises ConfigError where the model to start from wants other words, before there are examples.
+    Raises ConfigError if the model to start from tokenizes differently, before examples are made.
     """
     _check_init_from(run.config)
     plan = plan_vocabulary(run.paths.vocab, run.paths.sentences, run.config.vocab)
@@ -67,14 +67,14 @@ def make_vocabulary(run: Run, say: Say) -> str:
 
 
 def make_examples(run: Run, say: Say) -> str:
-    """Write the MLM/NSP examples."""
+    """Write the MLM/NSP examples; returns the stage's content hash."""
     paths, config = run.paths, run.config
     plan = plan_examples(paths.examples, paths.sentences, paths.vocab, config.examples, config.seed)
     return _make(plan, "pipelines.jobs.examples", config.runner, say)
 
 
 def train_model(run: Run, say: Say) -> Table:
-    """Train, evaluate and export; returns the results. A killed training goes on where it was."""
+    """Train, evaluate and export; returns the results. A killed training is continued."""
     paths = run.paths
     plan = _plan_training(run)
     if prepare_stage(plan) is StageState.COMPLETE:
@@ -89,12 +89,14 @@ def train_model(run: Run, say: Say) -> Table:
     ]
     log = paths.output / "train.log"
     with hold(paths.model, patience=_LAST_SAVE_SECONDS):
-        pass  # a training whose run was killed may still be saving what it did
+        pass  # wait: a training whose run was killed may still be saving
     listener = _Listener(say)
-    status = run_child("trainer.pretrain", arguments, log, listener.speak, listener.heed)
+    status = run_child(
+        "trainer.pretrain", arguments, log, listener.take_output, listener.take_error
+    )
     listener.say_notices()
     if status:
-        raise _training_error(status, listener.said, log)
+        raise _training_error(status, listener.errors, log)
     log.unlink(missing_ok=True)
     results: Table = json.loads((paths.model / "results.json").read_bytes())
     shards = [describe_file(paths.model / name, rows=1) for name in _MODEL_FILES]
@@ -106,10 +108,10 @@ def train_model(run: Run, say: Say) -> Table:
 
 
 def _plan_training(run: Run) -> StagePlan:
-    """What the model is made from. Raises DataError when the examples are not complete."""
+    """The plan of the model's stage. Raises DataError if the examples are not complete."""
     if not is_complete(run.paths.examples):
         raise DataError(
-            f"{run.paths.examples} is not there or not complete; "
+            f"{run.paths.examples} is missing or not complete; "
             f"first: bertdata examples CONFIG.toml --output {run.paths.output}"
         )
     examples = read_manifest(run.paths.examples)
@@ -130,7 +132,7 @@ def train_arguments(config: TrainConfig) -> list[str]:
 
 
 def _make(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) -> str:
-    # A flow that Prefect itself starts comes without the command's lock.
+    # A flow that Prefect itself starts does not have the command's lock.
     with hold(plan.path):
         return _make_alone(plan, module, runner, say)
 
@@ -152,7 +154,7 @@ def _make_alone(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) ->
         raise
     except BertdataError:
         _pass_notices_on(log, say)
-        log.unlink(missing_ok=True)  # it says no more than the error
+        log.unlink(missing_ok=True)  # the error says the same
         raise
     _pass_notices_on(log, say)
     if status:
@@ -161,7 +163,7 @@ def _make_alone(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) ->
     manifest = read_manifest(plan.path)
     if rejected := manifest.counts.get("rejected"):
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in rejected.items())
-        say(f"{plan.stage}: rejected {reasons}; each is in {plan.path}/rejected-*.arrow")
+        say(f"{plan.stage}: rejected {reasons}; they are listed in {plan.path}/rejected-*.arrow")
     if repeated := manifest.counts.get("repeated_ids"):
         say(f"{plan.stage}: {repeated_ids(repeated)}")
     return manifest.content_sha256
@@ -176,35 +178,36 @@ def _check_init_from(config: RunConfig) -> None:
 
 
 class _Listener:
-    """Keeps the last lines of a child's stderr, and says its notices between those of its stdout.
+    """Keeps the last lines of a child's stderr, and passes its notices on between stdout's lines.
 
-    `heed` is called in another thread than `speak`, in which alone something is said.
+    `take_error` may be called in a different thread than `take_output`; only the latter passes
+    lines on. `errors`: the last lines of stderr.
     """
 
     def __init__(self, say: Say) -> None:
         self._say = say
         self._notices: deque[str] = deque()
-        self.said: deque[str] = deque(maxlen=_LINES_KEPT)
+        self.errors: deque[str] = deque(maxlen=_LINES_KEPT)
 
-    def heed(self, line: str) -> None:
-        """Take a line of stderr."""
-        self.said.append(line)
+    def take_error(self, line: str) -> None:
+        """Keep a line of stderr."""
+        self.errors.append(line)
         if is_notice(line):
             self._notices.append(line)
 
-    def speak(self, line: str) -> None:
-        """Say a line of stdout, after the notices that came before it."""
+    def take_output(self, line: str) -> None:
+        """Pass a line of stdout on, after the notices before it."""
         self.say_notices()
         self._say(line)
 
     def say_notices(self) -> None:
-        """Say the notices so far."""
+        """Pass on the notices so far."""
         while self._notices:
             self._say(self._notices.popleft())
 
 
 def _pass_notices_on(log: Path, say: Say) -> None:
-    """Say the notices in a log, which nobody reads unless the stage failed."""
+    """Pass on the notices in a log, which is kept only if the stage failed."""
     if log.is_file():
         for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
             if is_notice(line):
@@ -212,7 +215,7 @@ def _pass_notices_on(log: Path, say: Say) -> None:
 
 
 def _training_error(status: int, lines: Iterable[str], log: Path) -> Exception:
-    """The trainer's own last words, or that it died without any; torchrun may add its own."""
+    """The trainer's own last error, or a CrashError if it printed none; torchrun may add lines."""
     errors = [line for line in lines if line.startswith("error: ")]
     if not errors:
         return crash("training", status, log, lines)

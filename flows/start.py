@@ -1,4 +1,4 @@
-"""The `bertdata` command: what happens before its modules are imported."""
+"""The start of the `bertdata` command, before its other modules are imported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flows.processes.signals import INTERRUPTED, MESSAGE, catch_signals, finish
 
 
 def main() -> int:
-    """Run a command; its exit status."""
+    """Run a command; returns its exit status."""
     catch_signals()
     try:
         leave_current_folder()

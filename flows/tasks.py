@@ -1,7 +1,7 @@
 """One Prefect task per stage: one line around a function of `flows.stages`.
 
-A child that crashed is tried again, and what it had finished stays finished. An error in the input
-or the configuration is not tried again.
+A child that crashed is tried again and continues where it was. Errors in the input or the
+configuration are not tried again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Numbers and names as people read them."""
+"""Numbers and names in messages."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ def percent(share: float) -> str:
 
 
 def repeated_ids(count: int) -> str:
-    """About documents whose id an earlier document of their corpus has, with another text."""
+    """A message about documents with the id of an earlier document and a different text."""
     documents = "1 document repeats" if count == 1 else f"{number(count)} documents repeat"
-    return f"{documents} the id of another with a different text; the text tells them apart"
+    return (
+        f"{documents} the id of another with a different text; they are kept as different documents"
+    )
 
 
 def printable(text: str) -> str:
-    r"""The text on one line: what would steer a terminal, or is none, is spelled out as `\x1b`."""
+    r"""The text on one line, with control and unpaired characters as escapes such as `\x1b`."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )

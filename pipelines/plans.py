@@ -245,7 +245,7 @@ def _list_units(corpora: Corpora) -> _Inputs:
 
 def _own_notice(corpus: str, own: Sequence[str]) -> str:
     files = "1 file" if len(own) == 1 else f"{len(own):,} files"
-    return f"corpus {corpus!r}: {files} written by runs not read, such as {printable(own[0])}"
+    return f"corpus {corpus!r}: not reading {files} written by runs, such as {printable(own[0])}"
 
 
 def _find_inputs(corpus: CorpusConfig, corpora: Corpora) -> FoundInputs:
@@ -300,7 +300,7 @@ def _unit_table(unit: InputUnit) -> dict[str, Any]:
 def _finished(folder: Path, stage: str) -> Manifest:
     if not is_complete(folder):
         raise DataError(
-            f"{folder} is not there or not complete; first: bertdata {stage} CONFIG.toml "
+            f"{folder} is missing or not complete; first: bertdata {stage} CONFIG.toml "
             f"--output {folder.parent}"
         )
     manifest = read_manifest(folder)

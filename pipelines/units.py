@@ -29,8 +29,8 @@ WorkOnUnit = Callable[[Unit], UnitRecord]
 OpenWorker = Callable[[Path, Mapping[str, Any]], WorkOnUnit]
 
 NO_MEMORY = (
-    "a worker needs more memory than there is; set [runner] workers lower, or "
-    "[[corpus]] max_document_bytes where a document is very long"
+    "a worker needs more memory than there is; lower [runner] workers, or "
+    "[[corpus]] max_document_bytes if a document is very long"
 )
 
 

@@ -82,8 +82,11 @@ def trainer_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _call(module: str, arguments: Sequence[str]) -> int:
+    found = importlib.import_module(module)
+    if hasattr(found, "__path__"):  # `python -m` runs this module of a package
+        found = importlib.import_module(f"{module}.__main__")
     try:
-        return int(importlib.import_module(module).main(arguments))
+        return int(found.main(arguments))
     except SystemExit as usage:
         return int(usage.code or 0)
 
@@ -93,13 +96,13 @@ def _run_child(
     arguments: Sequence[str],
     log: Path,
     say: Callable[[str], None],
-    heed: Callable[[str], None],
+    take_error: Callable[[str], None],
 ) -> int:
     """As `flows.processes.children.run_child`, without a process and a log."""
     output, errors = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
         status = _call(module, arguments)
-    for stream, take in ((errors, heed), (output, say)):
+    for stream, take in ((errors, take_error), (output, say)):
         for line in stream.getvalue().splitlines():
             take(line)
     return status

@@ -1,4 +1,4 @@
-"""Children of a flow: each job is a process group of its own that ends when the flow does."""
+"""Child processes of a flow, each a process group that ends when the flow ends."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from pipelines.processes import PARENT, end_with_parent
 
 _KILL_SECONDS = 6.0
 _LOG_LINES = 3
-# Cores are used by having several workers, not by threads within one.
+# Several workers use the cores, not threads within one.
 _SETTINGS = {"TOKENIZERS_PARALLELISM": "false"}
-# What a child prints for this process to read, whatever the terminal's encoding.
+# For children whose output this process reads, whatever the terminal's encoding.
 PIPED = {"PYTHONIOENCODING": "utf-8:backslashreplace"}
 
 
 def child_environment() -> dict[str, str]:
-    """The environment of a child that is to end with this process."""
+    """The environment of a child that shall end with this process."""
     return {**safe_environment(os.environ), **_SETTINGS, PARENT: str(os.getpid())}
 
 
@@ -41,13 +41,13 @@ def run_child(
     arguments: Sequence[str],
     log: Path,
     say: Callable[[str], None],
-    heed: Callable[[str], None] = lambda line: None,
+    take_error: Callable[[str], None] = lambda line: None,
 ) -> int:
-    """Run `python -m module arguments…`; every line it prints goes to `say`.
+    """Run `python -m module arguments…`; returns its exit status, negative for a signal.
 
-    Its stderr goes to `log`, as far as the disk has room, and line by line to `heed`, in a thread.
-    Returns the exit status: negative for a signal. The whole process group is ended with the
-    caller, also when the caller is interrupted or killed.
+    `say`: called with each line that it prints. `log`: gets its stderr, as far as the disk has
+    space. `take_error`: called with each line of stderr, in a thread. The whole process group ends
+    with the caller, even if the caller is interrupted or killed.
     """
     with subprocess.Popen(
         child_command(module, arguments),
@@ -62,7 +62,7 @@ def run_child(
     ) as child:
         assert child.stdout is not None
         assert child.stderr is not None
-        reader = threading.Thread(target=_keep, args=(child.stderr, log, heed))
+        reader = threading.Thread(target=_keep, args=(child.stderr, log, take_error))
         reader.start()
         try:
             for line in child.stdout:
@@ -73,21 +73,21 @@ def run_child(
             reader.join()
 
 
-def _keep(stream: Iterable[str], log: Path, heed: Callable[[str], None]) -> None:
-    """Read to the end, whatever becomes of the log."""
+def _keep(stream: Iterable[str], log: Path, take_error: Callable[[str], None]) -> None:
+    """Read a stream to its end, even if the log cannot be written."""
     with contextlib.ExitStack() as stack:
         file: BinaryIO | None = None
         with contextlib.suppress(OSError):
             file = stack.enter_context(cast(BinaryIO, log.open("wb", buffering=0)))
         for line in stream:
-            heed(line.rstrip("\n"))
+            take_error(line.rstrip("\n"))
             with contextlib.suppress(OSError):
                 if file is not None:
                     file.write(line.encode())
 
 
 def end_group(child: subprocess.Popen[str]) -> None:
-    """End a child and its children: ask first, so that it can save its work, then insist."""
+    """End a child and its children: SIGTERM, so that it can save its work, then SIGKILL."""
     if child.poll() is None:
         signal_group(child, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -97,17 +97,17 @@ def end_group(child: subprocess.Popen[str]) -> None:
 
 
 def crash(what: str, status: int, log: Path, said: Iterable[str] = ()) -> CrashError:
-    """The error for a child that ended with `status` and no reason; `said`: if not in the log."""
+    """The error for a child that ended without a reason. `said`: what it printed, without a log."""
     how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited {status}"
     if status == -signal.SIGKILL:
-        how += ", as the system does where memory runs out"
+        how += ", as the system does when memory runs out"
     last = " / ".join(_last_lines(log) or list(said)[-_LOG_LINES:]) or "it printed no reason"
     return CrashError(f"{what} {how}: {last} (all of it: {log}); run again to continue")
 
 
 def _last_lines(log: Path) -> list[str]:
     with (
-        contextlib.suppress(OSError),  # a disk without room for it
+        contextlib.suppress(OSError),  # a full disk
         log.open(encoding="utf-8", errors="replace") as file,
     ):
         return [line for line in deque(map(str.strip, file), _LOG_LINES) if line]
@@ -115,7 +115,7 @@ def _last_lines(log: Path) -> list[str]:
 
 
 def signal_group(child: subprocess.Popen[str], number: signal.Signals) -> None:
-    """Send a signal to a child and its children, if they are still there."""
+    """Send a signal to a child and its children, if they are still running."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, number)
 

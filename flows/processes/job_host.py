@@ -1,4 +1,4 @@
-"""The process that runs the jobs of a flow: started early, so that it is ready when wanted."""
+"""The process that runs the jobs of a flow, started early so that it is ready in time."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from flows.processes.watchdog import Watchdog
 from pipelines.processes import END, FAILED
 from pipelines.progress import error_named
 
-# In glibc each thread has a heap of its own, which keeps what it once took. Here one thread of a
-# process does the work, and Beam's many others would each hold some of the memory.
-# Of Arrow's pools jemalloc's holds the least of what is free, and always as much; Arrow takes
-# another where there is none.
+# glibc gives each thread a heap of its own and keeps its free memory. One thread of a process does
+# the work here; Beam's many others would each keep some memory.
+# Of Arrow's memory pools jemalloc's keeps the least free memory, and always the same amount; Arrow
+# takes a different one where jemalloc is missing.
 _MEMORY = {"MALLOC_ARENA_MAX": "1", "ARROW_DEFAULT_MEMORY_POOL": "jemalloc"}
 _hosts: list[subprocess.Popen[str]] = []
 
 
 def start_host() -> None:
-    """Start the process, unless there is one. It ends with this one."""
+    """Start the process, unless it is running. It ends with this one."""
     if _hosts and _hosts[-1].poll() is None:
         return
     end_host()
@@ -47,13 +47,13 @@ def start_host() -> None:
 
 
 def end_host() -> None:
-    """End the process and all that it started."""
+    """End the process and everything that it started."""
     while _hosts:
         host = _hosts.pop()
         end_group(host)
         for pipe in (host.stdin, host.stdout):
             if pipe is not None:
-                # What a dead process did not read is lost with it.
+                # A dead process no longer reads what is still in the pipe.
                 with contextlib.suppress(OSError):
                     pipe.close()
 
@@ -65,11 +65,11 @@ def run_job(
     say: Callable[[str], None],
     stall_seconds: float = 0.0,
 ) -> int:
-    """Run a job; every line it prints goes to `say`, its stderr to `log`.
+    """Run a job; returns its exit status, negative for a signal.
 
-    Returns its exit status, negative for a signal. When the caller is interrupted the job ends.
-    Raises the error that the job names, and CrashError when it says nothing for `stall_seconds`
-    (0: for ever).
+    `say`: called with each line that it prints. `log`: gets its stderr. If the caller is
+    interrupted, the job ends. Raises the error that the job reports, and CrashError if it prints
+    nothing for `stall_seconds` (0: no limit).
     """
     start_host()
     (host,) = _hosts
@@ -95,13 +95,13 @@ def run_job(
     if dog.has_bitten:
         end_host()
         raise CrashError(
-            f"{module} got nothing done for {stall_seconds / 60:g} minutes and was ended; "
+            f"{module} made no progress for {stall_seconds / 60:g} minutes and was ended; "
             "run again to continue, or raise [runner] stall_timeout_minutes"
         )
     if failure is not None:
         raise error_named(failure["type"], failure["message"])
     if line.startswith(END):
         return int(line.removeprefix(END))
-    # It died itself, and the job with it.
+    # The host itself died, and the job with it.
     end_host()
     return host.returncode

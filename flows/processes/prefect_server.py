@@ -1,4 +1,4 @@
-"""`python -m flows.prefect_server SOCKET`: Prefect's API on a socket that is bound already."""
+"""`python -m flows.processes.prefect_server SOCKET`: Prefect's API on a bound socket."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]
 _Application = Callable[[_Message, _Receive, _Send], Awaitable[None]]
 
-# For other servers to prepare the database: the first one takes a quarter of a minute or more.
+# How long to wait for other servers that prepare the database: the first takes 15 s or more.
 _PATIENCE_SECONDS = 120.0
 
 
 def main() -> None:
-    """Serve until a signal comes. The argument is the number of an open socket."""
+    """Serve until a signal. The argument is the file number of an open socket."""
     import uvicorn
     from prefect.server.api.server import create_app
     from prefect.settings import PREFECT_HOME
@@ -32,10 +32,10 @@ def main() -> None:
 
 
 def _one_start_at_a_time(application: _Application, home: Path) -> _Application:
-    """The same ASGI application; of those with the same `home` one starts at a time.
+    """The same ASGI application, but only one with the same `home` starts at a time.
 
-    Servers that make the tables of one new SQLite database at once disturb each other. An
-    application that cannot start says why on standard error.
+    Servers that create the tables of one SQLite database at the same time disturb each other. An
+    application that cannot start prints the reason on standard error.
     """
     lock = contextlib.ExitStack()
 
@@ -50,7 +50,7 @@ def _one_start_at_a_time(application: _Application, home: Path) -> _Application:
             await application(scope, receive, send)
             return
         with lock:
-            with contextlib.suppress(BertdataError):  # the wait was long enough
+            with contextlib.suppress(BertdataError):  # it has waited long enough
                 lock.enter_context(hold(home, _PATIENCE_SECONDS))
             await application(scope, receive, send_and_release)
 

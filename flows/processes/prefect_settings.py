@@ -1,4 +1,4 @@
-"""Settings for Prefect that must stand before it is imported; what the user set stays."""
+"""Settings that Prefect needs before it is imported; what the user has set is kept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DEFAULTS = {
     # Nothing here needs the network.
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
-    # The temporary server of a run says nothing of use, and complains when it is ended.
+    # The temporary server of a run logs nothing useful, and complains when it is ended.
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
     # The command line prints its own lines; Prefect's go to its server.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
@@ -24,7 +24,7 @@ _DEFAULTS = {
 
 
 def prepare_environment(debug: bool = False) -> None:
-    """Set what is not set yet; `debug` lets Prefect's own log through."""
+    """Set what is not set yet. `debug`: keep Prefect's own log."""
     for name, value in _DEFAULTS.items():
         if not (debug and "LOGGING" in name):
             os.environ.setdefault(name, value)
@@ -33,7 +33,7 @@ def prepare_environment(debug: bool = False) -> None:
 
 
 def _prepare_home() -> None:
-    """Give Prefect a folder for its records: its usual one, or a temporary one."""
+    """Make sure that Prefect has a folder for its records: its usual one, or a temporary one."""
     if not _has_home():
         os.environ["HOME"] = _temporary_folder("there is no home folder")
     home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect").expanduser()
@@ -45,7 +45,7 @@ def _prepare_home() -> None:
 
 
 def _has_home() -> bool:
-    """Whether this user has a home folder, which Prefect's import asks for in any case."""
+    """Whether this user has a home folder, which importing Prefect requires."""
     try:
         Path.home()
     except RuntimeError:

@@ -1,7 +1,7 @@
 """A Prefect server for a run that has none: started here, so that it ends with the run.
 
-Prefect would start one by itself; but that one survives when the run is killed, and holds the pipes
-it inherited, so that whoever reads the run's output waits for ever.
+Prefect would start one itself, but that one survives when the run is killed and keeps the pipes it
+inherited, so that readers of the run's output wait forever.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from flows.processes.children import child_command, child_environment, end_group
 # The first start on a machine prepares Prefect's database, which takes a while on a busy one.
 _START_SECONDS = 180.0
 _POLL_SECONDS = 0.1
-# As Prefect starts its own: without pages, and without the services of a server that stays.
+# As Prefect starts its own: without web pages and without the services of a permanent server.
 _ENVIRONMENT = {
     "PREFECT_UI_ENABLED": "0",
     "PREFECT__SERVER_EPHEMERAL": "1",
@@ -38,11 +38,11 @@ _DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
 
 
 def ensure_server() -> Callable[[], None]:
-    """Give Prefect an API: the user's own where one is set, else a temporary server.
+    """Make sure that Prefect has an API: the user's own if one is set, else a temporary server.
 
-    Returns a function that waits until it answers: flows can be imported meanwhile. To be called
-    before that: what is registered last is done first at exit, and Prefect hands its last log
-    lines in at exit, so the server must be there until then.
+    Returns a function that waits until it answers; flows can be imported in the meantime. Call this
+    before importing them: exit functions run in reverse order, and Prefect's sends the last log
+    lines, so it must run before the one that ends the server.
     """
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -57,7 +57,7 @@ def ensure_server() -> Callable[[], None]:
 
 
 def _leave_socks_proxy() -> None:
-    """Prefect's client has no use for this kind of proxy, and fails where one is set."""
+    """Prefect's client does not support this kind of proxy, and fails if one is set."""
     for name in ("ALL_PROXY", "all_proxy"):
         if os.environ.get(name, "").lower().startswith("socks"):
             del os.environ[name]
@@ -65,7 +65,7 @@ def _leave_socks_proxy() -> None:
 
 @contextlib.contextmanager
 def temporary_server() -> Iterator[tuple[str, Callable[[], None]]]:
-    """Start a Prefect server on a free port: the URL of its API, and what waits for it."""
+    """Start a Prefect server on a free port; yields its API's URL and a function to wait for it."""
     with contextlib.ExitStack() as stack:
         databases = _databases(stack)
         server = stack.enter_context(_Server(next(databases)))
@@ -73,7 +73,7 @@ def temporary_server() -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 def _wait(server: _Server, databases: Iterator[Path | None]) -> None:
-    """Wait until a server answers, with the first of the databases that it can use."""
+    """Wait until a server answers, with the first database that it can use."""
     while (reason := server.wait()) is not None:
         database = next(databases, None)
         if database is None:
@@ -81,12 +81,12 @@ def _wait(server: _Server, databases: Iterator[Path | None]) -> None:
                 f"Prefect's temporary server did not start ({reason}); "
                 "set PREFECT_API_URL to one that runs"
             )
-        _say(f"Prefect cannot use its database ({reason}), which stays as it is", database)
+        _say(f"Prefect cannot use its database ({reason}), which is left unchanged", database)
         server.start(database)
 
 
 def _databases(stack: contextlib.ExitStack) -> Iterator[Path | None]:
-    """Databases to try: Prefect's own choice (None), then others that no other version uses."""
+    """Databases to try: Prefect's own choice (None), then ones that no other version uses."""
     from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, PREFECT_HOME
 
     home = PREFECT_HOME.value()
@@ -96,7 +96,8 @@ def _databases(stack: contextlib.ExitStack) -> Iterator[Path | None]:
         return
     if _is_of_another_version(home / "prefect.db"):
         _say(
-            f"{home / 'prefect.db'} was used by a newer version of Prefect and stays as it is", own
+            f"{home / 'prefect.db'} was used by a newer version of Prefect and is left unchanged",
+            own,
         )
     else:
         yield None
@@ -105,7 +106,7 @@ def _databases(stack: contextlib.ExitStack) -> Iterator[Path | None]:
 
 
 def _is_of_another_version(database: Path) -> bool:
-    """Whether a database has tables of a revision that the installed Prefect does not know."""
+    """Whether a database has tables of a revision unknown to the installed Prefect."""
     revision = _revision(database)
     package = util.find_spec("prefect")
     if revision is None or package is None or package.origin is None:
@@ -116,7 +117,7 @@ def _is_of_another_version(database: Path) -> bool:
 
 
 def _revision(database: Path) -> str | None:
-    """The revision of a database's tables, read without a change to it; None if it has none."""
+    """The revision of a database's tables, or None; reading does not change it."""
     with contextlib.suppress(sqlite3.Error, TypeError):
         uri = f"{database.absolute().as_uri()}?mode=ro"
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
@@ -134,10 +135,10 @@ def _url(database: Path) -> str:
 
 
 class _Server:
-    """The process of a Prefect server. To be used as a context, at whose end it ends."""
+    """The process of a Prefect server; a context at whose end it ends."""
 
     def __init__(self, database: Path | None) -> None:
-        # The port is taken at once and handed to the process, so that nobody else can take it.
+        # The port is bound here and passed to the process, so that no other process can take it.
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/api"
@@ -153,11 +154,11 @@ class _Server:
         self._log.close()
 
     def start(self, database: Path | None) -> None:
-        """Start the process, with a database or with Prefect's own choice of one."""
+        """Start the process. `database`: None for Prefect's own choice."""
         chosen = {} if database is None else {_DATABASE: _url(database)}
         socket_number = self._listener.fileno()
         self._log.truncate(0)
-        # Through flows.children, which ends it with this process even by SIGKILL.
+        # Through `children`, which ends it with this process even after SIGKILL.
         self._process = subprocess.Popen(
             child_command("flows.processes.prefect_server", [str(socket_number)]),
             stdin=subprocess.DEVNULL,
@@ -170,15 +171,15 @@ class _Server:
         )
 
     def wait(self) -> str | None:
-        """Wait until it answers; returns its reason where it ended instead."""
-        # The machine's proxy, if it has one, has no part in this.
+        """Wait until it answers; returns the reason if it ended instead."""
+        # Without the machine's proxy, if it has one.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 return self._reason()
             with contextlib.suppress(OSError), opener.open(f"{self.url}/health", timeout=5):
-                self._listener.close()  # from here on who connects is refused where it has died
+                self._listener.close()  # from now on connections are refused if it has died
                 return None
             time.sleep(_POLL_SECONDS)
         raise BertdataError(
@@ -187,7 +188,7 @@ class _Server:
         )
 
     def _reason(self) -> str:
-        """The last error that it printed, as the last line of a traceback says it."""
+        """The last error that it printed, as in the last line of a traceback."""
         self._log.seek(0)
         errors = _ERROR.findall(self._log.read().decode(errors="replace"))
-        return errors[-1].strip() if errors else "it gave no reason"
+        return errors[-1].strip() if errors else "it printed no reason"

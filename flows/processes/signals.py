@@ -1,8 +1,8 @@
-"""Signals that end a command: one line is shown, whatever is under way.
+"""Signals that end a command: it prints one line, whatever it is doing.
 
-SIGTERM, Ctrl-C and a lost terminal become KeyboardInterrupt, once: signals that follow are ignored,
-so that nothing interrupts the ending itself. If the ending takes too long, the process leaves
-after some seconds; all processes of a run end with the one that started them.
+SIGTERM, Ctrl-C and a lost terminal raise KeyboardInterrupt once. Later signals are ignored, so that
+they do not interrupt the cleaning up. If that takes too long, the process exits after some seconds;
+all processes of a run end with the one that started them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _seen: list[int] = []
 class Stopped(KeyboardInterrupt):
     """What a signal raises.
 
-    After a KeyboardInterrupt itself that came out of `exec`, Python ends by SIGINT, caught or not.
+    Not KeyboardInterrupt itself: once that comes out of `exec`, Python ends by SIGINT even if it is
+    caught.
     """
 
 
@@ -37,15 +38,15 @@ def catch_signals() -> None:
 
 
 def finish() -> None:
-    """Ignore further signals; what a started ending leaves undone by its time limit is left."""
+    """Ignore further signals; once the time limit is reached, exit without finishing."""
     _ignore_signals()
-    signal.signal(signal.SIGALRM, _leave)  # the message has been shown
+    signal.signal(signal.SIGALRM, _exit_now)  # the message has been printed
 
 
 def was_stopped() -> bool:
-    """Whether there was a signal: then it is behind whatever errors follow.
+    """Whether there was a signal: then it is the cause of any error that follows.
 
-    Libraries make errors of their own of what it raised in their midst.
+    Libraries turn the exception into errors of their own.
     """
     return bool(_seen)
 
@@ -53,13 +54,13 @@ def was_stopped() -> bool:
 def _interrupt(number: int, frame: FrameType | None) -> None:
     _seen.append(number)
     _ignore_signals()
-    signal.signal(signal.SIGALRM, _say_and_leave)
+    signal.signal(signal.SIGALRM, _report_and_exit)
     signal.setitimer(signal.ITIMER_REAL, _END_SECONDS)
     raise Stopped
 
 
 def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
-    """Where Python could raise nothing, as in a destructor, raise it a moment later."""
+    """Where Python cannot raise, as in a destructor, raise a moment later."""
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
         signal.signal(signal.SIGALRM, _interrupt)
         signal.setitimer(signal.ITIMER_REAL, _MOMENT_SECONDS)
@@ -67,12 +68,12 @@ def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
         sys.__unraisablehook__(unraisable)
 
 
-def _say_and_leave(number: int, frame: FrameType | None) -> None:
+def _report_and_exit(number: int, frame: FrameType | None) -> None:
     os.write(sys.stderr.fileno(), f"{MESSAGE}\n".encode())
     os._exit(INTERRUPTED)
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
+def _exit_now(number: int, frame: FrameType | None) -> None:
     os._exit(INTERRUPTED)
 
 

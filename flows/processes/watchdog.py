@@ -1,4 +1,4 @@
-"""Somebody who acts when nothing is heard for a long time."""
+"""A timer that acts after a long silence."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 
 class Watchdog:
-    """Calls `bite`, once and from a thread of its own, after `seconds` without a `pat`.
+    """Calls `bite`, once and in a thread of its own, after `seconds` without a `pat`.
 
-    With 0 seconds it sleeps. To be used as a context; what comes after it is not watched.
+    0 seconds: never. A context, which is watched until it ends.
     """
 
     def __init__(self, seconds: float, bite: Callable[[], None]) -> None:
@@ -27,7 +27,7 @@ class Watchdog:
             self._timer.cancel()
 
     def pat(self) -> None:
-        """Say that all is well."""
+        """Start the wait again."""
         self.__exit__()
         if self._seconds:
             self._timer = threading.Timer(self._seconds, self._run)

@@ -1,4 +1,4 @@
-"""What people look at: summary, examples, report and verification of a run."""
+"""Views of a run: summary, examples, report and verification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bertdata inspect`: examples as people read them, and what was measured of all of them."""
+"""`bertdata inspect`: examples as readable text, and statistics of all of them."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _HISTOGRAM_ROWS = 16
 def show_examples(paths: RunPaths, split: str, rows: int) -> Iterator[str]:
     """Lines that show the first `rows` examples of a split.
 
-    Raises DataError when the examples, or the sentences and vocabulary they were made from, are not
-    there or of another run.
+    Raises DataError if the examples, or the sentences and vocabulary that they were made from, are
+    missing or belong to a different run.
     """
     check_range("--rows", rows, 1, 1_000_000)
     check_choice("--split", split, SPLITS)
@@ -45,13 +45,13 @@ def show_examples(paths: RunPaths, split: str, rows: int) -> Iterator[str]:
     documents = find_documents(paths, {example.row["document_id"] for example in shown})
     is_pair = config_of(manifest).next_sentence
     for example in shown:
-        name = documents.get(example.row["document_id"], "a document that sentences/ lacks")
+        name = documents.get(example.row["document_id"], "a document that is not in sentences/")
         yield ""
         yield from _show(example, vocabulary, name, is_pair)
 
 
 def show_statistics(paths: RunPaths) -> Iterator[str]:
-    """Lines with the measured shares and the lengths of each split, from the manifest."""
+    """Lines with the measured shares and lengths of each split, from the manifest."""
     manifest = read_manifest(paths.examples)
     for split in splits_of(manifest):
         yield from _show_split(manifest, split)
@@ -60,9 +60,9 @@ def show_statistics(paths: RunPaths) -> Iterator[str]:
 
 
 def find_documents(paths: RunPaths, document_ids: Iterable[int]) -> dict[int, str]:
-    """ "source: document" for each id that `sentences/` knows.
+    """ "source: document" for each id that is in `sentences/`.
 
-    Only the batches of the partitions that the ids belong to are looked at, and their text is not.
+    Reads only the record batches of these ids' partitions, without their text.
     """
     wanted = np.array(sorted(document_ids), dtype=np.uint64)
     manifest = read_manifest(paths.sentences)
@@ -88,7 +88,7 @@ def _names_of(batch: pa.RecordBatch, wanted: npt.NDArray[np.uint64]) -> Iterator
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Shown:
-    """A row of examples, and where it stands."""
+    """One example and its place in a shard."""
 
     shard: str
     place: int
@@ -100,8 +100,9 @@ def _vocabulary_of(paths: RunPaths, manifest: Manifest) -> Vocabulary:
     vocabulary = read_vocabulary(paths.vocab / "vocab.txt")
     if vocabulary.fingerprint != manifest.inputs["vocabulary"]["sha256"]:
         raise DataError(
-            f"{paths.examples} was made with another vocabulary than {paths.vocab / 'vocab.txt'}; "
-            "put the one it was made with back"
+            f"{paths.examples} was made with a different vocabulary than "
+            f"{paths.vocab / 'vocab.txt'}; "
+            "restore the one it was made with"
         )
     return vocabulary
 
@@ -125,7 +126,7 @@ def _first_rows(
 
 def _legend(manifest: Manifest) -> Iterator[str]:
     if is_dynamic(manifest):
-        yield "masking is dynamic: the reader hides pieces anew in every epoch; the files hold all"
+        yield "masking is dynamic: the reader masks in every epoch; pieces are shown unmasked"
     else:
         yield "pieces to predict: [MASK]→hidden  wrong→right  right=right; ## continues a word"
 
@@ -145,7 +146,7 @@ def _show(example: _Shown, vocabulary: Vocabulary, name: str, is_pair: bool) -> 
 
 
 def _mark_predictions(row: Mapping[str, Any], vocabulary: Vocabulary) -> list[tuple[str, bool]]:
-    """Each piece as it is shown, and whether it is to be predicted."""
+    """Each piece as it is shown, and whether it has to be predicted."""
     pieces = [(vocabulary.tokens[id_], False) for id_ in row["input_ids"]]
     for position, id_ in zip(row["masked_lm_positions"], row["masked_lm_ids"]):
         seen, right = pieces[position][0], vocabulary.tokens[id_]
@@ -166,7 +167,7 @@ def _paragraph(label: str, pieces: Sequence[tuple[str, bool]]) -> list[str]:
 
 
 def join_pieces(pieces: Sequence[tuple[str, bool]]) -> str:
-    """Text of pieces: play, ##ing is "playing"; what is to be predicted stands apart."""
+    """Text of pieces: play, ##ing is "playing"; pieces to predict are words of their own."""
     words: list[str] = []
     may_glue = False
     for piece, is_predicted in pieces:
@@ -183,12 +184,12 @@ def _show_split(manifest: Manifest, split: str) -> Iterator[str]:
     config = config_of(manifest)
     yield f"{split}: {number(counts['examples'])} examples, {number(counts['pieces'])} pieces"
     if is_dynamic(manifest):
-        yield "  pieces predicted    chosen by the reader, anew in every epoch"
+        yield "  pieces predicted    chosen by the reader, again in every epoch"
     else:
-        wanted = f"{percent(config.masked_lm_prob)}, {config.max_predictions_per_seq} at most"
+        wanted = f"{percent(config.masked_lm_prob)}, at most {config.max_predictions_per_seq}"
         yield f"  pieces predicted    {percent(shares['predicted'])} (asked for {wanted})"
         yield f"    shown as {MASK}   {percent(shares['masked'])}"
-        yield f"    shown as it is    {percent(shares['kept'])}"
+        yield f"    shown unchanged   {percent(shares['kept'])}"
         yield f"    shown as another  {percent(shares['replaced'])}"
     if config.next_sentence:
         yield f"  B is random         {percent(shares['random_next'])} of the pairs"
@@ -201,14 +202,14 @@ def _show_split(manifest: Manifest, split: str) -> Iterator[str]:
 
 def _histogram(lengths: Sequence[int], longest: int) -> Iterator[str]:
     bins = bin_lengths(lengths, longest, _HISTOGRAM_ROWS)
-    most = max((count for _, _, count in bins), default=0) or 1
+    maximum = max((count for _, _, count in bins), default=0) or 1
     for first, last, count in bins:
-        bar = "█" * round(count / most * _BAR_WIDTH) or ("▏" if count else "")
+        bar = "█" * round(count / maximum * _BAR_WIDTH) or ("▏" if count else "")
         yield f"    {first:>3}-{last:<3} {bar} {number(count)}"
 
 
 def bin_lengths(lengths: Sequence[int], longest: int, num_bins: int) -> list[tuple[int, int, int]]:
-    """(first, last, examples) of ranges of lengths, equally wide, that end with `longest`."""
+    """(first, last, examples) for ranges of lengths of equal width; the last ends at `longest`."""
     width = -(-longest // num_bins)
     ends = range(longest, 0, -width)
     ranges = [(max(1, end - width + 1), end) for end in ends]

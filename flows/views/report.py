@@ -1,4 +1,4 @@
-"""`bertdata report`: one HTML page about a run, of whatever stages are there."""
+"""`bertdata report`: one HTML page about the finished stages of a run."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ from flows.views.report_plots import Axis, Point, Series, bar_plot, line_plot, s
 from flows.views.summary import describe_rejected, too_few
 from flows.wording import number, percent, size
 
-_MOST_BARS = 64
+_MAX_BARS = 64
 _LENGTH_BARS = 32
-_MOST_POINTS = 400
+_MAX_POINTS = 400
 _RANDOM_NEXT = 0.5
-_RANDOM_NOTE = " A stretch of a single sentence always gets a random B: more than half have one."
+_RANDOM_NOTE = " A segment of a single sentence always gets a random B, so more than half have one."
 _RESULT_NAMES = {
     "mlm_loss": "MLM loss, nats",
-    "mlm_loss_error": "its standard error, by documents",
+    "mlm_loss_error": "its standard error, over documents",
     "unigram_loss": "MLM loss of the training pieces' frequencies alone, nats",
     "unigram_loss_error": "its standard error",
     "below_unigram": "nats below that",
     "below_unigram_error": "its standard error",
-    "is_reliable": "validation pieces enough",
+    "is_reliable": "enough validation pieces",
     "validation_pieces": "validation pieces predicted",
     "validation_documents": "validation documents",
     "unigram_entropy": "entropy of the validation pieces themselves, nats",
@@ -67,7 +67,7 @@ _RESULT_NAMES = {
 def write_report(paths: RunPaths) -> Path:
     """Write `report.html` into the run's folder; returns its path.
 
-    Raises DataError when there is no finished stage, or one cannot be read.
+    Raises DataError if no stage is finished, or one cannot be read.
     """
     run = read_run(paths)
     title = f"bertdata: {paths.output.resolve().name}"
@@ -126,8 +126,8 @@ def _model_section(run: FinishedRun) -> Element:
             curves, x_axis=Axis(title="step"), y_axis=Axis(title="nats"), label="MLM loss by step"
         )
         caption = (
-            "Loss on the pieces to predict. The unigram loss is what knowing only the frequencies "
-            "of the training pieces reaches on the validation split."
+            "Loss on the pieces to predict. The unigram loss is that of predicting by the "
+            "frequencies of the training pieces alone, on the validation split."
         )
         contents.insert(0, figure(plot, caption))
     if run.results and not run.results.is_reliable and run.results.mlm_loss is not None:
@@ -180,7 +180,7 @@ def _points(metrics: Sequence[Mapping[str, float | None]], key: str) -> list[Poi
 
 def _thin(points: Sequence[Point]) -> Sequence[Point]:
     """At most a few hundred points: means of neighbours."""
-    size = -(-len(points) // _MOST_POINTS)
+    size = -(-len(points) // _MAX_POINTS)
     if size <= 1:
         return points
     groups = (points[start : start + size] for start in range(0, len(points), size))
@@ -209,7 +209,7 @@ def _examples_section(manifest: Manifest) -> Element:
     figures += [
         figure(
             share_plot(shares, label=f"shares of {split} examples"),
-            f"Shares of {split} examples; the tick is what was asked for."
+            f"Shares of {split} examples; the tick is the configured share."
             f"{_RANDOM_NOTE if config.next_sentence else ''}",
         )
         for split in splits_of(manifest)
@@ -228,7 +228,7 @@ def _example_rows(manifest: Manifest) -> Iterator[tuple[str, str]]:
             f"if padded to {config_of(manifest).max_seq_length}",
         )
     if is_dynamic(manifest):
-        yield "masking", "dynamic: the reader hides pieces anew in every epoch"
+        yield "masking", "dynamic: the reader masks again in every epoch"
     yield "files", _files(manifest)
 
 
@@ -237,7 +237,7 @@ def _wanted_shares(manifest: Manifest, split: str) -> Iterator[tuple[str, float,
     if not is_dynamic(manifest):
         yield "pieces predicted", shares["predicted"], config.masked_lm_prob
         yield "shown as [MASK]", shares["masked"], 0.8
-        yield "shown as it is", shares["kept"], 0.1
+        yield "shown unchanged", shares["kept"], 0.1
         yield "shown as another", shares["replaced"], 0.1
     if config.next_sentence:
         yield "B is random", shares["random_next"], _RANDOM_NEXT
@@ -272,7 +272,7 @@ def word_ranks(path: Path) -> list[Point]:
         counts = reader.read_all()["count"].to_numpy()
     if not len(counts):
         return []
-    ranks = np.unique(np.geomspace(1, len(counts), _MOST_POINTS).round().astype(np.int64))
+    ranks = np.unique(np.geomspace(1, len(counts), _MAX_POINTS).round().astype(np.int64))
     return [(float(rank), float(counts[rank - 1])) for rank in ranks]
 
 
@@ -303,8 +303,8 @@ def _outcomes(table: Mapping[str, int]) -> str:
 
 
 def _partition_bars(sizes: Sequence[int]) -> list[tuple[str, float]]:
-    """A bar a partition; neighbours share one where there are very many."""
-    width = -(-len(sizes) // _MOST_BARS)
+    """One bar per partition; if there are very many, neighbours share one."""
+    width = -(-len(sizes) // _MAX_BARS)
     bars: list[tuple[str, float]] = []
     for first in range(0, len(sizes), width):
         part = sizes[first : first + width]
@@ -330,10 +330,9 @@ def _origin_section(run: FinishedRun) -> Element:
         for name, stage in stages
     ]
     tables += [
-        details(f"what {name}/ was made from", code_table(_flatten(stage.inputs)))
-        for name, stage in stages
+        details(f"inputs of {name}/", code_table(_flatten(stage.inputs))) for name, stage in stages
     ]
-    note = "Equal data has an equal content hash; no time, place or number of workers goes into it."
+    note = "Equal data has an equal content hash, whatever the time, place or number of workers."
     return section("Configuration and hashes", element("p", note), code_table(hashes), *tables)
 
 

@@ -1,4 +1,4 @@
-"""HTML as a tree of elements: whatever text goes in, the writer escapes it."""
+"""HTML as a tree of elements; any text is escaped when it is written."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def element(tag: str, *contents: _Content, **attributes: object) -> Element:
 
 
 def page(title: str, body: Iterable[Element]) -> str:
-    """A whole HTML page that needs nothing else."""
+    """A complete HTML page without external resources."""
     style = Element("style")
     style.text = _STYLE
     head = element(
@@ -84,7 +84,7 @@ def section(title: str, *contents: Element) -> Element:
 
 
 def tiles(facts: Iterable[tuple[str, str]]) -> Element:
-    """Headline numbers: (number, what it is)."""
+    """Headline numbers: (number, its name)."""
     return element(
         "ul",
         *(element("li", element("strong", value), element("span", name)) for value, name in facts),
@@ -119,7 +119,7 @@ def code_table(rows: Iterable[tuple[str, str]]) -> Element:
 
 
 def plots(figures: Sequence[Element]) -> Element:
-    """Figures and tables side by side where there is room."""
+    """Figures and tables side by side if there is space."""
     return element("div", *figures, class_="plots")
 
 

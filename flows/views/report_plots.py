@@ -1,4 +1,4 @@
-"""Plots as hand-made SVG: bars, shares beside what was wanted, lines on plain or log axes."""
+"""Plots as SVG: bars, measured beside configured shares, lines on linear or log axes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Point = tuple[float, float]
 class Series:
     """One line of a plot. `color`: "first", "second" or "mark" (dashed). `dots`: at each point.
 
-    A single point is a dot too: it makes no line.
+    A single point is drawn as a dot.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Axis:
-    """An axis: its title, and whether it is logarithmic (then all its values are above 0)."""
+    """An axis: its title, and whether it is logarithmic, with values above 0."""
 
     title: str
     is_log: bool = False
@@ -41,7 +41,7 @@ class Axis:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Scale:
-    """Values from `low` to `high` on pixels from `start` to `end`."""
+    """Maps values from `low` to `high` to pixels from `start` to `end`."""
 
     low: float
     high: float
@@ -56,7 +56,7 @@ class _Scale:
 
     def ticks(self) -> list[float]:
         ticks = log_ticks(self.low, self.high) if self.is_log else []
-        # Within one power of ten, round numbers say more.
+        # Within one power of ten, round numbers are more useful.
         return ticks if len(ticks) > 1 else nice_ticks(self.low, self.high)
 
     def _straight(self, value: float) -> float:
@@ -66,9 +66,9 @@ class _Scale:
 def bar_plot(
     bars: Sequence[tuple[str, float]], *, x_title: str, y_title: str, label: str
 ) -> Element:
-    """Upright bars: (name, value from 0 on); names show on hover, the first and last below."""
-    most = max((value for _, value in bars), default=0) or 1
-    y = _vertical(0, most, is_log=False)
+    """Vertical bars: (name, value of at least 0); names show on hover, first and last below."""
+    maximum = max((value for _, value in bars), default=0) or 1
+    y = _vertical(0, maximum, is_log=False)
     step = (_WIDTH - _LEFT - _RIGHT) / max(1, len(bars))
     shapes = [
         _hover(
@@ -93,7 +93,7 @@ def bar_plot(
 
 
 def share_plot(shares: Sequence[tuple[str, float, float]], *, label: str) -> Element:
-    """Lying bars: (name, measured share, wanted share), a tick where the wanted one is."""
+    """Horizontal bars: (name, measured share, configured share), with a tick at the latter."""
     scale = _Scale(low=0, high=1, start=_SHARE_LEFT, end=_WIDTH - _SHARE_RIGHT)
     shapes: list[Element] = []
     for place, (name, measured, wanted) in enumerate(shares):
@@ -104,7 +104,7 @@ def share_plot(shares: Sequence[tuple[str, float, float]], *, label: str) -> Ele
             element("rect", x=_SHARE_LEFT, y=top, width=width, height=20, class_="first"),
             element("rect", x=scale(wanted) - 1.5, y=top - 4, width=3, height=28, class_="second"),
             _text(
-                f"{percent(measured)}, asked {percent(wanted)}",
+                f"{percent(measured)}, configured {percent(wanted)}",
                 _WIDTH - _SHARE_RIGHT + 8,
                 top + 15,
                 "start",
@@ -114,7 +114,7 @@ def share_plot(shares: Sequence[tuple[str, float, float]], *, label: str) -> Ele
 
 
 def line_plot(series: Sequence[Series], *, x_axis: Axis, y_axis: Axis, label: str) -> Element:
-    """Lines; points that are no finite numbers are left out."""
+    """Lines; points that are not finite are left out."""
     kept = [(one, [p for p in one.points if all(map(math.isfinite, p))]) for one in series]
     xs = [x for _, points in kept for x, _ in points] or [1.0]
     ys = [y for _, points in kept for _, y in points] or [1.0]
@@ -159,7 +159,7 @@ def _horizontal(low: float, high: float, *, is_log: bool) -> _Scale:
 
 
 def _widen(low: float, high: float, is_log: bool) -> tuple[float, float]:
-    """A range that is not empty, with a little room around; what starts at 0 stays there."""
+    """A range that is not empty, with a margin; a range that starts at 0 keeps its start."""
     if is_log:
         return (low / 1.1, high * 1.1) if low < high else (low / 10, high * 10)
     room = (high - low) * 0.05 or abs(high) * 0.1 or 1
@@ -192,7 +192,7 @@ def _line(series: Series, points: Sequence[Point], x: _Scale, y: _Scale) -> Iter
 
 
 def _legend(series: Sequence[Series]) -> Iterator[Element]:
-    """Names with their colours, at the right; a single line needs none."""
+    """Names with their colours, at the right; omitted for a single line."""
     if len(series) < 2:
         return
     widths = [32 + _CHARACTER_WIDTH * len(one.name) for one in series]

@@ -25,7 +25,7 @@ _INDENT = " " * 12
 
 
 def summarize(output: Path) -> str:
-    """A dozen lines about a run; raises DataError when no stage of it is finished."""
+    """About twelve lines about a run. Raises DataError if no stage is finished."""
     run = read_run(RunPaths(output))
     lines: list[str] = []
     if run.sentences:
@@ -54,7 +54,7 @@ def describe_results(results: Results, baseline: float | None = None) -> Iterato
         facts.append(f"the best, of step {number(exported)}, exported")
     yield ", ".join(facts)
     if results.mlm_loss is None:
-        yield "no validation examples to measure it on"
+        yield "no validation examples to evaluate it on"
         return
     yield from _describe_loss(results, results.mlm_loss)
     if accuracies := list(_describe_accuracies(results, baseline)):
@@ -83,7 +83,7 @@ def _describe_accuracies(results: Results, baseline: float | None) -> Iterator[s
 
 
 def too_few(results: Results) -> str:
-    """Why the validation losses of some results mean little."""
+    """A message: the validation losses of these results mean little."""
     documents = results.validation_documents
     pieces = f"{number(results.validation_pieces)} of {number(documents)}"
     found = f"{pieces} document{'' if documents == 1 else 's'}"

@@ -1,7 +1,6 @@
-"""`bertdata verify`: everything in a run's folder is read again and compared.
+"""`bertdata verify`: read everything in a run's folder again and check it.
 
-`bertdata.checks.verification` checks each stage by itself; this module checks what holds between
-stages.
+`bertdata.checks.verification` checks each stage alone; this module, that they belong together.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _MODEL_FILES = ("config.json", "model.safetensors", "vocab.txt", "results.json")
 
 
 def verify(folder: Path) -> list[str]:
-    """Findings about a run's folder or one stage's, one line each; none when all is well."""
+    """Problems in the folder of a run or of one stage, one line each; empty if it is OK."""
     if not folder.is_dir():
         findings = [f"{folder}: there is no such folder"]
     elif any((folder / stage).is_dir() for stage in _STAGES):
@@ -80,7 +79,7 @@ def _verify_run(paths: RunPaths) -> Iterator[str]:
 
 
 def _missing_stages(paths: RunPaths) -> Iterator[str]:
-    """A stage that is not there is a finding when a later one is."""
+    """A missing stage is a problem if a later one is there."""
     present = [(paths.output / stage).is_dir() for stage in _STAGES]
     for number, stage in enumerate(_STAGES):
         if not present[number] and any(present[number:]):
@@ -93,7 +92,7 @@ def _if_there(folder: Path, check: Callable[[Path], Verified]) -> Verified:
 
 
 def _check_chain(sentences: Verified, vocab: Verified, examples: Verified) -> Iterator[str]:
-    """Each stage names what it was made from; that must be what lies beside it."""
+    """Each stage names its inputs; they must be the stages beside it."""
     if sentences.manifest:
         content = sentences.manifest.content_sha256
         for stage in (vocab, examples):
@@ -131,7 +130,7 @@ def _verify_punkt(folder: Path) -> Verified:
 
 
 def _verify_model(folder: Path) -> Verified:
-    """Check a `model/` folder; one trained without a run has no manifest, so no checksums."""
+    """Check a `model/` folder. One trained without a run has no manifest and no checksums."""
     stage = Verified(folder=folder)
     if is_complete(folder):
         stage = verify_files(folder, "bertdata-model")
@@ -157,14 +156,14 @@ def _check_model_vocabulary(folder: Path) -> Iterator[str]:
         return
     if problem:
         yield problem
-    # A model that started from another's folder may have spare rows.
+    # A model that started from a given one may have spare rows.
     elif not isinstance(rows := config.get("vocab_size"), int) or rows < size:
         path = folder / "config.json"
         yield f"{path}: vocab_size is {config.get('vocab_size')}, vocab.txt has {size} pieces"
 
 
 def _check_model_origin(model: Verified, vocab: Verified, examples: Verified) -> Iterator[str]:
-    """What the model was trained on, by its manifest and run.json, and its own vocab.txt."""
+    """The model must have been trained on these examples, and with this vocabulary."""
     folder = model.folder
     if not model.manifest and not model.findings:
         yield f"{folder}: is not complete (no {FILE_NAME}); the same command continues it"
@@ -185,15 +184,15 @@ def _check_model_origin(model: Verified, vocab: Verified, examples: Verified) ->
             yield f"{folder / name}: belongs to {_brief(value)}, {where} has {_brief(found)}"
 
 
-def _fingerprint(folder: Path, otherwise: str) -> str:
+def _fingerprint(folder: Path, default: str) -> str:
     try:
         return read_vocabulary(folder / "vocab.txt").fingerprint
     except VocabularyError:
-        return otherwise  # verify_model says so
+        return default  # _verify_model reports it
 
 
 def _check_weights(path: Path) -> Iterator[str]:
-    """The outline of a safetensors file: its header, and that the tensors fill the rest exactly."""
+    """Check a safetensors file: a readable header, and tensors that fill the rest exactly."""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
@@ -206,14 +205,14 @@ def _check_weights(path: Path) -> Iterator[str]:
         tensors = json.loads(header)
         ends = [entry["data_offsets"][1] for name, entry in tensors.items() if name[:2] != "__"]
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
-        yield f"{path}: is no safetensors file ({first_line(error)})"
+        yield f"{path}: is not a safetensors file ({first_line(error)})"
         return
     if (wanted := 8 + header_bytes + max(ends, default=0)) != size:
         yield f"{path}: has {size} bytes, its header says {wanted}"
 
 
 def _check_results(path: Path, manifest: Manifest | None) -> Iterator[str]:
-    """Finite numbers, the same as in the manifest."""
+    """Numbers must be finite and the same as in the manifest."""
     results, problem = _read_json(path)
     if problem:
         yield problem
@@ -236,17 +235,17 @@ def _check_metrics(path: Path) -> Iterator[str]:
         except (ValueError, TypeError, KeyError, RecursionError):
             has_step = False
         if not has_step:
-            yield f"{path}: line {number} is no JSON object with a step"
+            yield f"{path}: line {number} is not a JSON object with a step"
             return
 
 
 def _read_json(path: Path) -> tuple[dict[str, object], str]:
-    """The object in a JSON file, and what is wrong if it is none."""
+    """The object in a JSON file, and a line about it if it is not one."""
     try:
         table = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         return {}, f"{path}: is damaged ({first_line(error)})"
-    return (table, "") if isinstance(table, dict) else ({}, f"{path}: is no JSON object")
+    return (table, "") if isinstance(table, dict) else ({}, f"{path}: is not a JSON object")
 
 
 def _brief(value: object) -> str:

@@ -186,8 +186,8 @@ def _explain(plan: StagePlan, error: Exception) -> Exception:
 
 def _lost_worker(plan: StagePlan, death: str) -> CrashError:
     return CrashError(
-        f"a worker of the {plan.stage} job {death}; where memory runs out, the system kills: "
-        "then set [runner] workers lower; run again to continue"
+        f"a worker of the {plan.stage} job {death}; "
+        "if memory ran out, lower [runner] workers; run again to continue"
     )
 
 

@@ -96,7 +96,7 @@ def _read_vocabulary(spec: Mapping[str, Any]) -> Vocabulary:
     path = Path(spec["vocab_folder"]) / "vocab.txt"
     vocabulary = read_vocabulary(path)
     if vocabulary.fingerprint != spec["vocabulary_sha256"]:
-        raise DataError(f"{path} changed while it was read; run again when nobody writes to it")
+        raise DataError(f"{path} changed while it was read; run again once nothing writes to it")
     return vocabulary
 
 
@@ -135,7 +135,7 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
             counts[split] = with_shares(add_counts(tables), length)
     if not counts["train"]["examples"]:
         raise InputError(
-            "the corpus gives no training example: it is too small; give more text, or lower "
+            "the corpus is too small for a single training example; add text, or lower "
             "[examples] validation_fraction"
         )
     shards = [shard for record in records.values() for shard in record.shards]

@@ -101,10 +101,16 @@ def _check_kept(plan: StagePlan, records: Sequence[UnitRecord], counts: Mapping[
         found = read_rejected(files, name)
         if is_lost(written, found, minimum):
             what = describe_loss(name, written, found, minimum)
-            where = f"; each rejected one is in {files[0].parent}/rejected-*.arrow" if files else ""
+            where = (
+                f"; rejected documents are listed in {files[0].parent}/rejected-*.arrow"
+                if files
+                else ""
+            )
             raise InputError(f"{what}{where}")
     if not counts.get("documents_written"):
-        raise InputError("the corpora have no document to use; check [[corpus]] paths and format")
+        raise InputError(
+            "no document of the corpora can be used; check [[corpus]] paths and format"
+        )
 
 
 def _rejected_files(records: Sequence[UnitRecord]) -> list[str]:

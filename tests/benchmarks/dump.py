@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         costs = measure(make_config(grown, options.workers), paths)
         print(to_text(describe(costs, grown.stat().st_size, paths)))
         findings = verify(paths.output)
-    print("\n".join(findings) or "all is well")
+    print("\n".join(findings) or "OK")
     return int(bool(findings))
 
 

@@ -25,12 +25,12 @@ def test_the_trainers_flags_leave_out_what_is_not_set() -> None:
 def test_notices_come_before_the_lines_after_them() -> None:
     said: list[str] = []
     listener = _Listener(said.append)
-    listener.speak("step 1")
-    listener.heed("note: two rows")
-    listener.heed("Traceback")
-    listener.speak("step 2")
+    listener.take_output("step 1")
+    listener.take_error("note: two rows")
+    listener.take_error("Traceback")
+    listener.take_output("step 2")
     assert said == ["step 1", "note: two rows", "step 2"]
-    assert list(listener.said) == ["note: two rows", "Traceback"]
+    assert list(listener.errors) == ["note: two rows", "Traceback"]
 
 
 def test_only_the_notices_of_a_log_are_passed_on(tmp_path: Path) -> None:
@@ -60,5 +60,7 @@ def test_what_the_trainer_said_last_is_the_error(
 
 def test_training_wants_finished_examples(tmp_path: Path) -> None:
     run = Run(config=RunConfig(), base=tmp_path, paths=RunPaths(tmp_path / "run"))
-    with pytest.raises(DataError, match=r"examples is not .*; first: bertdata examples CONFIG"):
+    with pytest.raises(
+        DataError, match=r"examples is missing or .*; first: bertdata examples CONFIG"
+    ):
         stages.train_model(run, print)

@@ -1,4 +1,4 @@
-"""The command heeds signals while it still imports its libraries."""
+"""The command reacts to signals while it still imports its libraries."""
 
 from __future__ import annotations
 

@@ -337,7 +337,7 @@ def test_a_corpus_without_training_examples_is_refused(finished: tuple[Stages, l
         )
         for unit in plan.units
     }
-    with pytest.raises(BertdataError, match="no training example"):
+    with pytest.raises(BertdataError, match="too small for a single training example"):
         examples.finish(plan, records)
 
 

@@ -52,8 +52,8 @@ def test_a_corpus_without_the_field_is_named_and_can_be_mended(tmp_path: Path) -
     assert str(found.value) == (
         "corpus 'bad': 0 of 7 documents kept, less than min_kept_share = 0.05; rejected: "
         "7 missing_field (the first missing_field: 'text' is missing; the record has 'n', 'body'); "
-        "check [[corpus]] text_field, or set min_kept_share in its [[corpus]] to accept that; each "
-        f"rejected one is in {tmp_path / 'sentences' / '.progress'}/rejected-*.arrow"
+        "check [[corpus]] text_field, or set min_kept_share in its [[corpus]] to accept that; "
+        f"rejected documents are listed in {tmp_path / 'sentences' / '.progress'}/rejected-*.arrow"
     )
     (path,) = (tmp_path / "sentences" / ".progress").glob("rejected-*.arrow")
     with open_arrow(path) as reader:
@@ -108,6 +108,6 @@ def test_empty_files_are_no_corpus(tmp_path: Path) -> None:
     good, empty = jsonl(tmp_path, "good", "text", 4), jsonl(tmp_path, "empty", "text", 0)
     with pytest.raises(InputError, match="corpus 'empty' has no document; check its paths"):
         make(tmp_path, good, empty)
-    with pytest.raises(InputError, match="the corpora have no document to use"):
+    with pytest.raises(InputError, match="no document of the corpora can be used"):
         make(tmp_path, {**empty, "min_kept_share": 0})
     assert make(tmp_path, good, {**empty, "min_kept_share": 0}).counts["documents_written"] == 4

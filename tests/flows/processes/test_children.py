@@ -43,7 +43,7 @@ def test_a_killed_child_is_named_by_its_signal(tmp_path: Path) -> None:
     status = run_child("timeit", ["-n1", "-r1", code], tmp_path / "log", print)
     assert status == -signal.SIGKILL
     said = str(crash("the job", status, tmp_path / "log"))
-    assert "was killed by SIGKILL, as the system does where memory runs out: it printed no" in said
+    assert "was killed by SIGKILL, as the system does when memory runs out: it printed no" in said
 
 
 @pytest.mark.usefixtures("untraced")

@@ -63,7 +63,7 @@ def test_a_database_of_a_newer_version_is_left_alone(used_home: Path) -> None:
     shown, error = _result(_start(PREFECT_HOME=str(used_home)))
     assert shown == "200\n"
     assert error.count("\n") == 1
-    assert "prefect.db was used by a newer version of Prefect and stays as it is" in error
+    assert "prefect.db was used by a newer version of Prefect and is left unchanged" in error
     assert (used_home / "prefect.db").read_bytes() == before
 
 
@@ -73,7 +73,7 @@ def test_a_database_that_is_damaged_is_left_alone(used_home: Path) -> None:
     shown, error = _result(_start(PREFECT_HOME=str(used_home)))
     assert shown == "200\n"
     assert error.count("\n") == 1
-    assert "file is not a database), which stays as it is" in error
+    assert "file is not a database), which is left unchanged" in error
     assert (used_home / "prefect.db").read_bytes() == damaged
 
 

@@ -113,7 +113,7 @@ def test_dynamic_single_segments_have_no_shares(tmp_path: Path) -> None:
     options = {"masking": "dynamic", "next_sentence": False, "validation_fraction": 0}
     paths = make_run(tmp_path, some_documents(), examples=options)
     checker = parse(report_of(paths))
-    assert "the reader hides pieces anew" in checker.text
+    assert "the reader masks again" in checker.text
     assert checker.tags.count("svg") == 3
 
 

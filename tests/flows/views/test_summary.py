@@ -17,6 +17,7 @@ from flows.finished import parse_results
 from flows.paths import RunPaths
 from flows.stages import make_sentences
 from flows.views.summary import describe_results, summarize
+from flows.wording import repeated_ids
 from pipelines.options import RunnerConfig
 from tests.runs import make_run, some_documents
 
@@ -82,7 +83,7 @@ def test_ids_that_repeat(run: RunPaths, tmp_path: Path) -> None:
     paths = RunPaths(tmp_path / "run")
     said: list[str] = []
     make_sentences(Run(config=config, base=tmp_path, paths=paths), said.append)
-    line = "2 documents repeat the id of another with a different text; the text tells them apart"
+    line = repeated_ids(2)
     assert said[-1] == f"sentences: {line}"
     assert line in summarize(paths.output)
     assert "repeat the id" not in summarize(run.output)
