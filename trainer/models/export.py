@@ -17,7 +17,7 @@ from bertdata.storage.manifest import check_stage
 from bertdata.storage.shards import atomic_file, first_line, write_json
 from bertdata.tokens.tokenizer_settings import TOKENIZER_FILES
 from trainer.models.bert import Bert, strip_vocabulary
-from trainer.models.names import (
+from trainer.models.bert_names import (
     from_hf_config,
     from_hf_parameters,
     has_own_decoder,

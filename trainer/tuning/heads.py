@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from bertdata.storage.shards import atomic_file, write_json
 from trainer.models.bert import Bert
+from trainer.models.bert_names import to_hf_config, to_hf_name
 from trainer.models.export import CONFIG_NAME, copy_tokenizer
-from trainer.models.names import to_hf_config, to_hf_name
 from trainer.models.weights import WEIGHTS_NAME
 from trainer.texts.encoder import TextBatch
 
