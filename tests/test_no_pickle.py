@@ -111,7 +111,7 @@ def test_a_model_with_a_program_is_refused_and_not_run(folders: Folders, tmp_pat
     )
     weights = tmp_path / "model" / "model.safetensors"
     for _ in write_bombs(weights, tmp_path / "ran"):
-        with pytest.raises(DataError, match="holds no whole model"):
+        with pytest.raises(DataError, match="holds no complete model"):
             load_model(tmp_path / "model")
     weights.unlink()
     for _ in write_bombs(weights.with_name("pytorch_model.bin"), tmp_path / "ran"):

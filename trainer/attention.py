@@ -1,12 +1,13 @@
 """Attention within sequences, padded or packed, and the choice of the kernel that computes it.
 
-Packed sequences stand one after the other in one row of tokens; each token attends to those of its
-own sequence. Kernels for that: "plain" products, `scaled_dot_product_attention` over a grid with
-one row a sequence ("cudnn", "efficient", "math"), and flash attention over the row itself
-("varlen"). Which is fastest differs by card and version, so it is measured (`choose_kernel`).
+Packed sequences stand one after the other in one row of tokens; each token attends to the tokens of
+its own sequence. Kernels for that: "plain" products, `scaled_dot_product_attention` over a grid
+with one row per sequence ("cudnn", "efficient", "math"), and flash attention over the row itself
+("varlen"). Which is fastest depends on the card and the version, so it is measured
+(`choose_kernel`).
 
-Shapes: B batch, Q queries, L length, D width, H heads, K width of one head; T packed tokens, G most
-sequences in them.
+Shapes: B batch, Q queries, L length, D width, H heads, K width of one head; T packed tokens, G
+maximum number of sequences in them.
 """
 
 from __future__ import annotations
@@ -44,12 +45,12 @@ class Attention(Protocol):
     def __call__(
         self, query: Tensor, key: Tensor, value: Tensor, *, num_heads: int, dropout: float
     ) -> Tensor:
-        """All ... D; `dropout`: probability, 0 outside training."""
+        """Return mixed values; all tensors are ... D. `dropout`: a probability."""
 
 
 @dataclass(frozen=True, slots=True)
 class PaddedAttention:
-    """One sequence a row, B L D. `bias_B11L`: what is added to the scores; None without padding."""
+    """One sequence per row, B L D. `bias_B11L`: added to the scores; None if nothing is padded."""
 
     bias_B11L: Tensor | None
 
@@ -67,9 +68,9 @@ class Sequences:
     """Which of the packed tokens belong together.
 
     `offsets`: slot s holds the tokens offsets[s]:offsets[s + 1]; the sequences come first, then
-    what pads, then empty slots. `places_GL`: where the tokens of each sequence are; 0 past its end.
-    `bias_GL`: 0 for tokens, for the rest so little that it is gone. `grid_places_T`: where in the
-    flattened grid each token is; 0 for padding.
+    padding, then empty slots. `places_GL`: where the tokens of each sequence are; 0 past its end.
+    `bias_GL`: 0 for tokens, -1e9 past the end. `grid_places_T`: where in the flattened grid each
+    token is; 0 for padding.
     """
 
     offsets: Tensor
@@ -78,9 +79,9 @@ class Sequences:
     grid_places_T: Tensor
 
 
-@dataclass(slots=True)  # made while compiling, where torch 2.11 knows no frozen ones
+@dataclass(slots=True)  # not frozen: torch 2.11 cannot compile code that makes frozen ones
 class PackedAttention:
-    """Several sequences in one row of tokens, T D, by the kernel of this name."""
+    """Several sequences in one row of tokens, T D, mixed by the kernel of this name."""
 
     sequences: Sequences
     kernel: str
@@ -104,7 +105,7 @@ class PackedAttention:
             x_TD.unflatten(-1, (num_heads, -1)) for x_TD in (query_TD, key_TD, value_TD)
         )
         mixed_THK = varlen_attn(query, key, value, offsets, offsets, length, length)
-        assert isinstance(mixed_THK, Tensor)  # it gives more only where asked to
+        assert isinstance(mixed_THK, Tensor)  # it returns more only if asked to
         return mixed_THK.flatten(1)
 
     def _in_a_grid(
@@ -136,10 +137,10 @@ class PackedAttention:
 def choose_kernel(
     sequences: Sequences, *, num_heads: int, width: int, dtype: torch.dtype, dropout: float
 ) -> tuple[str, dict[str, float]]:
-    """The fastest kernel that computes what "plain" does, and the milliseconds of each that does.
+    """Return the fastest kernel that agrees with "plain", and the milliseconds of all that agree.
 
-    Measured forwards and backwards on the device and in the layout of `sequences`. A kernel that is
-    not there, fails, or gives other outputs or gradients is passed over.
+    Measured forwards and backwards, on the device and in the layout of `sequences`. A kernel that
+    does not exist, fails, or returns different outputs or gradients is left out.
     """
     inputs = _random_inputs(sequences, num_heads=num_heads, width=width, dtype=dtype)
     expected = _outputs_and_gradients(sequences, "plain", [x.float() for x in inputs], num_heads)
@@ -167,12 +168,12 @@ class _Heads(NamedTuple):
 
 
 def _fused(heads: _Heads, bias: Tensor | None, dropout: float) -> Tensor:
-    """Torch's own: on a CPU in single precision a quarter faster than plain products."""
+    """Use torch's own: a quarter faster than plain products on a CPU in single precision."""
     return functional.scaled_dot_product_attention(*heads, bias, dropout_p=dropout)
 
 
 def _plain(heads: _Heads, bias: Tensor | None, dropout: float) -> Tensor:
-    """Plain products: on a CPU in bf16 five times as fast as torch's fused attention."""
+    """Use plain products: five times as fast as torch's fused attention on a CPU in bf16."""
     query_BHQK = heads.query * heads.query.shape[-1] ** -0.5
     scores_BHQL = query_BHQK @ heads.key.transpose(-2, -1)
     if bias is not None:
@@ -202,7 +203,7 @@ def _random_inputs(
 def _outputs_and_gradients(
     sequences: Sequences, kernel: str, inputs: Sequence[Tensor], num_heads: int
 ) -> list[Tensor]:
-    """Of the tokens that are in a sequence; what padding gets must only be a number."""
+    """Return those of tokens in a sequence; the outputs of padding must only be finite."""
     is_real_T1 = _is_real(sequences)[:, None]
     inputs = [x.detach().requires_grad_() for x in inputs]
     output_TD = PackedAttention(sequences, kernel)(*inputs, num_heads=num_heads, dropout=0.0)
@@ -212,7 +213,7 @@ def _outputs_and_gradients(
 
 
 def _is_real(sequences: Sequences) -> Tensor:
-    """True for the tokens of sequences: the grid's place 0 is the first token's alone."""
+    """Mark the tokens of sequences: only the first token has place 0 in the grid."""
     is_real_T: Tensor = sequences.grid_places_T > 0
     is_real_T[0] = True
     return is_real_T
@@ -232,7 +233,7 @@ def _time(
     num_heads: int,
     dropout: float,
 ) -> float:
-    """Median milliseconds of a pass forwards and backwards."""
+    """Return the median milliseconds of a pass forwards and backwards."""
     attention = PackedAttention(sequences, kernel)
 
     def run() -> None:

@@ -3,8 +3,8 @@
 Padded batches hold as many rows as sequences. Packed ones hold one row of tokens, in tensors whose
 shapes never change.
 
-Shapes: B sequences, L longest row, N pieces to predict, Q most of them in a row, and one; packed: T
-tokens, G most sequences, N most pieces to predict.
+Shapes: B sequences, L longest row, N pieces to predict, Q one more than the maximum of them in a
+row; packed: T tokens, G maximum of sequences, N maximum of pieces to predict.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _Tensors = TypeVar("_Tensors", bound="PaddedBatch | PackedBatch | Sequences")
 class Counts:
     """What a batch holds.
 
-    `tokens`: without padding; `places`: with it; `masked`: pieces to predict; `squared_lengths`:
-    their sum over sequences, which is what attention costs.
+    `tokens`: without padding; `places`: with padding; `masked`: pieces to predict;
+    `squared_lengths`: their sum over sequences, to which the cost of attention is proportional.
     """
 
     tokens: int = 0
@@ -42,17 +42,17 @@ class Counts:
     squared_lengths: int = 0
 
     def as_list(self) -> list[int]:
-        """The numbers, in the order of the fields."""
+        """Return the numbers in the order of the fields."""
         return [getattr(self, field.name) for field in fields(self)]
 
     @classmethod
     def summed(cls, counts: Sequence[Counts]) -> Counts:
-        """The sums over several batches."""
+        """Return the sums over several batches."""
         return cls.from_list([sum(column) for column in zip(*(c.as_list() for c in counts))])
 
     @classmethod
     def from_list(cls, values: Sequence[float]) -> Counts:
-        """The way back from `as_list`."""
+        """Make counts of what `as_list` returned."""
         return cls(**{field.name: int(v) for field, v in zip(fields(cls), values, strict=True)})
 
 
@@ -60,9 +60,9 @@ class Counts:
 class PaddedBatch:
     """Sequences, padded to the longest.
 
-    `real_BL`: False on padding, None when there is none. `wanted_BQ`: in each row the position of
-    [CLS], then those to predict, then 0 as filling. `masked_places_N`: where those to predict are
-    among the flattened B * Q. `masked_ids_N`: the pieces to predict there.
+    `real_BL`: False on padding; None if there is no padding. `wanted_BQ`: in each row the position
+    of [CLS], then the positions to predict, then 0 as filling. `masked_places_N`: where those to
+    predict are among the flattened B * Q. `masked_ids_N`: the pieces to predict there.
     """
 
     input_ids_BL: Tensor
@@ -81,7 +81,7 @@ class PackedBatch:
 
     `positions_T`: of each token within its sequence. `wanted_Q`: the places of the [CLS] of each of
     the G sequences, then of the N pieces to predict. `masked_ids_N` and `next_sentence_labels_G`
-    are IGNORED where there is none.
+    are IGNORED past the last one.
     """
 
     input_ids_T: Tensor
@@ -108,7 +108,7 @@ class PackShape:
 
 
 def to_tensors(batch: CompactBatch, *, pad_id: int, length: int | None = None) -> PaddedBatch:
-    """A compact batch, padded to `length`, or to its longest row."""
+    """Pad a compact batch to `length`, or to its longest row."""
     padded = to_padded(batch, pad_id=pad_id, length=length)
     length = padded["input_ids"].shape[1]
     counts_B = np.diff(batch.masked_offsets)
@@ -130,7 +130,7 @@ def to_tensors(batch: CompactBatch, *, pad_id: int, length: int | None = None) -
 
 
 def to_packed(batch: CompactBatch, shape: PackShape, *, pad_id: int) -> PackedBatch:
-    """A compact batch as one row of tokens; what is left is filled with padding."""
+    """Pack a compact batch into one row of tokens; the rest of the row is padding."""
     lengths, starts = batch.lengths, batch.offsets[:-1]
     positions = np.arange(batch.offsets[-1]) - np.repeat(starts, lengths)
     is_second = positions >= np.repeat(batch.segment_b_starts, lengths)
@@ -152,7 +152,7 @@ def to_packed(batch: CompactBatch, shape: PackShape, *, pad_id: int) -> PackedBa
 
 
 def _to_sequences(lengths: Int64Array, positions: Int64Array, shape: PackShape) -> Sequences:
-    """The layout of packed rows; what pads is cut into slots no longer than a sequence."""
+    """Return the layout of packed rows; padding is cut into slots no longer than a sequence."""
     number, used = len(lengths), int(lengths.sum())
     ends = np.concatenate([np.cumsum(lengths), np.arange(used, shape.tokens, shape.length)[1:]])
     num_slots = shape.sequences + -(-shape.tokens // shape.length) + 1
@@ -171,12 +171,12 @@ def _to_sequences(lengths: Int64Array, positions: Int64Array, shape: PackShape) 
 
 
 def to_device(batch: _AnyBatch, device: torch.device) -> _AnyBatch:
-    """The batch on its device; from pinned memory the copy goes on while the host does."""
+    """Copy a batch to a device; from pinned memory without waiting for the copy to end."""
     return _map_tensors(batch, lambda tensor: tensor.to(device, non_blocking=True))
 
 
 def pin(batch: _AnyBatch) -> _AnyBatch:
-    """The batch in page-locked memory, from where a GPU copies without the processor."""
+    """Copy a batch to page-locked memory, from which a GPU copies without the processor."""
     return _map_tensors(batch, Tensor.pin_memory)
 
 

@@ -63,7 +63,7 @@ def print_error(error: object) -> None:
     print(f"error: {error}", file=sys.stderr)
 
 
-def print_numbers(values: Mapping[str, Any]) -> None:
+def print_numbers(values: Mapping[str, object]) -> None:
     """Print one line: step 100  loss 6.912  …"""
     parts = [f"{name.replace('_', ' ')} {_short(value)}" for name, value in values.items()]
     print("  ".join(parts), flush=True)
@@ -95,7 +95,7 @@ def _whole_numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
 
 
-def _describe(default: Any) -> str:
+def _describe(default: object) -> str:
     if default is None or default == "":
         return ""
     if isinstance(default, tuple):
@@ -105,7 +105,7 @@ def _describe(default: Any) -> str:
     return f"({default})"
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     if value is None:
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

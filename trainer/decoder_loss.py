@@ -1,4 +1,4 @@
-"""The masked-language-model loss, from features at the predicted places, and what it costs less.
+"""The masked-language-model loss from features at the predicted places, computed cheaply.
 
 Shapes: N predicted pieces, C a chunk of them or the candidates, D width, V vocabulary.
 """
@@ -15,24 +15,25 @@ from torch.nn import functional
 
 from trainer.batch import IGNORED
 
-_CHUNK = 256  # predictions scored at once: their scores stay in the processor's cache
+_CHUNK = 256  # predictions scored together: their scores fit into the processor's cache
 
 
-# Summed loss and number of right answers, from features N D, weights V D, bias V and labels N.
+# Returns the summed loss and the number of right answers for features N D, weights V D, bias V and
+# labels N.
 Decoder = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class Candidates:
-    """Which pieces are scored in a step: an estimate of the full softmax for a part of its cost.
+    """Which pieces are scored in a step: an estimate of the full softmax at a part of its cost.
 
-    The most frequent pieces and all that are to be predicted are scored always; the others are
-    represented by a uniform sample, each counting for as many as it stands for, so that the sum
-    over the vocabulary is estimated without bias. (Jean et al., "On using very large target
-    vocabulary for neural machine translation", 2015, with the frequent pieces kept exact.)
+    The most frequent pieces and the pieces to predict are always scored. A uniform sample stands
+    for the others, with weights that make the estimated sum over the vocabulary unbiased. (Jean et
+    al., "On using very large target vocabulary for neural machine translation", 2015, with the
+    frequent pieces kept exact.)
 
     `counts_V`: how often each piece is to be predicted. `number`: half are frequent, half sampled,
-    and as many more as make all of them a multiple of `multiple`: so steps share few shapes, for
-    each of which a processor's library makes code and keeps it.
+    and as many more are sampled as make all of them a multiple of `multiple`, because the
+    processor's library compiles and keeps code for every shape.
     """
 
     def __init__(self, counts_V: Tensor, number: int, multiple: int = 256) -> None:
@@ -43,14 +44,14 @@ class Candidates:
         self._multiple = multiple
 
     def choose(self, labels_N: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Ids of the candidates, what to add to their scores, and each label's place among them."""
+        """Return the candidates' ids, what to add to their scores, and where the labels are."""
         self._is_frequent_V = self._is_frequent_V.to(labels_N.device)
         is_certain_V = self._is_frequent_V.clone()
         is_certain_V[labels_N] = True
         certain, others = is_certain_V.nonzero()[:, 0], (~is_certain_V).nonzero()[:, 0]
         order = torch.randperm(len(others), device=labels_N.device)
-        least = len(certain) + self._num_sampled
-        sampled = others[order[: self._num_sampled + -least % self._multiple]]
+        minimum = len(certain) + self._num_sampled
+        sampled = others[order[: self._num_sampled + -minimum % self._multiple]]
         ids_C = torch.cat([certain, sampled])
         log_weights_C = torch.zeros(len(ids_C), device=labels_N.device)
         if len(sampled):
@@ -64,10 +65,10 @@ class DecoderLoss:
     """Summed cross-entropy of the scores features @ weight.T + bias against the labels.
 
     Labels of the last rows may be IGNORED. Right answers are counted among the pieces that are
-    scored. Works in autocast's type where autocast is on. Scores are made, turned into gradients
-    and left behind chunk by chunk within the forward pass, in memory kept from step to step: on a
-    CPU this takes a third of the time of plain layers, which pass single-precision scores through
-    fresh memory several times.
+    scored. Products have autocast's type if autocast is on. The forward pass computes scores and
+    turns them into gradients chunk by chunk, in memory that is reused by every step: on a CPU this
+    takes a third of the time of plain layers, which pass single-precision scores through fresh
+    memory several times.
     """
 
     def __init__(self, candidates: Candidates | None = None) -> None:
@@ -77,7 +78,7 @@ class DecoderLoss:
     def __call__(
         self, features_ND: Tensor, weight_VD: Tensor, bias_V: Tensor, labels_N: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The loss, for which `features_ND`, `weight_VD`, `bias_V` get gradients; right answers."""
+        """Return the loss, differentiable by all but labels, and the number of right answers."""
         labels_N = labels_N[labels_N != IGNORED]
         if self._candidates is not None:
             ids_C, log_weights_C, labels_N = self._candidates.choose(labels_N)
@@ -98,14 +99,14 @@ class DecoderLoss:
 def whole_decoder_loss(
     features_ND: Tensor, weight_VD: Tensor, bias_V: Tensor, labels_N: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The same in plain operations, for the compiler of a GPU; labels may be IGNORED."""
+    """Compute the same in plain operations, for a GPU's compiler; labels may be IGNORED."""
     scores_NV = functional.linear(features_ND, weight_VD, bias_V).float()
     loss = functional.cross_entropy(scores_NV, labels_N, reduction="sum", ignore_index=IGNORED)
     return loss, (scores_NV.argmax(dim=1) == labels_N).sum()
 
 
 class _DecoderLoss(torch.autograd.Function):
-    """The gradients of a sum are known as soon as its terms are: forward makes them all."""
+    """Computes the gradients in the forward pass: those of a sum follow from its terms."""
 
     @staticmethod
     def forward(
@@ -123,9 +124,10 @@ class _DecoderLoss(torch.autograd.Function):
         right = torch.zeros_like(loss)
         for start in range(0, len(features), _CHUNK):
             chunk = slice(start, start + _CHUNK)
+            # Scores first; `_to_slopes` turns them into gradients in the same memory.
             slopes_CV = torch.addmm(bias, features[chunk], weight.t(), out=slopes_NV[chunk])
             labels_C = labels_N[chunk]
-            slopes_CV[len(labels_C) :] = 0
+            slopes_CV[len(labels_C) :] = 0  # rows that only fill the shape
             chunk_loss, chunk_right = _to_slopes(slopes_CV[: len(labels_C)], labels_C)
             loss, right = loss + chunk_loss, right + chunk_right
             torch.mm(slopes_CV, weight, out=d_features[chunk])
@@ -152,9 +154,9 @@ class _DecoderLoss(torch.autograd.Function):
 
 
 def _to_slopes(scores_CV: Tensor, labels_C: Tensor) -> tuple[Tensor, Tensor]:
-    """Turn scores, in place, into the slope of the loss by each score.
+    """Turn scores, in place, into the derivative of the loss by each score.
 
-    Gives the summed loss and how often no piece is likelier than the label.
+    Returns the summed loss, and how often no piece is likelier than the label.
     """
     torch.softmax(scores_CV, dim=1, out=scores_CV)
     places_C1 = labels_C[:, None]

@@ -14,9 +14,9 @@ _BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 
 
 def find_device(name: str) -> torch.device:
-    """A device by torch's name; "" and "auto" are a GPU, or the CPU where there is none.
+    """Return a device by torch's name; "" and "auto" mean a GPU if there is one, else the CPU.
 
-    Raises ConfigError for a device that is not there.
+    Raises ConfigError for a device that this machine does not have.
     """
     has_gpu = torch.cuda.is_available()
     if name in ("", "auto"):
@@ -31,37 +31,37 @@ def find_device(name: str) -> torch.device:
 
 
 def compute_dtype(precision: str, device: torch.device = _CPU) -> torch.dtype:
-    """The type that matrices are multiplied in; parameters stay in single precision."""
+    """Return the type in which matrices are multiplied; parameters are in single precision."""
     if precision == "bf16" or (precision == "auto" and _has_native_bf16(device)):
         return torch.bfloat16
     return torch.float32
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractContextManager[None]:
-    """Products in `dtype` within the context."""
+    """Multiply in `dtype` within the context."""
     if dtype is torch.float32:
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype)
 
 
 class HostCopy:
-    """Numbers on their way to the host, which can go on in the meantime."""
+    """Numbers that are being copied to the host, which need not wait for them."""
 
     def __init__(self, values: Tensor) -> None:
-        """Begin to copy what `values` will hold when all that is under way is done."""
+        """Begin to copy what `values` will hold when the work under way is done."""
         self._values = torch.empty_like(values, device="cpu", pin_memory=values.is_cuda)
         self._values.copy_(values, non_blocking=True)
         self._arrived = record_event(values.device)
 
     def wait(self) -> list[float]:
-        """The numbers, as soon as they are there."""
+        """Wait for the numbers and return them."""
         if self._arrived is not None:
             self._arrived.synchronize()
         return [float(value) for value in self._values.tolist()]
 
 
 def record_event(device: torch.device) -> torch.cuda.Event | None:
-    """On a GPU, the moment when all that is under way will be done."""
+    """Return an event that the GPU reaches when the work under way is done; None on a CPU."""
     if device.type != "cuda":
         return None
     event = torch.cuda.Event()

@@ -1,11 +1,11 @@
-"""The two losses of pre-training.
+"""The objectives of pre-training, as sums over a batch: masked pieces, and pairs of sentences.
 
 The masked-language-model loss is summed over predicted pieces, to be divided by their number; the
-next-sentence loss is summed over sequences, to be divided by theirs. The numbers are those of the
-whole step, over all its micro-batches and ranks: a mean of means would weigh pieces unequally.
+next-sentence loss is summed over sequences, to be divided by their number. Both numbers are those
+of the whole step, over all its micro-batches and ranks: a mean of means would weigh pieces
+unequally.
 
-Shapes: B batch, G most sequences of a pack, N predicted pieces, C a chunk of them or the
-candidates, D width, V vocabulary.
+Shapes: B batch, G maximum of sequences in a pack, N predicted pieces, D width.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class LossSums:
     nsp_right: Tensor
 
     def total(self, counts: Counts, *, next_sentence: bool) -> Tensor:
-        """This batch's share of the step's loss; `counts`: of the whole step.
+        """Return this batch's share of the step's loss; `counts`: of the whole step.
 
-        The mean masked-language-model loss, plus the mean next-sentence loss where it is trained.
+        The mean masked-language-model loss, plus the mean next-sentence loss if it is trained.
         """
         mlm = self.mlm / max(1, counts.masked)
         return mlm + self.nsp / max(1, counts.sequences) if next_sentence else mlm
 
     def stacked(self) -> Tensor:
-        """The four numbers, in single precision and without history."""
+        """Return the four numbers in single precision, detached."""
         sums = (self.mlm, self.nsp, self.mlm_right, self.nsp_right)
         return torch.stack([value.detach().float() for value in sums])
 
@@ -50,7 +50,7 @@ class LossSums:
 def pretraining_losses(
     model: Bert, batch: Batch, decoder_loss: Decoder, kernel: str = "plain"
 ) -> LossSums:
-    """Both losses of a batch; `kernel`: the attention of packed ones."""
+    """Compute both losses of a batch; `kernel`: of attention in packed batches."""
     if isinstance(batch, PaddedBatch):
         hidden_ND, first_BD = wanted_states(model, batch)
         hidden_ND, masked_ids_N = _fill_up(hidden_ND, batch.masked_ids_N)
@@ -72,14 +72,14 @@ def pretraining_losses(
 
 
 def _fill_up(hidden_ND: Tensor, labels_N: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows up to a multiple, so that steps share few shapes; the labels of the last are IGNORED."""
+    """Add rows up to a multiple, so that steps share few shapes; their labels are IGNORED."""
     missing = -len(labels_N) % _ROWS_MULTIPLE
     labels_N = functional.pad(labels_N, (0, missing), value=IGNORED)
     return functional.pad(hidden_ND, (0, 0, 0, missing)), labels_N
 
 
 def wanted_states(model: Bert, batch: PaddedBatch) -> tuple[Tensor, Tensor]:
-    """The last layer's states at the places to predict, N D, and at [CLS], B D."""
+    """Return the last layer's states at the places to predict, N D, and at [CLS], B D."""
     hidden_BQD = model.encode(
         batch.input_ids_BL, batch.token_type_ids_BL, batch.real_BL, batch.wanted_BQ
     )
@@ -87,7 +87,7 @@ def wanted_states(model: Bert, batch: PaddedBatch) -> tuple[Tensor, Tensor]:
 
 
 def _packed_states(model: Bert, batch: PackedBatch, kernel: str) -> tuple[Tensor, Tensor]:
-    """The same for a packed batch: N D and G D."""
+    """Return the same of a packed batch: N D and G D."""
     hidden_QD = model.encode_packed(
         batch.input_ids_T,
         batch.token_type_ids_T,

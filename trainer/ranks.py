@@ -1,4 +1,4 @@
-"""The processes of one training: alone, or several that torchrun started, one a GPU."""
+"""The processes of one training: alone, or several that torchrun started, one per GPU."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
@@ -14,10 +14,12 @@ from torch import Tensor, distributed, nn
 from bertdata.errors import ConfigError
 from trainer.device import find_device
 
+_T = TypeVar("_T")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ranks:
-    """This process among all; every method must be called by all of them alike."""
+    """This process among all; all of them must call every method alike."""
 
     device: torch.device
     rank: int = 0
@@ -25,11 +27,11 @@ class Ranks:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the one that writes files and speaks."""
+        """Whether this is the process that writes files and prints."""
         return self.rank == 0
 
     def sum(self, values: Sequence[float]) -> list[float]:
-        """Each number, summed over the ranks."""
+        """Return each number, summed over the ranks."""
         if self.size == 1:
             return list(values)
         tensor = torch.tensor(values, dtype=torch.float64)
@@ -37,13 +39,13 @@ class Ranks:
         return tensor.tolist()
 
     def sum_tensor(self, values: Tensor) -> Tensor:
-        """The same of a tensor, on its device and in its place."""
+        """Sum a tensor over the ranks, on its device and in place."""
         if self.size > 1:
             distributed.all_reduce(values)
         return values
 
     def sum_gradients(self, model: nn.Module) -> None:
-        """Put the sum over the ranks in the place of every gradient."""
+        """Replace every gradient by its sum over the ranks."""
         if self.size == 1:
             return
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
@@ -52,28 +54,28 @@ class Ranks:
         for gradient, summed in zip(gradients, flat.split([g.numel() for g in gradients])):
             gradient.copy_(summed.view_as(gradient))
 
-    def from_first(self, value: Any) -> Any:
-        """What the first rank has."""
+    def from_first(self, value: _T) -> _T:
+        """Return the value of the first rank."""
         if self.size == 1:
             return value
-        box = [value]
+        box: list[_T] = [value]
         distributed.broadcast_object_list(box, device=torch.device("cpu"))
         return box[0]
 
 
 def started_by_torchrun() -> bool:
-    """Whether this process is one of torchrun's."""
+    """Whether torchrun started this process."""
     return "WORLD_SIZE" in os.environ
 
 
 def is_first_rank() -> bool:
-    """Whether this process speaks for all."""
+    """Whether this process prints for all."""
     return os.environ.get("RANK", "0") == "0"
 
 
 @contextlib.contextmanager
 def join_ranks(device: str, processes: int) -> Iterator[Ranks]:
-    """The ranks of this training: as many as torchrun started, which `processes` may leave at 1.
+    """Join the ranks of this training: as many as torchrun started; `processes` may be 1 then.
 
     `device`: "cpu", "cuda" or "auto".
     """

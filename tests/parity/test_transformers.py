@@ -20,8 +20,8 @@ from tests.trainer.steps import TrainStep
 from trainer.batch import PackShape, to_packed, to_tensors
 from trainer.decoder_loss import DecoderLoss, whole_decoder_loss
 from trainer.models.bert import Bert
+from trainer.models.bert_names import from_hf_parameters
 from trainer.models.export import export_model, load_encoder, load_model
-from trainer.models.names import from_hf_parameters
 from trainer.objectives import pretraining_losses
 from trainer.optim.schedule import make_schedule
 from trainer.pretrain import pretrain

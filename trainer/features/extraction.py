@@ -1,11 +1,9 @@
-"""Features: what a model makes of texts, as vectors in an Arrow file.
+"""Features: the vectors that a model computes of texts, in an Arrow file.
 
-    python -m trainer.features MODEL_DIR --input PATH… --output PATH --pooling mean
-
-A row a text, in the order of the input: `document_id`, `source`, `document`, `sentence`,
-`num_pieces` (after cutting), `num_cut` (pieces left out), then a column for each layer asked for,
-such as `layer_2`: a list of as many numbers as the model is wide. With `--pooling tokens` it is a
-list of such lists, one for each of the `input_ids`.
+One row per text, in the order of the input: `document_id`, `source`, `document`, `sentence`,
+`num_pieces` (after cutting), `num_cut` (pieces cut off), then a column per layer, such as
+`layer_2`: a list of as many numbers as the model is wide. With `--pooling tokens` it is a list of
+such lists, one per id in `input_ids`.
 
 Shapes: B batch, L length, D width.
 """
@@ -17,7 +15,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -36,15 +33,17 @@ from trainer.texts.encoder import EncodedText, TextBatch, TextEncoder, lengths_o
 
 FILE_NAME = "features.arrow"
 _TEXTS_AT_ONCE = 512  # tokenized together
-_CHUNK_PIECES = 1 << 16  # of a record batch: texts of like length are computed together within it
-_SAY_SECONDS = 10.0
+_CHUNK_PIECES = (
+    1 << 16
+)  # of a record batch, within which texts of similar length are computed together
+_REPORT_SECONDS = 10.0
 
 _Pair = tuple[SourceText, EncodedText]
 
 
 @dataclass(kw_only=True)
 class _FeatureCounts:
-    """What has been written."""
+    """What was written: texts, their pieces, and how many of them were cut."""
 
     texts: int = 0
     pieces: int = 0
@@ -59,14 +58,14 @@ def extract_features(
     config: FeaturesConfig,
     overwrite: bool = False,
 ) -> _FeatureCounts:
-    """Write the features of all texts, in order, as one Arrow file.
+    """Write the features of all texts, in order, to one Arrow file.
 
-    `output`: ends in .arrow. Raises InputError when there is no text, ConfigError when `output` is
-    there already, unless `overwrite`.
+    `output`: ends in .arrow. Raises InputError if there is no text, ConfigError if `output` exists,
+    unless `overwrite`.
     """
     if output.exists() and not overwrite:
         raise ConfigError(
-            f"{output} is there already; choose another --output, or add --overwrite to replace it"
+            f"{output} already exists; choose another --output, or add --overwrite to replace it"
         )
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -83,7 +82,7 @@ def extract_features(
 
 
 class FeatureExtractor:
-    """A model that gives the vectors which a configuration asks for."""
+    """Computes the vectors of texts that a configuration names."""
 
     def __init__(self, folder: Path, config: FeaturesConfig) -> None:
         check_model(folder)
@@ -97,7 +96,7 @@ class FeatureExtractor:
         self.schema = self._make_schema(self._encoder.max_seq_length)
 
     def batches(self, texts: Iterable[SourceText]) -> Iterator[pa.RecordBatch]:
-        """Record batches of some ten thousand pieces, texts in their order."""
+        """Compute record batches of some ten thousand pieces, texts in their order."""
         chunk: list[_Pair] = []
         size = 0
         for pair in self._encode(texts):
@@ -116,7 +115,7 @@ class FeatureExtractor:
 
     def _to_batch(self, chunk: Sequence[_Pair]) -> pa.RecordBatch:
         encoded = [pair[1] for pair in chunk]
-        columns: dict[str, Any] = {
+        columns: dict[str, Sequence[object]] = {
             name: [getattr(pair[0], name) for pair in chunk]
             for name in ("document_id", "source", "document", "sentence")
         }
@@ -134,7 +133,7 @@ class FeatureExtractor:
         return pa.record_batch(arrays, schema=self.schema)
 
     def _vectors(self, texts: Sequence[EncodedText]) -> list[list[FloatArray]]:
-        """For each layer asked for the vectors of each text, one or one a piece by D."""
+        """Return for each layer the vectors of each text: 1 D, or one per piece."""
         found: list[list[FloatArray]] = [[np.empty(0)] * len(texts) for _ in self._layers]
         for rows in batches_by_length(lengths_of(texts), self._config.batch_pieces):
             chosen = [texts[row] for row in rows]
@@ -171,7 +170,7 @@ class FeatureExtractor:
 
 
 def _layer_numbers(wanted: Sequence[int], num_layers: int) -> list[int]:
-    """Numbers from 0 (embeddings) up, -1 being the last layer. Raises ConfigError beyond them."""
+    """Return layers as numbers from 0, the embeddings; -1 is the last. Raises ConfigError."""
     for number in wanted:
         if not -num_layers - 1 <= number <= num_layers:
             raise ConfigError(f"there is no layer {number}; the model has 0 to {num_layers}")
@@ -179,7 +178,7 @@ def _layer_numbers(wanted: Sequence[int], num_layers: int) -> list[int]:
 
 
 def _layer_states(bert: Bert, batch: TextBatch) -> list[Tensor]:
-    """The states B L D after the embeddings and after each layer."""
+    """Return the states B L D after the embeddings and after each layer."""
     states: list[Tensor] = []
     modules = [bert.embeddings, *bert.layers]
     hooks = [
@@ -194,18 +193,18 @@ def _layer_states(bert: Bert, batch: TextBatch) -> list[Tensor]:
     return states
 
 
-def batches_by_length(lengths: Int64Array, most: int) -> Iterator[Int64Array]:
-    """Every row once, longest first, in batches of at most `most` padded pieces (or one row)."""
+def batches_by_length(lengths: Int64Array, max_pieces: int) -> Iterator[Int64Array]:
+    """Cut rows, longest first, into batches of at most `max_pieces` padded pieces (or one row)."""
     order = np.argsort(-lengths, kind="stable")
     start = 0
     while start < len(order):
-        size = max(1, most // int(lengths[order[start]]))
+        size = max(1, max_pieces // int(lengths[order[start]]))
         yield order[start : start + size]
         start += size
 
 
 def _to_lists(vectors: Sequence[FloatArray], kind: pa.DataType) -> pa.Array:
-    """Fixed-size lists, or lists of them with one offset a text."""
+    """Make fixed-size lists, or lists of them with one offset per text."""
     flat = np.concatenate(vectors)
     if pa.types.is_fixed_size_list(kind):
         return pa.FixedSizeListArray.from_arrays(pa.array(flat.reshape(-1)), type=kind)
@@ -215,13 +214,13 @@ def _to_lists(vectors: Sequence[FloatArray], kind: pa.DataType) -> pa.Array:
 
 
 def _count(batches: Iterable[pa.RecordBatch], counts: _FeatureCounts) -> Iterator[pa.RecordBatch]:
-    """Pass batches on, saying now and then how many texts are done."""
+    """Pass batches on, and print now and then how many texts are done."""
     since = time.monotonic()
     for batch in batches:
         counts.texts += batch.num_rows
         counts.pieces += sum(batch.column("num_pieces").to_pylist())
         counts.cut += sum(number > 0 for number in batch.column("num_cut").to_pylist())
-        if time.monotonic() - since > _SAY_SECONDS:
+        if time.monotonic() - since > _REPORT_SECONDS:
             print(f"{counts.texts:,} texts", flush=True)
             since = time.monotonic()
         yield batch

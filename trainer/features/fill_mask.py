@@ -38,10 +38,10 @@ class MaskFiller:
         self._model: Bert = load_model(folder).eval()
         self._folder = open_tokenizer(folder, self._model.config)
         self._cls, self._sep, self._mask = map(self._folder.special_id, (CLS, SEP, MASK))
-        self._ids = torch.tensor(sorted(self._folder.pieces))  # the others have no piece to show
+        self._ids = torch.tensor(sorted(self._folder.pieces))  # other ids have no piece to show
 
     def fill(self, text: str, *, top: int = 5) -> list[list[_Guess]]:
-        """The `top` likeliest pieces for each [MASK] of the text, in order."""
+        """Return the `top` likeliest pieces for each [MASK] of the text, in order."""
         input_ids = self._to_ids(text)
         places = [i for i, id_ in enumerate(input_ids) if id_ == self._mask]
         input_ids_1L = torch.tensor([input_ids])
@@ -55,18 +55,20 @@ class MaskFiller:
         ]
 
     def _to_ids(self, text: str) -> list[int]:
-        """[CLS] text [SEP], with [MASK] as one piece wherever it is written."""
+        """Return the ids of [CLS] text [SEP], with [MASK] as one piece wherever it is written."""
         mask = self._folder.special_name(MASK)
         parts = text.split(mask)
         if len(parts) < 2:
-            raise ConfigError(f"the text has no {mask}: {text!r}; write {mask} for a piece")
+            raise ConfigError(
+                f"the text has no {mask}: {text!r}; write {mask} in the place of a piece"
+            )
         ids = [self._cls]
         for i, part in enumerate(parts):
             ids += [self._mask] * (i > 0)
             ids += self._folder.tokenizer.encode(part, add_special_tokens=False).ids
         ids.append(self._sep)
-        if len(ids) > (most := self._model.config.max_positions):
-            raise ConfigError(f"the text has {len(ids)} pieces, the model reads at most {most}")
+        if len(ids) > (longest := self._model.config.max_positions):
+            raise ConfigError(f"the text has {len(ids)} pieces, the model reads at most {longest}")
         return ids
 
 

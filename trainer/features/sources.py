@@ -1,4 +1,4 @@
-"""Texts to make features of, one at a time, from a sentences/ folder, text or tables."""
+"""The texts whose features are computed, from a sentences/ folder, text files or tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from trainer.texts.tables import plain_suffix, read_lines, read_rows
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceText:
-    """A text and where it is from. `sentence`: its number in the document, from 0; None: all."""
+    """A text and its origin. `sentence`: its number in the document, from 0; None: all of them."""
 
     document_id: int
     source: str
@@ -28,11 +28,11 @@ class SourceText:
 
 
 def read_texts(path: Path, config: FeaturesConfig) -> Iterator[SourceText]:
-    """The texts of a sentences/ folder, a .txt file (a text a line), or a table (a text a row).
+    """Read a sentences/ folder, a .txt file (one text per line), or a table (one text per row).
 
-    A document of a folder keeps its ids; its sentences are joined by spaces, or come one by one.
-    Otherwise the source is the file's name, the document the record's id or its line or row, and
-    `document_id` is made of the two and the text, as a record's id may repeat.
+    A document of a folder keeps its ids; its sentences are joined by spaces, or read one by one.
+    Otherwise the source is the file's name, the document is the record's id or its line or row, and
+    `document_id` is a hash of both and the text, because a record's id may repeat.
     """
     if path.is_dir():
         return _read_folder(path, config.unit)
@@ -44,7 +44,9 @@ def read_texts(path: Path, config: FeaturesConfig) -> Iterator[SourceText]:
 def _read_folder(folder: Path, unit: str) -> Iterator[SourceText]:
     manifest = read_manifest(folder)
     if manifest.format != "bertdata-sentences":
-        raise InputError(f"{folder} holds {manifest.format}; name a sentences/ folder")
+        raise InputError(
+            f"{folder} holds {manifest.format}, not sentences; name a sentences/ folder"
+        )
     for shard in manifest.shards:
         if not shard.path.startswith("sentences-"):
             continue

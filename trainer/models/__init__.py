@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "set_unigram_bias",
             "strip_vocabulary",
         ],
+        "bert_names": ["to_hf_config", "to_hf_name"],
         "export": [
             "CONFIG_NAME",
             "check_model",
@@ -25,7 +26,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "load_shape",
             "new_bert",
         ],
-        "names": ["to_hf_config", "to_hf_name"],
         "tokenizer_check": ["check_tokenizer"],
         "weights": ["WEIGHTS_NAME"],
     },

@@ -93,7 +93,7 @@ def _attention_bias(real_BL: Tensor) -> Tensor:
 
 
 def add_to_tokens(model: Bert, embeddings_VD: Tensor) -> None:
-    """Add given embeddings, of mean square 1, to the random start of the token embeddings."""
+    """Add embeddings V D, of mean square 1, to the random start of the token embeddings."""
     with torch.no_grad():
         model.embeddings.token.weight.add_(embeddings_VD, alpha=_GIVEN_SCALE)
 
@@ -101,8 +101,8 @@ def add_to_tokens(model: Bert, embeddings_VD: Tensor) -> None:
 def set_sinusoidal_positions(model: Bert) -> None:
     """Start the position embeddings from sines and cosines, of the usual initial size.
 
-    Nearness is then a linear function of two embeddings from the first step on. (Vaswani et al.,
-    "Attention is all you need", 2017, section 3.5.)
+    From the first step on, the distance of two positions is a linear function of their embeddings.
+    (Vaswani et al., "Attention is all you need", 2017, section 3.5.)
     """
     weight_LD = model.embeddings.position.weight
     length, width = weight_LD.shape
@@ -114,17 +114,17 @@ def set_sinusoidal_positions(model: Bert) -> None:
 
 
 def set_unigram_bias(model: Bert, counts_V: Tensor) -> None:
-    """Start the output bias from the log frequencies of the pieces, each counted half once more."""
+    """Start the output bias from the log frequencies of the pieces, with half a count added."""
     shares_V = (counts_V + 0.5) / (counts_V + 0.5).sum()
     with torch.no_grad():
         model.output_bias.copy_(shares_V.log())
 
 
 def pad_vocabulary(model: Bert, multiple: int) -> None:
-    """Fill the vocabulary up to a multiple of pieces that nothing ever reads or predicts.
+    """Pad the vocabulary to a multiple, with rows for pieces that are never read or predicted.
 
-    Matrices of such sizes multiply faster on a GPU. Losses and gradients stay as they were;
-    `strip_vocabulary` takes the rows out again.
+    Matrices of such sizes multiply faster on a GPU. Losses and gradients do not change;
+    `strip_vocabulary` removes the rows.
     """
     size, width = model.embeddings.token.weight.shape
     if not (missing := -size % multiple):
@@ -136,7 +136,7 @@ def pad_vocabulary(model: Bert, multiple: int) -> None:
 
 
 def strip_vocabulary(model: Bert) -> dict[str, Tensor]:
-    """The model's parameters without the rows that `pad_vocabulary` added."""
+    """Return the model's parameters without the rows that `pad_vocabulary` added."""
     size, parameters = model.config.vocab_size, model.state_dict()
     for name in ("embeddings.token.weight", "output_bias"):
         parameters[name] = parameters[name][:size].contiguous()

@@ -1,4 +1,4 @@
-"""A trained model to and from a Hugging Face folder."""
+"""Models to and from folders in Hugging Face's format."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -18,7 +17,7 @@ from bertdata.storage.manifest import check_stage
 from bertdata.storage.shards import atomic_file, first_line, write_json
 from bertdata.tokens.tokenizer_settings import TOKENIZER_FILES
 from trainer.models.bert import Bert, strip_vocabulary
-from trainer.models.names import (
+from trainer.models.bert_names import (
     from_hf_config,
     from_hf_parameters,
     has_own_decoder,
@@ -34,12 +33,12 @@ _HEADS = ("pooler.", "transform.", "transform_norm.", "output_bias", "next_sente
 
 
 def check_model(folder: Path) -> None:
-    """Raise DataError where a run's `model/` is not as its manifest says; others have none."""
+    """Raise DataError if a run's `model/` differs from its manifest; other folders have none."""
     check_stage(folder, (CONFIG_NAME, WEIGHTS_NAME, *TOKENIZER_FILES))
 
 
 def copy_tokenizer(source: Path, folder: Path) -> None:
-    """Copy the files of the tokenizer that are there; those of an earlier one go."""
+    """Copy the tokenizer's files that exist; remove those of an earlier tokenizer."""
     for name in TOKENIZER_FILES:
         if not (source / name).exists():
             (folder / name).unlink(missing_ok=True)
@@ -51,8 +50,8 @@ def copy_tokenizer(source: Path, folder: Path) -> None:
 def export_model(model: Bert, folder: Path, *, vocab: Path) -> None:
     """Write a folder that `transformers.BertForPreTraining.from_pretrained` loads.
 
-    `vocab`: the folder whose vocab.txt and tokenizer files go with it. The weights are written
-    last, and each file is whole or not there.
+    `vocab`: the folder from which vocab.txt and the tokenizer's files are copied. The weights are
+    written last, and every file is complete or absent.
     """
     copy_tokenizer(vocab, folder)
     write_json(folder / CONFIG_NAME, to_hf_config(model.config))
@@ -69,9 +68,9 @@ def _to_host(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def load_model(folder: Path) -> Bert:
-    """The model of a Hugging Face BERT folder, with both heads of pre-training.
+    """Load a Hugging Face BERT folder, with both heads of pre-training.
 
-    Raises DataError when a parameter is missing or has another shape.
+    Raises DataError if a parameter is missing or has another shape.
     """
     model, missing = load_encoder(folder, needs_tied_decoder=True)
     if missing:
@@ -82,20 +81,22 @@ def load_model(folder: Path) -> Bert:
 def load_encoder(
     folder: Path, *, dropout: float | None = None, needs_tied_decoder: bool = False
 ) -> tuple[Bert, list[str]]:
-    """The same, but heads that the folder lacks have a random start; their parameters' names.
+    """Load a model whose folder may lack heads; return it, and the names of missing parameters.
 
-    Reads any BERT of transformers, such as a plain BertModel or a fine-tuned one; the heads of
-    other tasks are left out. `dropout`: replaces the folder's own. `needs_tied_decoder`: the
-    masked-language-model head is wanted. Raises DataError when the encoder is not whole,
-    ConfigError when that head has a matrix of its own.
+    Missing heads have a random start. Reads any BERT of transformers, such as a plain BertModel or
+    a fine-tuned one; the heads of other tasks are left out. `dropout`: replaces the folder's own.
+    `needs_tied_decoder`: whether the masked-language-model head will be used.
+
+    Raises DataError if the encoder is incomplete, ConfigError if that head is to be used and has a
+    matrix of its own.
     """
     model = new_bert(load_shape(folder, dropout=dropout))
     weights = find_weights(folder)
     parameters = read_weights(weights)
     if needs_tied_decoder and has_own_decoder(parameters, _read_config(folder)):
         raise ConfigError(
-            f"{folder} predicts pieces by a matrix of its own (tie_word_embeddings is false), "
-            "where only the embeddings can be used; take it for fine-tuning or features"
+            f"{folder} predicts pieces with a matrix of its own (tie_word_embeddings is false); "
+            "pre-training can use only the embeddings; use it for fine-tuning or features"
         )
     try:
         found = from_hf_parameters(parameters)
@@ -112,9 +113,9 @@ def load_encoder(
 
 
 def load_shape(folder: Path, *, dropout: float | None = None) -> ModelConfig:
-    """The shape that a folder's config.json describes.
+    """Return the shape that a folder's config.json describes.
 
-    Raises DataError when there is none, ConfigError when it is that of another kind of model.
+    Raises DataError if there is none, ConfigError if it describes another kind of model.
     """
     try:
         config = from_hf_config(_read_config(folder))
@@ -125,17 +126,17 @@ def load_shape(folder: Path, *, dropout: float | None = None) -> ModelConfig:
     return dataclasses.replace(config, dropout=dropout, attention_dropout=None)
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def _read_config(folder: Path) -> dict[str, object]:
     try:
         table = json.loads((folder / CONFIG_NAME).read_bytes())
     except (OSError, ValueError) as error:
-        raise DataError(f"{folder} holds no whole model: {first_line(error)}") from error
+        raise DataError(f"{folder} holds no complete model: {first_line(error)}") from error
     if not isinstance(table, dict):
-        raise DataError(f"{folder} holds no whole model: {CONFIG_NAME} has no settings")
+        raise DataError(f"{folder} holds no complete model: {CONFIG_NAME} has no settings")
     return table
 
 
 def new_bert(config: ModelConfig) -> Bert:
-    """A model at its random start, leaving torch's generator as it was."""
+    """Make a model with a random start, without changing the state of torch's generator."""
     with torch.random.fork_rng(devices=[]):
         return Bert(config)

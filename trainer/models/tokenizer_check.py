@@ -14,18 +14,18 @@ from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
 
 
 def check_tokenizer(folder: Path, reader: ExampleReader) -> None:
-    """Raise ConfigError where the examples' pieces are not those of a model's folder.
+    """Raise ConfigError if the examples have different pieces than a model's folder.
 
-    A folder without a tokenizer is taken as it is.
+    A folder without a tokenizer is not checked.
     """
     if not has_tokenizer(folder):
         return
     vocabulary = read_vocabulary(folder)
     _check_pieces(folder, vocabulary, reader.vocabulary)
-    said = reader.manifest.inputs["vocabulary"]
-    if "lowercase" in said:
+    settings = reader.manifest.inputs["vocabulary"]
+    if "lowercase" in settings:
         names = [field.name for field in fields(TokenizationConfig)]
-        config = TokenizationConfig(**{name: said[name] for name in names if name in said})
+        config = TokenizationConfig(**{name: settings[name] for name in names if name in settings})
         check_tokenization(config, folder, vocabulary, what="the vocabulary of the examples")
 
 

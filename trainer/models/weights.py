@@ -1,7 +1,7 @@
-"""The weights in a Hugging Face folder, whatever files they are in.
+"""The weights of a Hugging Face folder.
 
-safetensors or PyTorch's own format, each whole or as shards with an index; the first of these that
-is there, as in `transformers`.
+They are in safetensors files or PyTorch's own, each in one file or in shards with an index. The
+first of these that exists is read, as in `transformers`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -30,19 +29,19 @@ _NAMES = (
 
 
 def find_weights(folder: Path) -> Path:
-    """The file of a folder's weights, or of their index. Raises DataError when there is none."""
+    """Return the file of a folder's weights, or of their index. Raises DataError if it has none."""
     for name in _NAMES:
         if (folder / name).exists():
             return folder / name
     raise DataError(
-        f"{folder} holds no whole model: it has neither {WEIGHTS_NAME} nor pytorch_model.bin"
+        f"{folder} holds no complete model: it has neither {WEIGHTS_NAME} nor pytorch_model.bin"
     )
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """All parameters that a file, or the shards of an index, hold, by name.
+    """Return all parameters of a file, or of the shards of an index, by name.
 
-    Raises DataError when a file is missing or damaged, or holds anything but tensors.
+    Raises DataError if a file is missing or damaged, or holds anything but tensors.
     """
     try:
         if not path.name.endswith(_INDEX_SUFFIX):
@@ -50,7 +49,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         shards = _shard_names(path)
         return {name: value for shard in shards for name, value in _read_file(shard).items()}
     except (OSError, ValueError, EOFError, SafetensorError, RuntimeError) as error:
-        raise DataError(f"{path.parent} holds no whole model: {first_line(error)}") from error
+        raise DataError(f"{path.parent} holds no complete model: {first_line(error)}") from error
 
 
 def _shard_names(index: Path) -> list[Path]:
@@ -64,18 +63,19 @@ def _shard_names(index: Path) -> list[Path]:
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:
-    read: Callable[[Path], Any] = load_file if path.suffix == ".safetensors" else _load_pickled
+    read: Callable[[Path], object] = load_file if path.suffix == ".safetensors" else _load_pickled
     found = read(path)
     if not isinstance(found, Mapping):
         raise ValueError(f"{path.name} holds no parameters by name")
     return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
 
 
-def _load_pickled(path: Path) -> Any:
+def _load_pickled(path: Path) -> object:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        found: object = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds over a damaged file
         raise DataError(
-            f"{path.parent} holds no whole model: {path.name} is damaged, or holds more than "
+            f"{path.parent} holds no complete model: {path.name} is damaged, or holds more than "
             f"tensors and could be a program; save the model as {WEIGHTS_NAME}"
         ) from error
+    return found

@@ -47,7 +47,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Apply one update from the gradients; a parameter without one stays as it is."""
+        """Apply one update from the gradients; a parameter without one is not changed."""
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
             for matrices in _group_by_shape(parameters):
@@ -76,9 +76,9 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalize(matrices_MRC: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Matrices with the singular vectors of the given ones and all singular values near 1.
+    """Return matrices with the same singular vectors and all singular values near 1.
 
-    The Newton-Schulz iteration, multiplied in `dtype`; returns the type that it was given.
+    By the Newton-Schulz iteration, multiplied in `dtype`; the result has the type of the input.
     """
     if matrices_MRC.shape[1] > matrices_MRC.shape[2]:
         return orthogonalize(matrices_MRC.mT, dtype).mT

@@ -1,11 +1,10 @@
-"""From examples to tensors: which rows a step trains on is a pure function of its position.
+"""Which rows a step trains on: a pure function of its position.
 
 A step's batch is cut into parts: one micro-batch for each turn of gradient accumulation and each
 rank. Padded batches hold a fixed number of sequences, packed ones as many as fit into a fixed
-number of tokens, in tensors whose shapes never change.
+number of tokens.
 
-Shapes: B sequences, L longest row, N pieces to predict, Q most of them in a row, and one; packed: T
-tokens, G most sequences, N most pieces to predict.
+Shapes: W batches of a window, B sequences.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _SAMPLED_ROWS = 16_384
 
 @dataclass(frozen=True, slots=True)
 class StepRows:
-    """The rows of the split that a step trains on, part by part, and where the next step begins."""
+    """The rows of a step, part by part, and the position of the next step."""
 
     rows: Sequence[Int64Array]
     epochs: Sequence[Int64Array]
@@ -39,22 +38,22 @@ class StepRows:
 
 
 class Batches(Protocol):
-    """The batches of training, by position: the number of sequences taken before."""
+    """The batches of training, by position: the number of sequences before them."""
 
     parts: int
 
     def rows_at(self, position: int) -> StepRows:
-        """What the step at `position` trains on."""
+        """Return the rows of the step at `position`."""
 
     def read(self, step: StepRows, part: int) -> Batch:
-        """One part of it as tensors."""
+        """Read one part of a step as tensors."""
 
 
 class PaddedBatches:
     """Batches of `batch_size` sequences, in `parts` of nearly the same size.
 
-    `window` batches are cut together: their rows are sorted by length, so that a batch pads little,
-    and the batches are taken in a random order. With 1 the reader's order is left alone.
+    `window` batches are cut together: their rows are sorted by length, so that a batch has little
+    padding, and the batches are taken in random order. 1 keeps the reader's order.
     """
 
     def __init__(
@@ -79,7 +78,7 @@ class PaddedBatches:
         self._rows_of_window = functools.lru_cache(maxsize=2)(self._cut_window)
 
     def rows_at(self, position: int) -> StepRows:
-        """What the step at `position` trains on."""
+        """Return the rows of the step at `position`."""
         window, number = divmod(position // self._batch_size, self._window)
         rows_WB, epochs_WB = self._rows_of_window(window)
         return StepRows(
@@ -89,7 +88,7 @@ class PaddedBatches:
         )
 
     def read(self, step: StepRows, part: int) -> PaddedBatch:
-        """One part of it as tensors."""
+        """Read one part of a step as tensors."""
         batch = self._reader.read(step.rows[part], seed=self._seed, epochs=step.epochs[part])
         length = _padded_length(batch, self._longest)
         return to_tensors(batch, pad_id=self._reader.vocabulary.special.pad, length=length)
@@ -107,8 +106,10 @@ class PaddedBatches:
 
 
 class PackedBatches:
-    """Batches of `batch_tokens` tokens, in `parts`: each takes the sequences next in the reader's
-    order for as long as they fit."""
+    """Batches of `batch_tokens` tokens, in `parts`.
+
+    Each part takes the next sequences in the reader's order for as long as they fit.
+    """
 
     def __init__(
         self, reader: ExampleReader, *, batch_tokens: int, seed: int, parts: int = 1
@@ -119,9 +120,9 @@ class PackedBatches:
         self._seed = seed
 
     def rows_at(self, position: int) -> StepRows:
-        """What the step at `position` trains on."""
-        most = self.parts * self.shape.sequences
-        rows, epochs = self._reader.rows_at(self._seed, position, most)
+        """Return the rows of the step at `position`."""
+        capacity = self.parts * self.shape.sequences
+        rows, epochs = self._reader.rows_at(self._seed, position, capacity)
         lengths, predictions = self._reader.lengths_of(rows), self._reader.predictions_of(rows)
         bounds = [0]
         for _ in range(self.parts):
@@ -134,39 +135,39 @@ class PackedBatches:
         )
 
     def read(self, step: StepRows, part: int) -> PackedBatch:
-        """One part of it as tensors."""
+        """Read one part of a step as tensors."""
         batch = self._reader.read(step.rows[part], seed=self._seed, epochs=step.epochs[part])
         return to_packed(batch, self.shape, pad_id=self._reader.vocabulary.special.pad)
 
 
 def pack_shape(reader: ExampleReader, tokens: int) -> PackShape:
-    """Fixed shapes for packs of `tokens` tokens, from the lengths of the split's rows.
+    """Choose fixed shapes for packs of `tokens` tokens by the lengths of the split's rows.
 
-    Raises ConfigError when the longest row does not fit, DataError when there is no row.
+    Raises ConfigError if the longest row does not fit, DataError if the split has no rows.
     """
     if not reader.num_rows:
         raise DataError(f"there are no {reader.split} examples to pack")
     length = reader.longest_row()
     if tokens <= length:
         raise ConfigError(
-            f"{tokens} tokens a micro-batch do not hold the longest row, {length}; raise "
+            f"{tokens} tokens per micro-batch do not hold the longest row, {length}; raise "
             "batch_tokens, or lower accumulate or processes"
         )
     number = min(reader.num_rows, _SAMPLED_ROWS)
     rows, _ = reader.rows_at(seed=0, position=0, count=number)
     lengths, predictions = reader.lengths_of(rows), reader.predictions_of(rows)
     share = predictions.sum() / lengths.sum()
-    most = int(predictions.max())
+    longest = int(predictions.max())
     return PackShape(
         tokens=tokens,
         sequences=int(_SPARE * tokens / lengths.mean()) + 2,
-        predictions=min(tokens, _round_up(int(_SPARE * tokens * share) + most, 64)),
+        predictions=min(tokens, _round_up(int(_SPARE * tokens * share) + longest, 64)),
         length=length,
     )
 
 
 def _num_fitting(lengths: Int64Array, predictions: Int64Array, shape: PackShape) -> int:
-    """How many of the next rows go into a pack; one token is left for what pads."""
+    """Return how many of the next rows fit into a pack; one token is left for padding."""
     fits = np.cumsum(lengths) < shape.tokens
     fits &= np.cumsum(predictions) <= shape.predictions
     return min(int(fits.sum()), shape.sequences)
@@ -180,7 +181,7 @@ def validation_batches(
     rank: int = 0,
     num_ranks: int = 1,
 ) -> Iterator[PaddedBatch]:
-    """Every validation example once, of each `num_ranks` batches the one of this rank."""
+    """Read every validation example once; of each `num_ranks` batches the one of this rank."""
     longest = reader.longest_row()
     for rows in validation_rows(reader, batch_size, rank=rank, num_ranks=num_ranks):
         batch = reader.read(rows, seed=seed)
@@ -191,19 +192,19 @@ def validation_batches(
 def validation_rows(
     reader: ExampleReader, batch_size: int, *, rank: int = 0, num_ranks: int = 1
 ) -> list[Int64Array]:
-    """Which rows of the split each of `validation_batches` holds."""
+    """Return the rows of the split in each of the `validation_batches`."""
     starts = range(rank * batch_size, reader.num_rows, num_ranks * batch_size)
     return [np.arange(start, min(start + batch_size, reader.num_rows)) for start in starts]
 
 
-def _padded_length(batch: CompactBatch, most: int) -> int:
-    """Its longest row rounded up, if need be to `most`, what the longest of all rows has.
+def _padded_length(batch: CompactBatch, max_length: int) -> int:
+    """Round the longest row of a batch up, at most to `max_length`, the longest row of all.
 
-    For each shape of a product a processor's library makes code and keeps it: with a length for
-    every batch that takes half of the time, and gigabytes.
+    A processor's library compiles and keeps code for every shape of a product: if every batch had
+    its own length, that would take half of the time, and gigabytes.
     """
     longest = int(batch.lengths.max(initial=0))
-    return max(longest, min(most, _round_up(longest, _LENGTH_MULTIPLE)))
+    return max(longest, min(max_length, _round_up(longest, _LENGTH_MULTIPLE)))
 
 
 def _round_up(number: int, multiple: int) -> int:

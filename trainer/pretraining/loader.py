@@ -1,4 +1,4 @@
-"""Batches made ahead of their step by threads: their number changes nothing but the waiting."""
+"""Batches prepared ahead of their step by threads. Their number changes only the waiting time."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class _LoadedStep:
 
 
 class Loader:
-    """The steps from a position on, in order; `workers` threads read ahead, 0 none.
+    """The steps from a position on, in order; `workers` threads read ahead, 0: none.
 
-    One more thread finds out which rows come next, so that the training need not.
+    One more thread finds the rows of the next steps, so that the training need not.
     """
 
     def __init__(self, batches: Batches, position: int, *, ranks: Ranks, workers: int) -> None:
@@ -38,7 +38,7 @@ class Loader:
         self._num_ahead = workers + 1
 
     def next_step(self) -> _LoadedStep:
-        """The next step, waiting for it where it is not ready."""
+        """Return the next step; waits if it is not ready."""
         if self._pool is None:
             return self._load(self._next_rows())
         while len(self._ahead) < self._num_ahead:

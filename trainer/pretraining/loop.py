@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -173,7 +172,7 @@ def _check_skipped(run: Run, result: StepResult, rows: StepRows, reader: Example
     )
 
 
-def _describe_rows(rows: StepRows, reader: ExampleReader) -> dict[str, Any]:
+def _describe_rows(rows: StepRows, reader: ExampleReader) -> dict[str, object]:
     """Return the examples of a step: their rows in the split, and their documents."""
     numbers = np.concatenate(rows.rows)
     return {"rows": numbers.tolist(), "document_ids": reader.document_ids_of(numbers)}

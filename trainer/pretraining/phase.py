@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -101,15 +100,12 @@ def _choose_attention(run: Run, batches: PackedBatches) -> str:
         return run.config.machine.attention
     if run.ranks.device.type != "cuda":
         return "plain"
-    chosen: str = run.ranks.from_first(
-        _measure_attention(run, batches) if run.ranks.is_first else None
-    )
-    return chosen
+    return run.ranks.from_first(_measure_attention(run, batches) if run.ranks.is_first else "")
 
 
 def _measure_attention(run: Run, batches: PackedBatches) -> str:
     path, phase = run.output / ATTENTION_NAME, str(run.progress.phase)
-    table: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {}
+    table: dict[str, dict[str, object]] = json.loads(path.read_bytes()) if path.exists() else {}
     if phase not in table:
         shape = run.model.config
         batch = to_device(batches.read(batches.rows_at(0), 0), run.ranks.device)

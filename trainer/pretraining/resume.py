@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 from bertdata.config import to_table
 from bertdata.errors import ConfigError, DataError
@@ -63,7 +62,7 @@ def _prepare_folder(run: Run, checkpoints: Path, resume: bool) -> None:
     write_json(run.output / _RUN_NAME, description)
 
 
-def _describe(run: Run) -> dict[str, Any]:
+def _describe(run: Run) -> dict[str, object]:
     """Return all that shapes the model, to be compared when the run is continued."""
     free = set(_FREE_KEYS)
     if run.config.length.early_stop_evaluations:
@@ -78,7 +77,7 @@ def _describe(run: Run) -> dict[str, Any]:
     }
 
 
-def _check_same_run(path: Path, description: dict[str, Any]) -> None:
+def _check_same_run(path: Path, description: dict[str, object]) -> None:
     if not path.exists():
         return
     try:

@@ -1,7 +1,7 @@
 """Texts to padded batches of ids: [CLS] A [SEP], or [CLS] A [SEP] B [SEP].
 
-Texts that are too long are cut at their end; of a pair the longer one loses its last piece first,
-and B where both are as long, as in the original's `_truncate_seq_pair`.
+Texts that are too long are cut at their end. Of a pair the longer one loses its last piece first,
+and B if both are equally long, as in the original's `_truncate_seq_pair`.
 
 Shapes: B batch, L longest text of the batch.
 """
@@ -31,9 +31,9 @@ _SMALLEST_LENGTH = 4  # [CLS], a piece of A, [SEP], [SEP]
 class EncodedText:
     """One text or pair as ids, with [CLS] and [SEP].
 
-    `segment_b_start`: where B begins; the length when there is no B. `num_cut`: pieces that were
-    left out. `word_starts`: of a text given as words, the place of each word's first piece; words
-    that were cut off have none.
+    `segment_b_start`: where B begins; the length if there is no B. `num_cut`: pieces that were cut
+    off. `word_starts`: for a text given as words, the place of each word's first piece; words that
+    were cut off have none.
     """
 
     ids: list[int]
@@ -44,7 +44,7 @@ class EncodedText:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextBatch:
-    """Padded ids on a device. `real_BL`: False on padding, None when there is none."""
+    """Padded ids on a device. `real_BL`: False on padding; None if there is no padding."""
 
     input_ids_BL: Tensor
     token_type_ids_BL: Tensor
@@ -52,11 +52,13 @@ class TextBatch:
 
 
 class TextEncoder:
-    """The tokenizer of a model's folder, and the length to cut to (in pieces, from 4 on).
+    """Encodes texts with the tokenizer of a model's folder.
 
-    Texts are cut to what the folder names as its longest, where that is less. Warns where the
-    folder's settings cannot be meant. Raises VocabularyError when there is no tokenizer,
-    ConfigError when the model, of the given shape, has too few embeddings for its pieces.
+    `max_seq_length`: in pieces, at least 4; or the maximum that the folder names, if that is lower.
+    Warns of settings in the folder that are probably mistakes.
+
+    Raises VocabularyError if the folder has no tokenizer, ConfigError if the model, of the given
+    shape, has too few embeddings for its pieces.
     """
 
     def __init__(self, folder: Path, max_seq_length: int, shape: ModelConfig) -> None:
@@ -70,21 +72,21 @@ class TextEncoder:
         self._unk, self._cls, self._sep = map(self._folder.special_id, (UNK, CLS, SEP))
 
     def encode(self, texts: Sequence[str]) -> list[EncodedText]:
-        """Single texts."""
+        """Encode single texts."""
         return [self._assemble(encoding.ids) for encoding in self._tokenize(texts)]
 
     def encode_pairs(self, first: Sequence[str], second: Sequence[str]) -> list[EncodedText]:
-        """Pairs: B is segment 1. Raises ConfigError when the model has no segment 1."""
+        """Encode pairs: B is segment 1. Raises ConfigError if the model has no segment 1."""
         if self._shape.num_segments < 2:
             raise ConfigError(
                 f"{self._folder.folder} cannot read pairs of texts: it has one segment embedding "
-                "(type_vocab_size 1); give it single texts or take another model"
+                "(type_vocab_size 1); use single texts or another model"
             )
         pairs = zip(self._tokenize(first), self._tokenize(second))
         return [self._assemble(a.ids, b.ids) for a, b in pairs]
 
     def encode_words(self, texts: Sequence[Sequence[str]]) -> list[EncodedText]:
-        """Texts given as words; a word that has no pieces (such as a lone control) is [UNK]."""
+        """Encode texts given as words; a word without pieces (such as a lone control) is [UNK]."""
         lists = [list(words) for words in texts]
         encodings = self._tokenizer.encode_batch(
             lists, is_pretokenized=True, add_special_tokens=False
@@ -127,23 +129,23 @@ class TextEncoder:
         )
 
 
-def longest_first(a: int, b: int, most: int) -> tuple[int, int]:
-    """The lengths that are left of two texts when the longer one loses a piece until both fit.
+def longest_first(a: int, b: int, room: int) -> tuple[int, int]:
+    """Return the kept lengths of two texts if the longer one loses a piece until both fit.
 
     longest_first(9, 2, 6) -> (4, 2); longest_first(9, 9, 5) -> (3, 2)
     """
-    if a + b <= most:
+    if a + b <= room:
         return a, b
-    half = most // 2
+    half = room // 2
     if b <= half:
-        return most - b, b
-    if a <= most - half:
-        return a, most - a
-    return most - half, half
+        return room - b, b
+    if a <= room - half:
+        return a, room - a
+    return room - half, half
 
 
 def pad(texts: Sequence[EncodedText], *, pad_id: int, device: torch.device) -> TextBatch:
-    """A batch, filled up to its longest text."""
+    """Make a batch, padded to its longest text."""
     lengths_B = np.array([len(text.ids) for text in texts])
     length = int(lengths_B.max())
     real_BL = np.arange(length) < lengths_B[:, None]
@@ -160,17 +162,17 @@ def pad(texts: Sequence[EncodedText], *, pad_id: int, device: torch.device) -> T
 
 
 def lengths_of(texts: Sequence[EncodedText]) -> Int64Array:
-    """Pieces of each text, [CLS] and [SEP] counted."""
+    """Return the number of pieces of each text, [CLS] and [SEP] counted."""
     return np.array([len(text.ids) for text in texts], dtype=np.int64)
 
 
 def open_tokenizer(folder: Path, shape: ModelConfig) -> FolderTokenizer:
-    """The tokenizer of a model's folder, with warnings; see `TextEncoder`."""
+    """Open the tokenizer of a model's folder, with warnings; raises as `TextEncoder`."""
     tokenizer = read_tokenizer(folder)
     if tokenizer.size > shape.vocab_size:
         raise ConfigError(
-            f"the tokenizer of {folder} has {tokenizer.size} pieces, the model embeddings for "
-            f"{shape.vocab_size}; put the tokenizer there that the model was trained with"
+            f"the tokenizer of {folder} has {tokenizer.size} pieces, the model has embeddings for "
+            f"{shape.vocab_size}; replace it by the tokenizer that the model was trained with"
         )
     for text in tokenizer.warnings():
         warn(text)

@@ -1,9 +1,13 @@
-"""Rows of a user's table, one at a time, whatever the file: TSV, CSV, JSON lines, Parquet, Arrow.
+"""Rows of a user's table, one at a time: TSV, CSV, JSON lines, Parquet or Arrow.
 
-The suffix says which: `.tsv` and `.txt` are tab-separated as in GLUE, where a quotation mark is a
-character like any other; `.csv` is quoted as spreadsheets write it; `.jsonl` and `.json` hold an
-object a line; `.parquet`; `.arrow`. Text files may be compressed (`.gz .bz2 .xz` after it), start
-with a byte order mark and end lines the Windows way; they are UTF-8.
+The suffix decides: `.tsv` and `.txt` are tab-separated as in GLUE, where a quotation mark is a
+character like any other; `.csv` is quoted as spreadsheets write it; `.jsonl` and `.json` hold one
+object per line; `.parquet`; `.arrow`. Text files are UTF-8. They may be compressed (`.gz .bz2 .xz`
+after the suffix), start with a byte order mark, and have Windows line ends.
+
+The readers of corpora (`bertdata.corpus.formats`) are not used here: they cut files into units, and
+report rejected records by their counts. A row of a task is an error if it cannot be read, and a
+blank line is kept, because it separates sentences.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ from bertdata.errors import ConfigError, InputError
 from bertdata.storage.shards import first_line
 
 _ROWS_AT_ONCE = 1024
-_LONGEST_CELL = 1 << 30  # csv's own limit is shorter than a long article
+_MAX_CELL = 1 << 30  # csv's own limit is shorter than a long article
 _OPENERS: Mapping[str, Callable[..., Any]] = {
     ".gz": gzip.open,
     ".bz2": bz2.open,
@@ -39,13 +43,13 @@ _OPENERS: Mapping[str, Callable[..., Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row's values by column. `where` names its place in messages: "dev.tsv line 12"."""
+    """A row's values by column. `where`: its place in messages, such as "dev.tsv line 12"."""
 
     where: str
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
 
-    def cell(self, column: str) -> Any:
-        """The value in a column. Raises ConfigError, with the nearest name, when there is none."""
+    def cell(self, column: str) -> object:
+        """Return the value in a column. Raises ConfigError, naming the nearest, if it has none."""
         if column in self.values:
             return self.values[column]
         error = unknown_key(column, self.values, self.where, kind="column")
@@ -55,17 +59,19 @@ class Row:
 
 
 def read_rows(path: Path, *, header: bool = True) -> Iterator[Row]:
-    """Every row of a file, in order.
+    """Read every row of a file, in order.
 
     `header`: whether the first line of TSV and CSV names the columns; without it they are "1",
-    "2", … Blank lines of text files are passed over. Raises ConfigError for an unknown suffix,
-    InputError when the file cannot be read, is damaged, not UTF-8, or a line does not fit.
+    "2", … Blank lines of text files are skipped.
+
+    Raises ConfigError for an unknown suffix, InputError if the file cannot be read, is damaged, is
+    not UTF-8, or a line has another number of columns.
     """
     return (row for row in _rows_and_blanks(path, header) if row is not None)
 
 
 def read_groups(path: Path, *, header: bool = True) -> Iterator[list[Row]]:
-    """The same rows, in lists that end where a text file has blank lines; none is empty."""
+    """Read the same rows in lists, which end at the blank lines of a text file; none is empty."""
     rows = _rows_and_blanks(path, header)
     for is_row, group in itertools.groupby(rows, key=lambda row: row is not None):
         if is_row:
@@ -73,16 +79,16 @@ def read_groups(path: Path, *, header: bool = True) -> Iterator[list[Row]]:
 
 
 def _rows_and_blanks(path: Path, header: bool) -> Iterator[Row | None]:
-    """The rows, and None for each blank line between them."""
+    """Read the rows, and None for each blank line between them."""
     kind = table_kind(path)
     with _readable(path, kind):
         yield from _READERS[kind](path, header)
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    r"""(number from 1, line with its end) for each line of a UTF-8 file; only `\n` ends a line.
+    r"""Read (number from 1, line with its end) of each line of a UTF-8 file; only `\n` ends a line.
 
-    Raises InputError when the file cannot be read, is damaged or not UTF-8.
+    Raises InputError if the file cannot be read, is damaged or not UTF-8.
     """
     with _readable(path, "text"):
         yield from _text_lines(path)
@@ -90,26 +96,28 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 @contextlib.contextmanager
 def _readable(path: Path, kind: str) -> Iterator[None]:
-    """Turn what readers raise over a bad file into InputError."""
+    """Raise InputError for the errors of readers about a bad file."""
     try:
         yield
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         reason = getattr(error, "strerror", None) or first_line(error)
         raise InputError(f"cannot read {path}: {reason}") from error
     except (csv.Error, pa.ArrowException) as error:
-        raise InputError(f"{path} is no whole {kind} file: {first_line(error)}") from error
+        raise InputError(f"{path} is not a complete {kind} file: {first_line(error)}") from error
 
 
 def table_kind(path: Path) -> str:
-    """tsv, csv, jsonl, parquet or arrow. Raises ConfigError for any other suffix."""
+    """Return tsv, csv, jsonl, parquet or arrow. Raises ConfigError for any other suffix."""
     kind = _KINDS.get(plain_suffix(path))
     if kind is None:
-        raise ConfigError(f"cannot tell what {path} is; name it {', '.join(_KINDS)}")
+        raise ConfigError(
+            f"cannot tell the format of {path}; its name must end in {', '.join(_KINDS)}"
+        )
     return kind
 
 
 def plain_suffix(path: Path) -> str:
-    """The suffix without that of a compression: ".tsv" of "train.TSV.gz"."""
+    """Return the suffix without that of a compression: ".tsv" for "train.TSV.gz"."""
     plain = path.with_suffix("") if path.suffix.lower() in _OPENERS else path
     return plain.suffix.lower()
 
@@ -134,7 +142,7 @@ def _read_tsv(path: Path, header: bool) -> Iterator[Row | None]:
 
 
 def _read_csv(path: Path, header: bool) -> Iterator[Row | None]:
-    csv.field_size_limit(_LONGEST_CELL)
+    csv.field_size_limit(_MAX_CELL)
     reader = csv.reader((line for _, line in _text_lines(path)), strict=True)
     return _name_columns(path, ((reader.line_num, cells) for cells in reader), header)
 
@@ -170,13 +178,13 @@ def _read_jsonl(path: Path, _header: bool) -> Iterator[Row]:
             yield Row(f"{path.name} line {number}", _to_object(line, f"{path.name} line {number}"))
 
 
-def _to_object(line: str, where: str) -> dict[str, Any]:
+def _to_object(line: str, where: str) -> dict[str, object]:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{where} is no JSON ({error}); an object a line is wanted") from error
+        raise InputError(f"{where} is not JSON ({error}); write one object per line") from error
     if not isinstance(value, dict):
-        raise InputError(f"{where} is a JSON {type(value).__name__}; an object a line is wanted")
+        raise InputError(f"{where} is a JSON {type(value).__name__}; write one object per line")
     return value
 
 

@@ -1,7 +1,7 @@
 """The rows of a task as batches: which rows an epoch's steps see is a function of (seed, epoch).
 
-Shapes: B batch, L longest text of the batch, Q most answers that a row of the batch wants (1 but
-for tagging), N answers of the batch.
+Shapes: B batch, L longest text of the batch, Q maximum of answers to a row of the batch (1 except
+in tagging), N answers to the batch.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from bertdata.randomness import derive_key, permutation
 from trainer.texts.encoder import EncodedText, TextBatch, TextEncoder, lengths_of, pad
 from trainer.tuning.tasks import TaskRow
 
-_WINDOW = 16  # batches that are cut together from rows sorted by length, so that little is padded
+_WINDOW = 16  # batches cut together from rows sorted by length, which reduces padding
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskBatch:
     """A batch on its device.
 
-    `wanted_BQ`: positions whose states are read, then 0 as filling. `places_N`: those that count
-    among the flattened B * Q, row by row. `targets_N`: class numbers or
-    values; None without labels.
+    `wanted_BQ`: positions whose states are read, then 0 as filling. `places_N`: which of the
+    flattened B * Q are not filling, row by row. `targets_N`: numbers of classes, or values; None
+    without labels.
     """
 
     text: TextBatch
@@ -56,31 +56,31 @@ class TaskData:
 
     @property
     def num_cut(self) -> int:
-        """Texts that were too long."""
+        """The number of texts that were too long."""
         return sum(text.num_cut > 0 for text in self.texts)
 
     def positions(self, row: int) -> list[int]:
-        """Where the answers of a row are read: [CLS], or the words that were not cut off."""
+        """Return where the answers to a row are read: [CLS], or the words that were not cut off."""
         return self.texts[row].word_starts if isinstance(self.rows[row].text, tuple) else [0]
 
     def targets(self) -> Float64Array:
-        """All targets, row by row, words that were cut off left out."""
+        """Return all targets, row by row, without those of words that were cut off."""
         kept = [t[: len(self.positions(i))] for i, t in enumerate(self._targets)]
         return np.array([value for values in kept for value in values], dtype=np.float64)
 
     def epoch(self, batch_size: int, *, seed: int, epoch: int) -> list[Int64Array]:
-        """The rows of each step of an epoch; every row once, the last batch may be smaller."""
+        """Return the rows of each step of an epoch: every row once; one batch may be smaller."""
         order = permutation(len(self), derive_key(seed, "order of rows", epoch))
         batches = list(self._cut(order, batch_size, _WINDOW * batch_size))
         key = derive_key(seed, "order of batches", epoch)
         return [batches[i] for i in permutation(len(batches), key)]
 
     def by_length(self, batch_size: int) -> list[Int64Array]:
-        """Every row once, in batches of similar length."""
+        """Return every row once, in batches of similar length."""
         return list(self._cut(np.arange(len(self)), batch_size, len(self)))
 
     def batch(self, rows: Int64Array, device: torch.device) -> TaskBatch:
-        """Some rows as tensors."""
+        """Make tensors of some rows."""
         positions = [self.positions(row) for row in rows]
         counts_B = np.array([len(places) for places in positions])
         is_wanted_BQ = np.arange(max(1, counts_B.max())) < counts_B[:, None]
@@ -110,7 +110,7 @@ class TaskData:
 
 
 def _encode_rows(rows: Sequence[TaskRow], encoder: TextEncoder) -> list[EncodedText]:
-    """Each row's text, pair or words as ids."""
+    """Encode the text, pair or words of each row."""
     if isinstance(rows[0].text, tuple):
         return encoder.encode_words([tuple(row.text) for row in rows])
     texts = [str(row.text) for row in rows]
@@ -120,7 +120,7 @@ def _encode_rows(rows: Sequence[TaskRow], encoder: TextEncoder) -> list[EncodedT
 
 
 def hold_out(rows: Sequence[TaskRow], share: float) -> tuple[list[TaskRow], list[TaskRow]]:
-    """Rows to keep and rows to hold out, in their order; the same ones on every call."""
+    """Split rows into kept and held out, in their order; the same ones on every call."""
     number = max(1, round(share * len(rows)))
     chosen = set(permutation(len(rows), derive_key(0, "held-out rows"))[:number].tolist())
     kept = [row for i, row in enumerate(rows) if i not in chosen]

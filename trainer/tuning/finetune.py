@@ -1,8 +1,8 @@
 """Fine-tuning: a pre-trained model and labelled rows in, a model of the task out.
 
-Each seed is a run of its own: a new head, another order of rows, other dropout. Each keeps its best
-epoch by a validation score, where two are equal by the lower loss; the best of all seeds is
-written, as a folder that `transformers.AutoModelForSequenceClassification` or
+Each seed is a separate run: a new head, another order of rows, other dropout. Each keeps its best
+epoch by a validation score; of equal scores, the one with the lower loss. The best of all seeds is
+written as a folder that `transformers.AutoModelForSequenceClassification` or
 `…ForTokenClassification` loads, with results.json (every score of every epoch and seed) and its
 predictions.
 """
@@ -43,7 +43,7 @@ _KIND = "bertdata-finetuned"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Splits:
-    """Rows to train on, to choose by, and to score or only to predict at the end.
+    """Rows to train on, to choose the best epoch by, and to predict (and score) at the end.
 
     `labels`: the names in use in the training file; none for regression.
     """
@@ -64,12 +64,14 @@ def finetune(
     test: Path | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Train all seeds, write the best model, its predictions and results.json; gives its contents.
+    """Train all seeds; write the best model, its predictions and results.json; return the results.
 
-    They are written after each seed, so what is there is the best so far, and results.json says
-    whether all seeds are `finished`. `validation`: None holds a tenth of the training rows out,
-    always the same ones. `test`: rows without labels are only predicted. Raises ConfigError when
-    `output` holds a model of another kind, or, unless `overwrite`, a finished one of this kind.
+    They are written after each seed: they are the best so far, and results.json says whether all
+    seeds are `finished`. `validation`: None holds out a tenth of the training rows,
+    always the same ones. `test`: rows without labels are only predicted.
+
+    Raises ConfigError if `output` holds a model of another kind, or, unless `overwrite`, a finished
+    one of this kind.
     """
     _check_output(output, model, overwrite)
     check_model(model)
@@ -91,7 +93,7 @@ def finetune(
 
 
 class _Job:
-    """The task, its data encoded, and where models start."""
+    """A task: its data, encoded, and the folder of the model to start from."""
 
     def __init__(self, folder: Path, splits: _Splits, config: FinetuneConfig) -> None:
         self._folder, self._config = folder, config
@@ -103,10 +105,10 @@ class _Job:
         self._validation = TaskData(splits.validation, encoder, self._labels)
         self._test = TaskData(splits.test, encoder, self._labels) if splits.test else None
         self._trainer = TaskTrainer(config, self._labels, find_device(config.device), print_numbers)
-        self._say_what_there_is(encoder.max_seq_length)
+        self._report_data(encoder.max_seq_length)
 
     def run(self, seed: int) -> tuple[SeedResult, TaskModel]:
-        """Train and score one seed; the model is that of its best epoch."""
+        """Train and score one seed; return its result and the model of its best epoch."""
         model = self._new_model(seed)
         trained = self._trainer.train(model, self._train, self._validation, seed=seed)
         scores = None
@@ -118,7 +120,7 @@ class _Job:
         return SeedResult(trained=trained, test=scores), model
 
     def summarize(self, results: Sequence[SeedResult], best: SeedResult) -> dict[str, Any]:
-        """The contents of results.json."""
+        """Return the contents of results.json."""
         table: dict[str, Any] = {
             "format": _KIND,
             "model": str(self._folder),
@@ -134,7 +136,7 @@ class _Job:
         return {**table, "test": spread(tests)} if tests else table
 
     def write(self, output: Path, model: TaskModel) -> None:
-        """A model and what it predicts."""
+        """Write a model and its predictions."""
         config = task_config(model, self._labels)
         export_task_model(model, config, output, tokenizer=self._folder)
         (output / _PREDICTIONS_NAME.format("test")).unlink(missing_ok=True)
@@ -145,7 +147,7 @@ class _Job:
                 write_text(output / _PREDICTIONS_NAME.format(name), "".join(lines))
 
     def _new_model(self, seed: int) -> TaskModel:
-        """The start of a seed. The head, and from scratch all else, follow from it."""
+        """Make the model that a seed starts from; its random parameters follow from the seed."""
         torch.manual_seed(derive_key(seed, "initial head") >> 1)
         bert, missing = self._new_bert()
         if seed == self._config.seeds[0]:
@@ -166,7 +168,7 @@ class _Job:
         if self._test is not None:
             yield "test", self._test
 
-    def _say_what_there_is(self, length: int) -> None:
+    def _report_data(self, length: int) -> None:
         rows = ", ".join(f"{len(data):,} {name}" for name, data in self._all_data())
         cut = sum(data.num_cut for _, data in self._all_data())
         print(f"rows: {rows}; {cut:,} texts cut at {length} pieces", flush=True)
@@ -184,7 +186,7 @@ def _read_splits(
     if validation is not None:
         kept, chosen = rows, read_task(validation, config)
     elif len(rows) < 2:
-        raise ConfigError(f"{train} has one row, too few to hold some out; give --validation")
+        raise ConfigError(f"{train} has one row, too few to hold out a part; add --validation")
     else:
         kept, chosen = hold_out(rows, _HELD_OUT)
     test_rows = read_test(test, config, rows) if test is not None else None
@@ -194,7 +196,7 @@ def _read_splits(
 
 
 def _note_random_parts(folder: Path, missing: Sequence[str], config: FinetuneConfig) -> None:
-    """Say what the task does not get from the folder. Tagging has no use for the pooler."""
+    """Note the parameters that the folder lacks. Tagging does not use the pooler."""
     if config.from_scratch:
         note("all parameters have a random start, as --from-scratch asks for")
         return
@@ -204,7 +206,7 @@ def _note_random_parts(folder: Path, missing: Sequence[str], config: FinetuneCon
 
 
 def _best_of(results: Sequence[SeedResult], name: str) -> SeedResult:
-    """The first of the seeds that score best."""
+    """Return the best seed, of equal ones the first."""
     best = results[0]
     for result in results[1:]:
         if is_better(result.trained.best.validation, best.trained.best.validation, name):
@@ -213,7 +215,7 @@ def _best_of(results: Sequence[SeedResult], name: str) -> SeedResult:
 
 
 def _check_output(output: Path, model: Path, overwrite: bool) -> None:
-    """Raise ConfigError unless `output` is free, or holds what fine-tuning may replace."""
+    """Raise ConfigError if `output` holds what fine-tuning may not replace."""
     if output.resolve() == model.resolve():
         raise ConfigError(f"{output} holds the model to start from; choose another --output")
     if not (output / WEIGHTS_NAME).exists():

@@ -1,8 +1,8 @@
 """A model with a head for a task: encoder, dropout, one dense layer.
 
 For a text or pair the layer reads the pooled state of [CLS], for tagging the state of each word's
-first piece (Devlin et al. 2019, sections 4.1 and 5.3). It is written under the names that
-transformers' BertForSequenceClassification and BertForTokenClassification have.
+first piece (Devlin et al. 2019, sections 4.1 and 5.3). It is written under the names of
+transformers' BertForSequenceClassification and BertForTokenClassification.
 
 Shapes: B batch, L length, D width, Q wanted positions in a row, N of them that count, C outputs.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -19,8 +18,8 @@ from torch import Tensor, nn
 
 from bertdata.storage.shards import atomic_file, write_json
 from trainer.models.bert import Bert
+from trainer.models.bert_names import to_hf_config, to_hf_name
 from trainer.models.export import CONFIG_NAME, copy_tokenizer
-from trainer.models.names import to_hf_config, to_hf_name
 from trainer.models.weights import WEIGHTS_NAME
 from trainer.texts.encoder import TextBatch
 
@@ -43,7 +42,7 @@ class TaskModel(nn.Module):
         nn.init.zeros_(self.classifier.bias)
 
     def forward(self, batch: TextBatch, wanted_BQ: Tensor, places_N: Tensor) -> Tensor:
-        """Scores N C at the wanted positions; `places_N`: which of the flattened B Q count."""
+        """Return scores N C; `places_N`: which of the flattened positions B Q are not filling."""
         hidden_BQD = self.bert.encode(
             batch.input_ids_BL, batch.token_type_ids_BL, batch.real_BL, wanted_BQ
         )
@@ -54,7 +53,7 @@ class TaskModel(nn.Module):
         return logits_NC
 
     def used_parameters(self) -> dict[str, nn.Parameter]:
-        """All but the heads of pre-training, which a task leaves alone."""
+        """Return all parameters but those of pre-training's heads, which a task does not use."""
         return {name: p for name, p in self.named_parameters() if self._is_used(name)}
 
     def _is_used(self, name: str) -> bool:
@@ -65,11 +64,11 @@ class TaskModel(nn.Module):
 
 
 def export_task_model(
-    model: TaskModel, config: dict[str, Any], folder: Path, *, tokenizer: Path
+    model: TaskModel, config: dict[str, object], folder: Path, *, tokenizer: Path
 ) -> None:
     """Write a folder that `transformers.AutoModelFor…Classification.from_pretrained` loads.
 
-    `config`: the contents of config.json. `tokenizer`: the folder whose tokenizer goes along.
+    `config`: the contents of config.json. `tokenizer`: the folder whose tokenizer is copied.
     """
     copy_tokenizer(tokenizer, folder)
     write_json(folder / CONFIG_NAME, config)
@@ -79,8 +78,8 @@ def export_task_model(
         save_file(named, temporary, metadata={"format": "pt"})
 
 
-def task_config(model: TaskModel, labels: Sequence[str]) -> dict[str, Any]:
-    """The contents of config.json; no labels stand for one number."""
+def task_config(model: TaskModel, labels: Sequence[str]) -> dict[str, object]:
+    """Return the contents of config.json; without labels, of a regression."""
     names = list(labels) or ["LABEL_0"]
     table = to_hf_config(model.bert.config)
     table["architectures"] = [_ARCHITECTURES[model.per_word]]

@@ -1,4 +1,4 @@
-"""What fine-tuning writes and shows: results.json, predictions, a table of scores."""
+"""The results of fine-tuning, as written and as shown."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ class SeedResult:
     test: Scores | None
 
 
-def seed_table(result: SeedResult) -> dict[str, Any]:
+def seed_table(result: SeedResult) -> dict[str, object]:
+    """Return the part of results.json about one seed."""
     trained = result.trained
-    table: dict[str, Any] = {
+    table: dict[str, object] = {
         "seed": trained.seed,
         "best_epoch": trained.best.epoch,
         "validation": trained.best.validation,
@@ -35,7 +36,7 @@ def seed_table(result: SeedResult) -> dict[str, Any]:
 
 
 def spread(scores: Sequence[Scores]) -> dict[str, dict[str, float]]:
-    """Mean and standard deviation (of a sample; 0 for one seed) over seeds."""
+    """Return mean and standard deviation over seeds (of a sample; 0 for one seed)."""
     values = {name: [s[name] for s in scores] for name in scores[0]}
     return {
         name: {"mean": float(np.mean(v)), "std": float(np.std(v, ddof=1)) if len(v) > 1 else 0.0}
@@ -44,17 +45,18 @@ def spread(scores: Sequence[Scores]) -> dict[str, dict[str, float]]:
 
 
 def prediction_lines(data: TaskData, logits_NC: Tensor, labels: Sequence[str]) -> Iterator[str]:
+    """Return the lines of predictions-….jsonl."""
     counts = [len(data.positions(row)) for row in range(len(data))]
     for row, logits in zip(data.rows, logits_NC.split(counts)):
-        value: dict[str, Any] = {"row": row.where}
+        value: dict[str, object] = {"row": row.where}
         if row.label is not None:
             value["label"] = row.label
         value |= _prediction(row, logits, labels)
         yield json.dumps(value, ensure_ascii=False) + "\n"
 
 
-def _prediction(row: TaskRow, logits_NC: Tensor, labels: Sequence[str]) -> dict[str, Any]:
-    """A label and its probability, a number, or a tag a word (None for words that were cut off)."""
+def _prediction(row: TaskRow, logits_NC: Tensor, labels: Sequence[str]) -> dict[str, object]:
+    """Return a label and its probability, a number, or a tag per word (None if it was cut off)."""
     if not labels:
         return {"prediction": round(logits_NC[0, 0].item(), 6)}
     guesses = [labels[i] for i in logits_NC.argmax(dim=1).tolist()]
@@ -69,7 +71,7 @@ def _prefixed(prefix: str, scores: Scores) -> Scores:
 
 
 def to_lines(summary: dict[str, Any]) -> Iterator[str]:
-    """A table of the best epochs: a line a seed, the mean and deviation over seeds below."""
+    """Format the best epochs: one line per seed, mean and deviation over seeds below."""
     for split in ("validation", "test"):
         if split not in summary:
             continue

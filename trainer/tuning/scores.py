@@ -1,7 +1,7 @@
-"""How good predictions are. Labels are numbers from 0; every score is in [-1, 1], 1 is best.
+"""Scores of predictions. Labels are numbers from 0; every score is in [-1, 1], 1 is best.
 
-Where a score is not defined (a class nobody has or predicts, values that are all the same) it is
-0, as in scikit-learn, whose functions of the same names these equal.
+A score that is not defined (for a class without labels and predictions, or equal values) is 0, as
+in scikit-learn, to whose functions of the same names these are equal.
 
 Shapes: N predictions, C classes.
 """
@@ -18,7 +18,7 @@ _Span = tuple[str, int, int]
 
 
 def classification_scores(labels_N: Int64Array, guesses_N: Int64Array, c: int) -> dict[str, float]:
-    """accuracy, f1 (of class 1 when there are two classes, else macro_f1), macro_f1, mcc."""
+    """Return accuracy, f1 (of class 1 of two classes, else macro_f1), macro_f1, mcc."""
     f1_C = _f1_by_class(labels_N, guesses_N, c)
     macro_f1 = _macro(f1_C, labels_N, guesses_N)
     return {
@@ -30,7 +30,7 @@ def classification_scores(labels_N: Int64Array, guesses_N: Int64Array, c: int) -
 
 
 def regression_scores(labels_N: Float64Array, guesses_N: Float64Array) -> dict[str, float]:
-    """pearson, spearman."""
+    """Return pearson, spearman."""
     return {
         "pearson": pearson(labels_N, guesses_N),
         "spearman": pearson(ranks(labels_N), ranks(guesses_N)),
@@ -40,7 +40,7 @@ def regression_scores(labels_N: Float64Array, guesses_N: Float64Array) -> dict[s
 def tagging_scores(
     labels: Sequence[Sequence[str]], guesses: Sequence[Sequence[str]], names: Sequence[str]
 ) -> dict[str, float]:
-    """accuracy and macro_f1 by word; f1 of whole spans if tags are B-, I- and O, else macro_f1."""
+    """Return accuracy and macro_f1 by word; f1 of spans if tags are B-, I-, O, else macro_f1."""
     ids = {name: i for i, name in enumerate(names)}
     labels_N = np.array([ids[tag] for tags in labels for tag in tags], dtype=np.int64)
     guesses_N = np.array([ids[tag] for tags in guesses for tag in tags], dtype=np.int64)
@@ -53,7 +53,7 @@ def tagging_scores(
 
 
 def _f1_by_class(labels_N: Int64Array, guesses_N: Int64Array, c: int) -> Float64Array:
-    """2 right / (labels + guesses) of each class."""
+    """Return 2 right / (labels + guesses) of each class."""
     right_C = np.bincount(labels_N[labels_N == guesses_N], minlength=c)
     total_C = np.bincount(labels_N, minlength=c) + np.bincount(guesses_N, minlength=c)
     f1_C: Float64Array = 2 * right_C / np.maximum(total_C, 1)
@@ -61,7 +61,7 @@ def _f1_by_class(labels_N: Int64Array, guesses_N: Int64Array, c: int) -> Float64
 
 
 def _matthews_correlation(labels_N: Int64Array, guesses_N: Int64Array, c: int) -> float:
-    """The correlation of labels and guesses (Gorodkin 2004, for any number of classes)."""
+    """Return the correlation of labels and guesses (Gorodkin 2004, for any number of classes)."""
     labels_C = np.bincount(labels_N, minlength=c).astype(np.float64)
     guesses_C = np.bincount(guesses_N, minlength=c).astype(np.float64)
     n, right = len(labels_N), float((labels_N == guesses_N).sum())
@@ -71,14 +71,14 @@ def _matthews_correlation(labels_N: Int64Array, guesses_N: Int64Array, c: int) -
 
 
 def pearson(first_N: Float64Array, second_N: Float64Array) -> float:
-    """The linear correlation of two rows of numbers."""
+    """Return the linear correlation of two rows of numbers."""
     a_N, b_N = first_N - first_N.mean(), second_N - second_N.mean()
     scale = float(np.sqrt((a_N @ a_N) * (b_N @ b_N)))
     return float(np.clip(a_N @ b_N / scale, -1, 1)) if scale > 0 else 0.0
 
 
 def ranks(values_N: Float64Array) -> Float64Array:
-    """The place of each value in their order, from 0; equal values share the mean of theirs.
+    """Return the rank of each value, from 0; equal values have the mean of their ranks.
 
     ranks([5, 1, 5]) -> [1.5, 0, 1.5]
     """
@@ -94,14 +94,14 @@ def has_spans(names: Iterable[str]) -> bool:
 
 
 def span_f1(labels: Sequence[Sequence[str]], guesses: Sequence[Sequence[str]]) -> float:
-    """F1 of whole spans: right is one whose type and both ends are right."""
+    """Return F1 of whole spans, which are right if their type and both ends are."""
     wanted = {(i, *span) for i, tags in enumerate(labels) for span in spans(tags)}
     found = {(i, *span) for i, tags in enumerate(guesses) for span in spans(tags)}
     return 2 * len(wanted & found) / max(1, len(wanted) + len(found))
 
 
 def spans(tags: Sequence[str]) -> list[_Span]:
-    """(type, first, end) of each span; an I- without its own type before it starts one (conlleval).
+    """Return (type, first, end) of each span; an I- after another type starts one (conlleval).
 
     spans(["B-PER", "I-PER", "O", "I-LOC"]) -> [("PER", 0, 2), ("LOC", 3, 4)]
     """
@@ -118,5 +118,5 @@ def spans(tags: Sequence[str]) -> list[_Span]:
 
 
 def _macro(f1_C: Float64Array, *given: AnyArray) -> float:
-    """The mean over the classes that occur."""
+    """Return the mean over the classes that occur."""
     return float(f1_C[np.unique(np.concatenate(given))].mean())

@@ -1,4 +1,4 @@
-"""Tasks: what is to be learnt from the rows of a file, and the names of the labels."""
+"""Tasks: texts and labels from the rows of a file, and the names of the labels."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from bertdata.config import unknown_key
 from bertdata.errors import InputError
 from trainer.texts.tables import Row, read_groups, read_rows, table_kind
 from trainer.tuning.config import FinetuneConfig
 
-_TEXT_KINDS = ("tsv", "csv")  # whose cells are strings alone
-# What stands where a test set keeps its labels to itself; -100 is what PyTorch ignores.
+_TEXT_KINDS = ("tsv", "csv")  # every cell is a string
+# Labels of test sets whose labels are not published; PyTorch ignores -100.
 _PLACEHOLDERS = ("-1", "-1.0", -1.0, "-100")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskRow:
-    """One text or pair with what is to be said of it.
+    """One text or pair and its label.
 
-    `text`: of tagging, the words. `label`: a name, a number for regression, of tagging one name a
-    word; None where the file has no label column. `where`: the place in the file.
+    `text`: in tagging, the words. `label`: a name; a number in regression; in tagging one name per
+    word; None if the file has no label column. `where`: the place in the file.
     """
 
     where: str
@@ -34,10 +33,10 @@ class TaskRow:
 
 
 def read_task(path: Path, config: FinetuneConfig, *, labelled: bool = True) -> list[TaskRow]:
-    """The rows of a file. With `labelled` False the label column may be missing, or empty.
+    """Read the rows of a file. With `labelled` False the label column may be missing or empty.
 
-    Raises ConfigError when a column is missing, InputError when a text or label cannot be used or
-    there is no row.
+    Raises ConfigError if a column is missing, InputError if a text or label cannot be used or the
+    file has no rows.
     """
     rows = _read_rows(path, config, labelled)
     _check_all_or_none(rows, config.label)
@@ -45,11 +44,11 @@ def read_task(path: Path, config: FinetuneConfig, *, labelled: bool = True) -> l
 
 
 def read_test(path: Path, config: FinetuneConfig, train: Sequence[TaskRow]) -> list[TaskRow]:
-    """The rows of a test file, whose labels may be missing, empty or a placeholder.
+    """Read the rows of a test file, whose labels may be missing, empty or a placeholder.
 
-    Published test sets, such as GLUE's, have the label -1 in every row. That is no label unless a
-    row of `train` has it too; of numbers to predict, only where every row has it. Raises as
-    `read_task`, and InputError when only some rows have labels.
+    Published test sets, such as GLUE's, have the label -1 in every row. It is a placeholder unless
+    a row of `train` has it too; in regression, only if every row has it. Raises as `read_task`,
+    and InputError if only some rows have labels.
     """
     rows = _read_rows(path, config, labelled=False)
     trained = {label for row in train for label in _labels_of(row)}
@@ -66,7 +65,7 @@ def _read_rows(path: Path, config: FinetuneConfig, labelled: bool) -> list[TaskR
     else:
         rows = [_to_row(row, config, labelled) for row in read_rows(path, header=config.header)]
     if not rows:
-        raise InputError(f"{path} has no rows; give it some")
+        raise InputError(f"{path} has no rows; name a file with rows")
     return rows
 
 
@@ -75,13 +74,13 @@ def _check_all_or_none(rows: Sequence[TaskRow], column: str) -> None:
         if (row.label is None) != (rows[0].label is None):
             missing = row if row.label is None else rows[0]
             raise InputError(
-                f"{missing.where}: {column!r} must be in all rows or in none, and has no label "
-                "here; put rows without labels into a file of their own"
+                f"{missing.where}: {column!r} must be in all rows or in none, and is missing "
+                "here; put rows without labels into a separate file"
             )
 
 
 def _is_placeholder(row: TaskRow, trained: Collection[str | float]) -> bool:
-    """Whether a row's label stands for none; `trained`: labels in use in training."""
+    """Whether a row's label is a placeholder; `trained`: labels in use in training."""
     labels = _labels_of(row)
     return bool(labels) and all(label in _PLACEHOLDERS and label not in trained for label in labels)
 
@@ -93,9 +92,9 @@ def _labels_of(row: TaskRow) -> tuple[str | float, ...]:
 
 
 def label_names(rows: Iterable[TaskRow], where: str) -> tuple[str, ...]:
-    """The labels in use: in order of their numbers if they are whole numbers, else of the alphabet.
+    """Return the labels in use, in numerical order if they are whole numbers, else alphabetical.
 
-    Raises InputError when there is only one.
+    Raises InputError if there is only one.
     """
     found = {name for row in rows for name in _names_of(row)}
     try:
@@ -103,12 +102,12 @@ def label_names(rows: Iterable[TaskRow], where: str) -> tuple[str, ...]:
     except ValueError:
         names = sorted(found)
     if len(names) < 2:
-        raise InputError(f"{where} has only one label, {names[0]!r}; there is nothing to learn")
+        raise InputError(f"{where} has only one label, {names[0]!r}; a task needs at least two")
     return tuple(names)
 
 
 def check_labels(rows: Iterable[TaskRow], known: Sequence[str]) -> None:
-    """Raise InputError, naming the nearest label, at a label that training has not seen."""
+    """Raise InputError, naming the nearest label, for a label that training has not seen."""
     for row in rows:
         for name in _names_of(row):
             if name not in known:
@@ -133,7 +132,7 @@ def _to_row(row: Row, config: FinetuneConfig, labelled: bool) -> TaskRow:
 
 
 def _has_label(row: Row, column: str) -> bool:
-    """Whether there is something in a column; empty text, lists and NaN are nothing."""
+    """Whether a column has a value; empty text, empty lists and NaN are none."""
     value = row.values.get(column)
     if isinstance(value, str):
         value = value.strip()
@@ -152,7 +151,7 @@ def _name(row: Row, column: str) -> str:
     return _to_name(row.cell(column), f"{row.where}: {column!r}")
 
 
-def _to_name(value: Any, where: str) -> str:
+def _to_name(value: object, where: str) -> str:
     if value is None or value == "" or isinstance(value, list | dict):
         raise InputError(f"{where} is {_show(value)}, not a label")
     return value if isinstance(value, str) else json.dumps(value, default=str)
@@ -161,7 +160,7 @@ def _to_name(value: Any, where: str) -> str:
 def _number(row: Row, column: str) -> float:
     value = row.cell(column)
     try:
-        number = float(value)
+        number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
@@ -169,14 +168,14 @@ def _number(row: Row, column: str) -> float:
     return number
 
 
-def _show(value: Any) -> str:
+def _show(value: object) -> str:
     return "missing" if value is None else repr(value)[:60]
 
 
 def _read_tagging(path: Path, config: FinetuneConfig, labelled: bool) -> list[TaskRow]:
-    """Words and tags of a row are lists, or one string with spaces.
+    """Read words and tags, which are lists, or one string with spaces.
 
-    A TSV or CSV file that has blank lines between its rows holds a word a row instead.
+    A TSV or CSV file with blank lines between its rows holds one word per row instead.
     """
     groups = read_groups(path, header=config.header)
     if table_kind(path) not in _TEXT_KINDS:
@@ -188,10 +187,11 @@ def _read_tagging(path: Path, config: FinetuneConfig, labelled: bool) -> list[Ta
 
 
 def _to_words(row: Row, config: FinetuneConfig, labelled: bool) -> TaskRow:
-    words = tuple(_cells(row, config.text))
-    if not words:
+    cells = _cells(row, config.text)
+    if not cells:
         raise InputError(f"{row.where}: {config.text!r} has no words")
-    if not all(isinstance(word, str) for word in words):
+    words = tuple(word for word in cells if isinstance(word, str))
+    if len(words) < len(cells):
         raise InputError(f"{row.where}: {config.text!r} has words that are not text")
     tags = None
     if labelled or _has_label(row, config.label):
@@ -202,7 +202,7 @@ def _to_words(row: Row, config: FinetuneConfig, labelled: bool) -> TaskRow:
     return TaskRow(where=row.where, text=words, text_pair=None, label=tags)
 
 
-def _cells(row: Row, column: str) -> list[Any]:
+def _cells(row: Row, column: str) -> Sequence[object]:
     value = row.cell(column)
     if isinstance(value, str):
         return value.split()

@@ -1,4 +1,4 @@
-"""One seed of fine-tuning: epochs over the rows, the best by a validation score kept.
+"""One seed of fine-tuning: epochs over the rows; the best by a validation score is kept.
 
 Shapes: N answers of a batch, C outputs.
 """
@@ -6,9 +6,8 @@ Shapes: N answers of a batch, C outputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,16 +26,16 @@ from trainer.tuning.data import TaskBatch, TaskData
 from trainer.tuning.heads import TaskModel
 from trainer.tuning.scores import classification_scores, regression_scores, tagging_scores
 
-_SAY_EVERY = 100  # steps
+_REPORT_EVERY = 100  # steps
 _EVALUATION_ROWS = 64
 
-_Say = Callable[[dict[str, Any]], None]
+_Report = Callable[[Mapping[str, object]], None]
 Scores = dict[str, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Epoch:
-    """What an epoch (from 1) reached. `train_loss`: the mean over its steps."""
+    """The results of an epoch (from 1). `train_loss`: the mean over its steps."""
 
     epoch: int
     train_loss: float
@@ -56,17 +55,17 @@ class TaskTrainer:
     """Trains models on one task and evaluates them. `labels`: names; none for regression."""
 
     def __init__(
-        self, config: FinetuneConfig, labels: Sequence[str], device: torch.device, say: _Say
+        self, config: FinetuneConfig, labels: Sequence[str], device: torch.device, report: _Report
     ) -> None:
-        self._config, self._labels, self._device, self._say = config, labels, device, say
+        self._config, self._labels, self._device, self._report = config, labels, device, report
         self._dtype = compute_dtype(config.precision, self._device)
 
     def train(
         self, model: TaskModel, data: TaskData, validation: TaskData, *, seed: int
     ) -> Trained:
-        """All epochs of one seed; `model` ends with the parameters of the best one.
+        """Train all epochs of one seed; `model` then has the parameters of the best one.
 
-        Of epochs with equal scores the one with the lower loss is the best, then the first.
+        Of epochs with equal scores, the one with the lower loss is better, then the earlier one.
         """
         model.to(self._device)
         run = _Run(model, data, self._config, seed=seed)
@@ -75,7 +74,7 @@ class TaskTrainer:
         for number in range(1, self._config.epochs + 1):
             train_loss = self._train_epoch(run, number)
             scores = self.evaluate(model, validation)
-            self._say({"seed": seed, "epoch": number, "train_loss": train_loss, **scores})
+            self._report({"seed": seed, "epoch": number, "train_loss": train_loss, **scores})
             epochs.append(_Epoch(epoch=number, train_loss=train_loss, validation=scores))
             best_scores = epochs[best].validation
             if number == 1 or is_better(scores, best_scores, self._config.selection):
@@ -84,7 +83,7 @@ class TaskTrainer:
         return Trained(seed=seed, epochs=epochs, best=epochs[best])
 
     def evaluate(self, model: TaskModel, data: TaskData) -> Scores:
-        """Mean loss and scores over labelled rows."""
+        """Return mean loss and scores over labelled rows."""
         logits_NC = self.predict(model, data)
         targets_N = torch.from_numpy(data.targets())
         loss = _task_loss(logits_NC, targets_N, bool(self._labels)).item()
@@ -92,7 +91,7 @@ class TaskTrainer:
 
     @torch.no_grad()
     def predict(self, model: TaskModel, data: TaskData) -> Tensor:
-        """The outputs N C on the CPU, row by row of the file."""
+        """Return the outputs N C on the CPU, row by row of the file."""
         model.to(self._device).eval()
         parts: list[Tensor] = [torch.empty(0)] * len(data)
         for rows in data.by_length(_EVALUATION_ROWS):
@@ -104,17 +103,17 @@ class TaskTrainer:
         return torch.cat(parts)
 
     def _train_epoch(self, run: _Run, number: int) -> float:
-        """Gives the mean loss of its steps."""
+        """Return the mean loss of its steps."""
         losses: list[float] = []
         for rows in run.data.epoch(self._config.batch_size, seed=run.seed, epoch=number - 1):
             losses.append(self._step(run, run.data.batch(rows, self._device)))
-            if run.step % _SAY_EVERY == 0:
-                recent = float(np.mean(losses[-_SAY_EVERY:]))
-                self._say({"seed": run.seed, "step": f"{run.step}/{run.steps}", "loss": recent})
+            if run.step % _REPORT_EVERY == 0:
+                recent = float(np.mean(losses[-_REPORT_EVERY:]))
+                self._report({"seed": run.seed, "step": f"{run.step}/{run.steps}", "loss": recent})
         return float(np.mean(losses))
 
     def _step(self, run: _Run, batch: TaskBatch) -> float:
-        """One update; its random numbers (dropout) follow from (seed, step)."""
+        """Do one update; its random numbers (dropout) follow from (seed, step)."""
         torch.manual_seed(derive_key(run.seed, "fine-tuning step", run.step) >> 1)
         run.model.train()
         with autocast(self._device, self._dtype):
@@ -158,7 +157,7 @@ class _Run:
             max_grad_norm=config.max_grad_norm,
         )
         self._schedule = make_schedule(self._options, self.steps, in_steps=True)
-        # Not fused: the results of earlier versions hold.
+        # Not fused, whose last bits differ: the same seed then has the same scores as ever.
         self._optimizer = adamw(model.used_parameters().items(), self._options, is_fused=False)
 
     def update(self) -> None:
@@ -173,14 +172,14 @@ class _Run:
 
 
 def _task_loss(logits_NC: Tensor, targets_N: Tensor, has_labels: bool) -> Tensor:
-    """Mean cross-entropy in nats over the answers; for regression the mean squared error."""
+    """Return the mean cross-entropy in nats over the answers; in regression the squared error."""
     if has_labels:
         return functional.cross_entropy(logits_NC, targets_N.long())
     return functional.mse_loss(logits_NC[:, 0], targets_N.to(logits_NC.dtype))
 
 
 def is_better(scores: Scores, than: Scores, name: str) -> bool:
-    """More is better of every score but the loss, which also decides between equal scores."""
+    """Whether scores are better: higher, but of the loss lower, which also decides ties."""
     if name != "loss" and scores[name] != than[name]:
         return scores[name] > than[name]
     return scores["loss"] < than["loss"]

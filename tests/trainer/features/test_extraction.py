@@ -180,7 +180,7 @@ def test_batches_hold_every_row_once_and_little_padding(lengths: Sequence[int], 
         ("a.jsonl", '{"body": "x"}', (), 2, "has no column 'text'; known: body"),
         ("a.jsonl", '{"text": null}', (), 1, "a.jsonl line 1: 'text' is None, not text"),
         ("a.txt", "x", ("--layers=3",), 2, "there is no layer 3; the model has 0 to 2"),
-        ("a.doc", "x", (), 2, "cannot tell what"),
+        ("a.doc", "x", (), 2, "cannot tell the format of"),
         ("none/manifest.json", "{}", (), 1, "is damaged"),
     ],
 )

@@ -77,14 +77,14 @@ def test_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--model", str(folder / "none"), "[MASK]"]) == 1
     errors = capsys.readouterr().err.splitlines()
     assert errors[0].startswith("error: the text has no [MASK]")
-    assert "holds no whole model" in errors[1]
+    assert "holds no complete model" in errors[1]
 
 
 def test_a_damaged_model_is_refused(folder: Path) -> None:
     weights = folder / "model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-50])
-    with pytest.raises(DataError, match="holds no whole model"):
+    with pytest.raises(DataError, match="holds no complete model"):
         MaskFiller(folder)
     weights.write_bytes(whole)
     config = (folder / "config.json").read_text()

@@ -148,7 +148,7 @@ def test_shards_that_are_no_shards(tmp_path: Path) -> None:
         load_model(tmp_path)
     index.write_text(text)
     (tmp_path / "model-1-of-00003.safetensors").unlink()
-    with pytest.raises(DataError, match="holds no whole model"):
+    with pytest.raises(DataError, match="holds no complete model"):
         load_model(tmp_path)
 
 
@@ -163,7 +163,7 @@ def test_a_damaged_bin_is_refused(
     write(tmp_path, parameters)
     path = tmp_path / "pytorch_model.bin"
     path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(DataError, match="holds no whole model"):
+    with pytest.raises(DataError, match="holds no complete model"):
         load_model(tmp_path)
 
 

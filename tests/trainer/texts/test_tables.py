@@ -113,9 +113,9 @@ def test_unknown_columns_name_the_nearest(tmp_path: Path) -> None:
         ("a.tsv", b"a\tb\n1\t2\t3\n", "a.tsv line 2 has 3 columns, the first line 2"),
         ("a.tsv", b"a\ta\n", "a.tsv line 1 names two columns 'a'; .* --no-header"),
         ("a.tsv", b"a\n\xff\n", "a.tsv line 2 is not UTF-8 at its byte 1; save the file as UTF-8"),
-        ("a.csv", b'a,b\n1,"2\n', "is no whole csv file: unexpected end of data"),
-        ("a.jsonl", b"{}\n[1]\n", "a.jsonl line 2 is a JSON list; an object a line is wanted"),
-        ("a.jsonl", b"{", "a.jsonl line 1 is no JSON"),
+        ("a.csv", b'a,b\n1,"2\n', "is not a complete csv file: unexpected end of data"),
+        ("a.jsonl", b"{}\n[1]\n", "a.jsonl line 2 is a JSON list; write one object per line"),
+        ("a.jsonl", b"{", "a.jsonl line 1 is not JSON"),
         ("a.parquet", b"PAR1", "a.parquet"),
         ("a.arrow", b"", "a.arrow"),
     ],
@@ -131,7 +131,9 @@ def test_missing_files_and_unknown_kinds(tmp_path: Path) -> None:
     for name in ("none.tsv", "none.parquet", "none.arrow"):
         with pytest.raises(InputError, match=f"cannot read .*{name}: "):
             list(read_rows(tmp_path / name))
-    with pytest.raises(ConfigError, match=r"cannot tell what .*a.doc is; name it .tsv, .txt"):
+    with pytest.raises(
+        ConfigError, match=r"cannot tell the format of .*a.doc; its name must end in .tsv, .txt"
+    ):
         list(read_rows(tmp_path / "a.doc"))
     with pytest.raises(InputError, match="cannot read"):
         list(read_lines(tmp_path / "none.txt"))

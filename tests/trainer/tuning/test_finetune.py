@@ -242,7 +242,7 @@ def test_encoders_of_any_bert_folder(model: Path, tmp_path: Path) -> None:
         for name, value in ours.layers.state_dict().items():
             assert torch.equal(found.layers.state_dict()[name], value)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="holds no whole model"):
+    with pytest.raises(DataError, match="holds no complete model"):
         load_encoder(tmp_path / "empty")
 
 
@@ -269,7 +269,7 @@ def test_the_better_score_is_chosen() -> None:
         ("sentence\tlabel\na\t1\n", (), 2, "no column 'text'; known: label, sentence"),
         ("txt\tlabel\na\t1\n", (), 2, "no column 'text'; did you mean 'txt'?"),
         ("text\tlabel\na\t\n", (), 1, "train.tsv line 2: 'label' is '', not a label"),
-        ("text\tlabel\na\t1\nb\t1\n", (), 1, "has only one label, '1'; there is nothing to learn"),
+        ("text\tlabel\na\t1\nb\t1\n", (), 1, "has only one label, '1'; a task needs at least two"),
         ("text\tlabel\na\tx\n", ("--task=regression",), 1, "'label' is 'x', not a number"),
         ("text\tlabel\n" + "a\t1\nb\t0\n" * 9, ("--device=none",), 2, "there is no device 'none'"),
         ("text\tlabel\na\t1\n", ("--task=regression",), 2, "has one row, too few to hold"),

@@ -16,12 +16,12 @@ from trainer.models.bert import Bert
 from trainer.objectives import wanted_states
 from trainer.ranks import Ranks
 
-_EVALUATION_CHUNK = 256  # predicted pieces scored at once
+_EVALUATION_CHUNK = 256  # predicted pieces scored together
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluation:
-    """Means over a whole split; losses in nats. None: an empty split, or no pairs.
+    """Means over a whole split; losses in nats. None: the split is empty, or has no pairs.
 
     `row_losses`: the summed MLM loss of each row that this rank evaluated, in order.
     """
@@ -35,7 +35,7 @@ class Evaluation:
     row_losses: Float64Array = field(repr=False, compare=False)
 
     def numbers(self) -> dict[str, float | None]:
-        """The means and counts by name."""
+        """Return the means and counts by name."""
         names = [found.name for found in fields(self) if found.name != "row_losses"]
         return {name: getattr(self, name) for name in names}
 
@@ -44,7 +44,7 @@ class Evaluation:
 def evaluate(
     model: Bert, batches: Iterable[PaddedBatch], *, next_sentence: bool, ranks: Ranks
 ) -> Evaluation:
-    """Losses and accuracies over the batches of all ranks, in single precision, without dropout."""
+    """Evaluate over the batches of all ranks, in single precision and without dropout."""
     model.eval()
     sums = [0.0] * 6
     rows = [np.zeros(0)]
@@ -66,9 +66,9 @@ def evaluate(
 
 
 def _evaluate_batch(model: Bert, batch: PaddedBatch) -> tuple[tuple[float, ...], Tensor]:
-    """Loss and right answers of pieces, then of pairs, then the numbers of either.
+    """Return six sums, and the MLM loss of each row, B.
 
-    Beside them the MLM loss of each row, B.
+    The sums are loss and right answers of pieces, the same of pairs, and both numbers of answers.
     """
     hidden_ND, first_BD = wanted_states(model, batch)
     scores = [
@@ -86,14 +86,14 @@ def _evaluate_batch(model: Bert, batch: PaddedBatch) -> tuple[tuple[float, ...],
 
 
 def _sum_by_row(losses_N: Tensor, batch: PaddedBatch) -> Tensor:
-    """The losses of a batch's predicted pieces, summed for each of its rows."""
+    """Sum the losses of a batch's predicted pieces by row."""
     rows_N = batch.masked_places_N // batch.wanted_BQ.shape[1]
     losses_B = torch.zeros(len(batch.wanted_BQ), dtype=torch.float64, device=losses_N.device)
     return losses_B.index_add_(0, rows_N, losses_N.double())
 
 
 def _score(logits: Tensor, labels: Tensor) -> tuple[Tensor, int]:
-    """The loss of each answer, and how often no other is likelier than the label."""
+    """Return the loss of each answer, and how often no other is likelier than the label."""
     losses = functional.cross_entropy(logits, labels, reduction="none")
     # An eighth of the time that argmax takes.
     is_right = logits.gather(1, labels[:, None]) >= logits.amax(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""What a step costs in floating-point operations, and the share of the device's peak that is used.
+"""The floating-point operations of a step, and the peak of the device.
 
 MFU (model FLOPs utilisation; Chowdhery et al., "PaLM", 2022, appendix B) is operations that the
 model needs, over seconds, over the device's peak in bf16 without sparsity. Needed are, forwards,
@@ -10,7 +10,7 @@ two for each weight and real token, and twice that backwards:
     6 * sequences * D * D                               the pooler
 
 with width D, feed-forward width F, vocabulary V. Padding, filling of fixed shapes and work that is
-done twice do not count.
+done twice are not counted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 from trainer.batch import Counts
 from trainer.shape import ModelConfig
 
-# Dense bf16 TFLOP/s by the vendors' data sheets; a name holds if it is part of the card's.
+# Dense bf16 TFLOP/s by the vendors' data sheets. A name matches if it is part of the card's name.
 _PEAK_TFLOPS = {
     "H200": 989.0,
     "H100 PCIe": 756.0,
@@ -37,7 +37,7 @@ _PEAK_TFLOPS = {
 
 
 def step_flops(config: ModelConfig, counts: Counts) -> float:
-    """Floating-point operations that a step over these counts needs, forwards and backwards."""
+    """Return the operations that a step over these counts needs, forwards and backwards."""
     width, vocabulary = config.hidden_size, config.vocab_size
     encoder = config.num_layers * (4 * width * width + 2 * width * config.intermediate_size)
     head = counts.masked * (width * width + width * vocabulary)
@@ -47,9 +47,9 @@ def step_flops(config: ModelConfig, counts: Counts) -> float:
 
 
 def peak_flops(device: torch.device, peak_tflops: float) -> float | None:
-    """Operations a second that the device can do at most; None where nobody said so.
+    """Return the operations per second that the device can do; None if they are not known.
 
-    `peak_tflops`: what the user says, in TFLOP/s; 0: by the name of the card.
+    `peak_tflops`: as configured, in TFLOP/s; 0: looked up by the name of the card.
     """
     if peak_tflops:
         return 1e12 * peak_tflops

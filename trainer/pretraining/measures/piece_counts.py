@@ -15,9 +15,9 @@ _BATCH_ROWS = 1024
 def count_masked_pieces(
     reader: ExampleReader, *, seed: int, max_rows: int | None = None
 ) -> Int64Array:
-    """How often each piece of the vocabulary is to be predicted in one pass over a split.
+    """Count how often each piece of the vocabulary is to be predicted in one pass over a split.
 
-    `max_rows`: about so many rows, in stretches spread evenly over the split, are read at most.
+    `max_rows`: at most about this many rows are read, in stretches spread evenly over the split.
     """
     stride = 1 if max_rows is None else max(1, -(-reader.num_rows // max_rows))
     return _count(reader, seed, stride).copy()
@@ -25,7 +25,7 @@ def count_masked_pieces(
 
 @functools.lru_cache(maxsize=4)
 def _count(reader: ExampleReader, seed: int, stride: int) -> Int64Array:
-    """Counts of every `stride`-th stretch; a run asks for the same ones several times."""
+    """Count in every `stride`-th stretch. Cached: a run needs the same counts several times."""
     counts = np.zeros(reader.vocabulary.size, dtype=np.int64)
     for start in range(0, reader.num_rows, stride * _BATCH_ROWS):
         rows = np.arange(start, min(start + _BATCH_ROWS, reader.num_rows), dtype=np.int64)

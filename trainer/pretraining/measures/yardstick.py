@@ -1,8 +1,8 @@
-"""The yardstick beside the loss: what knowing only the frequencies of pieces reaches.
+"""The yardstick for the loss: what a model reaches that knows only the frequencies of pieces.
 
-A unigram model gives every piece the same probability at every place: its share of the pieces to
-predict in the training split. It is scored on the validation split, as the trained model is, so
-neither has seen what it is asked.
+For a unigram model, every piece has the same probability at every place: its share of the pieces to
+predict in the training split. Both this model and the trained one are scored on the validation
+split, which neither has seen.
 
 Shapes: R rows of the validation split, V vocabulary.
 """
@@ -22,8 +22,8 @@ _BATCH_ROWS = 1024
 # Of the training split: some two million pieces to predict. Counting more of them would change the
 # loss by about vocabulary / (2 * pieces), under 0.01 nats for 30,522 pieces.
 _MAX_COUNTED_ROWS = 1 << 17
-# A difference means something where it is known to a tenth of a nat (a tenth of the perplexity) or
-# to a quarter of itself, so that at least its sign and size are certain.
+# A difference is reliable if it is known to a tenth of a nat (a tenth of the perplexity) or to a
+# quarter of itself, so that its sign and size are certain.
 _MAX_ERROR, _MAX_ERROR_SHARE = 0.1, 0.25
 _MIN_DOCUMENTS = 10  # a spread estimated from fewer is itself a guess
 
@@ -56,7 +56,7 @@ class Yardstick:
 
     @property
     def is_reliable(self) -> bool:
-        """Whether there are validation pieces enough for the difference to mean something."""
+        """Whether there are enough validation pieces for the difference to mean something."""
         if self.below.error is None or self.num_documents < _MIN_DOCUMENTS:
             return False
         return self.below.error <= max(_MAX_ERROR, _MAX_ERROR_SHARE * abs(self.below.value))
@@ -65,10 +65,11 @@ class Yardstick:
 def measure_yardstick(
     train: ExampleReader, validation: ExampleReader, losses_R: Float64Array, *, seed: int
 ) -> Yardstick | None:
-    """Compare a model with the unigram model; None when there is nothing to predict.
+    """Compare a model with the unigram model; None if there is nothing to predict.
 
-    `losses_R`: the model's summed loss on each validation row, in nats. Add-one smoothing gives
-    pieces that training never asks for a probability. A row belongs to the document of its A.
+    `losses_R`: the model's summed loss on each validation row, in nats. By add-one smoothing,
+    pieces that training never predicts have a probability too. A row belongs to the document of
+    its A.
     """
     unigram_V = unigram_losses(count_masked_pieces(train, seed=seed, max_rows=_MAX_COUNTED_ROWS))
     counts_R, unigram_R = _score_rows(validation, unigram_V, seed)
@@ -85,14 +86,14 @@ def measure_yardstick(
 
 
 def unigram_losses(counts_V: IntegerArray) -> Float64Array:
-    """The loss, in nats, of each piece under its add-one smoothed share of `counts_V`."""
+    """Return the loss, in nats, of each piece under its add-one smoothed share of `counts_V`."""
     smoothed_V = counts_V + 1.0
     losses_V: Float64Array = np.log(smoothed_V.sum()) - np.log(smoothed_V)
     return losses_V
 
 
 def clustered_mean(sums_R: Float64Array, counts_R: Int64Array, documents_R: list[int]) -> Mean:
-    """The mean of sums over counts, and its standard error with documents as clusters.
+    """Return the mean of sums over counts, and its standard error with documents as clusters.
 
     The error is that of a ratio of two sums over documents (linearised, with the correction for
     few documents). clustered_mean of [2., 4.], [1, 1], [7, 8] -> 3 +- 1
@@ -111,7 +112,7 @@ def clustered_mean(sums_R: Float64Array, counts_R: Int64Array, documents_R: list
 def _score_rows(
     reader: ExampleReader, unigram_V: Float64Array, seed: int
 ) -> tuple[Int64Array, Float64Array]:
-    """The number of pieces to predict in each row, and their summed loss."""
+    """Return the number of pieces to predict in each row, and their summed loss."""
     counts: list[Int64Array] = [np.zeros(0, dtype=np.int64)]
     sums: list[Float64Array] = [np.zeros(0)]
     for batch in reader.one_pass(_BATCH_ROWS, seed=seed):

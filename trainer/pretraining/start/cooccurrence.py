@@ -1,8 +1,8 @@
-"""Token embeddings to start from: what stands near what, in few dimensions.
+"""Token embeddings to start from: which pieces occur near each other, in few dimensions.
 
-Embeddings whose products are large for pieces that occur near each other give a young model at once
-what it otherwise learns first and slowly: which pieces go together. They are the factors of the
-matrix of positive pointwise mutual information (Levy and Goldberg, "Neural word embedding as
+A new model learns first, and slowly, which pieces occur together. Embeddings whose products are
+large for such pieces hold this from the start. They are the factors of the matrix of positive
+pointwise mutual information (Levy and Goldberg, "Neural word embedding as
 implicit matrix factorization", 2014), found by subspace iteration (Halko, Martinsson and Tropp,
 2011).
 
@@ -24,22 +24,22 @@ from bertdata.reader.batches import CompactBatch
 from bertdata.reader.example_reader import ExampleReader
 
 _WINDOW = 4  # pieces to either side that count as near, as 1 / distance
-_MOST_EXAMPLES = 65_536  # that are counted: bounds time and memory on a large corpus
+_MAX_EXAMPLES = 65_536  # counted at most, which bounds time and memory on a large corpus
 _BATCH_ROWS = 4_096
 _SPARE_DIMENSIONS = 16
 _ITERATIONS = 3
-_SMOOTHING = 0.75  # of the columns: rare neighbours say less
-_LONGEST_ROW = 2.7  # of the root mean square of all rows
+_SMOOTHING = 0.75  # of the columns: rare neighbours tell less
+_MAX_NORM = 2.7  # of the root mean square of all rows
 
 
 def cooccurrence_embeddings(reader: ExampleReader, width: int, *, seed: int) -> Tensor:
-    """Embeddings V D with a mean square of 1, from the first examples in the order of `seed`."""
+    """Return embeddings V D, of mean square 1, from the first examples in the order of `seed`."""
     pairs_Z, counts_Z = _count_pairs(reader, seed)
     matrix = _positive_information(pairs_Z, counts_Z, reader.vocabulary.size)
     torch.manual_seed(derive_key(seed, "co-occurrence embeddings") >> 1)
     embeddings_VD = _largest_factors(matrix, width)
     norms_V1 = embeddings_VD.norm(dim=1, keepdim=True)
-    longest = _LONGEST_ROW * norms_V1.square().mean().sqrt()
+    longest = _MAX_NORM * norms_V1.square().mean().sqrt()
     embeddings_VD = embeddings_VD * (longest / norms_V1.clamp_min(longest))
     scaled_VD: Tensor = embeddings_VD / embeddings_VD.square().mean().sqrt()
     return scaled_VD
@@ -54,10 +54,10 @@ class _SparseMatrix:
     values: Tensor
 
     def times(self, dense: Tensor) -> Tensor:
-        """The product with a dense matrix; a weighted sum of embeddings is just that.
+        """Return the product with a dense matrix, as weighted sums of embeddings.
 
-        The fast path of `embedding_bag` wants rows that lie together in memory, which those of a
-        QR decomposition do not: without the copy it takes thirty times as long.
+        The fast path of `embedding_bag` needs contiguous rows, which a QR decomposition does not
+        return: without the copy it takes thirty times as long.
         """
         return functional.embedding_bag(
             self.columns,
@@ -70,8 +70,8 @@ class _SparseMatrix:
 
 
 def _count_pairs(reader: ExampleReader, seed: int) -> tuple[Int64Array, Float64Array]:
-    """Unordered pairs (smaller id * V + larger id), ascending, and how often each is near."""
-    num_rows = min(reader.num_rows, _MOST_EXAMPLES)
+    """Return unordered pairs (smaller id * V + larger id), ascending, and their counts."""
+    num_rows = min(reader.num_rows, _MAX_EXAMPLES)
     parts = []
     for start in range(0, num_rows, _BATCH_ROWS):
         batch = reader.batch_at(seed, start, min(_BATCH_ROWS, num_rows - start))
@@ -83,7 +83,7 @@ def _count_pairs(reader: ExampleReader, seed: int) -> tuple[Int64Array, Float64A
 
 
 def _near_pairs(batch: CompactBatch, vocabulary_size: int) -> list[Int64Array]:
-    """The pairs within rows, as pair * _WINDOW + distance - 1; an array for each distance."""
+    """Return the pairs within rows as pair * _WINDOW + distance - 1; one array per distance."""
     ids = batch.input_ids.astype(np.int64)
     masked_rows = np.repeat(np.arange(len(batch.lengths)), np.diff(batch.masked_offsets))
     ids[batch.offsets[masked_rows] + batch.masked_positions] = batch.masked_ids
@@ -98,7 +98,7 @@ def _near_pairs(batch: CompactBatch, vocabulary_size: int) -> list[Int64Array]:
 
 
 def _positive_information(pairs_Z: Int64Array, counts_Z: Float64Array, size: int) -> _SparseMatrix:
-    """log(p(a, b) / (p(a) p(b))) where positive, less for pairs seen rarely; symmetric."""
+    """Return log(p(a, b) / (p(a) p(b))) where positive, lower for rare pairs; symmetric."""
     first, second = np.divmod(pairs_Z, size)
     is_mirrored = first != second
     rows = np.concatenate([first, second[is_mirrored]])
@@ -119,7 +119,7 @@ def _positive_information(pairs_Z: Int64Array, counts_Z: Float64Array, size: int
 
 
 def _largest_factors(matrix: _SparseMatrix, width: int) -> Tensor:
-    """F of shape V D with F @ F.T near the matrix, its dimensions turned at random."""
+    """Return F of shape V D with F @ F.T near the matrix, its dimensions rotated at random."""
     size = len(matrix.offsets) - 1
     basis = torch.randn(size, min(size, width + _SPARE_DIMENSIONS))
     for _ in range(_ITERATIONS):

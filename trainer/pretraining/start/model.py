@@ -1,4 +1,4 @@
-"""The model that a run starts from."""
+"""The model that a run starts from, and whether it fits the examples."""
 
 from __future__ import annotations
 
@@ -50,17 +50,18 @@ def _note_differences(
 
 
 def check_examples(model: Bert, reader: ExampleReader, *, is_new: bool) -> None:
-    """Raise ConfigError when a row is longer, or has more segments, than the model can read.
+    """Raise ConfigError if a row is longer, or has more segments, than the model can read.
 
-    `is_new`: its shape follows from the configuration, not from `init_from`.
+    `is_new`: whether its shape follows from the configuration, not from `init_from`.
     """
     _check_segments(model, reader)
-    longest, most = reader.longest_row(), model.config.max_positions
-    if longest > most:
+    longest, max_length = reader.longest_row(), model.config.max_positions
+    if longest > max_length:
         way_out = f"set max_positions to {longest}, or " if is_new else ""
         raise ConfigError(
-            f"the longest {reader.split} example has {longest} pieces, the model reads {most}; "
-            f"{way_out}make the examples with [examples] max_seq_length = {most}"
+            f"the longest {reader.split} example has {longest} pieces, "
+            f"the model reads {max_length}; {way_out}make the examples with "
+            f"[examples] max_seq_length = {max_length}"
         )
 
 
