@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bertdata.config import check_range
 from bertdata.errors import ConfigError
+
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
 
 # Below this, starting processes takes longer than the work.
 _SMALL_TEXT_BYTES = 2 << 20
@@ -68,7 +71,7 @@ def beam_arguments(config: RunnerConfig) -> list[str]:
     ]
 
 
-def num_processes(options: Any) -> int:
+def num_processes(options: PipelineOptions) -> int:
     """Worker processes that the embedded runner will want; 0 where it works in its own."""
     from apache_beam.options.pipeline_options import DirectOptions
 
@@ -77,7 +80,7 @@ def num_processes(options: Any) -> int:
     return int(direct.direct_num_workers) if _is_embedded(options) and is_many else 0
 
 
-def num_seats(options: Any) -> int:
+def num_seats(options: PipelineOptions) -> int:
     """Workers that are all on this machine: its processes, or one; 0 where that is not known."""
     from apache_beam.options.pipeline_options import DirectOptions
 
@@ -85,13 +88,13 @@ def num_seats(options: Any) -> int:
     return num_processes(options) or int(_is_embedded(options) and is_alone)
 
 
-def _is_embedded(options: Any) -> bool:
+def _is_embedded(options: PipelineOptions) -> bool:
     from apache_beam.options.pipeline_options import StandardOptions
 
     return options.view_as(StandardOptions).runner is None
 
 
-def make_runner(options: Any) -> Any:
+def make_runner(options: PipelineOptions) -> Any:
     """The runner that Beam's options name; the embedded one when they name none.
 
     Beam's own default first tries to download a runner; so the embedded one is named here.

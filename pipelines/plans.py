@@ -9,10 +9,9 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bertdata.cleaning.cleaner import CleaningConfig, describe_cleaning
-from bertdata.config import to_table
+from bertdata.config import Table, to_table
 from bertdata.corpus.config import (
     CorpusConfig,
     FoundInputs,
@@ -75,9 +74,9 @@ class _Inputs:
     `notices`: lines about what was left out.
     """
 
-    config: list[dict[str, Any]]
-    files: dict[str, list[dict[str, Any]]]
-    units: tuple[dict[str, Any], ...]
+    config: list[Table]
+    files: dict[str, list[Table]]
+    units: tuple[Table, ...]
     text_bytes: int
     notices: tuple[str, ...]
 
@@ -151,7 +150,7 @@ def plan_vocabulary(folder: Path, sentences_folder: Path, vocab: VocabConfig) ->
         check_tokenization(vocab.tokenization, Path(vocab.file), given, what="[vocab]")
         vocab = dataclasses.replace(vocab, size=given.size)
         inputs = {"vocabulary": {"sha256": given.fingerprint}}
-        shards: list[dict[str, Any]] = []
+        shards: list[Table] = []
         total = 0
     else:
         manifest = _finished(sentences_folder, "sentences")
@@ -258,7 +257,7 @@ def _find_inputs(corpus: CorpusConfig, corpora: Corpora) -> FoundInputs:
     return find_inputs(corpus, Path(corpora.base), output)
 
 
-def _example_units(sentences: Manifest, examples: ExamplesConfig) -> list[dict[str, Any]]:
+def _example_units(sentences: Manifest, examples: ExamplesConfig) -> list[Table]:
     per_partition = sentences.counts["documents_per_partition"]
     groups = plan_shards(join_small_partitions(per_partition), examples.num_shards)
 
@@ -267,7 +266,7 @@ def _example_units(sentences: Manifest, examples: ExamplesConfig) -> list[dict[s
 
     # Largest first, so that the last ones, for which some workers wait, are short.
     groups = sorted(groups, key=count_documents, reverse=True)
-    units: list[dict[str, Any]] = [
+    units: list[Table] = [
         {
             "split": "train",
             "pools": [list(pool) for pool in group.pools],
@@ -284,13 +283,13 @@ def _example_units(sentences: Manifest, examples: ExamplesConfig) -> list[dict[s
     return [{"unit": number, **unit} for number, unit in enumerate(units)]
 
 
-def _unit_tables(units: Sequence[InputUnit]) -> list[dict[str, Any]]:
+def _unit_tables(units: Sequence[InputUnit]) -> list[Table]:
     """Largest first, so that the last ones, for which some workers wait, are short."""
     tables = [{"unit": number, "input": _unit_table(unit)} for number, unit in enumerate(units)]
     return sorted(tables, key=lambda table: (-units[table["unit"]].bytes, table["unit"]))
 
 
-def _unit_table(unit: InputUnit) -> dict[str, Any]:
+def _unit_table(unit: InputUnit) -> Table:
     """Without the share to be kept: who changes that gets all units that are done."""
     table = to_table(unit)
     del table["corpus"][_KEPT_KEY]
@@ -309,13 +308,13 @@ def _finished(folder: Path, stage: str) -> Manifest:
     return manifest
 
 
-def _sentence_shards(manifest: Manifest) -> list[dict[str, Any]]:
+def _sentence_shards(manifest: Manifest) -> list[Table]:
     """Plain tables of the files of sentences; workers compare each with what they find."""
     shards = manifest.shards
     return [dataclasses.asdict(shard) for shard in shards if shard.path.startswith("sentences-")]
 
 
-def _content_config(corpus: CorpusConfig) -> dict[str, Any]:
+def _content_config(corpus: CorpusConfig) -> Table:
     """A corpus without its paths: where it lies changes nothing, and the inputs name the files.
 
     Nor does it matter how much of it had to be kept.
@@ -324,5 +323,5 @@ def _content_config(corpus: CorpusConfig) -> dict[str, Any]:
     return {key: value for key, value in to_table(corpus).items() if key not in left_out}
 
 
-def _input_table(file: InputFile) -> dict[str, Any]:
+def _input_table(file: InputFile) -> Table:
     return {"name": file.name, "bytes": file.bytes, "fingerprint": file.fingerprint}

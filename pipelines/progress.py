@@ -13,9 +13,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
 
 from bertdata import errors
+from bertdata.config import Table
 from bertdata.errors import BertdataError, ConfigError
 from bertdata.storage.manifest import FILE_NAME, is_complete, read_manifest
 from bertdata.storage.shards import Shard, check_inside, sync_files, write_json
@@ -35,7 +36,7 @@ class UnitRecord:
 
     unit: int
     shards: tuple[Shard, ...]
-    counts: Mapping[str, Any]
+    counts: Table
     round: int = 0
     replaced: tuple[str, ...] = ()
 
@@ -53,10 +54,10 @@ class StagePlan:
 
     stage: str
     folder: str
-    config: Mapping[str, Any]
-    inputs: Mapping[str, Any]
-    units: tuple[Mapping[str, Any], ...]
-    spec: Mapping[str, Any]
+    config: Table
+    inputs: Table
+    units: tuple[Table, ...]
+    spec: Table
     text_bytes: int
     notices: tuple[str, ...] = ()
     free_keys: tuple[str, ...] = ()
@@ -229,7 +230,7 @@ def error_named(name: str, message: str) -> BertdataError:
     return kind(message) if issubclass(kind, BertdataError) else BertdataError(message)
 
 
-def describe_differences(old: Any, new: Any, name: str = "") -> list[str]:
+def describe_differences(old: object, new: object, name: str = "") -> list[str]:
     """Lines such as "examples.max_seq_length 128, now 512" for each value that differs."""
     if _has_names(old) and _has_names(new):
         old, new = ({item["name"]: item for item in items} for items in (old, new))
@@ -260,7 +261,7 @@ def _find_unfinished_state(plan: StagePlan) -> StageState:
     return StageState.OUTDATED if has_other_units or found else StageState.UNFINISHED
 
 
-def _check_same(plan: StagePlan, config: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
+def _check_same(plan: StagePlan, config: Table, inputs: Table) -> None:
     if found := _differences(plan, config, inputs):
         raise _made_differently(plan, found)
 
@@ -274,8 +275,8 @@ def _made_differently(plan: StagePlan, differences: Sequence[str]) -> ConfigErro
 
 def _differences(
     plan: StagePlan,
-    config: Mapping[str, Any],
-    inputs: Mapping[str, Any],
+    config: Table,
+    inputs: Table,
     *,
     free_keys: Sequence[str] = (),
 ) -> list[str]:
@@ -288,7 +289,7 @@ def _has_records(plan_folder: Path) -> bool:
     return any(_progress(plan_folder).glob("unit-*.json"))
 
 
-def _plain(table: Mapping[str, Any]) -> Any:
+def _plain(table: Table) -> object:
     """As it would be read back from JSON."""
     return json.loads(json.dumps(table))
 
@@ -319,7 +320,7 @@ def _taken(plan_folder: Path, round_: int) -> Path:
     return _progress(plan_folder) / f"taken-{round_}"
 
 
-def _has_names(value: Any) -> bool:
+def _has_names(value: object) -> TypeGuard[list[Table]]:
     """Whether a value is a list of tables that tell each other apart by a name of their own."""
     if not isinstance(value, list) or not value:
         return False
@@ -327,5 +328,5 @@ def _has_names(value: Any) -> bool:
     return len(names) == len(value) == len({*names} - {None})
 
 
-def _is_long(value: Any) -> bool:
+def _is_long(value: object) -> bool:
     return len(json.dumps(value)) > 80

@@ -17,11 +17,11 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from bertdata.config import Table
 from bertdata.examples.config import ExamplesConfig
 from bertdata.examples.make import create_examples, tokenize_documents
 from bertdata.sentences.splitter import load_splitter
@@ -57,7 +57,7 @@ def main() -> None:
         print(f"{END}{status}", flush=True)
 
 
-def _run_job(request: dict[str, Any]) -> int:
+def _run_job(request: Table) -> int:
     """Run one job in a fork of this process; its exit status, negative for a signal."""
     host = os.getpid()
     process = os.fork()
@@ -84,7 +84,7 @@ def _warm_up() -> None:
     train(count_words([sentences.flatten()], VocabConfig()), VocabConfig(size=30, min_frequency=1))
 
 
-def _run_in_fork(request: dict[str, Any], host: int) -> int:
+def _run_in_fork(request: Table, host: int) -> int:
     try:
         end_with_parent(host, signal.SIGKILL)
         with Path(request["log"]).open("wb") as log:
