@@ -281,7 +281,7 @@ def test_what_runs_wrote_is_no_input(tmp_path: Path) -> None:
     plant(tmp_path, "kept/manifest.json", "kept/c.txt")
     everything = corpus("**/*.txt", "**/*.log", "**/*.html")
     with pytest.raises(
-        InputError, match=r"matches \*\*/\*\.html .*; what runs of bertdata wrote is"
+        InputError, match=r"matches \*\*/\*\.html .*; files written by runs of bertdata are"
     ):
         list_inputs(everything, tmp_path)
     found = find_inputs(corpus("**/*.txt", "**/*.log"), tmp_path, tmp_path / "data" / ".." / "out")
