@@ -7,17 +7,16 @@ and removed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from bertdata.arrays import Int64Array
 from bertdata.cleaning.cleaner import CleaningConfig, looks_for_duplicates
-from bertdata.config import read_table
+from bertdata.config import Table, read_table
 from bertdata.duplicates.find import (
     Duplicates,
     count_hashed_sentences,
@@ -59,12 +58,12 @@ def rounds_for(plan: StagePlan) -> list[Round]:
     return rounds
 
 
-def draft_path(folder: Path, spec: Mapping[str, Any], kind: str, unit: int) -> Path:
+def draft_path(folder: Path, spec: Table, kind: str, unit: int) -> Path:
     """The draft of a unit: "sentences", "rejected" or "fingerprints"."""
     return folder / FOLDER / f"{kind}-{unit:05d}-of-{spec['num_units']:05d}.arrow"
 
 
-def _open_band_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+def _open_band_worker(folder: Path, spec: Table) -> WorkOnUnit:
     """The function that finds the similar documents of one band."""
     fingerprints = _fingerprints(spec)
     similarity = _cleaning(spec).near_duplicate_similarity
@@ -79,7 +78,7 @@ def _open_band_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
     return find_in_band
 
 
-def _open_finder(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+def _open_finder(folder: Path, spec: Table) -> WorkOnUnit:
     """The function that finds all that goes, and counts the ids that repeat in what stays."""
     cleaning = _cleaning(spec)
     fingerprints = _fingerprints(spec)
@@ -104,7 +103,7 @@ def count_after_removal(plan: StagePlan) -> dict[str, int]:
     return dict(read_record(plan.path / FOLDER / _REMOVALS, 0).counts)
 
 
-def _open_remover(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+def _open_remover(folder: Path, spec: Table) -> WorkOnUnit:
     """The function that writes a unit's files anew, where something goes; else they stay."""
     drops_sentences = _cleaning(spec).duplicate_sentences == "drop"
     (folder / FOLDER / _KEPT).mkdir(parents=True, exist_ok=True)
@@ -124,7 +123,7 @@ def _open_remover(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
 
 
 def _write_anew(
-    folder: Path, spec: Mapping[str, Any], record: UnitRecord, removals: pa.RecordBatch
+    folder: Path, spec: Table, record: UnitRecord, removals: pa.RecordBatch
 ) -> UnitRecord:
     """Write a unit's files without what goes; the record to take the place of its first one."""
     draft, rejected, fingerprints = (
@@ -177,20 +176,20 @@ def _round(
     )
 
 
-def _cleaning(spec: Mapping[str, Any]) -> CleaningConfig:
+def _cleaning(spec: Table) -> CleaningConfig:
     return read_table(CleaningConfig, spec["cleaning"], "[cleaning]")
 
 
-def _fingerprints(spec: Mapping[str, Any]) -> list[Path]:
+def _fingerprints(spec: Table) -> list[Path]:
     folder, units = Path(spec["folder"]), range(spec["num_units"])
     return [draft_path(folder, spec, "fingerprints", unit) for unit in units]
 
 
-def _removals_path(spec: Mapping[str, Any]) -> Path:
+def _removals_path(spec: Table) -> Path:
     return Path(spec["folder"]) / FOLDER / _REMOVALS / "removals.arrow"
 
 
-def _read_pairs(spec: Mapping[str, Any]) -> Iterator[Int64Array]:
+def _read_pairs(spec: Table) -> Iterator[Int64Array]:
     """The pairs of similar documents that each band found."""
     for path in sorted((Path(spec["folder"]) / FOLDER / _SIMILAR).glob("pairs-*.arrow")):
         with open_arrow(path) as reader:

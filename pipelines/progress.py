@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdata import errors
+from bertdata.config import Table
 from bertdata.errors import BertdataError, ConfigError
 from bertdata.storage.manifest import FILE_NAME, is_complete, read_manifest
 from bertdata.storage.shards import Shard, check_inside, sync_files, write_json
@@ -35,7 +36,7 @@ class UnitRecord:
 
     unit: int
     shards: tuple[Shard, ...]
-    counts: Mapping[str, Any]
+    counts: Table
     round: int = 0
     replaced: tuple[str, ...] = ()
 
@@ -53,10 +54,10 @@ class StagePlan:
 
     stage: str
     folder: str
-    config: Mapping[str, Any]
-    inputs: Mapping[str, Any]
-    units: tuple[Mapping[str, Any], ...]
-    spec: Mapping[str, Any]
+    config: Table
+    inputs: Table
+    units: tuple[Table, ...]
+    spec: Table
     text_bytes: int
     notices: tuple[str, ...] = ()
     free_keys: tuple[str, ...] = ()
@@ -260,7 +261,7 @@ def _find_unfinished_state(plan: StagePlan) -> StageState:
     return StageState.OUTDATED if has_other_units or found else StageState.UNFINISHED
 
 
-def _check_same(plan: StagePlan, config: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
+def _check_same(plan: StagePlan, config: Table, inputs: Table) -> None:
     if found := _differences(plan, config, inputs):
         raise _made_differently(plan, found)
 
@@ -274,8 +275,8 @@ def _made_differently(plan: StagePlan, differences: Sequence[str]) -> ConfigErro
 
 def _differences(
     plan: StagePlan,
-    config: Mapping[str, Any],
-    inputs: Mapping[str, Any],
+    config: Table,
+    inputs: Table,
     *,
     free_keys: Sequence[str] = (),
 ) -> list[str]:
@@ -288,7 +289,7 @@ def _has_records(plan_folder: Path) -> bool:
     return any(_progress(plan_folder).glob("unit-*.json"))
 
 
-def _plain(table: Mapping[str, Any]) -> Any:
+def _plain(table: Table) -> Any:
     """As it would be read back from JSON."""
     return json.loads(json.dumps(table))
 

@@ -7,12 +7,12 @@ names files to read, its worker writes files, and only names and counts come bac
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from bertdata.config import Table
 from bertdata.errors import BertdataError, MemoryUsedUpError
 from pipelines.progress import (
     StagePlan,
@@ -24,9 +24,9 @@ from pipelines.progress import (
     write_record,
 )
 
-Unit = Mapping[str, Any]
+Unit = Table
 WorkOnUnit = Callable[[Unit], UnitRecord]
-OpenWorker = Callable[[Path, Mapping[str, Any]], WorkOnUnit]
+OpenWorker = Callable[[Path, Table], WorkOnUnit]
 
 NO_MEMORY = (
     "a worker needs more memory than there is; lower [runner] workers, or "

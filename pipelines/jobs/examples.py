@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from bertdata.config import read_table
+from bertdata.config import Table, read_table
 from bertdata.corpus.partitions import split_evenly
 from bertdata.errors import DataError, InputError
 from bertdata.examples.config import ExamplesConfig
@@ -40,7 +40,7 @@ from pipelines.units import Unit, WorkOnUnit
 from vocab.config import VocabConfig
 
 
-def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+def open_worker(folder: Path, spec: Table) -> WorkOnUnit:
     """Load vocabulary and tokenizer once; the function it returns does one group of shards."""
     vocabulary = _read_vocabulary(spec)
     config = read_table(ExamplesConfig, spec["examples"], "[examples]")
@@ -91,7 +91,7 @@ def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
     return make_shards
 
 
-def _read_vocabulary(spec: Mapping[str, Any]) -> Vocabulary:
+def _read_vocabulary(spec: Table) -> Vocabulary:
     """The vocabulary that was planned with, which was compared with its manifest then."""
     path = Path(spec["vocab_folder"]) / "vocab.txt"
     vocabulary = read_vocabulary(path)

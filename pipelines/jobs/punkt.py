@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
-from bertdata.config import read_table
+from bertdata.config import Table, read_table
 from bertdata.corpus.config import InputUnit
 from bertdata.corpus.documents import Document
 from bertdata.errors import DataError, InputError
@@ -27,7 +26,7 @@ _SAMPLE = pa.schema([pa.field("paragraph", pa.string())])
 _ROWS_AT_ONCE = 4096
 
 
-def _open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+def _open_worker(folder: Path, spec: Table) -> WorkOnUnit:
     """The function that samples one unit of input."""
 
     def sample_unit(unit: Unit) -> UnitRecord:

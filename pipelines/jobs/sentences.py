@@ -12,10 +12,9 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from bertdata.cleaning.cleaner import CleaningConfig, make_cleaner
-from bertdata.config import read_table
+from bertdata.config import Table, read_table
 from bertdata.corpus.config import InputUnit
 from bertdata.corpus.kept_share import describe_loss, is_enough, is_lost, read_rejected
 from bertdata.duplicates.fingerprints import FingerprintWriter
@@ -32,7 +31,7 @@ from pipelines.remote_files import read_anywhere
 from pipelines.units import Unit, WorkOnUnit
 
 
-def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+def open_worker(folder: Path, spec: Table) -> WorkOnUnit:
     """Load cleaner and splitter once; the function it returns does one unit of input."""
     config = read_table(SentencesConfig, spec["sentences"], "[sentences]")
     cleaning = read_table(CleaningConfig, spec["cleaning"], "[cleaning]")
@@ -87,7 +86,7 @@ def finish(plan: StagePlan, records: Mapping[int, UnitRecord]) -> Manifest:
     )
 
 
-def _check_kept(plan: StagePlan, records: Sequence[UnitRecord], counts: Mapping[str, Any]) -> None:
+def _check_kept(plan: StagePlan, records: Sequence[UnitRecord], counts: Table) -> None:
     """Raise InputError where less is kept of a corpus than its `min_kept_share`, or nothing of all.
 
     A record's files name what was rejected.

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertdata.config import read_table, to_table
+from bertdata.config import Table, read_table, to_table
 from bertdata.errors import DataError, InputError
 from bertdata.notices import note, warn
 from bertdata.sentences.files import iterate_sentences
@@ -32,7 +32,7 @@ from vocab.stripping import StrippedWords, count_stripped, describe_stripped
 _SAMPLED_SENTENCES = 500  # of each file, to see what stripping accents does
 
 
-def open_worker(folder: Path, spec: Mapping[str, Any]) -> WorkOnUnit:
+def open_worker(folder: Path, spec: Table) -> WorkOnUnit:
     """The function that counts the words of one file of sentences."""
     config = read_table(VocabConfig, spec["vocab"], "[vocab]")
     sentences_folder = Path(spec["sentences_folder"])
