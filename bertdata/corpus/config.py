@@ -60,7 +60,7 @@ class CorpusConfig:
     `on_bad_file`: an unreadable or damaged file ends the run ("stop") or is rejected ("skip").
     `encoding`: of text, lines and jsonl, by Python's name; a byte order mark overrides it.
     `encoding_errors`: invalid bytes reject their document ("strict") or become U+FFFD ("replace").
-    `max_compression_ratio`: a compressed file or archive that unpacks to more than so many times
+    `max_compression_ratio`: a compressed file or archive that unpacks to more than this many times
     its size, and to over 64 MiB, counts as damaged.
     `max_document_bytes`: longer documents are rejected, since memory grows with the longest one.
     `min_kept_share`: minimum share of the corpus's documents, in [0, 1], that must be kept. Below

@@ -117,7 +117,7 @@ def test_broken_rule_names_the_row(rule: str, change: Callable[[Row], None]) -> 
 
 
 @pytest.mark.parametrize(("rule", "change"), BROKEN.items(), ids=list(BROKEN))
-def test_slice_gives_the_same_faults(rule: str, change: Callable[[Row], None]) -> None:
+def test_slice_has_the_same_faults(rule: str, change: Callable[[Row], None]) -> None:
     broken = pair_row()
     change(broken)
     schema = examples_schema(RULES.vocabulary_size)

@@ -75,7 +75,7 @@ def test_a_text_file_is_a_document(tmp_path: Path) -> None:
         ("jsonl", b'{"text": "One\\u0000two."}', [""]),
     ],
 )
-def test_a_nul_is_no_text(tmp_path: Path, format_: str, data: bytes, wanted: list[str]) -> None:
+def test_a_nul_is_not_text(tmp_path: Path, format_: str, data: bytes, wanted: list[str]) -> None:
     items = read_bytes(tmp_path, format_, data)
     assert reasons(items) == wanted
     for item in items:
@@ -386,7 +386,7 @@ def test_a_saved_dataset_is_its_folder(tmp_path: Path) -> None:
         read(tmp_path, "arrow", "one [1]")
 
 
-def test_a_folder_that_is_no_saved_dataset(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_saved_dataset(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     with pytest.raises(InputError, match=r"d is a folder but not a dataset .*d/\*\.arrow"):
         read(tmp_path, "arrow", "d")

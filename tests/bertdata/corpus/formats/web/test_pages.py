@@ -213,7 +213,7 @@ def test_damaged_chunks_keep_the_whole_ones_before() -> None:
         b"cafe and cake",
     ],
 )
-def test_a_body_stored_without_its_chunks_stays(body: bytes) -> None:
+def test_a_body_stored_without_its_chunks_is_kept(body: bytes) -> None:
     assert body_of(body, Transfer_Encoding="chunked") == body
 
 
