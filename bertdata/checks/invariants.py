@@ -72,7 +72,7 @@ def check_sentences(
     offsets = np.asarray(batch.column("sentences").offsets).astype(np.int64)
     texts = batch.column("sentences").flatten()
     is_blank = pc.or_(pc.equal(pc.binary_length(texts), 0), pc.utf8_is_space(texts))
-    where = f"stands in partition {partition} but belongs in"
+    where = f"is in partition {partition} but belongs in"
     return [
         *row_faults("document_id is not the hash of its source, document and text:", is_wrong, ids),
         *row_faults(where, partitions != partition, partitions),
@@ -163,10 +163,12 @@ def _check_shape(rows: _Rows, rules: ExampleRules) -> Iterator[Fault]:
         )
     else:
         has_b = rows.b_starts != lengths
-        yield from row_faults("is no single segment; segment_b_start is", has_b, rows.b_starts)
+        yield from row_faults("is not a single segment; segment_b_start is", has_b, rows.b_starts)
     counts = rows.positions.lengths
     unequal = counts != rows.originals.lengths
-    yield from row_faults("has not as many masked_lm_ids as masked_lm_positions:", unequal, counts)
+    yield from row_faults(
+        "has more or fewer masked_lm_ids than masked_lm_positions:", unequal, counts
+    )
     outside = rows.positions.values >= lengths[rows.positions.rows]
     yield from _flat_faults(
         "predicts beyond its end, at", outside, rows.positions.offsets, rows.positions.values

@@ -60,7 +60,7 @@ class CorpusConfig:
     `on_bad_file`: an unreadable or damaged file ends the run ("stop") or is rejected ("skip").
     `encoding`: of text, lines and jsonl, by Python's name; a byte order mark overrides it.
     `encoding_errors`: invalid bytes reject their document ("strict") or become U+FFFD ("replace").
-    `max_compression_ratio`: a compressed file or archive that unpacks to more than so many times
+    `max_compression_ratio`: a compressed file or archive that unpacks to more than this many times
     its size, and to over 64 MiB, counts as damaged.
     `max_document_bytes`: longer documents are rejected, since memory grows with the longest one.
     `min_kept_share`: minimum share of the corpus's documents, in [0, 1], that must be kept. Below
@@ -284,21 +284,23 @@ def _open_saved(corpus: CorpusConfig, pattern: Path, base: Path) -> Iterator[Pat
     if splits := _read_saved(folder / "dataset_dict.json", "splits"):
         for split in splits:
             if not _is_plain_name(split):
-                raise InputError(f"{folder / 'dataset_dict.json'} names {split!r}, no folder in it")
+                raise InputError(
+                    f"{folder / 'dataset_dict.json'} names {split!r}, which is not a folder in it"
+                )
             yield from _open_saved(corpus, pattern / split, base)
     elif files := _read_saved(folder / "state.json", "_data_files"):
         yield from (escaped / glob.escape(name) for name in _file_names(folder, files))
     else:
         raise InputError(
-            f"{pattern} is a folder but no dataset that Hugging Face datasets saved "
-            f"(corpus {corpus.name!r}); give a pattern such as {pattern}/*.arrow"
+            f"{pattern} is a folder but not a dataset saved by Hugging Face datasets "
+            f"(corpus {corpus.name!r}); use a pattern such as {pattern}/*.arrow"
         )
 
 
 def _file_names(folder: Path, files: list[object]) -> Iterator[str]:
     for file in files:
         if not isinstance(file, dict) or not isinstance(file.get("filename"), str):
-            raise InputError(f"{folder / 'state.json'} is no description of a saved dataset")
+            raise InputError(f"{folder / 'state.json'} does not describe a saved dataset")
         # The files are beside it, whatever path it gives.
         yield Path(file["filename"]).name
 
@@ -316,9 +318,9 @@ def _read_saved(path: Path, key: str) -> list[object]:
     try:
         found = json.loads(path.read_bytes())[key]
         if not isinstance(found, list):
-            raise TypeError(f"{key} is no list")
+            raise TypeError(f"{key} is not a list")
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        raise InputError(f"{path} is no description of a saved dataset ({error})") from error
+        raise InputError(f"{path} does not describe a saved dataset ({error})") from error
     return found
 
 
@@ -332,8 +334,8 @@ def _match(
     if not pattern.is_literal:
         own = {file for file in files if runs.holds(Path(file), Path(pattern.folder))}
     if not files - own:
-        no = "; folders, pipes and devices are no files" if matches else ""
-        no = "; what runs of bertdata wrote is no input" if own else no
+        no = "; folders, pipes and devices are not files" if matches else ""
+        no = "; files written by runs of bertdata are not input" if own else no
         raise InputError(f"no file matches {path} (corpus {corpus.name!r}){no}")
     return files - own, own
 
@@ -347,7 +349,7 @@ def _is_wanted(path: str, corpus: CorpusConfig) -> bool:
 
 def _describe(corpus: CorpusConfig, path: Path, name: str) -> InputFile:
     try:
-        # The version first: whatever changes from here on is noticed by who reads the file.
+        # The version first: the reader notices any later change.
         version, size, sample = version_of(path), path.stat().st_size, fingerprint(path)
     except OSError as error:
         if corpus.on_bad_file == "stop":
@@ -363,7 +365,7 @@ def _describe(corpus: CorpusConfig, path: Path, name: str) -> InputFile:
 
 
 def unreadable_file(corpus: CorpusConfig, part: FilePart, error: InputError) -> Rejection:
-    """The rejection that stands for a file, or the rest of one, that cannot be read."""
+    """The rejection of a file, or the rest of one, that cannot be read."""
     return Rejection(
         source=corpus.name, document=part.name, reason="unreadable_file", detail=str(error)
     )

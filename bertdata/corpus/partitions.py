@@ -51,7 +51,7 @@ def choose_validation(document_ids: UInt64Array, fraction: float, seed: int) -> 
 
 
 def join_small_partitions(num_documents: Sequence[int]) -> list[tuple[int, int]]:
-    """Neighbouring partitions joined into pools of at least 16 documents, if there are so many.
+    """Neighbouring partitions joined into pools of at least 16 documents, if there are as many.
 
     In a smaller pool, random Bs would come from the same few documents.
     """
@@ -70,7 +70,7 @@ def join_small_partitions(num_documents: Sequence[int]) -> list[tuple[int, int]]
 
 
 def plan_validation(num_documents: Sequence[int], fraction: float) -> list[tuple[int, int]]:
-    """Pools of held-out documents, each from so many partitions that it is as large as one.
+    """Pools of held-out documents, each from enough partitions to be as large as one partition.
 
     So the memory of a pool is the same for any corpus; a small corpus has a single pool.
     """

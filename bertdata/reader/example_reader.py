@@ -158,7 +158,7 @@ class ExampleReader:
         rank: int = 0,
         num_ranks: int = 1,
     ) -> Iterator[PaddedBatch]:
-        """`batches`, each as `to_padded` gives it; all of `length` if that is given."""
+        """`batches`, each padded by `to_padded`; all to `length` if it is not None."""
         pad_id = self.vocabulary.special.pad
         if length is None:
             compact = self.batches(seed, position, batch_size, rank=rank, num_ranks=num_ranks)

@@ -29,7 +29,7 @@ _SPECIAL_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 # Their tokenizers differ in name only.
 _BERT_CLASSES = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer")
 _ADDED_OPTIONS = ("single_word", "lstrip", "rstrip", "normalized", "special")
-_MAX_MEANT_LENGTH = 1 << 40  # a larger model_max_length stands for "not known"
+_MAX_MEANT_LENGTH = 1 << 40  # a larger model_max_length means "unknown"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

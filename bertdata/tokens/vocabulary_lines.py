@@ -31,9 +31,9 @@ def pieces_of_lines(text: str) -> tuple[list[str], list[str]]:
     for id_ in sorted([*empty, *repeated]):
         pieces[id_] = next(unused)
     notes = [
-        *_note("white space around the piece is left out", padded),
-        *_note("an empty line holds its id as a piece that no text gives", empty),
-        *_note("a piece that comes again has the id of its last line", repeated),
+        *_note("white space around the piece is ignored", padded),
+        *_note("an empty line becomes a piece that occurs in no text", empty),
+        *_note("a repeated piece has the id of its last line", repeated),
     ]
     return pieces, notes
 

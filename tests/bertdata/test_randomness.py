@@ -21,7 +21,7 @@ from bertdata.randomness import (
 from tests.strategies import keys
 
 
-def test_splitmix64_gives_the_published_sequence() -> None:
+def test_splitmix64_returns_the_published_sequence() -> None:
     # First outputs for seed 1234567, as in the public-domain C version by Vigna.
     source = CounterSource(1234567)
     assert [source.next_uint64() for _ in range(3)] == [
@@ -69,7 +69,7 @@ def test_shuffle_keeps_the_items_and_uses_one_draw(key: int, items: list[int]) -
     assert source.counter == 1
 
 
-def test_shuffle_gives_every_order_alike() -> None:
+def test_shuffle_draws_every_order_alike() -> None:
     orders: Counter[tuple[int, ...]] = Counter()
     for key in range(12_000):
         items = [0, 1, 2]

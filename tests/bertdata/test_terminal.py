@@ -50,7 +50,7 @@ def test_finished_work_is_success_on_a_plain_terminal(small_config: Path, tmp_pa
 
 
 @pytest.mark.parametrize("text", ["'x'", "'x' * 1_000_000"])
-def test_a_reader_that_is_gone_ends_a_command_quietly(text: str) -> None:
+def test_a_reader_that_has_stopped_ends_a_command_quietly(text: str) -> None:
     done = _run_unread(_program(text))
     assert done == (READER_GONE, b"")
 
@@ -62,7 +62,7 @@ def test_help_and_configuration_end_quietly_without_a_reader() -> None:
     assert error == b""
 
 
-def test_an_output_that_is_closed_is_no_error() -> None:
+def test_an_output_that_is_closed_is_not_an_error() -> None:
     command = f"exec {sys.executable} -m flows config >&-"
     done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, check=False)
     assert (done.returncode, done.stderr) == (0, b"")

@@ -50,7 +50,7 @@ def stages(tmp_path: Path) -> Stages:
 def test_the_advised_sizes_work_in_the_same_folder(
     stages: Stages, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for asked, advice in ((9, "set size to {} or more"), (5000, "set size to {} or give more")):
+    for asked, advice in ((9, "set size to {} or more"), (5000, "set size to {} or add more")):
         with pytest.raises(VocabularyError) as caught:
             make(stages.vocabulary(VocabConfig(size=asked)), word_counts)
         found = re.search(advice.format(r"(\d+)"), str(caught.value))

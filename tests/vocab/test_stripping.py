@@ -1,4 +1,4 @@
-"""Stripping accents is told where it takes more than accents."""
+"""Accent stripping is reported if it removes more than accents."""
 
 from __future__ import annotations
 

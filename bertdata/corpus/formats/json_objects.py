@@ -75,7 +75,7 @@ class _Finder:
         if place < len(block):
             if block[place] != ord("{"):
                 where = f"at byte {self._offset + place:,}"
-                raise InputError(f"{self._name}: what stands {where} is no JSON object")
+                raise InputError(f"{self._name}: not a JSON object {where}")
             self._start, self._pieces, self._held = self._offset + place, [], 0
             self._depth = 1
             self._take(b"{")

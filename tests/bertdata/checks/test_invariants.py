@@ -86,7 +86,7 @@ BROKEN = {
     "fewer than 5 pieces": give(input_ids=[CLS, 10, SEP, SEP]),
     "leaves no room for A": give(segment_b_start=2),
     "leaves no room for A or B": give(segment_b_start=9),
-    "not as many masked_lm_ids": give(masked_lm_ids=[11]),
+    "more or fewer masked_lm_ids": give(masked_lm_ids=[11]),
     "predicts beyond its end": put("masked_lm_positions", 1, 10),
     "do not ascend": give(masked_lm_positions=[7, 2], masked_lm_ids=[15, 11]),
     "do not ascend, at 2": give(masked_lm_positions=[2, 2]),
@@ -117,7 +117,7 @@ def test_broken_rule_names_the_row(rule: str, change: Callable[[Row], None]) -> 
 
 
 @pytest.mark.parametrize(("rule", "change"), BROKEN.items(), ids=list(BROKEN))
-def test_slice_gives_the_same_faults(rule: str, change: Callable[[Row], None]) -> None:
+def test_slice_has_the_same_faults(rule: str, change: Callable[[Row], None]) -> None:
     broken = pair_row()
     change(broken)
     schema = examples_schema(RULES.vocabulary_size)

@@ -146,7 +146,7 @@ def test_document_in_the_wrong_partition(tmp_path: Path) -> None:
 
     edit_shard(run.sentences, first_shard(run.sentences, "sentences"), swap)
     findings = "\n".join(verify_sentences(run.sentences).findings)
-    assert "stands in partition 0 but belongs in 1" in findings
+    assert "is in partition 0 but belongs in 1" in findings
     assert "counts.documents_per_partition[0]" in findings
 
 

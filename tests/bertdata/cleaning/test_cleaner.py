@@ -53,7 +53,7 @@ def test_lengths_are_of_characters() -> None:
     assert item.detail == "f, row 3: 2 characters, under 3"
 
 
-def test_languages_are_told_without_a_download() -> None:
+def test_languages_are_detected_without_a_download() -> None:
     documents = [document(ENGLISH), document(GERMAN)]
     assert outcomes(CleaningConfig(languages=("en",)), *documents) == [ENGLISH, "other_language"]
     assert outcomes(CleaningConfig(languages=("de", "en")), *documents) == [ENGLISH, GERMAN]

@@ -89,7 +89,7 @@ def test_zstd_windows_beyond_the_usual_limit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_file_cut_short_gives_what_it_has_then_fails(tmp_path: Path, suffix: str) -> None:
+def test_a_file_cut_short_yields_what_it_has_then_fails(tmp_path: Path, suffix: str) -> None:
     whole = COMPRESS[suffix](CONTENT)
     path = write(tmp_path, suffix, whole[: len(whole) // 2])
     text, message = read_until_damage(path)
@@ -108,7 +108,7 @@ def test_missing_the_last_byte_is_noticed(tmp_path: Path, suffix: str) -> None:
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("data", [b"", b"this is no archive at all", bytes(50)])
-def test_what_is_no_archive_is_refused(tmp_path: Path, suffix: str, data: bytes) -> None:
+def test_what_is_not_an_archive_is_refused(tmp_path: Path, suffix: str, data: bytes) -> None:
     text, message = read_until_damage(write(tmp_path, suffix, data))
     assert text == b""
     assert "damaged or cut short" in message

@@ -216,7 +216,7 @@ def test_a_file_of_that_very_name_is_found_before_a_glob(tmp_path: Path, name: s
     assert [f.path for f in list_inputs(corpus(str(tmp_path / name)), Path())] == [file.path]
 
 
-def test_a_folder_of_that_very_name_is_no_glob(tmp_path: Path) -> None:
+def test_a_folder_of_that_very_name_is_not_a_glob(tmp_path: Path) -> None:
     plant(tmp_path, "d [old]/a.txt", "d [old]/e/b.txt", "d o/c.txt")
     assert names(corpus("d [old]/**/*.txt"), tmp_path) == ["a.txt", "e/b.txt"]
     assert names(corpus("d [o]/*.txt"), tmp_path) == ["d o/c.txt"]
@@ -273,7 +273,7 @@ def plant_run(folder: Path) -> None:
     (folder / "vocab" / "manifest.json").write_text(MANIFEST)
 
 
-def test_what_runs_wrote_is_no_input(tmp_path: Path) -> None:
+def test_what_runs_wrote_is_not_input(tmp_path: Path) -> None:
     plant(tmp_path, "a.txt", "data/b.txt", "data/vocab/words.txt", "data/train.log", "out/x.txt")
     plant_run(tmp_path / "runs" / "first")
     plant(tmp_path, "unfinished/vocab/words.txt", "unfinished/vocab/.progress/plan.json")
@@ -281,7 +281,7 @@ def test_what_runs_wrote_is_no_input(tmp_path: Path) -> None:
     plant(tmp_path, "kept/manifest.json", "kept/c.txt")
     everything = corpus("**/*.txt", "**/*.log", "**/*.html")
     with pytest.raises(
-        InputError, match=r"matches \*\*/\*\.html .*; what runs of bertdata wrote is"
+        InputError, match=r"matches \*\*/\*\.html .*; files written by runs of bertdata are"
     ):
         list_inputs(everything, tmp_path)
     found = find_inputs(corpus("**/*.txt", "**/*.log"), tmp_path, tmp_path / "data" / ".." / "out")

@@ -32,7 +32,7 @@ def test_the_kept_share(written: int, rejected: int, minimum: float, expected: b
     assert is_enough(written, rejected, minimum) is expected
 
 
-def test_what_is_blocked_by_name_is_no_loss() -> None:
+def test_what_is_blocked_by_name_is_not_a_loss() -> None:
     all_blocked = Rejected(counts=Counter(blocked=9))
     assert not is_lost(0, all_blocked, 0.05)
     some = Rejected(counts=Counter(blocked=990, empty=10))
@@ -65,7 +65,7 @@ def test_every_reason_has_a_key_to_look_at() -> None:
         assert f"rejected: 9 {reason} (the first {reason}: why); check [" in text
 
 
-def test_a_detail_stays_on_one_line() -> None:
+def test_a_detail_is_on_one_line() -> None:
     rejected = Rejected(counts=Counter({"empty": 1}), details={"empty": "a\n\x1b[1m" + "x" * 999})
     text = describe_loss("web", 0, rejected, 0.5)
     assert "\n" not in text

@@ -1,4 +1,4 @@
-"""Which of equal documents stays, against a dictionary of those seen before."""
+"""Which of equal documents is kept, against a dictionary of those seen before."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write_fingerprints(path: Path, hashes: list[tuple[int, int]], seed: int) -> 
 @given(units=st.lists(st.lists(HASHES, max_size=12), min_size=1, max_size=4))
 @settings(max_examples=60, deadline=None)
 @pytest.mark.parametrize("hashes_at_once", [2, 1000])
-def test_the_first_of_equal_ones_stays(
+def test_the_first_of_equal_ones_is_kept(
     units: list[list[tuple[int, int]]], hashes_at_once: int
 ) -> None:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:

@@ -69,7 +69,7 @@ def test_equals_the_reference(
     assert found == expected
 
 
-def test_the_plain_python_under_the_compiler_gives_the_same() -> None:
+def test_the_plain_python_under_the_compiler_returns_the_same() -> None:
     from bertdata.examples import pairing
 
     documents = [[[5, 6, 7], [8, 9]], [[10], [11, 12, 13, 14], [15]]]

@@ -48,7 +48,7 @@ def reader(folders: Folders) -> ExampleReader:
     return ExampleReader(folders.examples, folders.vocabulary)
 
 
-def test_one_pass_gives_every_row_as_stored(reader: ExampleReader, folders: Folders) -> None:
+def test_one_pass_returns_every_row_as_stored(reader: ExampleReader, folders: Folders) -> None:
     rows = [row for batch in reader.one_pass(4) for row in _to_rows(batch)]
     assert rows == [_without_document(row) for row in folders.train]
 

@@ -169,7 +169,7 @@ def test_segments_hold_every_piece_once(documents: list[list[list[int]]], key: i
     assert [p for pair in segments for p in pair.a] == [p for s in documents[0] for p in s]
 
 
-def test_a_single_document_gives_no_random_pair() -> None:
+def test_a_single_document_makes_no_random_pair() -> None:
     document = [[[5, 6, 7], [8], [9, 10]]]
     config = PairingConfig(max_seq_length=6, short_seq_prob=0)
     pairs = [p for key in range(50) for p in create_pairs(document, 0, config, CounterSource(key))]

@@ -54,7 +54,7 @@ def test_a_model_is_written_and_read(speeches: list[str], tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"abbrev_types": 3}', '{"abbrev_types": []}'])
-def test_what_is_no_model(tmp_path: Path, content: str) -> None:
+def test_what_is_not_a_model(tmp_path: Path, content: str) -> None:
     (tmp_path / "m.json").write_text(content)
     with pytest.raises(DataError, match="is not a Punkt model"):
         load_splitter(TRAIN, tmp_path / "m.json")

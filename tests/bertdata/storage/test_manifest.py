@@ -119,7 +119,7 @@ def test_a_name_too_long_for_a_file_is_a_finding(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"[" * 100_000, b"{}", b"[]", b"\xff", b'{"shards": [3]}', b""])
-def test_what_is_no_manifest_is_damaged(tmp_path: Path, data: bytes) -> None:
+def test_what_is_not_a_manifest_is_damaged(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "manifest.json").write_bytes(data)
     with pytest.raises(DataError, match=r"manifest\.json is damaged"):
         read_manifest(tmp_path)

@@ -32,7 +32,7 @@ def _batch(*numbers: int) -> pa.RecordBatch:
     return pa.record_batch([pa.array(numbers, pa.int64())], schema=SCHEMA)
 
 
-def test_batches_keep_their_bounds_and_equal_data_gives_equal_bytes(tmp_path: Path) -> None:
+def test_batches_keep_their_bounds_and_equal_data_makes_equal_bytes(tmp_path: Path) -> None:
     first = write_arrow(tmp_path / "a.arrow", SCHEMA, [_batch(1, 2), _batch(), _batch(3)])
     second = write_arrow(tmp_path / "b.arrow", SCHEMA, [_batch(1, 2), _batch(), _batch(3)])
     assert (first.rows, first.sha256) == (3, second.sha256)
@@ -108,7 +108,7 @@ def test_a_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "noise"])
-def test_what_is_no_arrow_file_is_refused(damage: str, tmp_path: Path) -> None:
+def test_what_is_not_an_arrow_file_is_refused(damage: str, tmp_path: Path) -> None:
     path = tmp_path / "a.arrow"
     write_arrow(path, SCHEMA, [_batch(1)])
     content = {"missing": b"", "cut": path.read_bytes()[:-20], "noise": b"noise" * 100}[damage]

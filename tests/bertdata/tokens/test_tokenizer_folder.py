@@ -117,7 +117,7 @@ def test_what_transformers_writes_is_read_as_it_reads_it(tmp_path: Path) -> None
         assert_as_transformers(tmp_path / f"saved {number}", [*TEXTS, "covid19 [ENT]"])
 
 
-def test_a_class_that_goes_by_tokenizer_json_alone(tmp_path: Path) -> None:
+def test_a_class_that_follows_tokenizer_json_alone(tmp_path: Path) -> None:
     folder = write_folder(
         tmp_path, "4", Settings(lower=False), tokenizer_class="PreTrainedTokenizerFast"
     )
@@ -136,7 +136,7 @@ def test_the_longest_word_of_what_we_write_is_kept(tmp_path: Path, limit: int) -
 
 
 @pytest.mark.parametrize("kind", ["bare", "original"])
-def test_a_cased_folder_that_is_lower_cased_is_told(tmp_path: Path, kind: str) -> None:
+def test_a_cased_folder_that_is_lower_cased_is_reported(tmp_path: Path, kind: str) -> None:
     folder = write_folder(tmp_path, kind, Settings(lower=False))
     (warning,) = read_tokenizer(folder).warnings()
     assert str(folder) in warning

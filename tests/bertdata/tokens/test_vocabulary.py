@@ -95,9 +95,9 @@ IDS = {"hu": 5, "##g": 6, "##": 7}
 @pytest.mark.parametrize(
     ("text", "ids", "note"),
     [
-        ("hu\n\n##g\n", {"hu": 5, "##g": 7}, "an empty line holds its id .*: line 7$"),
+        ("hu\n\n##g\n", {"hu": 5, "##g": 7}, "an empty line becomes a piece .*: line 7$"),
         ("hu\n##g\nhu\n", {"##g": 6, "hu": 7}, "the id of its last line: line 6$"),
-        ("hu \n ##g\n\t##\n", IDS, "white space .* is left out: line 6, 7, 8$"),
+        ("hu \n ##g\n\t##\n", IDS, "white space .* is ignored: line 6, 7, 8$"),
         ("hu\r\n##g\r\n##\r\n", IDS, ""),
         ("hu\n##g\n##\n\n \n", IDS, ""),
         ("[unused0]\n\n\nhu\n", {"[unused0]": 5, "hu": 8}, "line 7, 8$"),

@@ -16,9 +16,9 @@ def test_bad_lines_become_unused_pieces_and_are_reported() -> None:
     pieces, notes = pieces_of_lines("a\n\n b\r\na\n[unused0]\n\n")
     assert pieces == ["[unused1]", "[unused2]", "b", "a", "[unused0]"]
     assert notes == [
-        "white space around the piece is left out: line 3",
-        "an empty line holds its id as a piece that no text gives: line 2",
-        "a piece that comes again has the id of its last line: line 1",
+        "white space around the piece is ignored: line 3",
+        "an empty line becomes a piece that occurs in no text: line 2",
+        "a repeated piece has the id of its last line: line 1",
     ]
 
 

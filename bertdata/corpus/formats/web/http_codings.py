@@ -107,7 +107,7 @@ def _is_text(body: bytes) -> bool:
 
 def _gunzip(body: bytes) -> bytes:
     if not body.startswith(_GZIP_MAGIC):
-        raise ValueError("the body is no gzip")
+        raise ValueError("the body is not gzip")
     return _inflate(body, 16 + zlib.MAX_WBITS)
 
 
@@ -148,7 +148,7 @@ def _undo_brotli(body: bytes) -> bytes:
 
 def _undo_zstd(body: bytes) -> bytes:
     if not body.startswith(_ZSTD_MAGIC):
-        raise ValueError("the body is no zstd frame")
+        raise ValueError("the body is not a zstd frame")
     decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_ZSTD_WINDOW).decompressobj()
     pieces, size = [], 0
     try:

@@ -76,7 +76,7 @@ def _find_record(source: _ByteSource) -> int | None:
 def _read_record(source: _ByteSource, start: int, kinds: frozenset[str]) -> Record:
     version = source.read_line()
     if not version.startswith(b"WARC/"):
-        raise ValueError(f"{version[:20]!r} where WARC/1 should stand")
+        raise ValueError(f"{version[:20]!r} where WARC/1 is expected")
     lines = []
     while (line := source.read_line()).strip():
         lines.append(line)

@@ -35,7 +35,7 @@ def read_wikipedia(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | 
     path = Path(part.path)
     head = read_head(_read_utf8(path, 0, None, corpus))
     if _ROOT not in head:
-        raise InputError(f"{part.path} is no MediaWiki dump: it does not begin with <mediawiki>")
+        raise InputError(f"{part.path} is not a MediaWiki dump: it does not begin with <mediawiki>")
     clean = _make_cleaner(head)
     # In a compressed file the range is in compressed bytes; pages are counted from its start.
     offset = 0 if is_compressed(path) else part.start

@@ -201,5 +201,5 @@ class _Scanner:
 
     def _strays(self) -> Iterator[RawPage]:
         if self._stray >= 0:
-            yield RawPage(self._stray, b"", "what stands here is no page")
+            yield RawPage(self._stray, b"", "this is not a page")
             self._stray = -1

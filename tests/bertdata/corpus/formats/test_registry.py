@@ -75,7 +75,7 @@ def test_a_text_file_is_a_document(tmp_path: Path) -> None:
         ("jsonl", b'{"text": "One\\u0000two."}', [""]),
     ],
 )
-def test_a_nul_is_no_text(tmp_path: Path, format_: str, data: bytes, wanted: list[str]) -> None:
+def test_a_nul_is_not_text(tmp_path: Path, format_: str, data: bytes, wanted: list[str]) -> None:
     items = read_bytes(tmp_path, format_, data)
     assert reasons(items) == wanted
     for item in items:
@@ -386,9 +386,9 @@ def test_a_saved_dataset_is_its_folder(tmp_path: Path) -> None:
         read(tmp_path, "arrow", "one [1]")
 
 
-def test_a_folder_that_is_no_saved_dataset(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_saved_dataset(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
-    with pytest.raises(InputError, match=r"d is a folder but no dataset .*d/\*\.arrow"):
+    with pytest.raises(InputError, match=r"d is a folder but not a dataset .*d/\*\.arrow"):
         read(tmp_path, "arrow", "d")
     for name, content in [
         ("state.json", "{"),
@@ -396,11 +396,13 @@ def test_a_folder_that_is_no_saved_dataset(tmp_path: Path) -> None:
         ("dataset_dict.json", '{"splits": {}}'),
     ]:
         (tmp_path / "d" / name).write_text(content)
-        with pytest.raises(InputError, match=f"{name} is no description of a saved dataset"):
+        with pytest.raises(InputError, match=f"{name} does not describe a saved dataset"):
             read(tmp_path, "arrow", "d")
     for split in ("", ".", "..", "../other", "/", "a" * 300):
         (tmp_path / "d" / "dataset_dict.json").write_text(json.dumps({"splits": [split]}))
-        with pytest.raises(InputError, match=r"dataset_dict\.json names .*, no folder in it"):
+        with pytest.raises(
+            InputError, match=r"dataset_dict\.json names .*, which is not a folder in it"
+        ):
             read(tmp_path, "arrow", "d")
 
 
@@ -632,7 +634,7 @@ def test_a_long_object_in_an_array_is_rejected_alone(tmp_path: Path) -> None:
     ("data", "message", "wanted"),
     [
         (b'[{"text": "a"}, {"text": "b"', "f ends inside the JSON object at byte 16", ["a"]),
-        (b'[{"text": "a"}, 7, {"text": "b"}]', "what stands at byte 16 is no JSON object", ["a"]),
+        (b'[{"text": "a"}, 7, {"text": "b"}]', "not a JSON object at byte 16", ["a"]),
         (b'[{"text": "a"}, {"text": nul}, {"text": "b"}]', "", ["a", "b"]),
     ],
 )

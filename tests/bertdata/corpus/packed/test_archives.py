@@ -338,7 +338,7 @@ def test_no_cut_tar_passes_for_whole(tmp_path: Path, suffix: str) -> None:
             assert item.text.encode() == files[item.document.rpartition("/")[2]]
 
 
-def test_a_damaged_header_is_no_end(tmp_path: Path) -> None:
+def test_a_damaged_header_is_not_the_end(tmp_path: Path) -> None:
     data = bytearray(pack_tar({"a": b"One.", "b": b"Two.", "c": b"Three."}))
     data[1024 + 20] ^= 1
     with pytest.raises(InputError, match=r"f is a tar archive that cannot be read near byte .*bad"):

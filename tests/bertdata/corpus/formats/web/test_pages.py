@@ -213,7 +213,7 @@ def test_damaged_chunks_keep_the_whole_ones_before() -> None:
         b"cafe and cake",
     ],
 )
-def test_a_body_stored_without_its_chunks_stays(body: bytes) -> None:
+def test_a_body_stored_without_its_chunks_is_kept(body: bytes) -> None:
     assert body_of(body, Transfer_Encoding="chunked") == body
 
 
@@ -328,7 +328,7 @@ def test_too_long_records_are_passed_over(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"no warc at all\n", "where WARC/1 should stand in the WARC record at byte 0"),
+        (b"no warc at all\n", "where WARC/1 is expected in the WARC record at byte 0"),
         (b"WARC/1.0\r\nContent-Length: 5", "the file ends in the WARC record at byte 0"),
         (b"WARC/1.0\r\nContent-Length: -5\r\n\r\n", "Content-Length is '-5'"),
         (b"WARC/1.0\r\nWARC-Type: response\r\n\r\n", "Content-Length is ''"),

@@ -124,7 +124,7 @@ def test_a_dump_that_ends_inside_a_page(tmp_path: Path) -> None:
     assert [outcome for _, outcome in outcomes(items)] == ["a", "invalid_xml"]
 
 
-def test_what_is_no_dump_is_a_bad_file(tmp_path: Path) -> None:
+def test_what_is_not_a_dump_is_a_bad_file(tmp_path: Path) -> None:
     for text in ("", "<html></html>", page("A", "a")):
         with pytest.raises(InputError, match="does not begin with <mediawiki>"):
             read_text(tmp_path, text)

@@ -169,7 +169,7 @@ MARKUP = st.sampled_from(
 
 @settings(max_examples=500)
 @given(st.lists(MARKUP, max_size=60))
-def test_any_markup_gives_tidy_text(pieces: list[str]) -> None:
+def test_any_markup_becomes_tidy_text(pieces: list[str]) -> None:
     prose = clean_wikitext("".join(pieces))
     assert re.search("[\x01-\x06]", prose) is None
     assert all(part.strip() == part and part for part in prose.split("\n\n") if prose)

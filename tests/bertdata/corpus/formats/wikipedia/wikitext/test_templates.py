@@ -136,5 +136,5 @@ def test_braces_are_text_where_the_wiki_has_no_converter() -> None:
         ("a <rt>unclosed\n\nNext paragraph.", "a\n\nNext paragraph."),
     ],
 )
-def test_of_ruby_only_the_reading_goes(wikitext: str, prose: str) -> None:
+def test_of_ruby_only_the_reading_is_dropped(wikitext: str, prose: str) -> None:
     assert clean_wikitext(wikitext) == prose
