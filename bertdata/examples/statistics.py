@@ -17,7 +17,7 @@ from bertdata.storage.schema import MAX_PIECES
 NUM_LENGTHS = MAX_PIECES + 1
 
 
-class _ExampleCounts(TypedDict):
+class ExampleCounts(TypedDict):
     """What `count_examples` counts."""
 
     examples: int
@@ -30,7 +30,7 @@ class _ExampleCounts(TypedDict):
     lengths: list[int]
 
 
-def count_examples(batch: pa.RecordBatch, mask_id: int) -> _ExampleCounts:
+def count_examples(batch: pa.RecordBatch, mask_id: int) -> ExampleCounts:
     """Count the rows of an examples batch.
 
     `pieces` includes [CLS] and [SEP]; `predicted` = `masked` (now [MASK]) + `kept` (unchanged) +
