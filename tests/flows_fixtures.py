@@ -13,7 +13,9 @@ import pytest
 
 from flows import cli, stages
 from flows.processes.prefect_settings import prepare_environment
+from pipelines.progress import read_plan
 from tests.pipelines.corpus import write_books
+from tests.runs import make_stage
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +81,19 @@ def trainer_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the trainer's commands in this process: in one of their own they import torch again."""
     monkeypatch.setattr(cli, "_call", _call)
     monkeypatch.setattr(stages, "run_child", _run_child)
+
+
+@pytest.fixture
+def jobs_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run jobs in this process without Beam: unit after unit."""
+    monkeypatch.setattr(stages, "run_job", _run_job)
+
+
+def _run_job(module: str, arguments: Sequence[str], *_: object) -> int:
+    (plan,) = [name for name in arguments if name.startswith("--plan=")]
+    job = importlib.import_module(module).JOB
+    make_stage(read_plan(Path(plan.removeprefix("--plan="))), job)
+    return 0
 
 
 def _call(module: str, arguments: Sequence[str]) -> int:

@@ -51,7 +51,7 @@ def find_trainers(processes: list[Process]) -> list[int]:
 
 
 def wait_until_gone(mark: str, seconds: float) -> list[Process]:
-    """Wait until no process of a run is left; gives those that still are."""
+    """Wait until no process of a run is left; returns those that still are."""
     deadline = time.monotonic() + seconds
     while (left := find_processes(mark)) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)

@@ -26,7 +26,7 @@ print("torch" in sys.modules)
 
 
 def import_without(blocked: tuple[str, ...], modules: list[str]) -> str:
-    """Import modules in a fresh process; gives what it printed: whether torch came along."""
+    """Import modules in a fresh process; returns what it printed: whether torch came along."""
     command = [sys.executable, "-c", _IMPORT_ALL, ",".join(blocked), ",".join(modules)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

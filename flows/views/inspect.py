@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from bertdata.arrays import UInt64Array
 from bertdata.config import check_choice, check_range
 from bertdata.corpus.partitions import assign_partitions
 from bertdata.errors import DataError
@@ -79,7 +79,7 @@ def find_documents(paths: RunPaths, document_ids: Iterable[int]) -> dict[int, st
     return found
 
 
-def _names_of(batch: pa.RecordBatch, wanted: npt.NDArray[np.uint64]) -> Iterator[tuple[int, str]]:
+def _names_of(batch: pa.RecordBatch, wanted: UInt64Array) -> Iterator[tuple[int, str]]:
     ids = batch.column("document_id").to_numpy()
     for place in np.flatnonzero(np.isin(ids, wanted)).tolist():
         source, document = (batch.column(name)[place].as_py() for name in ("source", "document"))

@@ -13,11 +13,16 @@ from flows.processes import job_host
 from flows.processes.job_host import end_host, run_job, start_host
 
 
-@pytest.fixture(autouse=True)
-def host() -> Iterator[None]:
-    start_host()
+@pytest.fixture(autouse=True, scope="module")
+def no_host_is_left() -> Iterator[None]:
     yield
     end_host()
+
+
+@pytest.fixture(autouse=True)
+def host(no_host_is_left: None) -> None:
+    """A host; the one of the test before if that is still alive."""
+    start_host()
 
 
 def test_jobs_run_one_after_the_other_in_one_host(tmp_path: Path) -> None:

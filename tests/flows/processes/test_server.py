@@ -13,12 +13,18 @@ from pathlib import Path
 
 import pytest
 
+from bertdata.errors import BertdataError
+from flows.processes.server import _databases, _wait
+
 START = """
-import asyncio
 from flows.processes.prefect_settings import prepare_environment
 prepare_environment()
 from flows.processes.server import ensure_server
 ensure_server()()
+print("it answers")
+"""
+ASK = """
+import asyncio
 from prefect.client.orchestration import get_client
 
 async def ask():
@@ -38,8 +44,8 @@ PROXIES = {
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Prefect home that two servers have used first, all at once, behind a proxy."""
     folder = tmp_path_factory.mktemp("home") / "prefect"
-    starts = [_start(PREFECT_HOME=str(folder), **PROXIES) for _ in range(2)]
-    assert [_result(start) for start in starts] == [("200\n", "")] * 2
+    starts = [_start(START + ASK, PREFECT_HOME=str(folder), **PROXIES) for _ in range(2)]
+    assert [_result(start) for start in starts] == [("it answers\n200\n", "")] * 2
     return folder
 
 
@@ -57,21 +63,35 @@ def used_home(home: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_database_of_a_newer_version_is_left_alone(used_home: Path) -> None:
-    _checkpoint(used_home / "prefect.db", "UPDATE alembic_version SET version_num = '0123456789ab'")
-    before = (used_home / "prefect.db").read_bytes()
-    shown, error = _result(_start(PREFECT_HOME=str(used_home)))
-    assert shown == "200\n"
+def test_a_database_of_a_newer_version_is_left_alone(
+    used_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    newer = used_home / "prefect.db"
+    assert _first_database(used_home) is None  # Prefect's own choice
+    _checkpoint(newer, "UPDATE alembic_version SET version_num = '0123456789ab'")
+    before = newer.read_bytes()
+    assert _first_database(used_home) == used_home / f"prefect-{metadata.version('prefect')}.db"
+    error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "prefect.db was used by a newer version of Prefect and is left unchanged" in error
-    assert (used_home / "prefect.db").read_bytes() == before
+    assert newer.read_bytes() == before
+
+
+def _first_database(home: Path) -> Path | None:
+    """The database that a server with this home would try first; None for Prefect's choice."""
+    from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL as URL
+    from prefect.settings import PREFECT_HOME, temporary_settings
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(temporary_settings({PREFECT_HOME: home}, restore_defaults={URL}))
+        return next(_databases(stack))
 
 
 def test_a_database_that_is_damaged_is_left_alone(used_home: Path) -> None:
     damaged = b"no database" * 1000
     (used_home / "prefect.db").write_bytes(damaged)
-    shown, error = _result(_start(PREFECT_HOME=str(used_home)))
-    assert shown == "200\n"
+    shown, error = _result(_start(START, PREFECT_HOME=str(used_home)))
+    assert shown == "it answers\n"
     assert error.count("\n") == 1
     assert "file is not a database), which is left unchanged" in error
     assert (used_home / "prefect.db").read_bytes() == damaged
@@ -85,19 +105,33 @@ def _checkpoint(path: Path, change: str = "SELECT 1") -> None:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
-    url = f"sqlite+aiosqlite:///{tmp_path}/missing/prefect.db"
-    start = _start(PREFECT_HOME=str(tmp_path), PREFECT_API_DATABASE_CONNECTION_URL=url)
-    _, error = start.communicate()
-    assert start.returncode == 1
-    assert "unable to open database file" in error.splitlines()[-1]
-    assert "set PREFECT_API_URL" in error.splitlines()[-1]
+class _BrokenServer:
+    """A server that ends as soon as it is started."""
+
+    def __init__(self) -> None:
+        self.databases: list[Path | None] = []
+
+    def start(self, database: Path | None) -> None:
+        self.databases.append(database)
+
+    def wait(self) -> str:
+        return "OperationalError: unable to open database file"
 
 
-def _start(**settings: str) -> subprocess.Popen[str]:
+def test_a_server_that_cannot_start_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    server = _BrokenServer()
+    with pytest.raises(BertdataError) as caught:
+        _wait(server, iter([Path("second.db")]))  # type: ignore[arg-type]
+    assert server.databases == [Path("second.db")]
+    assert "Prefect cannot use its database (OperationalError: unable" in capsys.readouterr().err
+    assert "unable to open database file" in str(caught.value)
+    assert str(caught.value).endswith("set PREFECT_API_URL to one that runs")
+
+
+def _start(program: str, **settings: str) -> subprocess.Popen[str]:
     environment = {**os.environ, **settings}
     pipe = subprocess.PIPE
-    command = [sys.executable, "-c", START]
+    command = [sys.executable, "-c", program]
     return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
 
 

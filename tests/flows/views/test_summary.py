@@ -70,6 +70,7 @@ def test_whole_run(run: RunPaths) -> None:
     assert "report.html shows it all" in summarize(run.output)
 
 
+@pytest.mark.usefixtures("jobs_in_process")
 def test_ids_that_repeat(run: RunPaths, tmp_path: Path) -> None:
     """Four texts of two shards under two ids, which are no file's place as `id_field` is set."""
     for shard in range(2):
