@@ -248,7 +248,7 @@ def test_an_empty_split_has_no_order(tmp_path: Path) -> None:
 
 
 def test_another_vocabulary_is_refused(folders: Folders) -> None:
-    with pytest.raises(DataError, match=r"give the vocab\.txt it was made with"):
+    with pytest.raises(DataError, match=r"pass the vocab\.txt it was made with"):
         ExampleReader(folders.examples, make_vocabulary(51))
 
 

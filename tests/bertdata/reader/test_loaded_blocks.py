@@ -44,7 +44,7 @@ def with_lists(column: str, offsets: list[int]) -> pa.RecordBatch:
         ("input_ids", [0, 3, 2], "beyond"),
         ("input_ids", [0, 2, 600], "of 598"),
         ("masked_lm_ids", [4, 3, 5], "beyond"),
-        ("masked_lm_ids", [0, 2, 3], "other numbers"),
+        ("masked_lm_ids", [0, 2, 3], "different numbers"),
     ],
 )
 def test_lists_that_cannot_be_are_refused(column: str, offsets: list[int], message: str) -> None:
