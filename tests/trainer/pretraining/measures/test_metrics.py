@@ -8,15 +8,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-import torch
 
 from trainer.batch import Counts
-from trainer.command import print_numbers
 from trainer.pretraining.gradients import StepResult
 from trainer.pretraining.measures import metrics
-from trainer.pretraining.measures.flops import peak_flops, step_flops
 from trainer.pretraining.measures.metrics import Metrics, Timed, summarize
-from trainer.shape import ModelConfig
 
 
 def test_lines_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
@@ -78,11 +74,6 @@ def test_without_tensorboard_a_folder_of_its_files_is_explained(
     assert "as tensorboard is not installed" in capsys.readouterr().err
 
 
-def test_the_terminal_gets_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    print_numbers({"step": 10, "mlm_loss": 6.54321, "nsp_loss": None})
-    assert capsys.readouterr().out == "step 10  mlm loss 6.543  nsp loss -\n"
-
-
 def make_result(loss: float, *, is_finite: bool = True) -> StepResult:
     counts = Counts(tokens=80, places=100, sequences=4, masked=10, squared_lengths=1600)
     return StepResult(
@@ -111,19 +102,3 @@ def test_the_last_steps_are_summed_up_and_skipped_ones_left_out_of_means() -> No
     assert (found["mfu"], found["data_wait_share"]) == (0.25, 0.125)
     assert found["padding_share"] == pytest.approx(0.2)
     assert summarize(steps[1:2], flops=1.0, peak_flops=None)["mlm_loss"] is None
-
-
-def test_operations_of_a_step_by_hand() -> None:
-    config = ModelConfig(
-        vocab_size=1000, hidden_size=8, num_layers=3, num_heads=2, intermediate_size=32
-    )
-    counts = Counts(tokens=100, places=128, sequences=4, masked=15, squared_lengths=2600)
-    matrices = 3 * (4 * 8 * 8 + 2 * 8 * 32)
-    by_hand = 6 * (100 * matrices + 15 * (8 * 8 + 8 * 1000) + 4 * 8 * 8) + 12 * 3 * 8 * 2600
-    assert step_flops(config, counts) == by_hand
-
-
-def test_the_peak_is_known_or_given_or_left_open() -> None:
-    cpu = torch.device("cpu")
-    assert peak_flops(cpu, 0.0) is None
-    assert peak_flops(cpu, 2.5) == 2.5e12

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 
 from bertdata.reader.example_reader import ExampleReader
 from tests.example_folder import Folders, write_folders
-from trainer.pretraining.measures import piece_counts
 from trainer.pretraining.measures.piece_counts import count_masked_pieces
 from trainer.pretraining.measures.yardstick import (
     Mean,
@@ -29,24 +27,6 @@ def open_split(folders: Folders, split: str) -> ExampleReader:
 def test_losses_of_smoothed_frequencies_by_hand() -> None:
     losses = unigram_losses(np.array([0, 5, 2]))
     assert losses == pytest.approx([math.log(10), math.log(10 / 6), math.log(10 / 3)])
-
-
-def test_counts_are_of_the_original_pieces_of_the_split(tmp_path: Path) -> None:
-    folders = write_folders(tmp_path)
-    expected = Counter(id_ for row in folders.validation for id_ in row["masked_lm_ids"])
-    counts = count_masked_pieces(open_split(folders, "validation"), seed=0)
-    assert {i: int(n) for i, n in enumerate(counts) if n} == expected
-
-
-def test_of_many_rows_a_spread_of_them_is_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(piece_counts, "_BATCH_ROWS", 4)
-    folders = write_folders(tmp_path, num_train=40)
-    rows = [row for start in (0, 12, 24, 36) for row in folders.train[start : start + 4]]
-    expected = Counter(id_ for row in rows for id_ in row["masked_lm_ids"])
-    counts = count_masked_pieces(open_split(folders, "train"), seed=0, max_rows=16)
-    assert {i: int(n) for i, n in enumerate(counts) if n} == expected
 
 
 @pytest.mark.parametrize("masking", ["static", "dynamic"])

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from bertdata.errors import ConfigError
 from flows.config import DEMO_CONFIG, load_config
 from tests.example_folder import write_folders
-from trainer.device import compute_dtype
+from trainer.device import compute_dtype, find_device
 from trainer.pretraining.loop import train
 from trainer.pretraining.resume import prepare
 from trainer.pretraining.run import open_run
@@ -62,3 +63,12 @@ def test_a_processor_without_bf16_multiplies_in_single_precision(tmp_path: Path)
 def test_a_processor_with_bf16_uses_it(tmp_path: Path) -> None:
     counts = count_products(tmp_path, "auto")
     assert counts["c10::BFloat16"] > counts["float"]
+
+
+def test_devices_that_this_machine_lacks_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert find_device("").type == find_device("auto").type == "cpu"
+    with pytest.raises(ConfigError, match="there is no device 'tpu'; try cpu or cuda"):
+        find_device("tpu")
+    with pytest.raises(ConfigError, match="torch sees no GPU"):
+        find_device("cuda:1")
