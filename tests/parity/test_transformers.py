@@ -25,9 +25,8 @@ from trainer.models.export import export_model, load_encoder, load_model
 from trainer.objectives import pretraining_losses
 from trainer.optim.schedule import make_schedule
 from trainer.pretrain import pretrain
-from trainer.pretraining.config import ModelOptions, TrainConfig
+from trainer.pretraining.config import MODEL_SIZES, ModelOptions, TrainConfig
 from trainer.pretraining.gradients import StepPlan
-from trainer.shape import MODEL_SIZES
 
 transformers = pytest.importorskip("transformers")
 
