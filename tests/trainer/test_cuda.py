@@ -20,7 +20,8 @@ from trainer.objectives import pretraining_losses
 from trainer.pretraining.batches import PackedBatches
 from trainer.ranks import Ranks
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+if not torch.cuda.is_available():
+    pytest.skip("there is no GPU here", allow_module_level=True)
 
 # Heads 64 wide, as flash attention wants them.
 PACKED = CONFIG.replaced(
