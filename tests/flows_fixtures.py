@@ -59,6 +59,7 @@ def small_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
         num_heads = 1
         steps = 6
         checkpoint_every = 2
+        threads = 1
         """
     )
     return config

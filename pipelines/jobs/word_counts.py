@@ -32,7 +32,7 @@ from vocab.stripping import StrippedWords, count_stripped, describe_stripped
 _SAMPLED_SENTENCES = 500  # of each file, to see what stripping accents does
 
 
-def _open_worker(folder: Path, spec: Table) -> WorkOnUnit:
+def open_worker(folder: Path, spec: Table) -> WorkOnUnit:
     """The function that counts the words of one file of sentences."""
     config = read_table(VocabConfig, spec["vocab"], "[vocab]")
     sentences_folder = Path(spec["sentences_folder"])
@@ -128,7 +128,7 @@ def _describe(path: Path, vocabulary: Vocabulary) -> Shard:
 _TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
 
 
-JOB = Job(open_worker=_open_worker, finish=finish)
+JOB = Job(open_worker=open_worker, finish=finish)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from trainer.pretraining.config import TrainConfig
 
 
 def test_the_trainers_flags_leave_out_what_is_not_set() -> None:
-    arguments = train_arguments(TrainConfig(model="mini", steps=7))
+    arguments = train_arguments(TrainConfig.of(model="mini", steps=7))
     assert "--model=mini" in arguments
     assert "--steps=7" in arguments
     assert not [argument for argument in arguments if argument.startswith("--init_from")]

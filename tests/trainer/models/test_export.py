@@ -230,7 +230,7 @@ def test_fewer_rows_than_pieces_are_refused(folders: Folders, tmp_path: Path) ->
     with pytest.raises(ConfigError, match="init_from has 49 pieces, the vocabulary 50"):
         train(folders, tmp_path / "start", tmp_path / "out")
     shutil.copy(folders.vocab / "vocab.txt", tmp_path / "start")
-    with pytest.raises(ConfigError, match="has 50 pieces, the model embeddings for 49"):
+    with pytest.raises(ConfigError, match="has 50 pieces, the model has embeddings for 49"):
         MaskFiller(tmp_path / "start")
 
 
@@ -316,7 +316,7 @@ def test_a_decoder_of_its_own_serves_features_but_no_masks(
     parameters["cls.predictions.decoder.weight"] = torch.ones(50, 16)
     with_config(tie_word_embeddings=False)(start, parameters)
     for use in (MaskFiller, lambda folder: train(folders, folder, tmp_path / "out")):
-        with pytest.raises(ConfigError, match="by a matrix of its own"):
+        with pytest.raises(ConfigError, match="with a matrix of its own"):
             use(start)
     assert load_encoder(start)[1] == []
     with_config(tie_word_embeddings=True)(start, parameters)
