@@ -118,8 +118,9 @@ def test_a_failed_step_says_which_and_what_to_do(tmp_path: Path) -> None:
 
 def _pip(arguments: list[str], site: Path) -> list[str]:
     """Install with pip, into a folder of its own; the packages that are there then."""
-    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", str(site)]
-    subprocess.run([*command, *arguments], check=True, capture_output=True)
+    pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps"]
+    command = [*pip, "--target", str(site), *arguments]
+    subprocess.run(command, check=True, capture_output=True)
     return sorted(path.name for path in site.glob("*.dist-info"))
 
 

@@ -310,9 +310,9 @@ def unfinished(model: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "wanted"),
     [
-        (cut_weights, "its header says"),
-        (cut_header, "is cut short"),
-        (no_header, "is not a safetensors file"),
+        (cut_weights, "is not a complete safetensors file"),
+        (cut_header, "is not a complete safetensors file"),
+        (no_header, "is not a complete safetensors file"),
         (other_size, "vocab_size is 7, vocab.txt has 150 pieces"),
         (no_config, "config.json: is damaged"),
         (not_a_number, "mlm_loss is nan"),
