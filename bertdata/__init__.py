@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import lazy_loader
+from bertdata.contents import list_contents
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
+__getattr__, __dir__, __all__ = list_contents(
     __name__,
-    submod_attrs={
+    {
         "arrays": [
             "AnyArray",
             "BoolArray",
@@ -36,6 +36,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "to_table",
             "unknown_key",
         ],
+        "contents": ["list_contents"],
         "errors": [
             "BertdataError",
             "ConfigError",
@@ -47,7 +48,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "grouping": ["fill_groups", "fit_groups"],
         "import_path": ["leave_current_folder", "safe_environment"],
-        "loopback": ["reach_loopback_directly"],
         "notices": ["is_notice", "note", "warn"],
         "randomness": ["derive_key", "permutation", "stable_hash"],
         "terminal": ["exit_status", "is_reader_gone", "run_command"],

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import lazy_loader
+from bertdata.contents import list_contents
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
+__getattr__, __dir__, __all__ = list_contents(
     __name__,
-    submod_attrs={
+    {
         "options": ["RunnerConfig", "beam_arguments"],
         "plans": ["Corpora", "plan_examples", "plan_punkt", "plan_sentences", "plan_vocabulary"],
         "processes": ["END", "FAILED", "PARENT", "end_with_parent"],

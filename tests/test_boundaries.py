@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,9 @@ TRAINER = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     for path in (ROOT / "trainer").rglob("*.py")
 )
+
+# All that a machine needs to train, as the README says.
+NEEDED = {"torch", "numpy", "pyarrow", "tokenizers", "safetensors"}
 
 _IMPORT_ALL = """
 import importlib, sys
@@ -36,6 +41,37 @@ def import_without(blocked: tuple[str, ...], modules: list[str]) -> str:
 def test_every_trainer_module_imports_without_the_pipeline() -> None:
     assert len(TRAINER) > 40
     assert import_without(BLOCKED, TRAINER) == "True"
+
+
+_LOADED = """
+import importlib, sys
+for name in sys.argv[1].split(","):
+    importlib.import_module(name)
+for name, module in sorted(sys.modules.items()):
+    if name.partition(".")[0] in ("bertdata", "trainer"):
+        print(module.__file__)
+"""
+
+
+def test_a_machine_that_trains_needs_five_packages() -> None:
+    """What our files import when the trainer is imported, the core's among them."""
+    command = [sys.executable, "-c", _LOADED, ",".join(TRAINER)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    files = [Path(line) for line in done.stdout.splitlines()]
+    assert len(files) > 60
+    imported = {name for file in files for name in imported_at_once(ast.parse(file.read_text()))}
+    ours = {"bertdata", "trainer"}
+    assert imported - set(sys.stdlib_module_names) - ours == NEEDED
+
+
+def imported_at_once(module: ast.Module) -> Iterator[str]:
+    """Top-level packages that a module imports when it is imported itself."""
+    for node in module.body:
+        match node:
+            case ast.Import():
+                yield from (alias.name.partition(".")[0] for alias in node.names)
+            case ast.ImportFrom(module=str(name)):
+                yield name.partition(".")[0]
 
 
 @pytest.mark.parametrize(

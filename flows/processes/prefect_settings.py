@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bertdata.loopback import reach_loopback_directly
+from flows.processes.loopback import reach_loopback_directly
 
 _DEFAULTS = {
     # Nothing here needs the network.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import lazy_loader
+from bertdata.contents import list_contents
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
+__getattr__, __dir__, __all__ = list_contents(
     __name__,
-    submod_attrs={
+    {
         "config": ["TrainConfig"],
         "loop": ["train"],
         "results": ["Results", "finish"],

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bertdata.loopback import reach_loopback_directly
 from flows.processes import prefect_settings
+from flows.processes.loopback import reach_loopback_directly
 from flows.processes.prefect_settings import prepare_environment
 from tests.another_user import as_another_user
 
