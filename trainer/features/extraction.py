@@ -23,6 +23,7 @@ from torch import Tensor
 
 from bertdata.arrays import FloatArray, Int64Array
 from bertdata.errors import ConfigError, InputError
+from bertdata.grouping import fill_groups
 from bertdata.storage.shards import sync_files, write_arrow
 from trainer.device import autocast, compute_dtype, find_device
 from trainer.features.config import FeaturesConfig
@@ -97,16 +98,8 @@ class FeatureExtractor:
 
     def batches(self, texts: Iterable[SourceText]) -> Iterator[pa.RecordBatch]:
         """Compute record batches of some ten thousand pieces, texts in their order."""
-        chunk: list[_Pair] = []
-        size = 0
-        for pair in self._encode(texts):
-            chunk.append(pair)
-            size += len(pair[1].ids)
-            if size >= _CHUNK_PIECES:
-                yield self._to_batch(chunk)
-                chunk, size = [], 0
-        if chunk:
-            yield self._to_batch(chunk)
+        pairs = self._encode(texts)
+        yield from map(self._to_batch, fill_groups(pairs, _CHUNK_PIECES, _num_pieces))
 
     def _encode(self, texts: Iterable[SourceText]) -> Iterator[_Pair]:
         iterator = iter(texts)
@@ -167,6 +160,10 @@ class FeatureExtractor:
         ids = [pa.field("input_ids", pa.list_(pa.int32()))] if is_tokens else []
         described = {"pooling": self._config.pooling, "max_seq_length": str(length)}
         return pa.schema([*_TEXT_FIELDS, *ids, *layers], metadata=described)
+
+
+def _num_pieces(pair: _Pair) -> int:
+    return len(pair[1].ids)
 
 
 def _layer_numbers(wanted: Sequence[int], num_layers: int) -> list[int]:

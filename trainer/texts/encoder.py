@@ -17,7 +17,7 @@ import torch
 from tokenizers import Encoding
 from torch import Tensor
 
-from bertdata.arrays import Int64Array
+from bertdata.arrays import Int64Array, pad_rows, places_within
 from bertdata.errors import ConfigError
 from bertdata.notices import warn
 from bertdata.tokens.tokenizer_folder import FolderTokenizer, read_tokenizer
@@ -146,13 +146,12 @@ def longest_first(a: int, b: int, room: int) -> tuple[int, int]:
 
 def pad(texts: Sequence[EncodedText], *, pad_id: int, device: torch.device) -> TextBatch:
     """Make a batch, padded to its longest text."""
-    lengths_B = np.array([len(text.ids) for text in texts])
+    lengths_B = lengths_of(texts)
     length = int(lengths_B.max())
-    real_BL = np.arange(length) < lengths_B[:, None]
-    ids_BL = np.full(real_BL.shape, pad_id, dtype=np.int64)
-    ids_BL[real_BL] = [id_ for text in texts for id_ in text.ids]
-    starts_B1 = np.array([[text.segment_b_start] for text in texts])
-    segments_BL = (np.arange(length) >= starts_B1) & real_BL
+    real_BL = places_within(lengths_B, length)
+    ids_BL = pad_rows([id_ for text in texts for id_ in text.ids], real_BL, pad_id)
+    starts_B = np.array([text.segment_b_start for text in texts])
+    segments_BL = real_BL & ~places_within(starts_B, length)
     is_padded = bool((lengths_B < length).any())
     return TextBatch(
         input_ids_BL=torch.from_numpy(ids_BL).to(device),
