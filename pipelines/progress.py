@@ -19,7 +19,8 @@ from bertdata import errors
 from bertdata.config import Table
 from bertdata.errors import BertdataError, ConfigError
 from bertdata.storage.manifest import FILE_NAME, is_complete, read_manifest
-from bertdata.storage.shards import Shard, check_inside, sync_files, write_json
+from bertdata.storage.shards import Shard, check_inside, sync_files
+from bertdata.storage.writing import write_json
 
 FOLDER = ".progress"
 _UNUSABLE = "unusable"  # an empty file where what was done is of no use

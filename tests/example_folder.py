@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from bertdata.storage.manifest import make_manifest, write_manifest
 from bertdata.storage.schema import examples_schema
-from bertdata.storage.shards import Shard, write_arrow, write_json
+from bertdata.storage.shards import Shard, write_arrow
+from bertdata.storage.writing import write_json
 from bertdata.tokens.vocabulary import SPECIAL_PIECES, Vocabulary, write_vocabulary
 
 Row = dict[str, Any]

@@ -15,7 +15,8 @@ from bertdata.corpus.config import CorpusConfig
 from bertdata.examples.config import ExamplesConfig
 from bertdata.sentences.splitter import SentencesConfig
 from bertdata.storage.manifest import Manifest, content_hash, write_manifest
-from bertdata.storage.shards import Shard, open_arrow, write_arrow, write_json
+from bertdata.storage.shards import Shard, open_arrow, write_arrow
+from bertdata.storage.writing import write_json
 from flows.paths import RunPaths
 from pipelines.jobs import examples as examples_job
 from pipelines.jobs import sentences as sentences_job

@@ -25,7 +25,8 @@ import torch
 
 from bertdata.import_path import safe_environment
 from bertdata.storage.locks import hold
-from bertdata.storage.shards import first_line, write_json
+from bertdata.storage.shards import first_line
+from bertdata.storage.writing import write_json
 from bertdata.terminal import run_command
 from trainer.command import add_flags, exit_code, print_error, print_numbers, take_config
 from trainer.pretraining.config import TrainConfig

@@ -23,7 +23,8 @@ from bertdata.grouping import fill_groups
 from bertdata.randomness import CounterSource, stable_hash
 from bertdata.sentences.paragraphs import split_paragraphs
 from bertdata.sentences.punkt import OrthographicContexts, UntimedLanguageVars, UntimedToken
-from bertdata.storage.shards import first_line, write_json
+from bertdata.storage.shards import first_line
+from bertdata.storage.writing import write_json
 
 _CHUNK_CHARACTERS = 1 << 20
 _MAX_FINAL_SHARE = 0.05  # share of an abbreviation's full stops that may end a paragraph

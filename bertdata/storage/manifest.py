@@ -11,18 +11,13 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from bertdata.config import Table
 from bertdata.errors import DataError
-from bertdata.storage.shards import (
-    Shard,
-    check_inside,
-    first_line,
-    sha256_of,
-    sync_names,
-    write_json,
-)
+from bertdata.storage.files import is_file, read_bytes, size_of
+from bertdata.storage.locations import Location
+from bertdata.storage.shards import Shard, check_inside, first_line, sha256_of
+from bertdata.storage.writing import sync, write_json
 
 _VERSION = 1
 FILE_NAME = "manifest.json"
@@ -75,21 +70,21 @@ def content_hash(shards: Iterable[Shard]) -> str:
     return digest.hexdigest()
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Location, manifest: Manifest) -> None:
     """Write `folder`/manifest.json atomically: from now on the stage is complete."""
-    sync_names(folder)  # a manifest must not outlive a power cut that its files do not
+    sync(folder)  # a manifest must not outlive a power cut that its files do not
     write_json(folder / FILE_NAME, asdict(manifest))
-    sync_names(folder)
+    sync(folder)
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Location) -> Manifest:
     """The manifest of a finished stage.
 
     Raises DataError when the manifest is missing, damaged, or names files outside its folder.
     """
     path = folder / FILE_NAME
     try:
-        table = json.loads(path.read_bytes())
+        table = json.loads(read_bytes(path))
         shards = tuple(Shard(**shard) for shard in table.pop("shards"))
         manifest = Manifest(shards=shards, **table)
         for shard in shards:
@@ -104,7 +99,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 @contextlib.contextmanager
-def manifest_errors_as_data_errors(folder: Path) -> Iterator[None]:
+def manifest_errors_as_data_errors(folder: Location) -> Iterator[None]:
     """Turn errors that a manifest's values cause, where they are used, into DataError.
 
     Covers missing keys and values of a wrong type or range.
@@ -116,17 +111,17 @@ def manifest_errors_as_data_errors(folder: Path) -> Iterator[None]:
         raise DataError(f"{folder / FILE_NAME} is damaged ({what})") from error
 
 
-def is_complete(folder: Path) -> bool:
+def is_complete(folder: Location) -> bool:
     """Whether a stage folder has its manifest."""
-    return (folder / FILE_NAME).is_file()
+    return is_file(folder / FILE_NAME)
 
 
-def find_damage(folder: Path, manifest: Manifest) -> list[str]:
+def find_damage(folder: Location, manifest: Manifest) -> list[str]:
     """One line for each shard that is missing or has a different size or checksum."""
     return [line for shard in manifest.shards if (line := _damage(folder, shard))]
 
 
-def check_stage(folder: Path, paths: Iterable[str]) -> None:
+def check_stage(folder: Location, paths: Iterable[str]) -> None:
     """`check_shards` for a stage's folder; a folder without a manifest passes.
 
     Raises DataError as `check_shards` and `read_manifest` do.
@@ -135,7 +130,7 @@ def check_stage(folder: Path, paths: Iterable[str]) -> None:
         check_shards(folder, read_manifest(folder), paths)
 
 
-def check_shards(folder: Path, manifest: Manifest, paths: Iterable[str]) -> None:
+def check_shards(folder: Location, manifest: Manifest, paths: Iterable[str]) -> None:
     """Raise DataError for the first of these files that differs from the stage's manifest.
 
     Files that the manifest does not name are ignored.
@@ -146,7 +141,7 @@ def check_shards(folder: Path, manifest: Manifest, paths: Iterable[str]) -> None
             check_shard(folder, shard, manifest.format)
 
 
-def check_shard(folder: Path, shard: Shard, kind: str) -> None:
+def check_shard(folder: Location, shard: Shard, kind: str) -> None:
     """Raise DataError when a file is missing or its bytes differ from its manifest.
 
     `kind`: the manifest's format. The message names a way out that keeps everything made from the
@@ -169,15 +164,15 @@ _COMMANDS = {
 }
 
 
-def _damage(folder: Path, shard: Shard) -> str | None:
+def _damage(folder: Location, shard: Shard) -> str | None:
     path = folder / shard.path
     try:
-        is_there = path.is_file()
+        is_there = is_file(path)
     except OSError as error:  # a name too long for any file
         return f"{path}: {error.strerror}"
     if not is_there:
         return f"{path}: missing"
-    if (size := path.stat().st_size) != shard.bytes:
+    if (size := size_of(path)) != shard.bytes:
         return f"{path}: {size} bytes, the manifest says {shard.bytes}"
     if (digest := sha256_of(path)) != shard.sha256:
         return f"{path}: sha256 {digest[:12]}…, the manifest says {shard.sha256[:12]}…"

@@ -1,19 +1,19 @@
-"""Files that are either complete or absent: atomic writing, checksums, Arrow shards."""
+"""The files of a stage: what they are, checksums, and Arrow files of record batches."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import os
-import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from bertdata.errors import BertdataError, DataError
+from bertdata.errors import DataError
+from bertdata.storage.files import iterate_blocks, open_arrow_file, size_of
+from bertdata.storage.locations import Location, is_inside
+from bertdata.storage.writing import atomic_file, sync
 
 _BLOCK_BYTES = 1 << 20
 
@@ -28,70 +28,8 @@ class Shard:
     sha256: str
 
 
-@contextlib.contextmanager
-def atomic_file(path: Path, *, synced: bool = True) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; on success it is fsynced and renamed.
-
-    After a power cut the folder has the old file or the new one, never half a file; the new one is
-    certain once `sync_names` has been called. With `synced` False the caller promises to call
-    `sync_files` before anything relies on the file. On any error the temporary file is removed and
-    `path` is unchanged. A full disk or a folder without write permission raises BertdataError.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _create_beside(path)
-        rights = temporary.stat().st_mode & 0o777
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    try:
-        yield temporary
-        # safetensors replaces the file by one of its own that only the owner may read.
-        temporary.chmod(rights)
-        if synced:
-            _fsync(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _create_beside(path: Path) -> Path:
-    """A new, empty, hidden file in the folder of `path`, with the rights that the umask leaves."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    # O_EXCL: two writers of the same path never share a temporary file.
-    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-    return temporary
-
-
-def sync_files(folder: Path, shards: Iterable[Shard]) -> None:
-    """Wait until the contents of these files are on disk and would survive a power cut."""
-    for shard in shards:
-        _sync(folder / shard.path)
-
-
-def sync_names(folder: Path) -> None:
-    """Wait until the names of all files of a folder are on disk."""
-    _sync(folder)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file atomically; line ends are not changed."""
-    with atomic_file(path) as temporary:
-        temporary.write_bytes(text.encode("utf-8"))
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write a JSON file atomically, indented, ending in a newline.
-
-    File names that are not UTF-8 survive: their lone surrogates are written as JSON escapes.
-    """
-    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
-
-
 def write_arrow(
-    path: Path,
+    location: Location,
     schema: pa.Schema,
     batches: Iterable[pa.RecordBatch],
     compression: str | None = None,
@@ -104,7 +42,7 @@ def write_arrow(
     """
     rows = 0
     options = pa.ipc.IpcWriteOptions(compression=compression, use_threads=False)
-    with atomic_file(path, synced=False) as temporary:
+    with atomic_file(location, synced=False) as temporary:
         with (
             pa.OSFile(str(temporary), "wb") as file,
             # Otherwise each buffer of each batch, and its padding, is a system call.
@@ -116,62 +54,79 @@ def write_arrow(
                 rows += batch.num_rows
                 del batch  # the next one may need its memory
         size, digest = temporary.stat().st_size, sha256_of(temporary)
-    return Shard(path=path.name, rows=rows, bytes=size, sha256=digest)
+    return Shard(path=location.name, rows=rows, bytes=size, sha256=digest)
 
 
-def describe_file(path: Path, rows: int) -> Shard:
+def sync_files(folder: Location, shards: Iterable[Shard]) -> None:
+    """Wait until the contents of these files are on disk and would survive a power cut."""
+    for shard in shards:
+        sync(folder / shard.path)
+
+
+def describe_file(location: Location, rows: int) -> Shard:
     """The shard record of an existing file."""
-    return Shard(path=path.name, rows=rows, bytes=path.stat().st_size, sha256=sha256_of(path))
+    return Shard(path=location.name, rows=rows, bytes=size_of(location), sha256=sha256_of(location))
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(location: Location) -> str:
     """The hex SHA-256 of a file's bytes."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
+    for block in iterate_blocks(location, _BLOCK_BYTES):
+        digest.update(block)
     return digest.hexdigest()
 
 
 @contextlib.contextmanager
-def open_arrow(path: Path, *, mapped: bool = True) -> Iterator[pa.RecordBatchFileReader]:
-    """A reader of the record batches of an Arrow IPC file, memory-mapped or read on demand.
+def open_arrow(location: Location, *, mapped: bool = True) -> Iterator[pa.RecordBatchFileReader]:
+    """A reader of the record batches of an Arrow IPC file.
 
-    Raises DataError when the file is missing, cut short or not Arrow, also when this is found only
-    while reading.
+    A file of this machine is memory-mapped unless `mapped` is False; of others, batches are fetched
+    as they are read. Raises DataError when the file is missing, cut short or not Arrow, also when
+    this is found only while reading.
     """
     with (
-        arrow_errors_as_data_errors(path),
-        pa.memory_map(str(path)) if mapped else pa.OSFile(str(path)) as source,
+        arrow_errors_as_data_errors(location),
+        pa.memory_map(str(location))
+        if mapped and isinstance(location, Path)
+        else open_arrow_file(location) as source,
     ):
         yield pa.ipc.open_file(source)
 
 
-def map_arrow(path: Path) -> pa.Buffer:
-    """A memory map of an Arrow IPC file; the file itself can be closed.
+def map_arrow(location: Location) -> pa.Buffer:
+    """A memory map of an Arrow IPC file, or its bytes; the file itself can be closed.
 
     Raises DataError when the file is missing.
     """
-    with arrow_errors_as_data_errors(path), pa.memory_map(str(path)) as source:
-        return source.read_buffer()
+    with arrow_errors_as_data_errors(location):
+        if isinstance(location, Path):
+            with pa.memory_map(str(location)) as source:
+                return source.read_buffer()
+        with open_arrow_file(location) as source:
+            return source.read_buffer()
 
 
 @contextlib.contextmanager
-def arrow_errors_as_data_errors(path: Path) -> Iterator[None]:
+def arrow_errors_as_data_errors(location: Location) -> Iterator[None]:
     """Turn errors of reading a damaged, cut or foreign file into DataError."""
     try:
         yield
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        message = f"{path} is not a complete Arrow file ({first_line(error)}); make it again"
+        message = f"{location} is not a complete Arrow file ({first_line(error)}); make it again"
         raise DataError(message) from error
 
 
-def check_inside(folder: Path, path: str) -> None:
+def check_inside(folder: Location, path: str) -> None:
     """Raise DataError when `path`, relative to a folder, leads out of the folder.
 
     Symbolic links are followed: one that points elsewhere leads out. The folder itself may be one.
     """
-    if not (folder / path).resolve().is_relative_to(folder.resolve()):
+    found, top = folder / path, folder
+    if isinstance(found, Path) and isinstance(top, Path):
+        found, top = found.resolve(), top.resolve()
+    elif ".." in path.split("/"):
+        found = top
+    if not is_inside(found, top) or found == top:
         raise DataError(
             f"{folder / path}: leaves its folder; do not trust the manifest that names it"
         )
@@ -180,22 +135,3 @@ def check_inside(folder: Path, path: str) -> None:
 def first_line(error: BaseException) -> str:
     """The first line of an error's text, for one-line messages."""
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _cannot_write(path: Path, error: OSError) -> BertdataError:
-    return BertdataError(f"cannot write {path}: {error.strerror or first_line(error)}")
-
-
-def _sync(path: Path) -> None:
-    try:
-        _fsync(path)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

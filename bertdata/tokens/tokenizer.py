@@ -16,7 +16,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from bertdata.config import Table, check_range
-from bertdata.storage.shards import atomic_file, write_json
+from bertdata.storage.writing import atomic_file, write_json
 from bertdata.tokens.tokenizer_settings import (
     SETTINGS_NAME,
     SPECIAL_ROLES,

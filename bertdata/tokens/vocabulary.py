@@ -17,7 +17,7 @@ import numpy as np
 
 from bertdata.arrays import BoolArray
 from bertdata.errors import VocabularyError
-from bertdata.storage.shards import write_text
+from bertdata.storage.writing import write_text
 from bertdata.tokens.tokenizer_settings import (
     TOKENIZER_NAME,
     VOCABULARY_NAME,

@@ -11,7 +11,8 @@ import numpy as np
 
 from bertdata.storage.manifest import Manifest
 from bertdata.storage.schema import WORD_COUNTS, check_schema
-from bertdata.storage.shards import open_arrow, write_text
+from bertdata.storage.shards import open_arrow
+from bertdata.storage.writing import write_text
 from flows.finished import (
     FinishedRun,
     Results,

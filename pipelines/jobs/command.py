@@ -24,7 +24,7 @@ from typing import Any
 
 from bertdata.errors import BertdataError, CrashError, MemoryUsedUpError
 from bertdata.storage.manifest import Manifest, write_manifest
-from bertdata.storage.shards import write_json
+from bertdata.storage.writing import write_json
 from pipelines.options import make_runner, num_processes, num_seats
 from pipelines.processes import FAILED
 from pipelines.progress import (

@@ -23,7 +23,8 @@ from bertdata.examples.statistics import add_counts
 from bertdata.sentences.files import write_sentences
 from bertdata.sentences.splitter import SentencesConfig, load_splitter
 from bertdata.storage.manifest import Manifest, make_manifest
-from bertdata.storage.shards import Shard, atomic_file
+from bertdata.storage.shards import Shard
+from bertdata.storage.writing import atomic_file
 from pipelines.duplicate_rounds import count_after_removal, draft_path, rounds_for
 from pipelines.jobs.command import Job, run_process
 from pipelines.progress import FOLDER, StagePlan, UnitRecord, mark_unusable

@@ -12,7 +12,8 @@ import torch
 from bertdata.reader.batches import CompactBatch, to_padded
 from bertdata.storage.manifest import make_manifest, write_manifest
 from bertdata.storage.schema import examples_schema
-from bertdata.storage.shards import write_arrow, write_json
+from bertdata.storage.shards import write_arrow
+from bertdata.storage.writing import write_json
 from bertdata.tokens.vocabulary import SPECIAL_PIECES, Vocabulary, write_vocabulary
 from trainer.attention import Sequences
 from trainer.batch import IGNORED, PackedBatch, PackShape, to_packed

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bertdata.storage.shards import write_text
+from bertdata.storage.writing import write_text
 from flows.paths import RunPaths
 from flows.views.report_html import figure, page, plots, section
 from flows.views.report_plots import Axis, Series, line_plot

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bertdata.storage.shards import write_json, write_text
+from bertdata.storage.writing import write_json, write_text
 
 Row = dict[str, Any]
 

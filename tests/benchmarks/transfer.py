@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdata.randomness import permutation
-from bertdata.storage.shards import write_text
+from bertdata.storage.writing import write_text
 from tests.benchmarks.tables import Row, Table, to_text, write_results
 from trainer.tuning.finetune import RESULTS_NAME
 

@@ -20,7 +20,8 @@ from bertdata.errors import BertdataError
 from bertdata.reader.batches import to_padded
 from bertdata.reader.example_reader import ExampleReader
 from bertdata.storage.manifest import content_hash, read_manifest
-from bertdata.storage.shards import Shard, write_json
+from bertdata.storage.shards import Shard
+from bertdata.storage.writing import write_json
 from bertdata.tokens.vocabulary import read_vocabulary
 from flows.views.verify import verify
 from pipelines.plans import plan_vocabulary

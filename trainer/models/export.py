@@ -14,7 +14,8 @@ from torch import Tensor
 
 from bertdata.errors import ConfigError, DataError
 from bertdata.storage.manifest import check_stage
-from bertdata.storage.shards import atomic_file, first_line, write_json
+from bertdata.storage.shards import first_line
+from bertdata.storage.writing import atomic_file, write_json
 from bertdata.tokens.tokenizer_settings import TOKENIZER_FILES
 from trainer.models.bert import Bert, strip_vocabulary
 from trainer.models.bert_names import (

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from bertdata.errors import DataError
-from bertdata.storage.shards import atomic_file, first_line, sync_names
+from bertdata.storage.shards import first_line
+from bertdata.storage.writing import atomic_file, sync
 from trainer.device import record_event
 from trainer.models.bert import Bert
 from trainer.optim.optimizers import Optimizers
@@ -132,7 +133,7 @@ class CheckpointWriter:
             self._copied.set()
             with atomic_file(path) as temporary, temporary.open("wb") as file:
                 torch.save(copy, file)
-            sync_names(path.parent)  # before the older ones are removed
+            sync(path.parent)  # before the older ones are removed
             for old in _all_checkpoints(self._folder)[: -self._keep]:
                 old.unlink()
         except BaseException as error:  # handed to the training's own thread

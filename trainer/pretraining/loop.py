@@ -11,7 +11,7 @@ import torch
 
 from bertdata.errors import BertdataError
 from bertdata.reader.example_reader import ExampleReader
-from bertdata.storage.shards import write_json
+from bertdata.storage.writing import write_json
 from trainer.batch import Counts
 from trainer.device import HostCopy
 from trainer.optim.optimizers import clip_gradients

@@ -9,7 +9,7 @@ import torch
 
 from bertdata.errors import ConfigError
 from bertdata.reader.example_reader import ExampleReader
-from bertdata.storage.shards import write_json
+from bertdata.storage.writing import write_json
 from trainer.attention import choose_kernel
 from trainer.batch import to_device
 from trainer.decoder_loss import Candidates, DecoderLoss, whole_decoder_loss

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bertdata.config import to_table
 from bertdata.errors import ConfigError, DataError
-from bertdata.storage.shards import write_json
+from bertdata.storage.writing import write_json
 from trainer.models.weights import WEIGHTS_NAME
 from trainer.pretraining.checkpoint import load_checkpoint, newest_checkpoint, remove_leftovers
 from trainer.pretraining.phase import ATTENTION_NAME

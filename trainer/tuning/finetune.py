@@ -21,7 +21,7 @@ from bertdata.config import to_table
 from bertdata.errors import ConfigError
 from bertdata.notices import note
 from bertdata.randomness import derive_key
-from bertdata.storage.shards import write_json, write_text
+from bertdata.storage.writing import write_json, write_text
 from trainer.command import print_numbers
 from trainer.device import find_device
 from trainer.models.bert import Bert

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from bertdata.storage.shards import atomic_file, write_json
+from bertdata.storage.writing import atomic_file, write_json
 from trainer.models.bert import Bert
 from trainer.models.bert_names import to_hf_config, to_hf_name
 from trainer.models.export import CONFIG_NAME, copy_tokenizer

@@ -18,7 +18,8 @@ from bertdata.reader.collation import ExampleCollator
 from bertdata.reader.example_reader import ExampleReader
 from bertdata.storage.manifest import read_manifest, write_manifest
 from bertdata.storage.schema import examples_schema
-from bertdata.storage.shards import write_arrow, write_json
+from bertdata.storage.shards import write_arrow
+from bertdata.storage.writing import write_json
 from bertdata.tokens.vocabulary import read_vocabulary
 from tests.example_folder import (
     Folders,

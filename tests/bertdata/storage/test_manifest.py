@@ -17,7 +17,8 @@ from bertdata.storage.manifest import (
     read_manifest,
     write_manifest,
 )
-from bertdata.storage.shards import Shard, describe_file, write_text
+from bertdata.storage.shards import Shard, describe_file
+from bertdata.storage.writing import write_text
 
 
 def _manifest(folder: Path) -> Manifest:

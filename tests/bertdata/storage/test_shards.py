@@ -15,15 +15,8 @@ import pyarrow as pa
 import pytest
 
 from bertdata.errors import BertdataError, DataError
-from bertdata.storage.shards import (
-    atomic_file,
-    describe_file,
-    open_arrow,
-    sha256_of,
-    write_arrow,
-    write_json,
-    write_text,
-)
+from bertdata.storage.shards import describe_file, open_arrow, sha256_of, write_arrow
+from bertdata.storage.writing import atomic_file, write_json, write_text
 
 SCHEMA = pa.schema([("n", pa.int64())])
 
@@ -88,7 +81,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     code = (
         "import pathlib, sys, signal\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "from bertdata.storage.shards import write_text\n"
+        "from bertdata.storage.writing import write_text\n"
         "write_text(pathlib.Path(sys.argv[1]), 'x' * 100_000)\n"
     )
     done = subprocess.run(

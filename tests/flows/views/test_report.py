@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bertdata.errors import DataError
-from bertdata.storage.shards import write_json
+from bertdata.storage.writing import write_json
 from flows.paths import RunPaths
 from flows.views.report import word_ranks, write_report
 from tests.flows.views.html import parse

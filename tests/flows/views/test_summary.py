@@ -11,7 +11,7 @@ import pytest
 from bertdata.corpus.config import CorpusConfig
 from bertdata.errors import DataError
 from bertdata.storage.manifest import read_manifest
-from bertdata.storage.shards import write_json
+from bertdata.storage.writing import write_json
 from flows.config import Run, RunConfig
 from flows.finished import parse_results
 from flows.paths import RunPaths

@@ -15,7 +15,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from bertdata.storage.manifest import make_manifest, read_manifest, write_manifest
-from bertdata.storage.shards import describe_file, open_arrow, write_json
+from bertdata.storage.shards import describe_file, open_arrow
+from bertdata.storage.writing import write_json
 from bertdata.tokens.vocabulary import read_vocabulary
 from flows.paths import RunPaths
 from flows.views.verify import verify

@@ -10,7 +10,8 @@ from tokenizers import BertWordPieceTokenizer
 
 from bertdata.errors import ConfigError, DataError
 from bertdata.storage.manifest import make_manifest, write_manifest
-from bertdata.storage.shards import describe_file, write_json
+from bertdata.storage.shards import describe_file
+from bertdata.storage.writing import write_json
 from bertdata.tokens.vocabulary import SPECIAL_PIECES, Vocabulary, write_vocabulary
 from tests.trainer.models.test_bert import make_model
 from tests.trainer.task_files import make_texts, write_model, write_tsv

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from bertdata.errors import BertdataError, ConfigError, DataError, InputError
-from bertdata.storage.shards import sha256_of, write_json
+from bertdata.storage.shards import sha256_of
+from bertdata.storage.writing import write_json
 from tests.trainer.task_files import (
     make_tagged,
     make_texts,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import torch
 
 from bertdata.notices import note
-from bertdata.storage.shards import write_text
+from bertdata.storage.writing import write_text
 from trainer.batch import Counts
 from trainer.pretraining.checkpoint import Progress
 from trainer.pretraining.gradients import StepResult
