@@ -6,6 +6,7 @@ BertdataError            the base; the command line prints it and exits 1
 ├── VocabularyError      a vocabulary that cannot be trained, read or used
 ├── DataError            a shard, manifest or checkpoint that is damaged or of another run
 ├── MemoryUsedUpError    work that needs more memory than the machine has
+├── StorageError         storage that does not answer or refuses; a second try may succeed
 └── CrashError           a process that was killed, died or hangs; a second try may succeed
 """
 
@@ -39,6 +40,10 @@ class DataError(BertdataError):
 
 class MemoryUsedUpError(BertdataError):
     """Work that needs more memory than the machine has."""
+
+
+class StorageError(BertdataError):
+    """Storage that does not answer or refuses to; a second try may succeed."""
 
 
 class CrashError(BertdataError):

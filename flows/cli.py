@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bertdata.errors import BertdataError, ConfigError
+from bertdata.storage.locations import Location, locate
 from bertdata.terminal import exit_status, is_reader_gone
 from flows.processes.signals import Stopped, was_stopped
 
@@ -76,17 +77,17 @@ def _make_parser(command: str) -> _Parser:
         sub.add_argument("config", type=Path, metavar="CONFIG.toml")
         _add_run_options(sub)
     verify = add("verify", _verify_run, "read everything again and check it")
-    verify.add_argument("folder", type=Path, metavar="DIR")
+    verify.add_argument("folder", type=locate, metavar="DIR")
     inspect = add("inspect", _inspect_run, "show examples as readable text")
-    inspect.add_argument("folder", type=Path, metavar="DIR")
+    inspect.add_argument("folder", type=locate, metavar="DIR")
     inspect.add_argument("--rows", type=int, default=3, help="how many examples (3)")
     inspect.add_argument("--split", choices=("train", "validation"), default="train")
     inspect.add_argument("--stats", action="store_true", help="measured shares and lengths instead")
     report = add("report", _report_run, "write one HTML page about a run")
-    report.add_argument("folder", type=Path, metavar="DIR")
+    report.add_argument("folder", type=locate, metavar="DIR")
     fill = add("fill-mask", _fill_mask, "predict [MASK] with a trained model")
     fill.add_argument("text", help='such as "The capital of France is [MASK]."')
-    fill.add_argument("--model", type=Path, help="model folder (the newest below runs/)")
+    fill.add_argument("--model", type=locate, help="model folder (the newest below runs/)")
     fill.add_argument("--top", type=int, default=5, help="how many pieces (5)")
     tune = add("finetune", _run_trainer, "fine-tune a model on labelled texts")
     tune.set_defaults(module="trainer.tuning")
@@ -211,33 +212,36 @@ def _show_config(options: argparse.Namespace) -> int:
     return 0
 
 
-def _run_flow(name: str, options: argparse.Namespace) -> Path:
+def _run_flow(name: str, options: argparse.Namespace) -> Location:
     from bertdata.config import to_table
     from bertdata.storage.locks import hold
+    from bertdata.storage.writing import check_writable
     from flows.config import load_config
     from flows.paths import default_output
-    from flows.processes.job_host import start_host
-    from flows.processes.prefect_settings import prepare_environment
-    from flows.processes.server import ensure_server
+    from flows.processes.fork_server import prepare_jobs
+    from flows.server.settings import prepare_environment
+    from flows.server.temporary import ensure_server
 
     # Errors in the configuration are reported before anything starts.
     config = load_config(options.config, options.set)
-    output: Path = options.output or default_output(options.config)
+    output: Location = options.output or default_output(options.config)
     with hold(output):
+        check_writable(output)  # hours of work would be lost otherwise
         prepare_environment(options.debug)
         # Both start while this process imports Prefect.
         if _has_jobs(name, output):
-            start_host()
+            prepare_jobs()
         wait_for_server = ensure_server()
         from flows import end_to_end
 
         wait_for_server()
         flow = getattr(end_to_end, name)
-        flow(to_table(config), str(options.config.absolute().parent), str(output.absolute()))
+        where = output.absolute() if isinstance(output, Path) else output
+        flow(to_table(config), str(options.config.absolute().parent), str(where))
     return output
 
 
-def _has_jobs(name: str, output: Path) -> bool:
+def _has_jobs(name: str, output: Location) -> bool:
     """Whether a flow seems to have a stage to make with Beam: one without a manifest."""
     from bertdata.storage.manifest import is_complete
     from flows.paths import RunPaths
@@ -256,7 +260,12 @@ def _newest_model(runs: Path) -> Path:
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", type=Path, help="folder for the results (runs/<config name>)")
+    parser.add_argument(
+        "--output",
+        type=locate,
+        metavar="DIR",
+        help="folder for the results, also s3://bucket/folder (runs/<config name>)",
+    )
     _add_set(parser)
 
 

@@ -16,6 +16,7 @@ from bertdata.corpus.config import CorpusConfig, check_corpora
 from bertdata.errors import ConfigError
 from bertdata.examples.config import ExamplesConfig
 from bertdata.sentences.splitter import SentencesConfig
+from bertdata.storage.locations import locate
 from bertdata.storage.shards import first_line
 from flows.paths import RunPaths
 from pipelines.options import RunnerConfig
@@ -173,11 +174,13 @@ def _parse_value(text: str) -> object:
 
 
 def _anchor(table: Table, base: Path) -> None:
-    """Make file names in the table start from `base`."""
+    """Make file names in the table start from `base`; addresses are left alone."""
     for name, key in _FILE_KEYS:
         part = table.get(name)
         if isinstance(part, dict) and isinstance(file := part.get(key), str):
-            part[key] = str(base.absolute() / Path(file).expanduser())
+            found = locate(file)
+            if isinstance(found, Path):
+                part[key] = str(base.absolute() / found.expanduser())
 
 
 def _lines(part: str, config: Any) -> list[str]:
@@ -220,6 +223,7 @@ _WITHOUT: Mapping[tuple[str, str], str] = {
     ("cleaning", "block_list"): "only what `blocked` names is rejected",
     ("vocab", "strip_accents"): "as lowercase, BERT's rule",
     ("vocab", "file"): "a vocabulary is trained",
+    ("runner", "spill"): "in the output folder for `direct`, otherwise in the runner",
     ("train", "num_layers"): "as `model` says",
     ("train", "hidden_size"): "as `model` says",
     ("train", "num_heads"): "one for every 64 of hidden_size",

@@ -2,7 +2,7 @@
 
 Their parameters are what Prefect can store and show. `config`: the configuration as JSON, with the
 keys of the TOML file. `base`: the folder that paths of corpora start from. `output`: the folder for
-the results.
+the results, a path or an address.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from pathlib import Path
 
 from prefect import flow
 
+from bertdata.storage.locations import locate
 from flows import tasks
 from flows.config import Run, Table, read_config
 from flows.paths import RunPaths
 
 
 def _open_run(config: Table, base: str, output: str) -> Run:
-    return Run(config=read_config(config), base=Path(base), paths=RunPaths(Path(output)))
+    return Run(config=read_config(config), base=Path(base), paths=RunPaths(locate(output)))
 
 
 @flow(name="bertdata run", flow_run_name="text to BERT: {output}")

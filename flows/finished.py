@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 
 from bertdata.config import read_table
 from bertdata.errors import BertdataError, DataError
 from bertdata.examples.config import ExamplesConfig
 from bertdata.examples.statistics import describe_examples
+from bertdata.storage.files import is_file, read_bytes
+from bertdata.storage.locations import Location
 from bertdata.storage.manifest import FILE_NAME, Manifest, is_complete, read_manifest
 from bertdata.storage.shards import first_line
 from flows.paths import RunPaths
@@ -115,26 +116,26 @@ def is_dynamic(examples: Manifest) -> bool:
     return config_of(examples).masking == "dynamic"
 
 
-def _manifest(folder: Path) -> Manifest | None:
+def _manifest(folder: Location) -> Manifest | None:
     return read_manifest(folder) if is_complete(folder) else None
 
 
-def _read_results(path: Path) -> Results | None:
-    if not path.is_file():
+def _read_results(path: Location) -> Results | None:
+    if not is_file(path):
         return None
     try:
-        return parse_results(dict(json.loads(path.read_bytes())))
+        return parse_results(dict(json.loads(read_bytes(path))))
     except (BertdataError, ValueError, TypeError) as error:
         raise DataError(
             f"{path} is damaged: {first_line(error)}; delete it and train again"
         ) from error
 
 
-def _read_metrics(path: Path) -> list[dict[str, float | None]]:
+def _read_metrics(path: Location) -> list[dict[str, float | None]]:
     """The lines with a step; a last line that a kill cut off is left out."""
-    if not path.is_file():
+    if not is_file(path):
         return []
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+    lines = read_bytes(path).decode("utf-8", "replace").split("\n")[:-1]
     try:
         return sorted(map(json.loads, lines), key=lambda line: int(line["step"]))
     except (ValueError, TypeError, KeyError) as error:

@@ -5,35 +5,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from bertdata.storage.locations import Location
+
 
 @dataclass(frozen=True, slots=True)
 class RunPaths:
     """The folders of one run below its output folder."""
 
-    output: Path
+    output: Location
 
     @property
-    def sentences(self) -> Path:
+    def sentences(self) -> Location:
         return self.output / "sentences"
 
     @property
-    def punkt(self) -> Path:
+    def punkt(self) -> Location:
         return self.output / "punkt"
 
     @property
-    def vocab(self) -> Path:
+    def vocab(self) -> Location:
         return self.output / "vocab"
 
     @property
-    def examples(self) -> Path:
+    def examples(self) -> Location:
         return self.output / "examples"
 
     @property
-    def model(self) -> Path:
+    def model(self) -> Location:
         return self.output / "model"
 
     @property
-    def report(self) -> Path:
+    def report(self) -> Location:
         return self.output / "report.html"
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,6 +13,8 @@ from bertdata.config import to_table
 from bertdata.errors import BertdataError, ConfigError, CrashError, DataError
 from bertdata.notices import is_notice
 from bertdata.sentences.splitter import TRAIN
+from bertdata.storage.files import read_bytes
+from bertdata.storage.locations import Location
 from bertdata.storage.locks import hold
 from bertdata.storage.manifest import is_complete, make_manifest, read_manifest, write_manifest
 from bertdata.storage.shards import describe_file
@@ -18,16 +22,19 @@ from bertdata.tokens.tokenizer_comparison import check_tokenization
 from bertdata.tokens.tokenizer_settings import has_tokenizer
 from bertdata.tokens.vocabulary import read_vocabulary
 from flows.config import Run, RunConfig, Table
-from flows.processes.children import crash, run_child
-from flows.processes.job_host import run_job
+from flows.processes.children import run_child
+from flows.processes.endings import crash
+from flows.processes.jobs import JobDiedError, run_job
 from flows.wording import repeated_ids
-from pipelines.options import RunnerConfig, beam_arguments
+from pipelines.options import RunnerConfig
 from pipelines.plans import Corpora, plan_examples, plan_punkt, plan_sentences, plan_vocabulary
 from pipelines.progress import StagePlan, StageState, prepare_stage, write_plan
 from trainer.pretraining.config import TrainConfig
 
 Say = Callable[[str], None]
 
+# By name: this process need not import Beam.
+_RUN_STAGE = "pipelines.run:run_stage"
 _LAST_SAVE_SECONDS = 30.0
 _LINES_KEPT = 200
 
@@ -49,11 +56,11 @@ def make_sentences(run: Run, say: Say) -> str:
     config, paths = run.config, run.paths
     corpora = Corpora(configs=config.corpus, base=str(run.base), output=str(paths.output))
     if config.sentences.language == TRAIN:
-        _make(plan_punkt(paths.punkt, corpora), "pipelines.jobs.punkt", config.runner, say)
+        _make(plan_punkt(paths.punkt, corpora), config.runner, say)
     plan = plan_sentences(
         paths.sentences, corpora, config.sentences, config.seed, paths.punkt, config.cleaning
     )
-    return _make(plan, "pipelines.jobs.sentences", run.config.runner, say)
+    return _make(plan, run.config.runner, say)
 
 
 def make_vocabulary(run: Run, say: Say) -> str:
@@ -63,14 +70,14 @@ def make_vocabulary(run: Run, say: Say) -> str:
     """
     _check_init_from(run.config)
     plan = plan_vocabulary(run.paths.vocab, run.paths.sentences, run.config.vocab)
-    return _make(plan, "pipelines.jobs.word_counts", run.config.runner, say)
+    return _make(plan, run.config.runner, say)
 
 
 def make_examples(run: Run, say: Say) -> str:
     """Write the MLM/NSP examples; returns the stage's content hash."""
     paths, config = run.paths, run.config
     plan = plan_examples(paths.examples, paths.sentences, paths.vocab, config.examples, config.seed)
-    return _make(plan, "pipelines.jobs.examples", config.runner, say)
+    return _make(plan, config.runner, say)
 
 
 def train_model(run: Run, say: Say) -> Table:
@@ -87,7 +94,7 @@ def train_model(run: Run, say: Say) -> Table:
         f"--seed={run.config.seed}",
         *train_arguments(run.config.train),
     ]
-    log = paths.output / "train.log"
+    log = _log_path(paths.output, "train")
     with hold(paths.model, patience=_LAST_SAVE_SECONDS):
         pass  # wait: a training whose run was killed may still be saving
     listener = _Listener(say)
@@ -98,7 +105,7 @@ def train_model(run: Run, say: Say) -> Table:
     if status:
         raise _training_error(status, listener.errors, log)
     log.unlink(missing_ok=True)
-    results: Table = json.loads((paths.model / "results.json").read_bytes())
+    results: Table = json.loads(read_bytes(paths.model / "results.json"))
     shards = [describe_file(paths.model / name, rows=1) for name in _MODEL_FILES]
     manifest = make_manifest(
         plan.stage, config=plan.config, inputs=plan.inputs, counts=results, shards=shards
@@ -117,12 +124,9 @@ def _plan_training(run: Run) -> StagePlan:
     examples = read_manifest(run.paths.examples)
     return StagePlan(
         stage="model",
-        folder=str(run.paths.model),
+        folder=run.paths.model,
         config={"seed": run.config.seed, "train": to_table(run.config.train)},
         inputs={"examples": {"content_sha256": examples.content_sha256}},
-        units=(),
-        spec={},
-        text_bytes=0,
     )
 
 
@@ -131,25 +135,36 @@ def train_arguments(config: TrainConfig) -> list[str]:
     return [f"--{key}={value}" for key, value in to_table(config).items()]
 
 
-def _make(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) -> str:
+def _make(plan: StagePlan, runner: RunnerConfig, say: Say) -> str:
     # A flow that Prefect itself starts does not have the command's lock.
-    with hold(plan.path):
-        return _make_alone(plan, module, runner, say)
+    with hold(plan.folder):
+        return _make_alone(plan, runner, say)
 
 
-def _make_alone(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) -> str:
+def _make_alone(plan: StagePlan, runner: RunnerConfig, say: Say) -> str:
     for notice in plan.notices:
         say(f"{plan.stage}: {notice}")
     if prepare_stage(plan) is StageState.COMPLETE:
         say(f"{plan.stage}: already complete")
-        return read_manifest(plan.path).content_sha256
-    log = plan.path.parent / f"{plan.stage}.log"
-    arguments = [
-        f"--plan={write_plan(plan)}",
-        *beam_arguments(runner.for_text(plan.text_bytes)),
-    ]
+        return read_manifest(plan.folder).content_sha256
+    write_plan(plan)
+    _run(plan, runner.for_text(plan.text_bytes), _log_path(plan.folder.parent, plan.stage), say)
+    manifest = read_manifest(plan.folder)
+    if rejected := manifest.counts.get("rejected"):
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in rejected.items())
+        say(f"{plan.stage}: rejected {reasons}; they are listed in {plan.folder}/rejected-*.arrow")
+    if repeated := manifest.counts.get("repeated_ids"):
+        say(f"{plan.stage}: {repeated_ids(repeated)}")
+    return manifest.content_sha256
+
+
+def _run(plan: StagePlan, runner: RunnerConfig, log: Path, say: Say) -> None:
+    """Run the pipeline of a stage in a process of its own. The log stays only after a crash."""
+    seconds, name = runner.stall_timeout_minutes * 60, f"the {plan.stage} job"
     try:
-        status = run_job(module, arguments, log, say, runner.stall_timeout_minutes * 60)
+        run_job(_RUN_STAGE, (plan, runner), log, say, seconds, name)
+    except JobDiedError as error:
+        raise crash(name, error.status, log) from error
     except CrashError:
         raise
     except BertdataError:
@@ -157,16 +172,16 @@ def _make_alone(plan: StagePlan, module: str, runner: RunnerConfig, say: Say) ->
         log.unlink(missing_ok=True)  # the error says the same
         raise
     _pass_notices_on(log, say)
-    if status:
-        raise crash(f"the {plan.stage} job", status, log)
     log.unlink(missing_ok=True)
-    manifest = read_manifest(plan.path)
-    if rejected := manifest.counts.get("rejected"):
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in rejected.items())
-        say(f"{plan.stage}: rejected {reasons}; they are listed in {plan.path}/rejected-*.arrow")
-    if repeated := manifest.counts.get("repeated_ids"):
-        say(f"{plan.stage}: {repeated_ids(repeated)}")
-    return manifest.content_sha256
+
+
+def _log_path(output: Location, stage: str) -> Path:
+    """The log of a stage: in the run's folder, or a temporary file if that is elsewhere."""
+    if isinstance(output, Path):
+        return output / f"{stage}.log"
+    handle, name = tempfile.mkstemp(prefix=f"bertdata-{stage}-", suffix=".log")
+    os.close(handle)
+    return Path(name)
 
 
 def _check_init_from(config: RunConfig) -> None:

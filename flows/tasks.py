@@ -1,6 +1,7 @@
 """One Prefect task per stage: one line around a function of `flows.stages`.
 
-A child that crashed is tried again and continues where it was. Errors in the input or the
+A child that crashed is tried again and continues where it was, as is one whose storage did not
+answer. Errors in the input or the
 configuration are not tried again.
 """
 
@@ -14,21 +15,22 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from bertdata.errors import CrashError
+from bertdata.errors import CrashError, StorageError
 from flows import stages
 from flows.config import Run, Table
 from flows.stages import Say
 from flows.views import report
 
+_RETRY_SECONDS: list[float] = [1, 10]
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-async def _is_crash(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+async def _may_succeed(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     """Whether a failed task is worth another try."""
     try:
         await state.aresult()
-    except CrashError:
+    except (CrashError, StorageError):
         return True
     except BaseException:
         return False
@@ -52,8 +54,8 @@ def _stage_task(title: str) -> Callable[[Callable[_P, _R]], Task[_P, _R]]:
         name=title,
         task_run_name=title,
         retries=2,
-        retry_delay_seconds=1,
-        retry_condition_fn=_is_crash,
+        retry_delay_seconds=_RETRY_SECONDS,
+        retry_condition_fn=_may_succeed,
         cache_policy=NO_CACHE,  # a stage knows itself whether it is complete
     )
 

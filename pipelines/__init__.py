@@ -1,4 +1,4 @@
-"""Apache Beam jobs: one module per stage in `pipelines.jobs`, and what they share."""
+"""Apache Beam pipelines: one module a stage in `pipelines.stages`, and what they share."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from bertdata.contents import list_contents
 __getattr__, __dir__, __all__ = list_contents(
     __name__,
     {
-        "options": ["RunnerConfig", "beam_arguments"],
+        "options": ["RunnerConfig", "beam_arguments", "open_runner"],
         "plans": ["Corpora", "plan_examples", "plan_punkt", "plan_sentences", "plan_vocabulary"],
-        "processes": ["END", "FAILED", "PARENT", "end_with_parent"],
-        "progress": ["StagePlan", "StageState", "error_named", "prepare_stage", "write_plan"],
+        "progress": ["StagePlan", "StageState", "prepare_stage", "write_plan"],
+        "run": ["run_stage"],
+        "tables": ["CoGroupTables", "GatherTables", "KeepTables"],
     },
 )

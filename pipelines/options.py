@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bertdata.config import check_range
 from bertdata.errors import ConfigError
-
-if TYPE_CHECKING:
-    from apache_beam.options.pipeline_options import PipelineOptions
 
 # Below this, starting processes takes longer than the work.
 _SMALL_TEXT_BYTES = 2 << 20
 
 # Reports success with wrong data: it drops branches and what bundles emit at their end.
+_JAVA = (
+    "; it needs a Java runtime and Beam's job server: name its archive, as in "
+    'options = ["--{name}_job_server_jar=PATH"], or one that runs, as in --job_endpoint=HOST:PORT'
+)
+# What runners need that is not installed with this package.
+_NEEDS = {
+    "flink": _JAVA.format(name="flink"),
+    "spark": _JAVA.format(name="spark"),
+    "dataflow": "; it needs pip install 'apache-beam[gcp]', a project and a region",
+    "prism": "; it needs its program: --prism_location=PATH",
+}
+_MAX_LETTERS = 300  # of what a runner says
 _REFUSED = {"dask": "DaskRunner", "daskrunner": "DaskRunner"}
 
 
@@ -25,7 +36,9 @@ class RunnerConfig:
 
     `name`: "direct" (embedded, on this machine) or any Beam runner, such as "FlinkRunner".
     `workers`: processes of the embedded runner, 0 for one a core; the result is the same for any.
-    `options`: further Beam options, such as ["--flink_master=host:8081"].
+    `options`: further Beam options, such as ["--flink_master=host:8081"]. `spill`: a folder that
+    all workers see, for text that waits for other text; left out, it is in the output folder for
+    "direct", and in the runner itself otherwise; "none" is always in the runner itself.
     `stall_timeout_minutes`: a job that gets nothing done for so long is ended and tried again;
     0: never.
     """
@@ -33,6 +46,7 @@ class RunnerConfig:
     name: str = "direct"
     workers: int = 0
     options: tuple[str, ...] = ()
+    spill: str | None = None
     stall_timeout_minutes: float = 60.0
 
     def __post_init__(self) -> None:
@@ -63,46 +77,74 @@ def beam_arguments(config: RunnerConfig) -> list[str]:
     """The Beam command-line options of a runner configuration."""
     if config.name != "direct":
         return [f"--runner={config.name}", *config.options]
-    mode = "in_memory" if config.num_workers == 1 else "multi_processing"
-    return [
-        f"--direct_running_mode={mode}",
-        f"--direct_num_workers={config.num_workers}",
-        *config.options,
-    ]
+    return [f"--direct_num_workers={config.num_workers}", *config.options]
 
 
-def num_processes(options: PipelineOptions) -> int:
-    """Worker processes that the embedded runner will want; 0 where it works in its own."""
-    from apache_beam.options.pipeline_options import DirectOptions
+@contextmanager
+def open_runner(config: RunnerConfig) -> Iterator[tuple[Any, Callable[[], str | None]]]:
+    """Beam's runner for a configuration, and a function that tells how a worker of it died.
 
-    direct = options.view_as(DirectOptions)
-    is_many = direct.direct_running_mode == "multi_processing"
-    return int(direct.direct_num_workers) if _is_embedded(options) and is_many else 0
-
-
-def num_seats(options: PipelineOptions) -> int:
-    """Workers that are all on this machine: its processes, or one; 0 where that is not known."""
-    from apache_beam.options.pipeline_options import DirectOptions
-
-    is_alone = options.view_as(DirectOptions).direct_running_mode == "in_memory"
-    return num_processes(options) or int(_is_embedded(options) and is_alone)
-
-
-def _is_embedded(options: PipelineOptions) -> bool:
-    from apache_beam.options.pipeline_options import StandardOptions
-
-    return options.view_as(StandardOptions).runner is None
-
-
-def make_runner(options: PipelineOptions) -> Any:
-    """The runner that Beam's options name; the embedded one when they name none.
-
-    Beam's own default first tries to download a runner; so the embedded one is named here.
+    The embedded runner with several workers gets processes of our own, unless the options name an
+    EXTERNAL environment; to be entered before this process has any other thread. Beam's default
+    runner is never used: it tries to download another.
     """
-    from apache_beam.options.pipeline_options import StandardOptions
-    from apache_beam.runners import runner
-    from apache_beam.runners.portability.fn_api_runner import fn_runner
+    if config.name != "direct":
+        yield _create_runner(config.name), lambda: None
+    elif (environment := _external_environment(config)) or config.num_workers == 1:
+        from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-    if (name := options.view_as(StandardOptions).runner) is not None:
-        return runner.create_runner(name)
-    return fn_runner.FnApiRunner()
+        yield FnApiRunner(**_embedded_options(config, environment)), lambda: None
+    else:
+        from apache_beam.transforms.environments import ExternalEnvironment
+
+        from pipelines.workers.pool import open_pool
+        from pipelines.workers.watched_runner import WatchedRunner
+
+        with open_pool(config.num_workers) as pool:
+            options = _embedded_options(config, ExternalEnvironment(pool.address))
+            yield WatchedRunner(pool.find_death, **options), pool.find_death
+
+
+def _create_runner(name: str) -> Any:
+    """A runner by its name. Raises ConfigError when Beam does not know it."""
+    from apache_beam.runners.runner import create_runner
+
+    try:
+        return create_runner(name)
+    except (ImportError, ValueError, AttributeError) as error:
+        raise ConfigError(f"[runner] name = {name!r}: {describe_failure(name, error)}") from error
+
+
+def describe_failure(name: str, error: Exception) -> str:
+    """Why a runner did not run a pipeline, on one line, and what it may lack."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    is_traceback = any(line.startswith("Traceback") for line in lines)
+    said = lines[-1] if is_traceback else " ".join(lines)
+    needs = _NEEDS.get(name.lower().removesuffix("runner"), "")
+    return f"{said[:_MAX_LETTERS] or type(error).__name__}{needs}"
+
+
+def _external_environment(config: RunnerConfig) -> Any:
+    """The environment of workers that somebody else starts, if the options name one."""
+    from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
+    from apache_beam.transforms.environments import ExternalEnvironment
+
+    options = PipelineOptions(list(config.options)).view_as(PortableOptions)
+    is_external = options.environment_type == "EXTERNAL"
+    return ExternalEnvironment.from_options(options) if is_external else None
+
+
+def _embedded_options(config: RunnerConfig, environment: Any) -> dict[str, Any]:
+    """Of the runner in this process. `environment`: of its workers; None: this process."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.portability.api import beam_provision_api_pb2 as provision
+    from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo
+    from apache_beam.runners.portability.portable_runner import JobServiceHandle
+
+    options = PipelineOptions(beam_arguments(config)).get_all_options()
+    encoded = JobServiceHandle.encode_pipeline_options(options)
+    information = provision.ProvisionInfo(pipeline_options=encoded)
+    return {
+        "default_environment": environment,
+        "provision_info": ExtendedProvisionInfo(information),
+    }

@@ -6,32 +6,34 @@ A plan depends on the configuration and the inputs alone, never on workers.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from operator import attrgetter
 
 from bertdata.cleaning.cleaner import CleaningConfig, describe_cleaning
-from bertdata.config import Table, to_table
+from bertdata.config import Table, read_table, to_table
 from bertdata.corpus.config import (
     CorpusConfig,
     FoundInputs,
     InputFile,
     InputUnit,
     find_inputs,
-    is_remote,
 )
 from bertdata.corpus.partitions import (
+    Layout,
     ShardGroup,
-    count_partitions,
     join_small_partitions,
+    plan_layout,
     plan_shards,
     plan_validation,
 )
 from bertdata.corpus.units import join_units, plan_units
 from bertdata.errors import DataError
 from bertdata.examples.config import ExamplesConfig
+from bertdata.grouping import fit_groups
 from bertdata.printable import printable
 from bertdata.sentences.splitter import TRAIN, SentencesConfig
+from bertdata.storage.locations import Location, locate
 from bertdata.storage.manifest import (
     Manifest,
     check_shards,
@@ -39,6 +41,8 @@ from bertdata.storage.manifest import (
     manifest_errors_as_data_errors,
     read_manifest,
 )
+from bertdata.storage.shards import Shard
+from bertdata.tokens.tokenizer import TokenizationConfig
 from bertdata.tokens.tokenizer_comparison import check_tokenization
 from bertdata.tokens.vocabulary import read_vocabulary
 from pipelines.progress import StagePlan
@@ -56,6 +60,100 @@ _SAMPLE_BYTES = 8 << 20  # of text to train Punkt on: NLTK's trainer takes two s
 _NOT_FOR_COUNTING = ("vocab.size", "vocab.min_frequency", "vocab.alphabet_limit", "vocab.layout")
 _COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".tgz", ".tbz2", ".txz", ".zip")
 _COMPRESSION_RATIO = 4  # of text, roughly: only sizes of units and partitions depend on it
+
+
+_BUCKET_BYTES = 64 << 20  # of text, for the hashes of one bucket
+_GROUP_BYTES = 24 << 20  # of files whose words are counted together
+_num_bytes = attrgetter("bytes")
+_WORD_BUCKET_BYTES = 256 << 20  # of text, for the counts of one bucket of words
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PunktWork:
+    """Sample the paragraphs of `units` with probability `rate`; the model goes to `punkt.json`."""
+
+    units: tuple[InputUnit, ...]
+    rate: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SentencesWork:
+    """Split the documents of `units`, numbered from 0.
+
+    `punkt`: the model of language = "train". `num_buckets`: for hashes, by which duplicates meet.
+    """
+
+    units: tuple[InputUnit, ...]
+    sentences: SentencesConfig
+    cleaning: CleaningConfig
+    layout: Layout
+    punkt: Location | None
+    min_kept_shares: Mapping[str, float]
+    num_buckets: int
+
+    def without_units(self) -> SentencesWork:
+        """What a worker needs besides its unit."""
+        return dataclasses.replace(self, units=())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SentencesInput:
+    """The finished files of `sentences/`, in order, as later stages read them."""
+
+    folder: Location
+    shards: tuple[Shard, ...]
+    layout: Layout
+
+    @property
+    def names(self) -> list[str]:
+        """The files' names."""
+        return [shard.path for shard in self.shards]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VocabularyWork:
+    """Count the words of sentences and train a vocabulary; or copy the given one (no `groups`).
+
+    `sentences`: the folder of the files in `groups`; those of a group are counted together, since
+    most of their words are the same. `given_sha256`: fingerprint of the given one. `num_buckets`:
+    for words.
+    """
+
+    vocab: VocabConfig
+    sentences: Location | None = None
+    groups: tuple[tuple[Shard, ...], ...] = ()
+    given_sha256: str = ""
+    num_buckets: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExamplesGroup:
+    """Training shards that are made together, from pools: ranges [first, end) of partitions."""
+
+    number: int
+    pools: tuple[tuple[int, int], ...]
+    shards: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExamplesWork:
+    """Make the training shards of `groups`, the largest first, and the one of held-out documents.
+
+    `held_out`: the pools of held-out documents; none without validation.
+    """
+
+    groups: tuple[ExamplesGroup, ...]
+    held_out: tuple[tuple[int, int], ...]
+    examples: ExamplesConfig
+    tokenization: TokenizationConfig
+    seed: int
+    sentences: SentencesInput
+    vocabulary: Location
+    vocabulary_sha256: str
+
+    def without_groups(self) -> ExamplesWork:
+        """What a worker needs besides its group."""
+        return dataclasses.replace(self, groups=())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,31 +174,32 @@ class _Inputs:
 
     config: list[Table]
     files: dict[str, list[Table]]
-    units: tuple[Table, ...]
+    units: tuple[InputUnit, ...]
     text_bytes: int
     notices: tuple[str, ...]
 
 
-def plan_punkt(folder: Path, corpora: Corpora) -> StagePlan:
+def plan_punkt(folder: Location, corpora: Corpora) -> StagePlan:
     """Sample the paragraphs of all corpora, to train a Punkt model. Raises InputError."""
     inputs = _list_units(corpora)
+    rate = min(1.0, _SAMPLE_BYTES / max(1, inputs.text_bytes))
     return StagePlan(
         stage="punkt",
-        folder=str(folder),
+        folder=folder,
         config={"corpus": inputs.config},
         inputs=inputs.files,
-        units=inputs.units,
-        spec={"rate": min(1.0, _SAMPLE_BYTES / max(1, inputs.text_bytes))},
+        units=_describe_units(inputs.units),
+        work=PunktWork(units=inputs.units, rate=rate),
         text_bytes=inputs.text_bytes,
     )
 
 
 def plan_sentences(
-    folder: Path,
+    folder: Location,
     corpora: Corpora,
     sentences: SentencesConfig,
     seed: int,
-    punkt_folder: Path | None = None,
+    punkt_folder: Location | None = None,
     cleaning: CleaningConfig | None = None,
 ) -> StagePlan:
     """Read the list of input files and cut it into units. Raises InputError as `list_inputs`.
@@ -115,70 +214,65 @@ def plan_sentences(
         "sentences": to_table(sentences),
         "cleaning": describe_cleaning(cleaning),
     }
-    spec = {
-        "sentences": to_table(sentences),
-        "cleaning": to_table(cleaning),
-        "seed": seed,
-        "num_partitions": count_partitions(inputs.text_bytes),
-        "num_units": len(inputs.units),
-        "min_kept_shares": {corpus.name: corpus.min_kept_share for corpus in corpora.configs},
-    }
+    punkt = None
     if sentences.language == TRAIN and punkt_folder is not None:
-        punkt = _finished(punkt_folder, "punkt")
-        check_shards(punkt_folder, punkt, [PUNKT_FILE])
-        config["punkt"] = {"content_sha256": punkt.content_sha256}
-        spec["punkt"] = str(punkt_folder / PUNKT_FILE)
+        model = _finished(punkt_folder, "punkt")
+        check_shards(punkt_folder, model, [PUNKT_FILE])
+        config["punkt"] = {"content_sha256": model.content_sha256}
+        punkt = punkt_folder / PUNKT_FILE
+    work = SentencesWork(
+        units=inputs.units,
+        sentences=sentences,
+        cleaning=cleaning,
+        layout=plan_layout(inputs.text_bytes, seed),
+        punkt=punkt,
+        min_kept_shares={corpus.name: corpus.min_kept_share for corpus in corpora.configs},
+        num_buckets=_count_buckets(inputs.text_bytes),
+    )
     return StagePlan(
         stage="sentences",
-        folder=str(folder),
+        folder=folder,
         config=config,
         inputs=inputs.files,
-        units=inputs.units,
-        spec=spec,
+        units=_describe_units(inputs.units),
+        work=work,
         text_bytes=inputs.text_bytes,
         notices=inputs.notices,
     )
 
 
-def plan_vocabulary(folder: Path, sentences_folder: Path, vocab: VocabConfig) -> StagePlan:
+def plan_vocabulary(folder: Location, sentences_folder: Location, vocab: VocabConfig) -> StagePlan:
     """Count the words of each file of sentences; nothing to count when `vocab.file` is given.
 
     Raises ConfigError when text would not be tokenized as that file's folder wants it.
     """
     if vocab.file is not None:
-        given = read_vocabulary(Path(vocab.file))
-        check_tokenization(vocab.tokenization, Path(vocab.file), given, what="[vocab]")
-        vocab = dataclasses.replace(vocab, size=given.size)
-        inputs = {"vocabulary": {"sha256": given.fingerprint}}
-        shards: list[Table] = []
-        total = 0
-    else:
-        manifest = _finished(sentences_folder, "sentences")
-        inputs = {"sentences": {"content_sha256": manifest.content_sha256}}
-        shards = _sentence_shards(manifest)
-        with manifest_errors_as_data_errors(sentences_folder):
-            total = int(manifest.counts["text_bytes"])
-    config = {key: value for key, value in to_table(vocab).items() if key != "file"}
+        return _plan_given_vocabulary(folder, vocab)
+    manifest = _finished(sentences_folder, "sentences")
+    sentences = _sentences_input(sentences_folder, manifest)
+    with manifest_errors_as_data_errors(sentences_folder):
+        total = int(manifest.counts["text_bytes"])
     return StagePlan(
         stage="vocab",
-        folder=str(folder),
-        config={"vocab": config},
-        inputs=inputs,
-        units=tuple({"unit": n, "file": shard["path"]} for n, shard in enumerate(shards)),
-        spec={
-            "vocab": to_table(vocab),
-            "sentences_folder": str(sentences_folder),
-            "sentence_shards": shards,
-        },
+        folder=folder,
+        config={"vocab": _vocab_table(vocab)},
+        inputs={"sentences": {"content_sha256": manifest.content_sha256}},
+        units=sentences.names,
+        work=VocabularyWork(
+            vocab=vocab,
+            sentences=sentences_folder,
+            groups=tuple(map(tuple, fit_groups(sentences.shards, _GROUP_BYTES, _num_bytes))),
+            num_buckets=1 + total // _WORD_BUCKET_BYTES,
+        ),
         text_bytes=total,
         free_keys=_NOT_FOR_COUNTING,
     )
 
 
 def plan_examples(
-    folder: Path,
-    sentences_folder: Path,
-    vocab_folder: Path,
+    folder: Location,
+    sentences_folder: Location,
+    vocab_folder: Location,
     examples: ExamplesConfig,
     seed: int,
 ) -> StagePlan:
@@ -187,9 +281,24 @@ def plan_examples(
     vocab = _finished(vocab_folder, "vocab")
     check_shards(vocab_folder, vocab, ["vocab.txt"])
     vocabulary = read_vocabulary(vocab_folder / "vocab.txt")
+    with manifest_errors_as_data_errors(sentences_folder):
+        per_partition = sentences.counts["documents_per_partition"]
+        groups = tuple(_group_shards(per_partition, examples.num_shards))
+        fraction = examples.validation_fraction
+        held_out = tuple(plan_validation(per_partition, fraction) if fraction else ())
+    work = ExamplesWork(
+        groups=groups,
+        held_out=held_out,
+        examples=examples,
+        tokenization=read_table(VocabConfig, vocab.config["vocab"], "[vocab]").tokenization,
+        seed=seed,
+        sentences=_sentences_input(sentences_folder, sentences),
+        vocabulary=vocab_folder / "vocab.txt",
+        vocabulary_sha256=vocabulary.fingerprint,
+    )
     return StagePlan(
         stage="examples",
-        folder=str(folder),
+        folder=folder,
         config={"seed": seed, "examples": to_table(examples)},
         inputs={
             "sentences": {"content_sha256": sentences.content_sha256},
@@ -200,19 +309,34 @@ def plan_examples(
                 **vocab.config["vocab"],
             },
         },
-        units=tuple(_example_units(sentences, examples)),
-        spec={
-            "seed": seed,
-            "examples": to_table(examples),
-            "vocab": vocab.config["vocab"],
-            "vocab_folder": str(vocab_folder),
-            "vocabulary_sha256": vocabulary.fingerprint,
-            "sentences_folder": str(sentences_folder),
-            "sentence_shards": _sentence_shards(sentences),
-            "num_partitions": len(sentences.counts["documents_per_partition"]),
-        },
+        units=[held_out, *map(dataclasses.asdict, groups)],
+        work=work,
         text_bytes=sentences.counts["text_bytes"],
     )
+
+
+def _plan_given_vocabulary(folder: Location, vocab: VocabConfig) -> StagePlan:
+    path = locate(vocab.file or "")
+    given = read_vocabulary(path)
+    check_tokenization(vocab.tokenization, path, given, what="[vocab]")
+    vocab = dataclasses.replace(vocab, size=given.size)
+    return StagePlan(
+        stage="vocab",
+        folder=folder,
+        config={"vocab": _vocab_table(vocab)},
+        inputs={"vocabulary": {"sha256": given.fingerprint}},
+        work=VocabularyWork(vocab=vocab, given_sha256=given.fingerprint),
+        free_keys=_NOT_FOR_COUNTING,
+    )
+
+
+def _vocab_table(vocab: VocabConfig) -> Table:
+    """A vocabulary's configuration without its path: its content counts."""
+    return {key: value for key, value in to_table(vocab).items() if key != "file"}
+
+
+def _count_buckets(text_bytes: int) -> int:
+    return 1 + text_bytes // _BUCKET_BYTES
 
 
 def _text_bytes(file: InputFile) -> int:
@@ -234,7 +358,7 @@ def _list_units(corpora: Corpora) -> _Inputs:
     return _Inputs(
         config=[_content_config(corpus) for corpus in corpora.configs],
         files={name: [_input_table(file) for file in files] for name, files in inputs.items()},
-        units=tuple(_unit_tables(join_units(units, unit_bytes))),
+        units=tuple(join_units(units, unit_bytes)),
         text_bytes=total,
         notices=tuple(
             _own_notice(name, listed.own) for name, listed in found.items() if listed.own
@@ -248,55 +372,34 @@ def _own_notice(corpus: str, own: Sequence[str]) -> str:
 
 
 def _find_inputs(corpus: CorpusConfig, corpora: Corpora) -> FoundInputs:
-    if any(map(is_remote, corpus.paths)):
-        # Beam takes half a second to import: only who reads from elsewhere waits for it.
-        from pipelines.remote_files import list_remote_inputs
-
-        return FoundInputs(files=list_remote_inputs(corpus))
-    output = Path(corpora.output).absolute() if corpora.output else None
-    return find_inputs(corpus, Path(corpora.base), output)
+    output = locate(corpora.output) if corpora.output else None
+    return find_inputs(corpus, locate(corpora.base), output)
 
 
-def _example_units(sentences: Manifest, examples: ExamplesConfig) -> list[Table]:
-    per_partition = sentences.counts["documents_per_partition"]
-    groups = plan_shards(join_small_partitions(per_partition), examples.num_shards)
+def _group_shards(per_partition: Sequence[int], num_shards: int) -> Iterator[ExamplesGroup]:
+    """The largest first, so that the last ones, for which some workers wait, are short."""
 
     def count_documents(group: ShardGroup) -> int:
         return sum(sum(per_partition[first:end]) for first, end in group.pools)
 
-    # Largest first, so that the last ones, for which some workers wait, are short.
+    groups = plan_shards(join_small_partitions(per_partition), num_shards)
     groups = sorted(groups, key=count_documents, reverse=True)
-    units: list[Table] = [
-        {
-            "split": "train",
-            "pools": [list(pool) for pool in group.pools],
-            "shards": list(group.shards),
-            "num_shards": examples.num_shards,
-        }
-        for group in groups
+    for number, group in enumerate(groups, start=1):
+        yield ExamplesGroup(number=number, pools=group.pools, shards=group.shards)
+
+
+def _describe_units(units: Sequence[InputUnit]) -> list[object]:
+    """How the input is cut; a file that changed, also where no sample shows it, is another one."""
+    return [
+        [
+            unit.corpus.name,
+            *([part.name, part.start, part.stop, part.version] for part in unit.parts),
+        ]
+        for unit in units
     ]
-    if fraction := examples.validation_fraction:
-        pools = [list(pool) for pool in plan_validation(per_partition, fraction)]
-        validation = {"split": "validation", "pools": pools, "shards": [0], "num_shards": 1}
-        # First, as it looks at every file.
-        units.insert(0, validation)
-    return [{"unit": number, **unit} for number, unit in enumerate(units)]
 
 
-def _unit_tables(units: Sequence[InputUnit]) -> list[Table]:
-    """Largest first, so that the last ones, for which some workers wait, are short."""
-    tables = [{"unit": number, "input": _unit_table(unit)} for number, unit in enumerate(units)]
-    return sorted(tables, key=lambda table: (-units[table["unit"]].bytes, table["unit"]))
-
-
-def _unit_table(unit: InputUnit) -> Table:
-    """Without the share to be kept: who changes that gets all units that are done."""
-    table = to_table(unit)
-    del table["corpus"][_KEPT_KEY]
-    return table
-
-
-def _finished(folder: Path, stage: str) -> Manifest:
+def _finished(folder: Location, stage: str) -> Manifest:
     if not is_complete(folder):
         raise DataError(
             f"{folder} is missing or not complete; first: bertdata {stage} CONFIG.toml "
@@ -308,10 +411,15 @@ def _finished(folder: Path, stage: str) -> Manifest:
     return manifest
 
 
-def _sentence_shards(manifest: Manifest) -> list[Table]:
-    """Plain tables of the files of sentences; workers compare each with what they find."""
-    shards = manifest.shards
-    return [dataclasses.asdict(shard) for shard in shards if shard.path.startswith("sentences-")]
+def _sentences_input(folder: Location, manifest: Manifest) -> SentencesInput:
+    shards = [shard for shard in manifest.shards if shard.path.startswith("sentences-")]
+    with manifest_errors_as_data_errors(folder):
+        layout = Layout(
+            num_partitions=len(manifest.counts["documents_per_partition"]),
+            num_files=len(shards),
+            seed=manifest.config["seed"],
+        )
+    return SentencesInput(folder=folder, shards=tuple(shards), layout=layout)
 
 
 def _content_config(corpus: CorpusConfig) -> Table:

@@ -1,45 +1,52 @@
-"""A stage while it is being made: its plan, and a record of every finished unit of work.
+"""A stage while it is being made: what it is made of, and a record of everything finished.
 
-`<stage>/.progress/` holds `plan.json` and `unit-00007.json` files. A killed run leaves them; the
-next run with the same plan goes on with the units that have no record. A finished stage has none.
+All of it lies in `<stage>/.progress/<digest of the plan>/`: `plan.json`, a record for each finished
+file, tables that wait for others, and the reason of a failure. A killed run leaves it; the next run
+with the same plan goes on, and a different plan never meets it. A finished stage has none.
 """
 
 from __future__ import annotations
 
 import contextlib
 import enum
+import hashlib
 import json
-import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib import metadata
 from typing import TypeGuard
 
 from bertdata import errors
 from bertdata.config import Table
-from bertdata.errors import BertdataError, ConfigError
+from bertdata.errors import (
+    BertdataError,
+    ConfigError,
+    DataError,
+    MemoryUsedUpError,
+    StorageError,
+)
+from bertdata.storage.files import (
+    is_file,
+    list_files,
+    read_bytes,
+    remove_file,
+    remove_folder,
+    remove_temporary_files,
+)
+from bertdata.storage.locations import Location
 from bertdata.storage.manifest import FILE_NAME, is_complete, read_manifest
-from bertdata.storage.shards import Shard, check_inside, sync_files
+from bertdata.storage.shards import Shard, check_inside, first_line, sync_files
 from bertdata.storage.writing import write_json
 
 FOLDER = ".progress"
-_UNUSABLE = "unusable"  # an empty file where what was done is of no use
-_CHECKED = "checked"  # a folder of empty files named as the input files that a worker checks
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class UnitRecord:
-    """What one finished unit of work wrote and counted.
-
-    `round`: of those that work on the same units one after the other, the last that it went
-    through, from 0. `replaced`: files, named as shards are, that no one needs once this is written.
-    """
-
-    unit: int
-    shards: tuple[Shard, ...]
-    counts: Table
-    round: int = 0
-    replaced: tuple[str, ...] = ()
+_PLAN, _FAILURE, _UNUSABLE = "plan.json", "failed.json", "unusable"
+_DISTRUSTED = "distrusted"  # a file where what was made may be wrong
+_WAITING = "waiting"  # the folder of tables that wait for others
+_DIGEST_LETTERS = 16
+_NO_MEMORY = (
+    "a worker needs more memory than there is; lower [runner] workers, or "
+    "[[corpus]] max_document_bytes if a document is very long"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,39 +54,37 @@ class StagePlan:
     """What a stage will do.
 
     `stage`: its name, also the folder's. `config`, `inputs`: as in the manifest to be; a folder
-    made with others is refused. `units`: one table per unit of work. `spec`: what workers need.
-    `text_bytes`: about how much text there is to go through. `notices`: lines for whoever runs it.
-    `free_keys`: names in `config`, such as "vocab.size", that only the end of the stage depends on:
-    while it is unfinished, they may change.
+    made with others is refused. `units`: how the work is cut, as plain values. `work`: what its
+    pipeline needs. `text_bytes`: about how much text there is to go through. `notices`: lines for
+    whoever runs it. `free_keys`: names in `config`, such as "vocab.size", that only the end of the
+    stage depends on: while it is unfinished, they may change.
     """
 
     stage: str
-    folder: str
+    folder: Location
     config: Table
     inputs: Table
-    units: tuple[Table, ...]
-    spec: Table
-    text_bytes: int
+    units: Sequence[object] = ()
+    work: object = None
+    text_bytes: int = 0
     notices: tuple[str, ...] = ()
     free_keys: tuple[str, ...] = ()
 
+    def without_work(self) -> StagePlan:
+        """What the manifest needs of the plan."""
+        return replace(self, units=(), work=None)
+
     @property
-    def path(self) -> Path:
-        return Path(self.folder)
+    def workplace(self) -> Workplace:
+        """Where the work on exactly this plan is noted."""
+        return Workplace(folder=self.folder / FOLDER / self.digest)
 
-
-def write_plan(plan: StagePlan) -> Path:
-    """Write the plan where jobs find it; returns its path."""
-    path = plan.path / FOLDER / "plan.json"
-    write_json(path, asdict(plan))
-    return path
-
-
-def read_plan(path: Path) -> StagePlan:
-    """The plan that `write_plan` wrote."""
-    table = json.loads(path.read_bytes())
-    lists = {name: tuple(table.get(name, ())) for name in ("units", "notices", "free_keys")}
-    return StagePlan(**{**table, **lists})
+    @property
+    def digest(self) -> str:
+        """The same for plans that lead to the same work."""
+        work = [self.stage, _without(self.config, self.free_keys), self.inputs, self.units]
+        text = json.dumps(work, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LETTERS]
 
 
 class StageState(enum.Enum):
@@ -97,20 +102,13 @@ def find_state(plan: StagePlan) -> StageState:
     Raises ConfigError when the folder, complete or not, was made with a different configuration or
     from different inputs.
     """
-    if not is_complete(plan.path):
+    if not is_complete(plan.folder):
         return _find_unfinished_state(plan)
-    manifest = read_manifest(plan.path)
+    manifest = read_manifest(plan.folder)
     _check_same(plan, manifest.config, manifest.inputs)
-    is_whole = all(_is_there(plan.path, shard) for shard in manifest.shards)
+    sizes = _sizes(plan.folder)
+    is_whole = all(sizes.get(shard.path) == shard.bytes for shard in manifest.shards)
     return StageState.COMPLETE if is_whole else StageState.DAMAGED
-
-
-def _mend(plan: StagePlan, state: StageState) -> None:
-    """Remove what does not belong into the folder of a stage that is in this state."""
-    if state is StageState.DAMAGED:
-        (plan.path / FILE_NAME).unlink()  # the stage is no longer complete, and now says so
-    elif state is not StageState.UNFINISHED:
-        clear_progress(plan.path)  # a run killed right after its manifest leaves it behind
 
 
 def prepare_stage(plan: StagePlan) -> StageState:
@@ -119,110 +117,149 @@ def prepare_stage(plan: StagePlan) -> StageState:
     Raises ConfigError as `find_state`.
     """
     state = find_state(plan)
-    _mend(plan, state)
+    if state is StageState.DAMAGED:
+        remove_file(plan.folder / FILE_NAME)  # the stage is no longer complete, and now says so
+    elif state is StageState.COMPLETE:
+        clear_progress(plan.folder)  # a run killed right after its manifest leaves it behind
+    elif state is StageState.OUTDATED:
+        _clear_everything(plan.folder)
     return state
 
 
-def write_record(plan_folder: Path, record: UnitRecord) -> None:
-    """Note a finished unit, once its files are on disk; then remove those that it replaced."""
-    sync_files(plan_folder, record.shards)
-    write_json(_record_path(plan_folder, record.unit), asdict(record))
-    for path in record.replaced:
-        with contextlib.suppress(OSError):  # it goes with all that only an unfinished stage needs
-            (plan_folder / path).unlink()
+def write_plan(plan: StagePlan) -> None:
+    """Note what is being made, for a run with a different plan."""
+    told = {"config": plan.config, "inputs": plan.inputs}
+    write_json(plan.workplace.folder / _PLAN, told)
 
 
-def read_records(plan_folder: Path, round_: int = 0) -> dict[int, UnitRecord]:
-    """Records of units that went through a round and whose files are there, by unit."""
-    records = (_read_record(path) for path in sorted(_progress(plan_folder).glob("unit-*.json")))
-    return {
-        record.unit: record
-        for record in records
-        if record.round >= round_ and all(_is_there(plan_folder, shard) for shard in record.shards)
-    }
-
-
-def read_record(plan_folder: Path, unit: int) -> UnitRecord:
-    """The record of a unit that has one."""
-    return _read_record(_record_path(plan_folder, unit))
-
-
-def take_unit(plan_folder: Path, unit: int, round_: int = 0) -> bool:
-    """Whether a unit is the caller's to do: the first worker of a machine that asks gets it."""
-    return _take(_taken(plan_folder, round_) / str(unit))
-
-
-def take_check(plan_folder: Path, name: str) -> bool:
-    """Whether an input file is the caller's to check: the first worker that asks checks it.
-
-    The others may read it meanwhile, as a stage with a failed unit is never finished.
-    """
-    folder = _progress(plan_folder) / _CHECKED
-    folder.mkdir(parents=True, exist_ok=True)
-    return _take(folder / name)
-
-
-def _take(path: Path) -> bool:
-    try:
-        path.touch(exist_ok=False)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        raise BertdataError(f"cannot write {path}: {error.strerror}") from error
-    return True
-
-
-def give_units_back(plan_folder: Path, round_: int = 0) -> None:
-    """Let all units and checks be taken again."""
-    shutil.rmtree(_progress(plan_folder) / _CHECKED, ignore_errors=True)
-    shutil.rmtree(_taken(plan_folder, round_), ignore_errors=True)
-    _taken(plan_folder, round_).mkdir(parents=True)
-
-
-def write_failure(plan_folder: Path, unit: int, error: BertdataError) -> None:
-    """Note that a unit failed for a reason the user can read."""
-    failure = {"type": type(error).__name__, "message": str(error)}
-    write_json(_progress(plan_folder) / f"failed-{unit:05d}.json", failure)
-
-
-def has_failed(plan_folder: Path) -> bool:
-    """Whether a unit failed, so that the others need not start."""
-    return any(_progress(plan_folder).glob("failed-*.json"))
-
-
-def raise_failure(plan_folder: Path) -> None:
-    """Raise the error of the first failed unit, if one failed."""
-    for path in sorted(_progress(plan_folder).glob("failed-*.json")):
-        failure = json.loads(path.read_bytes())
-        raise error_named(failure["type"], failure["message"])
-
-
-def mark_unusable(plan_folder: Path) -> None:
-    """Note that what was done is of no use, so that another configuration may take its place."""
-    (_progress(plan_folder) / _UNUSABLE).touch()
-
-
-def clear_failures(plan_folder: Path) -> None:
-    """Forget failures of an earlier attempt."""
-    for path in _progress(plan_folder).glob("failed-*.json"):
-        path.unlink()
-
-
-def clear_progress(plan_folder: Path) -> None:
+def clear_progress(folder: Location) -> None:
     """Remove what only an unfinished stage needs, and what killed workers left half-written."""
-    shutil.rmtree(_progress(plan_folder), ignore_errors=True)
-    for path in plan_folder.glob(".*.tmp"):
-        path.unlink(missing_ok=True)
+    remove_folder(folder / FOLDER)
+    remove_temporary_files(folder)
 
 
-def written_bytes(plan_folder: Path) -> int:
-    """Bytes of all files of a stage so far, also of those that are being written."""
-    total = 0
-    for folder in (plan_folder, _progress(plan_folder)):
-        for path in folder.glob("*"):
-            with contextlib.suppress(OSError):  # renamed meanwhile
-                total += path.stat().st_size
-    return total
+def _versions() -> dict[str, str]:
+    """What must be equal on all machines of a run, or they would not write the same bytes."""
+    return {name: metadata.version(name) for name in ("bertdata", "pyarrow", "apache-beam")}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileRecord:
+    """What one finished part of a stage wrote and counted."""
+
+    number: int
+    shards: tuple[Shard, ...]
+    counts: Table
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workplace:
+    """Where the work on one plan is noted.
+
+    `spill`: a folder that all workers see, in which tables wait for others; None: they wait in the
+    runner. `versions`: of what planned the work.
+    """
+
+    folder: Location
+    spill: Location | None = None
+    versions: Mapping[str, str] = field(default_factory=_versions)
+
+    @property
+    def stage_folder(self) -> Location:
+        """The folder of the stage."""
+        return self.folder.parent.parent
+
+    @property
+    def waiting(self) -> Location:
+        """A folder of the stage's own for tables that wait for others."""
+        return self.folder / _WAITING
+
+    def check_versions(self) -> None:
+        """Raise DataError on a machine that would write other bytes than the one that planned."""
+        for name, planned in self.versions.items():
+            if (found := metadata.version(name)) != planned:
+                raise DataError(
+                    f"a worker has {name} {found}, the run was planned with {planned}; "
+                    "install the same version on all machines"
+                )
+
+    def write_record(self, record: FileRecord) -> None:
+        """Note a finished part, once its files are on disk."""
+        sync_files(self.stage_folder, record.shards)
+        write_json(self.folder / f"file-{record.number:05d}.json", asdict(record))
+
+    def read_records(self) -> dict[int, FileRecord]:
+        """Records of the parts that are finished and whose files are there, by number."""
+        sizes = _sizes(self.stage_folder)
+        names = [file.path for file in list_files(self.folder) if file.path.startswith("file-")]
+        records = [self._read_record(name) for name in names]
+        return {
+            record.number: record
+            for record in records
+            if all(sizes.get(shard.path) == shard.bytes for shard in record.shards)
+        }
+
+    def mark_unusable(self) -> None:
+        """Note that what was done is of no use, so that a different plan may take its place."""
+        write_json(self.folder / _UNUSABLE, True)
+
+    @contextlib.contextmanager
+    def noting_failure(self) -> Iterator[None]:
+        """Note why the work in this context failed, where the driver can read it."""
+        try:
+            yield
+        except BertdataError as error:
+            self._note(error)
+            raise
+        except OSError as error:
+            problem = StorageError(first_line(error))
+            self._note(problem)
+            raise problem from error
+        except MemoryError as error:
+            failure = MemoryUsedUpError(_NO_MEMORY)
+            self._note(failure)
+            raise failure from error
+
+    def check_others(self) -> None:
+        """Raise BertdataError when other work failed: then nothing new need be begun."""
+        if is_file(self._failure):
+            raise BertdataError("stopped, since other work of this stage failed")
+
+    def distrust(self) -> None:
+        """Note that what was made so far may have been made from damaged files."""
+        write_json(self.folder / _DISTRUSTED, True)
+
+    def start_again(self) -> None:
+        """Forget the failure of an earlier attempt, and what it made if that cannot be trusted."""
+        remove_file(self._failure)
+        if is_file(self.folder / _DISTRUSTED):
+            for file in list_files(self.folder):
+                if file.path.startswith("file-"):
+                    remove_file(self.folder / file.path)
+            remove_file(self.folder / _DISTRUSTED)
+
+    def raise_failure(self) -> None:
+        """Raise the error that was noted, if one was."""
+        if is_file(self._failure):
+            failure = json.loads(read_bytes(self._failure))
+            raise error_named(failure["type"], failure["message"])
+
+    @property
+    def _failure(self) -> Location:
+        return self.folder / _FAILURE
+
+    def _note(self, error: BertdataError) -> None:
+        failure = {"type": type(error).__name__, "message": str(error)}
+        with contextlib.suppress(BertdataError, OSError):  # such as a full disk: it is raised
+            if not is_file(self._failure):  # the first one is told
+                write_json(self._failure, failure)
+
+    def _read_record(self, name: str) -> FileRecord:
+        table = json.loads(read_bytes(self.folder / name))
+        shards = tuple(Shard(**shard) for shard in table.pop("shards"))
+        for shard in shards:
+            check_inside(self.stage_folder, shard.path)
+        return FileRecord(shards=shards, **table)
 
 
 def error_named(name: str, message: str) -> BertdataError:
@@ -251,43 +288,40 @@ def describe_differences(old: object, new: object, name: str = "") -> list[str]:
 
 
 def _find_unfinished_state(plan: StagePlan) -> StageState:
-    path = plan.path / FOLDER / "plan.json"
-    if not path.is_file():
-        return StageState.UNFINISHED
-    old = read_plan(path)
-    found = _differences(plan, old.config, old.inputs, free_keys=plan.free_keys)
-    if found and _has_records(plan.path) and not (_progress(plan.path) / _UNUSABLE).exists():
-        raise _made_differently(plan, found)
-    has_other_units = [dict(unit) for unit in old.units] != [dict(unit) for unit in plan.units]
-    return StageState.OUTDATED if has_other_units or found else StageState.UNFINISHED
+    progress = plan.folder / FOLDER
+    paths = [file.path for file in list_files(progress, recursive=True)]
+    digests = {path.partition("/")[0] for path in paths} - {plan.digest}
+    for digest in sorted(digests):
+        names = {path.partition("/")[2] for path in paths if path.startswith(f"{digest}/")}
+        if _PLAN in names and _UNUSABLE not in names and names - {_PLAN, _FAILURE}:
+            old = json.loads(read_bytes(progress / digest / _PLAN))
+            _check_same(plan, old["config"], old["inputs"], free_keys=plan.free_keys)
+    return StageState.OUTDATED if digests else StageState.UNFINISHED
 
 
-def _check_same(plan: StagePlan, config: Table, inputs: Table) -> None:
-    if found := _differences(plan, config, inputs):
-        raise _made_differently(plan, found)
-
-
-def _made_differently(plan: StagePlan, differences: Sequence[str]) -> ConfigError:
-    return ConfigError(
-        f"{plan.folder} was made with a different configuration: {'; '.join(differences[:5])}; "
-        "choose another --output or delete that folder"
-    )
-
-
-def _differences(
-    plan: StagePlan,
-    config: Table,
-    inputs: Table,
-    *,
-    free_keys: Sequence[str] = (),
-) -> list[str]:
+def _check_same(
+    plan: StagePlan, config: Table, inputs: Table, *, free_keys: Sequence[str] = ()
+) -> None:
     found = describe_differences(config, _plain(plan.config))
     found = [line for line in found if line.partition(" ")[0] not in free_keys]
-    return found + describe_differences(inputs, _plain(plan.inputs))
+    found += describe_differences(inputs, _plain(plan.inputs))
+    if found:
+        raise ConfigError(
+            f"{plan.folder} was made with a different configuration: {'; '.join(found[:5])}; "
+            "choose another --output or delete that folder"
+        )
 
 
-def _has_records(plan_folder: Path) -> bool:
-    return any(_progress(plan_folder).glob("unit-*.json"))
+def _clear_everything(folder: Location) -> None:
+    """Remove the progress of other plans, and the files that they finished."""
+    clear_progress(folder)
+    for file in list_files(folder):
+        if file.path.endswith(".arrow"):
+            remove_file(folder / file.path)
+
+
+def _sizes(folder: Location) -> dict[str, int]:
+    return {file.path: file.bytes for file in list_files(folder)}
 
 
 def _plain(table: Table) -> object:
@@ -295,30 +329,14 @@ def _plain(table: Table) -> object:
     return json.loads(json.dumps(table))
 
 
-def _record_path(plan_folder: Path, unit: int) -> Path:
-    return _progress(plan_folder) / f"unit-{unit:05d}.json"
-
-
-def _read_record(path: Path) -> UnitRecord:
-    table = json.loads(path.read_bytes())
-    shards = tuple(Shard(**shard) for shard in table.pop("shards"))
-    record = UnitRecord(shards=shards, **{**table, "replaced": ()})
-    for shard in record.shards:
-        check_inside(path.parent.parent, shard.path)
-    return record
-
-
-def _is_there(folder: Path, shard: Shard) -> bool:
-    path = folder / shard.path
-    return path.is_file() and path.stat().st_size == shard.bytes
-
-
-def _progress(plan_folder: Path) -> Path:
-    return plan_folder / FOLDER
-
-
-def _taken(plan_folder: Path, round_: int) -> Path:
-    return _progress(plan_folder) / f"taken-{round_}"
+def _without(config: Table, names: Sequence[str]) -> Table:
+    """A configuration without keys such as "vocab.size"."""
+    return {
+        part: {key: found for key, found in values.items() if f"{part}.{key}" not in names}
+        if isinstance(values, Mapping)
+        else values
+        for part, values in config.items()
+    }
 
 
 def _has_names(value: object) -> TypeGuard[list[Table]]:

@@ -8,7 +8,11 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-pytest_plugins = ["tests.flows_fixtures", "tests.s3_server"]
+pytest_plugins = [
+    "tests.flows_fixtures",
+    "tests.s3_server",
+    "tests.pipelines.runners.servers",
+]
 
 # The first call of compiled code takes a second; and no test here is about time.
 hypothesis.settings.register_profile("bertdata", deadline=None, derandomize=True)

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from flows import cli, stages
-from flows.processes.prefect_settings import prepare_environment
-from pipelines.progress import read_plan
+from flows.server.settings import prepare_environment
+from pipelines.options import RunnerConfig
+from pipelines.progress import StagePlan
 from tests.pipelines.corpus import write_books
 from tests.runs import make_stage
 
@@ -86,15 +87,13 @@ def trainer_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def jobs_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run jobs in this process without Beam: unit after unit."""
+    """Run jobs in this process, with one worker."""
     monkeypatch.setattr(stages, "run_job", _run_job)
 
 
-def _run_job(module: str, arguments: Sequence[str], *_: object) -> int:
-    (plan,) = [name for name in arguments if name.startswith("--plan=")]
-    job = importlib.import_module(module).JOB
-    make_stage(read_plan(Path(plan.removeprefix("--plan="))), job)
-    return 0
+def _run_job(function: str, arguments: tuple[StagePlan, RunnerConfig], *_: object) -> str:
+    plan, _runner = arguments
+    return make_stage(plan).content_sha256
 
 
 def _call(module: str, arguments: Sequence[str]) -> int:

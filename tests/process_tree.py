@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
 _MARK = "BERTDATA_TEST_RUN"
@@ -39,15 +40,26 @@ def find_processes(mark: str) -> list[Process]:
 
 
 def find_workers(processes: list[Process]) -> list[int]:
-    """Beam's workers: forks of a job, which is a fork of the host."""
-    hosts = {p.pid for p in processes if "-m pipelines.jobs" in p.command}
-    parents = {p.pid: p.parent for p in processes if p.pid in hosts}
-    return [pid for pid, parent in parents.items() if parents.get(parent, 0) in hosts]
+    """Beam's workers: forks of a job, which is a fork of the fork server.
+
+    All of these have its command line and, as far as can be seen, its environment.
+    """
+    parents = {p.pid: p.parent for p in processes if "multiprocessing.forkserver" in p.command}
+    return [pid for pid, job in parents.items() if parents.get(job, 0) in parents]
 
 
 def find_trainers(processes: list[Process]) -> list[int]:
     """The processes that train."""
     return [p.pid for p in processes if "trainer.pretrain" in p.command]
+
+
+def start_fork_server_again() -> None:
+    """End this process's fork server: the next job gets one with the environment of then."""
+    server = forkserver._forkserver  # type: ignore[attr-defined]
+    if server._forkserver_pid is not None:
+        os.kill(server._forkserver_pid, signal.SIGKILL)  # else it waits for this one's end
+    server._stop()
+    resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]
 
 
 def wait_until_gone(mark: str, seconds: float) -> list[Process]:

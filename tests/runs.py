@@ -1,8 +1,9 @@
-"""Small real runs without Beam or Prefect: the jobs' own functions, called one after the other."""
+"""Small real runs without Prefect: the stages, in this process or in those of their own."""
 
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,16 +15,15 @@ from bertdata.config import read_table
 from bertdata.corpus.config import CorpusConfig
 from bertdata.examples.config import ExamplesConfig
 from bertdata.sentences.splitter import SentencesConfig
-from bertdata.storage.manifest import Manifest, content_hash, write_manifest
+from bertdata.storage.manifest import Manifest, content_hash, read_manifest
 from bertdata.storage.shards import Shard, open_arrow, write_arrow
 from bertdata.storage.writing import write_json
 from flows.paths import RunPaths
-from pipelines.jobs import examples as examples_job
-from pipelines.jobs import sentences as sentences_job
-from pipelines.jobs import word_counts as word_counts_job
-from pipelines.jobs.command import Job
+from flows.processes.jobs import run_job
+from pipelines.options import RunnerConfig
 from pipelines.plans import Corpora, plan_examples, plan_sentences, plan_vocabulary
-from pipelines.progress import StagePlan, clear_progress, read_records, write_record
+from pipelines.progress import StagePlan, write_plan
+from pipelines.run import run_stage
 from vocab.config import VocabConfig
 
 VOCABULARY_SIZE = 150
@@ -61,34 +61,29 @@ def make_run(
         "num_shards": NUM_SHARDS,
         **(examples or {}),
     }
-    make_stage(
-        plan_sentences(paths.sentences, corpora, SentencesConfig(), seed),
-        sentences_job.JOB,
-    )
-    make_stage(
-        plan_vocabulary(
-            paths.vocab, paths.sentences, read_table(VocabConfig, vocab_table, "vocab")
-        ),
-        word_counts_job.JOB,
-    )
+    make_stage(plan_sentences(paths.sentences, corpora, SentencesConfig(), seed))
+    vocab_config = read_table(VocabConfig, vocab_table, "vocab")
+    make_stage(plan_vocabulary(paths.vocab, paths.sentences, vocab_config))
     config = read_table(ExamplesConfig, examples_table, "examples")
-    make_stage(
-        plan_examples(paths.examples, paths.sentences, paths.vocab, config, seed),
-        examples_job.JOB,
-    )
+    make_stage(plan_examples(paths.examples, paths.sentences, paths.vocab, config, seed))
     return paths
 
 
-def make_stage(plan: StagePlan, job: Job) -> Manifest:
-    """All units of a stage, one after the other, and its manifest."""
-    for round_ in job.rounds(plan):
-        work = round_.open_worker(round_.plan.path, round_.plan.spec)
-        for unit in round_.plan.units:
-            write_record(round_.plan.path, work(unit))
-    manifest = job.finish(plan, read_records(plan.path))
-    write_manifest(plan.path, manifest)
-    clear_progress(plan.path)
-    return manifest
+def make_stage(plan: StagePlan, runner: RunnerConfig | None = None) -> Manifest:
+    """A stage by its pipeline: in this process, or where there are several workers in a job."""
+    runner = runner or RunnerConfig(workers=1)
+    write_plan(plan)
+    if runner.name == "direct" and runner.num_workers == 1:
+        run_stage(plan, runner, _say_nothing)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "log"
+            run_job("pipelines.run:run_stage", (plan, runner), log, _say_nothing)
+    return read_manifest(plan.folder)
+
+
+def _say_nothing(line: str) -> None:
+    """Nobody reads how far a test is."""
 
 
 def some_documents(count: int = 40) -> dict[str, str]:

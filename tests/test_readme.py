@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from bertdata.storage.locations import Address
 from flows.cli import main
 
 README = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
@@ -64,10 +65,10 @@ def folder(finished: Path, small_config: Path, tmp_path_factory: pytest.TempPath
 @pytest.mark.usefixtures("trainer_in_process")
 @pytest.mark.parametrize("command", commands("bertdata"), ids=" ".join)
 def test_bertdata_commands(
-    command: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+    command: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, s3: Address
 ) -> None:
     monkeypatch.chdir(folder)
-    arguments = command[1:]
+    arguments = [argument.replace("s3://bucket", s3.root) for argument in command[1:]]
     if "vectors.arrow" in arguments:  # the programs may have wanted it before
         (folder / "vectors.arrow").unlink(missing_ok=True)
     if "my.toml" in arguments:

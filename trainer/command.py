@@ -50,12 +50,17 @@ def take_config(cls: type[_T], given: dict[str, Any]) -> _T:
 
 
 def exit_code(work: Callable[[], int]) -> int:
-    """Do the work of a command and return its exit code; our errors are printed as one line."""
+    """Do the work of a command and return its exit code; errors are printed as one line."""
     try:
         return work()
     except BertdataError as error:
         print_error(error)
         return exit_status(error)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        print_error((str(error).splitlines() or [type(error).__name__])[0])
+        return 1
 
 
 def print_error(error: object) -> None:

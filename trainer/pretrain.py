@@ -17,13 +17,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 import torch
 
 from bertdata.import_path import safe_environment
+from bertdata.storage.locations import Location, locate
 from bertdata.storage.locks import hold
 from bertdata.storage.shards import first_line
 from bertdata.storage.writing import write_json
@@ -45,9 +45,9 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 def pretrain(
     *,
-    examples: Path,
-    vocab: Path,
-    output: Path,
+    examples: Location,
+    vocab: Location,
+    output: Location,
     config: TrainConfig,
     seed: int = 0,
     resume: bool = True,
@@ -56,9 +56,10 @@ def pretrain(
 ) -> Results | None:
     """Train to the end and export, or until `should_stop`; return None if stopped before the end.
 
-    `examples`, `vocab`: finished stages. `output`: the folder for checkpoints, metrics.jsonl,
-    TensorBoard's files, the exported model, results.json and timing.json. `when_trained`: called
-    after the last step, when its checkpoint is written.
+    `examples`, `vocab`: finished stages. `output`: the folder for checkpoints, metrics.jsonl, the
+    exported model, results.json and timing.json, and, if it is on this machine, TensorBoard's
+    files. All may be addresses. `when_trained`: called after the last step, when its checkpoint is
+    written.
 
     Raises ConfigError if `output` holds a different run.
     """
@@ -85,7 +86,9 @@ def pretrain(
         return results
 
 
-def _write(output: Path, results: Results, seconds: dict[str, float], longest_wait: float) -> None:
+def _write(
+    output: Location, results: Results, seconds: dict[str, float], longest_wait: float
+) -> None:
     write_json(output / RESULTS_NAME, asdict(results))
     write_json(output / TIMING_NAME, {**seconds, "longest_checkpoint_wait": longest_wait})
     print_numbers({**asdict(results), "seconds": sum(seconds.values())})
@@ -104,7 +107,7 @@ def _make_parser() -> argparse.ArgumentParser:
         prog="python -m trainer.pretrain", description=(__doc__ or "").splitlines()[0]
     )
     for name in ("examples", "vocab", "output"):
-        parser.add_argument(f"--{name}", type=Path, required=True, metavar="DIR")
+        parser.add_argument(f"--{name}", type=locate, required=True, metavar="DIR")
     parser.add_argument("--seed", type=int, default=0, help="of all random choices (0)")
     parser.add_argument(
         "--resume",
@@ -129,10 +132,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error(f"the GPU is out of memory ({first_line(error)}); {_SMALLER_STEP}")
     except MemoryError as error:
         print_error(f"out of memory ({first_line(error)}); {_SMALLER_STEP}")
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        print_error(first_line(error))
     return 1
 
 

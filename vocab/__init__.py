@@ -8,7 +8,13 @@ __getattr__, __dir__, __all__ = list_contents(
     __name__,
     {
         "config": ["VocabConfig"],
-        "counting": ["COUNTS_SCHEMA", "count_words", "merge_counts"],
+        "counting": [
+            "COUNTS_SCHEMA",
+            "add_up_counts",
+            "assign_buckets",
+            "count_words",
+            "join_counts",
+        ],
         "fast": ["train"],
         "report": ["measure_coverage"],
         "stripping": ["StrippedWords", "count_stripped", "describe_stripped"],

@@ -14,12 +14,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import pre_tokenizers
 
+from bertdata.arrays import Int32Array, UInt64Array
+from bertdata.grouping import fill_groups
+from bertdata.randomness import FACTOR_1, mix_array
 from bertdata.tokens.tokenizer import TokenizationConfig, build_normalizer
 from bertdata.tokens.word_parts import PartTable
 from vocab.config import VocabConfig
 
 COUNTS_SCHEMA = pa.schema([("word", pa.string()), ("count", pa.int64())])
 
+_TABLES_AT_ONCE = 8
+_HASHED_BYTES = 8  # of a word
 _MAX_PARTS = 100_000  # counted before they are turned into words
 _PLAIN_ASCII = "^[!-~]+$"
 
@@ -33,6 +38,37 @@ def count_words(batches: Iterable[pa.StringArray], config: VocabConfig) -> pa.Ta
     return merge_counts(_normalize(some, config.tokenization) for some in parts)
 
 
+def add_up_counts(tables: Iterable[pa.Table]) -> pa.Table:
+    """`merge_counts`, some tables at a time: in memory are the distinct words, not all tables."""
+    total = COUNTS_SCHEMA.empty_table()
+    for some in fill_groups(tables, _TABLES_AT_ONCE, lambda table: 1):
+        total = merge_counts([total, *some])
+    return total
+
+
+def assign_buckets(words: pa.ChunkedArray, num_buckets: int) -> Int32Array:
+    """A bucket for each word, by its length and its first eight bytes."""
+    parts = [_hash_beginnings(chunk) for chunk in words.chunks]
+    hashes = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
+    buckets: Int32Array = (hashes % np.uint64(num_buckets)).astype(np.int32)
+    return buckets
+
+
+def _hash_beginnings(words: pa.StringArray) -> UInt64Array:
+    if not len(words):
+        return np.zeros(0, np.uint64)
+    _, offsets, data = words.buffers()
+    ends = np.frombuffer(offsets, np.int32)[words.offset : words.offset + len(words) + 1]
+    starts, lengths = ends[:-1], np.diff(ends)
+    letters = np.frombuffer(data or b"\0", np.uint8)
+    hashes = lengths.astype(np.uint64)
+    for place in range(_HASHED_BYTES):
+        found = letters[np.minimum(starts + place, len(letters) - 1)]
+        found = np.where(lengths > place, found, 0).astype(np.uint64)
+        hashes = mix_array(hashes * np.uint64(FACTOR_1) + found)
+    return hashes
+
+
 def merge_counts(tables: Iterable[pa.Table]) -> pa.Table:
     """Add up word counts: most frequent first, ties by the word's UTF-8 bytes.
 
@@ -40,9 +76,14 @@ def merge_counts(tables: Iterable[pa.Table]) -> pa.Table:
     """
     merged = pa.concat_tables([COUNTS_SCHEMA.empty_table(), *tables])
     summed = merged.group_by("word", use_threads=False).aggregate([("count", "sum")])
+    return join_counts([summed.rename_columns(COUNTS_SCHEMA.names)])
+
+
+def join_counts(tables: Iterable[pa.Table]) -> pa.Table:
+    """`merge_counts` of tables that have no word in common: nothing is to be added up."""
+    joined = pa.concat_tables([COUNTS_SCHEMA.empty_table(), *tables])
     # Arrow compares strings by their bytes.
-    ordered = summed.sort_by([("count_sum", "descending"), ("word", "ascending")])
-    return ordered.rename_columns(COUNTS_SCHEMA.names)
+    return joined.sort_by([("count", "descending"), ("word", "ascending")])
 
 
 def _count_parts(

@@ -11,13 +11,12 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from tokenizers import Tokenizer
 
 from bertdata.arrays import Int64Array, UInt64Array
 from bertdata.checks.invariants import (
@@ -32,15 +31,17 @@ from bertdata.checks.shares import ExampleShares, check_held_out
 from bertdata.config import Table
 from bertdata.corpus.documents import REASONS
 from bertdata.corpus.identity import count_repeated_ids, hash_rows
-from bertdata.corpus.partitions import choose_validation
+from bertdata.corpus.partitions import Layout, choose_validation
 from bertdata.errors import BertdataError, DataError
 from bertdata.examples.statistics import NUM_LENGTHS, add_counts, count_examples, with_shares
 from bertdata.reference.config import MaskingConfig
-from bertdata.sentences.files import SentenceCounts, count_rejections, count_sentences
+from bertdata.sentences.files import SentenceCounts
+from bertdata.storage.files import exists, is_folder, is_temporary, list_files
+from bertdata.storage.locations import Location
 from bertdata.storage.manifest import FILE_NAME, Manifest, content_hash, find_damage, read_manifest
 from bertdata.storage.schema import REJECTED, SENTENCES, WORD_COUNTS, check_schema, examples_schema
 from bertdata.storage.shards import Shard, first_line, open_arrow
-from bertdata.tokens.tokenizer import TokenizationConfig, build_tokenizer
+from bertdata.tokens.tokenizer import TokenizationConfig, build_tokenizer, load_tokenizer
 from bertdata.tokens.vocabulary import SpecialIds, Vocabulary, read_vocabulary
 
 _SLICE_ROWS = 8192
@@ -59,7 +60,7 @@ class Verified:
     `vocabulary` (vocab): the content of vocab.txt; None if it is damaged.
     """
 
-    folder: Path
+    folder: Location
     manifest: Manifest | None = None
     findings: list[str] = field(default_factory=list)
     document_ids: UInt64Array | None = None
@@ -80,17 +81,17 @@ class Verified:
             self.add(name, f"row {fault.row} {fault.rule} {fault.value}{more}")
 
 
-def verify_sentences(folder: Path) -> Verified:
+def verify_sentences(folder: Location) -> Verified:
     """Check a `sentences/` folder."""
     return _verify(folder, "bertdata-sentences", _check_sentences)
 
 
-def verify_vocabulary(folder: Path) -> Verified:
+def verify_vocabulary(folder: Location) -> Verified:
     """Check a `vocab/` folder."""
     return _verify(folder, "bertdata-vocab", _check_vocabulary)
 
 
-def verify_examples(folder: Path, document_ids: UInt64Array | None = None) -> Verified:
+def verify_examples(folder: Location, document_ids: UInt64Array | None = None) -> Verified:
     """Check an `examples/` folder; `document_ids`: those of `sentences/`, sorted, if known."""
 
     def check(stage: Verified, manifest: Manifest, intact: list[Shard]) -> None:
@@ -99,7 +100,7 @@ def verify_examples(folder: Path, document_ids: UInt64Array | None = None) -> Ve
     return _verify(folder, "bertdata-examples", check)
 
 
-def verify_files(folder: Path, kind: str) -> Verified:
+def verify_files(folder: Location, kind: str) -> Verified:
     """Check only the files of a stage against its manifest."""
     return _verify(folder, kind, lambda stage, manifest, intact: None)
 
@@ -119,7 +120,7 @@ def differences(recorded: object, found: object, name: str) -> Iterator[str]:
 _Check = Callable[[Verified, Manifest, list[Shard]], None]
 
 
-def _verify(folder: Path, kind: str, check: _Check) -> Verified:
+def _verify(folder: Location, kind: str, check: _Check) -> Verified:
     stage = Verified(folder=folder)
     try:
         stage.manifest = manifest = _read_manifest(folder)
@@ -136,9 +137,10 @@ def _verify(folder: Path, kind: str, check: _Check) -> Verified:
     return stage
 
 
-def _read_manifest(folder: Path) -> Manifest:
-    if (folder / _PROGRESS).is_dir() and not (folder / FILE_NAME).exists():
-        done = len(list((folder / _PROGRESS).glob("unit-*.json")))
+def _read_manifest(folder: Location) -> Manifest:
+    if is_folder(folder / _PROGRESS) and not exists(folder / FILE_NAME):
+        units = (found.path for found in list_files(folder / _PROGRESS))
+        done = sum(fnmatchcase(name, "unit-*.json") for name in units)
         raise DataError(
             f"{folder}: is not complete ({done} parts done); the same command continues it"
         )
@@ -181,29 +183,35 @@ def _check_names(stage: Verified, names: Iterable[str]) -> None:
 def _check_strays(stage: Verified, known: set[str]) -> None:
     if stage.manifest and stage.manifest.format == "bertdata-model":
         return  # logs and checkpoints are kept beside a model
-    if (stage.folder / _PROGRESS).exists():
+    if exists(stage.folder / _PROGRESS):
         stage.add(_PROGRESS, "is left from an unfinished run; delete it")
-    for path in sorted(stage.folder.rglob("*")):
-        name = path.relative_to(stage.folder).as_posix()
-        if path.is_dir() or name in known or name.startswith(f"{_PROGRESS}/"):
+    for found in list_files(stage.folder, recursive=True, with_temporary=True):
+        if found.path in known or found.path.startswith(f"{_PROGRESS}/"):
             continue
-        is_temporary = path.suffix == ".tmp" and path.name.startswith(".")
-        why = "is left from a write that was cut off" if is_temporary else "is not in the manifest"
-        stage.add(name, f"{why}; delete it")
+        is_cut_off = is_temporary(found.path)
+        why = "is left from a write that was cut off" if is_cut_off else "is not in the manifest"
+        stage.add(found.path, f"{why}; delete it")
 
 
 def _check_sentences(stage: Verified, manifest: Manifest, intact: list[Shard]) -> None:
     recorded = dict(manifest.counts)
     for name in ("sentences_dropped", "lines_dropped"):
         recorded.pop(name, None)  # dropped text cannot be counted again
-    num_partitions = len(recorded["documents_per_partition"])
-    counts = SentenceCounts(num_partitions=num_partitions)
+    files = [shard for shard in manifest.shards if shard.path.startswith("sentences-")]
+    layout = Layout(
+        num_partitions=len(recorded["documents_per_partition"]),
+        num_files=len(files),
+        seed=manifest.config["seed"],
+    )
+    counts = SentenceCounts()
     ids: list[tuple[UInt64Array, UInt64Array]] = [_NO_IDS]
     for shard in intact:
         if shard.path.startswith("rejected-"):
             _check_rejected(stage, shard, counts)
         else:
-            ids += _check_sentence_file(stage, shard, counts, manifest.config)
+            first, _ = layout.ranges[files.index(shard)]
+            is_whole = manifest.config["cleaning"]["duplicate_sentences"] == "keep"
+            ids += _check_sentence_file(stage, shard, counts, layout, first, is_whole)
     if len(intact) == len(manifest.shards):
         document_ids, names = (np.concatenate(parts) for parts in zip(*ids))
         stage.document_ids = np.sort(document_ids)
@@ -213,27 +221,34 @@ def _check_sentences(stage: Verified, manifest: Manifest, intact: list[Shard]) -
 
 
 def _check_sentence_file(
-    stage: Verified, shard: Shard, counts: SentenceCounts, config: Table
+    stage: Verified,
+    shard: Shard,
+    counts: SentenceCounts,
+    layout: Layout,
+    first: int,
+    is_whole: bool,
 ) -> Iterator[tuple[UInt64Array, UInt64Array]]:
-    """Check a file; yields copies of each batch's document ids and hashes of their names."""
-    is_whole = config["cleaning"]["duplicate_sentences"] == "keep"
+    """Check a file; yields copies of each batch's document ids and hashes of their names.
+
+    `first`: its first partition; `is_whole`: whether its documents have all their sentences.
+    """
     faults: list[Fault] = []
     first_row = 0
     for number, batch in _read_batches(stage, shard, SENTENCES):
-        partition = number % counts.num_partitions
+        counts.documents_per_partition.append(batch.num_rows)
         for rows in _slices(batch):
             hashes = hash_rows(rows)
             found = check_sentences(
                 rows,
-                partition=partition,
-                num_partitions=counts.num_partitions,
-                seed=config["seed"],
+                partition=first + number,
+                num_partitions=layout.num_partitions,
+                seed=layout.seed,
                 hashes=hashes,
                 is_whole=is_whole,
             )
             faults += [replace(fault, row=first_row + fault.row) for fault in found]
             first_row += rows.num_rows
-            count_sentences(rows, partition, counts)
+            counts.count_rows(rows)
             yield rows.column("document_id").to_numpy().copy(), hashes.names
     stage.add_faults(shard.path, faults)
 
@@ -245,7 +260,7 @@ def _check_rejected(stage: Verified, shard: Shard, counts: SentenceCounts) -> No
         if count := pc.sum(unexplained, min_count=0).as_py():
             row = pc.index(unexplained, True).as_py()
             faults.append(Fault(rule="has no detail", row=row, value="''", rows=count))
-        for reason, count in count_rejections(batch, counts):
+        for reason, count in counts.count_rejections(batch):
             if reason not in REASONS:
                 row = batch.column("reason").index(reason).as_py()
                 fault = Fault(rule="has an unknown reason", row=row, value=repr(reason), rows=count)
@@ -301,7 +316,7 @@ def _check_tokenizer(
         vocabulary, TokenizationConfig(**{name: config[name] for name in names if name in config})
     )
     try:
-        found = Tokenizer.from_file(str(stage.folder / "tokenizer.json"))
+        found = load_tokenizer(stage.folder / "tokenizer.json")
     except Exception as error:  # tokenizers raises plain Exception
         stage.add("tokenizer.json", f"is not a tokenizer ({first_line(error)})")
         return

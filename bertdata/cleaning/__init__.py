@@ -7,6 +7,6 @@ from bertdata.contents import list_contents
 __getattr__, __dir__, __all__ = list_contents(
     __name__,
     {
-        "cleaner": ["CleaningConfig", "describe_cleaning", "looks_for_duplicates", "make_cleaner"],
+        "cleaner": ["CleaningConfig", "describe_cleaning", "make_cleaner"],
     },
 )

@@ -10,7 +10,6 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +18,8 @@ from bertdata.cleaning.quality_rules import RULES
 from bertdata.config import check_choice, check_range, to_table
 from bertdata.corpus.documents import Document, Reason, Rejection, reject, unless_empty
 from bertdata.errors import ConfigError, InputError
+from bertdata.storage.files import read_bytes
+from bertdata.storage.locations import locate
 from bertdata.storage.shards import sha256_of
 
 _LANGUAGE_CHARACTERS = 100_000  # of a text, to detect its language
@@ -77,19 +78,13 @@ class CleaningConfig:
         check_range("near_duplicate_similarity", self.near_duplicate_similarity, 0.5, 1)
 
 
-def looks_for_duplicates(config: CleaningConfig) -> bool:
-    """Whether documents are compared with each other."""
-    choices = (config.exact_duplicates, config.duplicate_sentences, config.near_duplicates)
-    return "drop" in choices
-
-
 def describe_cleaning(config: CleaningConfig) -> dict[str, Any]:
     """The values that shape the result: lists by their content, not by their path."""
     table = to_table(config)
     for name in ("block_list", "bad_words"):
         if (path := getattr(config, name)) is not None:
             try:
-                table[name] = sha256_of(Path(path))
+                table[name] = sha256_of(locate(path))
             except OSError as error:
                 raise _unreadable(path, error) from error
     return table
@@ -214,7 +209,7 @@ def _read_list(path: str | None) -> list[str]:
     if path is None:
         return []
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = read_bytes(locate(path)).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
     return [line for line in lines if not line.startswith("#")]

@@ -13,12 +13,14 @@ import re
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
-from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import zstandard
 
 from bertdata.errors import InputError
+from bertdata.storage.files import open_file
+from bertdata.storage.filesystems import storage_errors
+from bertdata.storage.locations import Address, Location
 
 BLOCK_BYTES = 1 << 20
 SEARCH_BYTES = 1 << 16  # block size for short reads, such as to the end of a line
@@ -26,17 +28,19 @@ SEARCH_BYTES = 1 << 16  # block size for short reads, such as to the end of a li
 MAX_RATIO = 1000
 FREE_BYTES = 64 << 20  # allowed with any ratio: small files may consist of one letter
 _COMPRESSED_BLOCK_BYTES = 1 << 14
+# How much of a file on other storage is fetched at once: a search ends soon, a reader goes on.
+_MIN_FETCH_BYTES, _MAX_FETCH_BYTES = 1 << 18, 1 << 23
 # One zstd call returns all that its input unpacks to, up to 128 KiB for 4 bytes.
 _ZSTD_INPUT_BYTES = 1 << 10
 
 
-def is_compressed(path: Path) -> bool:
+def is_compressed(path: Location) -> bool:
     """Whether the suffix names a compression that is read."""
     return path.suffix.lower() in _MEMBER_TYPES
 
 
 def read_blocks(
-    path: Path, start: int = 0, stop: int | None = None, max_ratio: int = MAX_RATIO
+    path: Location, start: int = 0, stop: int | None = None, max_ratio: int = MAX_RATIO
 ) -> Generator[bytes]:
     """The file's bytes, decompressed, as non-empty blocks of bounded size.
 
@@ -71,7 +75,7 @@ def decompress(
 
 
 def read_range(
-    path: Path, start: int, stop: int | None, block_bytes: int | None = None
+    path: Location, start: int, stop: int | None, block_bytes: int | None = None
 ) -> Generator[bytes]:
     """The bytes from `start` up to `stop` (None: the end) of a file, not decompressed, as blocks.
 
@@ -79,10 +83,11 @@ def read_range(
     cannot be read or ends before `stop`.
     """
     position, max_bytes = start, block_bytes or BLOCK_BYTES
+    read = _fetch if isinstance(path, Address) else _read
     try:
-        with path.open("rb") as file:
+        with storage_errors(), open_file(path) as file:
             file.seek(start)
-            while block := file.read(_next_size(position, stop, max_bytes)):
+            for block in read(file, start, stop, max_bytes):
                 position += len(block)
                 yield block
     except OSError as error:
@@ -91,7 +96,7 @@ def read_range(
         raise InputError(f"{path} ends at byte {position:,}, was {stop:,} bytes long when planned")
 
 
-def unreadable(path: Path, error: OSError, position: int = 0) -> InputError:
+def unreadable(path: Location, error: OSError, position: int = 0) -> InputError:
     """The error for a file that cannot be read, with the position reached."""
     at = f" at byte {position:,}" if position else ""
     return InputError(f"cannot read {path}{at}: {error.strerror or error}")
@@ -239,6 +244,25 @@ class _CompressedInput:
 
 
 _DECOMPRESSION_ERRORS = (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
+
+
+def _read(file: BinaryIO, position: int, stop: int | None, max_bytes: int) -> Iterator[bytes]:
+    while block := file.read(_next_size(position, stop, max_bytes)):
+        position += len(block)
+        yield block
+
+
+def _fetch(file: BinaryIO, position: int, stop: int | None, max_bytes: int) -> Iterator[bytes]:
+    """The same in few requests: each fetches what is left of a range, or twice as much as before.
+
+    So both stay small: what a search fetches in vain, and the number of a reader's requests.
+    """
+    fetch_bytes = _MIN_FETCH_BYTES if stop is None else _MAX_FETCH_BYTES
+    while fetched := file.read(_next_size(position, stop, max(fetch_bytes, max_bytes))):
+        position += len(fetched)
+        fetch_bytes = min(2 * fetch_bytes, _MAX_FETCH_BYTES)
+        for start in range(0, len(fetched), max_bytes):
+            yield fetched[start : start + max_bytes]
 
 
 def _next_size(position: int, stop: int | None, max_bytes: int) -> int:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import glob
 import hashlib
+import io
 import json
 import os
 import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeGuard
 
@@ -18,9 +20,25 @@ from bertdata.config import check_choice, check_range
 from bertdata.corpus.compression import MAX_RATIO, unreadable
 from bertdata.corpus.demo import demo_files
 from bertdata.corpus.documents import Rejection, printable_name
-from bertdata.corpus.inputs import Pattern, each_once, match_pattern, read_pattern
+from bertdata.corpus.inputs import (
+    Pattern,
+    locate_pattern,
+    match_pattern,
+    name_files,
+    read_pattern,
+)
 from bertdata.corpus.own_files import OwnFiles
 from bertdata.errors import ConfigError, InputError
+from bertdata.storage.files import (
+    FoundFile,
+    find_file,
+    is_file,
+    is_folder,
+    open_file,
+    read_bytes,
+)
+from bertdata.storage.locations import Address, Location, is_address, locate
+from bertdata.storage.shards import first_line
 
 FORMATS = (
     "text",
@@ -46,6 +64,7 @@ _MAX_NAME_BYTES = 255  # that file systems allow
 _FINGERPRINT_BLOCKS = 16
 _FINGERPRINT_BLOCK_BYTES = 1 << 16
 _FILES_AT_ONCE = 8
+_ADDRESSES_AT_ONCE = 32  # whose answers take longer, most of it without any work here
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,8 +72,9 @@ class CorpusConfig:
     """One `[[corpus]]` table.
 
     `paths`: file names or globs (also with `**`), relative to the configuration file's folder; none
-    for `demo`. Or addresses, such as "gs://bucket/*.jsonl.gz", of storage that Beam's file systems
-    support. For text, lines and jsonl also tar archives, compressed or not, and ZIP archives.
+    for `demo`. Or addresses of other storage, with the same globs, such as
+    "s3://bucket/**/*.jsonl.gz". For text, lines and jsonl also tar archives, compressed or not, and
+    ZIP archives.
     `text_field`, `id_field`: keys or columns of jsonl, parquet and arrow; without an `id_field`,
     records are named after their file and position.
     `on_bad_file`: an unreadable or damaged file ends the run ("stop") or is rejected ("skip").
@@ -97,10 +117,7 @@ class CorpusConfig:
             raise ConfigError(f"corpus {self.name!r}: format 'demo' takes no paths")
         if self.format != "demo" and not self.paths:
             raise ConfigError(f"corpus {self.name!r} needs paths")
-        if len({is_remote(pattern) for pattern in self.paths}) > 1:
-            raise ConfigError(
-                f"corpus {self.name!r} mixes paths and addresses; split it into two corpora"
-            )
+        _check_one_kind(self.name, map(is_address, self.paths))
 
     def _check_encoding(self) -> None:
         known = encoding_name(self.encoding)
@@ -162,11 +179,6 @@ class InputUnit:
     bytes: int
 
 
-def is_remote(path: str) -> bool:
-    """Whether a path is an address of remote storage."""
-    return "://" in path
-
-
 def encoding_name(encoding: str) -> str:
     """Python's own name of an encoding, such as "iso8859-1" for "latin-1".
 
@@ -194,63 +206,70 @@ def check_corpora(corpora: Iterable[CorpusConfig]) -> None:
         raise ConfigError("there is no [[corpus]]; add one")
 
 
-def list_inputs(corpus: CorpusConfig, base: Path) -> tuple[InputFile, ...]:
+def list_inputs(corpus: CorpusConfig, base: Location) -> tuple[InputFile, ...]:
     """The files of a corpus, each once, sorted by name; see `find_inputs`."""
     return find_inputs(corpus, base).files
 
 
-def find_inputs(corpus: CorpusConfig, base: Path, output: Path | None = None) -> FoundInputs:
+def find_inputs(
+    corpus: CorpusConfig, base: Location, output: Location | None = None
+) -> FoundInputs:
     """The files of a corpus, each once even if several links lead to it, without those of runs.
 
     `base`: the folder of relative patterns. `output`: the run's own folder. Raises
     InputError when a pattern matches no file, a file cannot be read (unless on_bad_file = "skip"),
-    or the demo corpus's packages are not installed.
+    a storage does not answer, or the demo corpus's packages are not installed.
     """
     if corpus.format == "demo":
         demo = tuple(_describe(corpus, path, path.name) for path in demo_files())
         return FoundInputs(files=demo)
-    paths = [Path(path).expanduser() for path in corpus.paths]
-    paths = [path for given in paths for path in _open_saved(corpus, given, base)]
-    patterns = {path: read_pattern(path, base) for path in paths}
-    root = os.path.commonpath([pattern.folder for pattern in patterns.values()])
-    runs = OwnFiles(Path(os.path.normpath(output.absolute())) if output else None)
+    patterns = _read_patterns(corpus, base)
+    runs = OwnFiles(_normal(output) if output else None)
     found, own = set[str](), set[str]()
     for path, pattern in patterns.items():
-        matches, own_matches = _match(corpus, path, pattern, runs)
+        with _listing(path):
+            matches, own_matches = _match(corpus, path, pattern, runs)
         found |= matches
         own |= own_matches
-    files = each_once(found, root)
-    named = sorted((Path(path).relative_to(root).as_posix(), path) for path in files)
+    named = name_files(found, patterns.values())
     # Threads help: reading waits for the disk, and hashing releases Python's lock.
-    with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
-        inputs = tuple(pool.map(lambda file: _describe(corpus, Path(file[1]), file[0]), named))
+    with ThreadPoolExecutor(max(map(files_at_once, patterns))) as pool:
+        inputs = tuple(pool.map(lambda file: _describe(corpus, locate(file[1]), file[0]), named))
     return FoundInputs(files=inputs, own=tuple(sorted(own - found)))
 
 
-def fingerprint(path: Path) -> str:
+def files_at_once(location: Location) -> int:
+    """The number of threads to look at files that are where this one is."""
+    return _ADDRESSES_AT_ONCE if isinstance(location, Address) else _FILES_AT_ONCE
+
+
+def fingerprint(path: Location) -> str:
     """Hex SHA-256 over the size and up to 16 blocks of 64 KiB spread evenly over the file.
 
     Small files are hashed whole. Modification times do not count. Raises OSError.
     """
-    size = path.stat().st_size
-    digest = hashlib.sha256(size.to_bytes(8, "little"))
-    with path.open("rb") as file:
-        for start in _sample_starts(size):
+    with open_file(path) as file:
+        size = file.seek(0, io.SEEK_END)
+        digest = hashlib.sha256(size.to_bytes(8, "little"))
+        for start, length in _samples(size):
             file.seek(start)
-            digest.update(file.read(_FINGERPRINT_BLOCK_BYTES))
+            digest.update(file.read(length))
     return digest.hexdigest()
 
 
-def version_of(path: Path) -> str:
+def version_of(path: Location) -> str:
     """A text that changes whenever a file does: its size and the time of its last change.
 
     GONE if the file is missing or cannot be examined.
     """
     try:
-        status = path.stat()
+        return _version(find_file(path))
     except OSError:
         return GONE
-    return f"{status.st_size} bytes, changed at {status.st_mtime_ns}"
+
+
+def _version(file: FoundFile) -> str:
+    return f"{file.bytes} bytes, changed at {file.changed}"
 
 
 def check_unchanged(part: FilePart, version: str) -> None:
@@ -262,25 +281,56 @@ def check_unchanged(part: FilePart, version: str) -> None:
         )
 
 
-def _sample_starts(size: int) -> Iterator[int]:
+def _check_one_kind(corpus: str, kinds: Iterable[bool]) -> None:
+    if len(set(kinds)) > 1:
+        raise ConfigError(f"corpus {corpus!r} mixes paths and addresses; split it into two corpora")
+
+
+@contextlib.contextmanager
+def _listing(pattern: Location) -> Iterator[None]:
+    """Turn the errors of a storage that does not answer into InputError."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot list {pattern}: {error.strerror or first_line(error)}") from error
+
+
+def _normal(folder: Location) -> Location:
+    return Path(os.path.normpath(folder.absolute())) if isinstance(folder, Path) else folder
+
+
+def _samples(size: int) -> Iterator[tuple[int, int]]:
+    """(start, length) of the blocks to hash."""
     if size <= _FINGERPRINT_BLOCKS * _FINGERPRINT_BLOCK_BYTES:
-        yield from range(0, size, _FINGERPRINT_BLOCK_BYTES)
+        yield 0, size
         return
     for number in range(_FINGERPRINT_BLOCKS):
-        yield (size - _FINGERPRINT_BLOCK_BYTES) * number // (_FINGERPRINT_BLOCKS - 1)
+        start = (size - _FINGERPRINT_BLOCK_BYTES) * number // (_FINGERPRINT_BLOCKS - 1)
+        yield start, _FINGERPRINT_BLOCK_BYTES
 
 
-def _open_saved(corpus: CorpusConfig, pattern: Path, base: Path) -> Iterator[Path]:
+def _read_patterns(corpus: CorpusConfig, base: Location) -> dict[Location, Pattern]:
+    """The patterns of a corpus, by what a message calls them."""
+    given = [locate_pattern(path, base) for path in corpus.paths]
+    _check_one_kind(corpus.name, (isinstance(pattern, Address) for pattern in given))
+    patterns: dict[Location, Pattern] = {}
+    for path in given:
+        with _listing(path):
+            for pattern in _open_saved(corpus, path, base):
+                patterns[pattern] = read_pattern(pattern, base)
+    return patterns
+
+
+def _open_saved(corpus: CorpusConfig, pattern: Location, base: Location) -> Iterator[Location]:
     """The pattern itself; for a folder saved by Hugging Face `datasets`, those of its Arrow files.
 
     `state.json` names the files of a dataset, and `dataset_dict.json` the splits of several; other
     Arrow files there are caches of `datasets`.
     """
-    folder = base.absolute() / pattern
-    if corpus.format != "arrow" or not folder.is_dir():
+    if corpus.format != "arrow" or not is_folder(folder := _absolute(pattern, base)):
         yield pattern
         return
-    escaped = Path(glob.escape(str(pattern)))
+    escaped = _escape(pattern)
     if splits := _read_saved(folder / "dataset_dict.json", "splits"):
         for split in splits:
             if not _is_plain_name(split):
@@ -297,7 +347,19 @@ def _open_saved(corpus: CorpusConfig, pattern: Path, base: Path) -> Iterator[Pat
         )
 
 
-def _file_names(folder: Path, files: list[object]) -> Iterator[str]:
+def _absolute(pattern: Location, base: Location) -> Location:
+    if isinstance(pattern, Address):
+        return pattern
+    return base.absolute() / pattern if isinstance(base, Path) else pattern
+
+
+def _escape(pattern: Location) -> Location:
+    if isinstance(pattern, Address):
+        return replace(pattern, path=glob.escape(pattern.path))
+    return Path(glob.escape(str(pattern)))
+
+
+def _file_names(folder: Location, files: list[object]) -> Iterator[str]:
     for file in files:
         if not isinstance(file, dict) or not isinstance(file.get("filename"), str):
             raise InputError(f"{folder / 'state.json'} does not describe a saved dataset")
@@ -311,12 +373,12 @@ def _is_plain_name(name: object) -> TypeGuard[str]:
     return len(name.encode("utf-8", "replace")) <= _MAX_NAME_BYTES
 
 
-def _read_saved(path: Path, key: str) -> list[object]:
+def _read_saved(path: Location, key: str) -> list[object]:
     """A list in one of the JSON files of a saved dataset; empty without that file."""
-    if not path.is_file():
+    if not is_file(path):
         return []
     try:
-        found = json.loads(path.read_bytes())[key]
+        found = json.loads(read_bytes(path))[key]
         if not isinstance(found, list):
             raise TypeError(f"{key} is not a list")
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
@@ -325,32 +387,49 @@ def _read_saved(path: Path, key: str) -> list[object]:
 
 
 def _match(
-    corpus: CorpusConfig, path: Path, pattern: Pattern, runs: OwnFiles
+    corpus: CorpusConfig, path: Location, pattern: Pattern, runs: OwnFiles
 ) -> tuple[set[str], set[str]]:
     """The files that a pattern matches, and those of them that runs wrote."""
     matches = list(match_pattern(pattern))
     files = {match for match in matches if _is_wanted(match, corpus)}
     own = set[str]()
     if not pattern.is_literal:
-        own = {file for file in files if runs.holds(Path(file), Path(pattern.folder))}
+        own = _find_own(files, pattern, runs)
     if not files - own:
-        no = "; folders, pipes and devices are not files" if matches else ""
+        is_other = matches or (isinstance(path, Address) and is_folder(path))
+        no = "; folders, pipes and devices are not files" if is_other else ""
         no = "; files written by runs of bertdata are not input" if own else no
         raise InputError(f"no file matches {path} (corpus {corpus.name!r}){no}")
     return files - own, own
 
 
+def _find_own(files: set[str], pattern: Pattern, runs: OwnFiles) -> set[str]:
+    """Those of the files that runs wrote."""
+
+    def is_own(file: str) -> bool:
+        return runs.holds(locate(file), pattern.folder)
+
+    if isinstance(pattern.folder, Address):  # ask about many folders at once; `runs` remembers
+        one_each = {file.rpartition("/")[0]: file for file in files}.values()
+        with ThreadPoolExecutor(_ADDRESSES_AT_ONCE) as pool:
+            list(pool.map(is_own, one_each))
+    return {file for file in files if is_own(file)}
+
+
 def _is_wanted(path: str, corpus: CorpusConfig) -> bool:
     """True of files, and of what cannot be looked at, such as broken links: that gets reported."""
-    if is_dump_index(corpus, Path(path).name):
+    if _is_dump_index(corpus, locate(path).name):
         return False
+    if is_address(path):
+        return True
     return os.path.isfile(path) or not os.path.exists(path)  # noqa: PTH110, PTH113 (never raise)
 
 
-def _describe(corpus: CorpusConfig, path: Path, name: str) -> InputFile:
+def _describe(corpus: CorpusConfig, path: Location, name: str) -> InputFile:
     try:
         # The version first: the reader notices any later change.
-        version, size, sample = version_of(path), path.stat().st_size, fingerprint(path)
+        found = find_file(path)
+        version, size, sample = _version(found), found.bytes, fingerprint(path)
     except OSError as error:
         if corpus.on_bad_file == "stop":
             raise skippable(unreadable(path, error)) from error
@@ -371,7 +450,7 @@ def unreadable_file(corpus: CorpusConfig, part: FilePart, error: InputError) -> 
     )
 
 
-def is_dump_index(corpus: CorpusConfig, name: str) -> bool:
+def _is_dump_index(corpus: CorpusConfig, name: str) -> bool:
     """Whether a file is the index of a multistream dump, which holds no page."""
     return corpus.format == "wikipedia-xml" and _DUMP_INDEX.search(name) is not None
 

@@ -1,13 +1,19 @@
-"""The files that patterns name: literal paths, or globs that enter each folder once."""
+"""The files that patterns name: literal paths and addresses, or globs, each folder entered once."""
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
+from typing import cast
+
+from bertdata.storage.files import is_file, is_folder, list_files, list_folders
+from bertdata.storage.locations import Address, Location, is_address, locate
 
 _RECURSIVE = "**"
 
@@ -19,34 +25,77 @@ class Pattern:
     `is_literal`: the pattern names one file; otherwise its parts are a glob.
     """
 
-    folder: str
+    folder: Location
     parts: tuple[str, ...]
     is_literal: bool
 
 
-def read_pattern(pattern: Path, base: Path) -> Pattern:
+def locate_pattern(text: str, base: Location) -> Location:
+    """Where a pattern of a configuration leads; a relative path of this machine stays relative.
+
+    From a base on other storage it leads there: "*.txt" from s3://bucket/run to s3://bucket/run/*.txt.
+    """
+    if is_address(text):
+        return locate(text)
+    path = cast(Path, locate(text)).expanduser()
+    if isinstance(base, Path) or path.is_absolute():
+        return path
+    normal = os.path.normpath(PurePosixPath("/", base.path, path))
+    return replace(base, path=normal.strip("/"))
+
+
+def read_pattern(pattern: Location, base: Location) -> Pattern:
     """Split a pattern, relative to `base`, at its first part with a wildcard.
 
     An existing file or folder with exactly this name, such as "notes [1].txt", is not a wildcard.
     """
-    folder, parts = base.absolute(), list(pattern.parts)
+    folder, parts = _split(pattern, base)
     while len(parts) > 1 and (not glob.has_magic(parts[0]) or _is_folder(folder / parts[0])):
         folder /= parts.pop(0)
     is_literal = len(parts) == 1 and (not glob.has_magic(parts[0]) or _is_there(folder / parts[0]))
-    return Pattern(os.path.normpath(folder), tuple(parts), is_literal)
+    if isinstance(folder, Path):
+        folder = Path(os.path.normpath(folder))
+    return Pattern(folder, tuple(parts), is_literal)
+
+
+def _split(pattern: Location, base: Location) -> tuple[Location, list[str]]:
+    """The folder where a pattern starts, and its parts."""
+    if isinstance(pattern, Address):
+        return replace(pattern, path=""), pattern.path.split("/")
+    return (base if isinstance(base, Path) else Path()).absolute(), list(pattern.parts)
 
 
 def match_pattern(pattern: Pattern) -> Iterator[str]:
-    """Paths of files and folders that match, with `**` as in Python's `glob`.
+    """Paths of files and folders, or addresses of files, that match; `**` as in Python's `glob`.
 
-    Links to folders are followed, but each folder is entered once, so that loops end.
+    Links to folders are followed, but each folder is entered once, so that loops end. Raises
+    OSError when another storage does not answer.
     """
-    if pattern.is_literal:
-        path = Path(pattern.folder, *pattern.parts)
+    folder, parts = pattern.folder, pattern.parts
+    if isinstance(folder, Address):
+        found = _find(folder, *parts) if pattern.is_literal else _expand_address(folder, parts)
+        yield from map(str, found)
+    elif pattern.is_literal:
+        path = Path(folder, *parts)
         if os.path.lexists(path):
             yield str(path)
     else:
-        yield from map(os.path.normpath, _expand(pattern.folder, pattern.parts))
+        yield from map(os.path.normpath, _expand(str(folder), parts))
+
+
+def name_files(paths: Iterable[str], patterns: Iterable[Pattern]) -> list[tuple[str, str]]:
+    """(name, path) of each file that patterns match, once, in order of their names.
+
+    A name is the path below the folder that all patterns share.
+    """
+    folders = [pattern.folder for pattern in patterns]
+    if all(isinstance(folder, Path) for folder in folders):
+        root = os.path.commonpath(map(str, folders))
+        files = each_once(paths, root)
+        return sorted((Path(path).relative_to(root).as_posix(), path) for path in files)
+    bare = {_without_options(path): path for path in paths}
+    root = _common_folder([_without_options(str(folder)) for folder in folders])
+    return sorted((name.removeprefix(root).lstrip("/"), path) for name, path in bare.items())
 
 
 def each_once(paths: Iterable[str], root: str) -> set[str]:
@@ -61,12 +110,62 @@ def each_once(paths: Iterable[str], root: str) -> set[str]:
     return {path for *_, path in kept.values()}
 
 
-def _is_there(path: Path) -> bool:
+def _without_options(text: str) -> str:
+    location = locate(text)
+    return f"{location.root}/{location.path}" if isinstance(location, Address) else text
+
+
+def _common_folder(folders: Sequence[str]) -> str:
+    levels = zip(*(folder.split("/") for folder in folders))
+    return "/".join(level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels))
+
+
+def _is_there(path: Location) -> bool:
+    if isinstance(path, Address):
+        return is_file(path)
     return os.path.lexists(path) and not _is_folder(path)
 
 
-def _is_folder(path: Path | str) -> bool:
+def _is_folder(path: Location | str) -> bool:
+    if isinstance(path, Address):
+        return is_folder(path)
     return os.path.isdir(path)  # noqa: PTH112 (never raises)
+
+
+def _find(folder: Address, name: str) -> Iterator[Address]:
+    if is_file(folder / name):
+        yield folder / name
+
+
+def _expand_address(folder: Address, parts: Sequence[str]) -> Iterator[Address]:
+    name, *others = parts
+    if name == _RECURSIVE:  # one listing, as object stores are made for
+        for found in list_files(folder, recursive=True):
+            if _is_match(found.path.split("/"), parts):
+                yield folder / found.path
+    elif others:
+        for inner in list_folders(folder) if glob.has_magic(name) else (name,):
+            if _is_match([inner], [name]):
+                yield from _expand_address(folder / inner, others)
+    elif glob.has_magic(name):
+        for found in list_files(folder):
+            if _is_match([found.path], [name]):
+                yield folder / found.path
+    else:
+        yield from _find(folder, name)
+
+
+def _is_match(names: Sequence[str], parts: Sequence[str]) -> bool:
+    """Whether the names of folders and a file match a glob's parts: no wildcard for a first dot."""
+    if not (names and parts):
+        return not (names or parts)
+    if parts[0] != _RECURSIVE:
+        is_seen = parts[0].startswith(".") or not names[0].startswith(".")
+        is_same = names[0] == parts[0] or (is_seen and fnmatch.fnmatchcase(names[0], parts[0]))
+        return is_same and _is_match(names[1:], parts[1:])
+    if _is_match(names, parts[1:] or ("*",)):
+        return True
+    return not names[0].startswith(".") and _is_match(names[1:], parts)
 
 
 def _expand(folder: str, parts: Sequence[str]) -> Iterator[str]:

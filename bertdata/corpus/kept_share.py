@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from bertdata.printable import printable
+from bertdata.storage.locations import Location
 from bertdata.storage.shards import open_arrow
 
 _MAX_REASONS = 3  # per message
@@ -37,7 +37,7 @@ def is_lost(kept: int, rejected: Rejected, min_kept_share: float) -> bool:
     return not is_all_blocked and not is_enough(kept, others, min_kept_share)
 
 
-def read_rejected(paths: Iterable[Path], source: str) -> Rejected:
+def read_rejected(paths: Iterable[Location], source: str) -> Rejected:
     """The rejections of one corpus in `rejected-*` files."""
     found = Rejected()
     for path in paths:

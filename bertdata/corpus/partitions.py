@@ -15,8 +15,44 @@ from bertdata.arrays import BoolArray, FloatArray, Int64Array, UInt64Array
 from bertdata.randomness import derive_key, derive_keys, uniform_array
 
 _PARTITION_BYTES = 2 << 20
-_MAX_PARTITIONS = 4096
 _MIN_POOL_DOCUMENTS = 16
+# Files of sentences: enough of them to keep many workers busy, none too large for one's memory.
+_MIN_FILE_BYTES, _MAX_FILE_BYTES = 8 << 20, 32 << 20
+_NUM_FILES = 128  # aimed at between the two
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """Where each document lies in `sentences/`: a partition, and the file that holds it.
+
+    A file holds neighbouring partitions. `seed`: of the run.
+    """
+
+    num_partitions: int
+    num_files: int
+    seed: int
+
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        """The partitions [first, end) of each file."""
+        return split_evenly(self.num_partitions, self.num_files)
+
+    def partitions_of(self, document_ids: UInt64Array) -> Int64Array:
+        """The partition of each document."""
+        return assign_partitions(document_ids, self.num_partitions, self.seed)
+
+    def files_of(self, partitions: Int64Array) -> Int64Array:
+        """The file of each partition."""
+        ends = np.array([end for _, end in self.ranges])
+        return np.searchsorted(ends, partitions, side="right")
+
+
+def plan_layout(text_bytes: int, seed: int) -> Layout:
+    """The layout for about so much text."""
+    num_partitions = count_partitions(text_bytes)
+    file_bytes = min(_MAX_FILE_BYTES, max(_MIN_FILE_BYTES, text_bytes // _NUM_FILES))
+    num_files = min(num_partitions, -(-text_bytes // file_bytes))
+    return Layout(num_partitions=num_partitions, num_files=max(1, num_files), seed=seed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,13 +67,11 @@ class ShardGroup:
 
 
 def count_partitions(text_bytes: int) -> int:
-    """The number of partitions of a corpus of this size: one per 2 MB, up to 4096.
+    """The number of partitions of a corpus of this size: one per 2 MB.
 
-    So all cores have work, and the memory of a pool is the same for any corpus up to 8 GB. Beyond
-    that partitions grow instead: each is a batch in each round of each sentence file, and too many
-    batches would take more space than their text.
+    So all cores have work, and the memory of a pool is the same for any corpus.
     """
-    return max(1, min(_MAX_PARTITIONS, -(-text_bytes // _PARTITION_BYTES)))
+    return max(1, -(-text_bytes // _PARTITION_BYTES))
 
 
 def assign_partitions(document_ids: UInt64Array, num_partitions: int, seed: int) -> Int64Array:

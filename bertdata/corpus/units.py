@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from operator import attrgetter, itemgetter
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from bertdata.corpus.config import (
     FilePart,
     InputFile,
     InputUnit,
-    is_remote,
+    files_at_once,
     skippable,
 )
 from bertdata.corpus.demo import ARTICLES_NAME, read_articles
@@ -34,12 +36,13 @@ from bertdata.corpus.formats.wikipedia.pages import find_page, find_stream
 from bertdata.corpus.packed.packed_files import is_packed, read_beginning
 from bertdata.errors import InputError
 from bertdata.grouping import fit_groups
+from bertdata.storage.locations import Location, is_address, locate
 
 _SizedPart = tuple[FilePart, int]
 
 _SHARE_LEFT_SMALL = 8  # an eighth of the text is left in small units
 
-_FindRecord = Callable[[Path, int], int | None]
+_FindRecord = Callable[[Location, int], int | None]
 
 _FIND_RECORD: dict[tuple[str, str], _FindRecord] = {
     ("jsonl", ""): find_line,
@@ -49,7 +52,7 @@ _FIND_RECORD: dict[tuple[str, str], _FindRecord] = {
     ("wet", ".gz"): find_member,
     ("warc", ".gz"): find_member,
 }
-_READ_BLOCKS: dict[str, Callable[[Path, CorpusConfig], list[Block]]] = {
+_READ_BLOCKS: dict[str, Callable[[Location, CorpusConfig], list[Block]]] = {
     "parquet": parquet_blocks,
     "arrow": arrow_blocks,
 }
@@ -65,9 +68,21 @@ def plan_units(
     on_bad_file = "skip": then its reader reports that.
     """
     check_range("unit_bytes", unit_bytes, 1, float("inf"))
-    parts = (part for file in inputs for part in _split(corpus, file, unit_bytes))
+    parts = itertools.chain.from_iterable(_split_all(corpus, inputs, unit_bytes))
     groups = fit_groups(parts, unit_bytes, itemgetter(1))
     return tuple(_to_unit(corpus, group) for group in groups)
+
+
+def _split_all(
+    corpus: CorpusConfig, inputs: Sequence[InputFile], unit_bytes: int
+) -> Iterator[list[_SizedPart]]:
+    """The parts of each file; files on other storage are examined several at once."""
+    split = partial(_split, corpus, unit_bytes=unit_bytes)
+    if not any(is_address(file.path) for file in inputs):
+        yield from map(split, inputs)
+        return
+    with ThreadPoolExecutor(files_at_once(locate(inputs[0].path))) as pool:
+        yield from pool.map(split, inputs)
 
 
 def _to_unit(corpus: CorpusConfig, sized: Sequence[_SizedPart]) -> InputUnit:
@@ -115,9 +130,7 @@ def _split(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> list[_Size
 
 
 def _split_readable(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> list[_SizedPart]:
-    path = Path(file.path)
-    if is_remote(file.path):
-        return [_whole(file)]  # examining it would mean fetching it
+    path = locate(file.path)
     if corpus.format in _READ_BLOCKS:
         blocks = _READ_BLOCKS[corpus.format](path, corpus)
         return list(_split_blocks(file, blocks, unit_bytes))
@@ -132,7 +145,7 @@ def _split_readable(corpus: CorpusConfig, file: InputFile, unit_bytes: int) -> l
     return [_whole(file)]
 
 
-def _holds_lines(path: Path, corpus: CorpusConfig) -> bool:
+def _holds_lines(path: Location, corpus: CorpusConfig) -> bool:
     """Whether a file without a compression suffix can be cut at line ends."""
     beginning = read_beginning(path)
     if is_wide(beginning, corpus) or is_packed(beginning):
@@ -150,7 +163,7 @@ def _split_bytes(file: InputFile, find_record: _FindRecord, unit_bytes: int) -> 
     for target in _even_cuts(file.bytes, unit_bytes):
         if target <= cuts[-1]:
             continue
-        if (cut := find_record(Path(file.path), target)) is None:
+        if (cut := find_record(locate(file.path), target)) is None:
             break
         cuts.append(cut)
     return [

@@ -1,384 +1,201 @@
 """Duplicates among all documents of a run: the first of equal or similar documents is kept.
 
-The first is the first in the order of corpora, file names and places in the files, whichever worker
-reads it. Memory: the dropped documents, and some of the hashes at a time (a few bytes per document
-of very large corpora); the search for similar documents takes 24 bytes per document.
+The first is the first in the input: by corpus, file name and place in the file, whichever worker
+reads it. Each function looks at rows that may have something in common, such as those whose hashes
+are in one bucket, and returns rows of DROPPED; so that no process has to hold them all.
+
+A document is dropped as similar if it is similar enough to an earlier one that it was compared
+with, whether or not that one is kept. So no two kept documents were found to be similar.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from bertdata.arrays import BoolArray, Int64Array, UInt32Array, UInt64Array, offsets_of
+from bertdata.arrays import AnyArray, BoolArray, Int64Array, UInt32Array, UInt64Array
 from bertdata.corpus.documents import Reason
-from bertdata.corpus.identity import count_repeated_ids
-from bertdata.duplicates.minhash import NUM_PLACES, estimate_similarity
-from bertdata.storage.schema import REMOVALS
-from bertdata.storage.shards import Shard, open_arrow, write_arrow
+from bertdata.duplicates.minhash import NUM_PLACES, estimate_similarity, make_band_keys
+from bertdata.randomness import mix_array
 
+# What is dropped. `order`, `file`: of the document; `sentence`: which one of it, or -1 for all of
+# it; `reason`, `detail`: why, if the whole document is dropped.
+DROPPED = pa.schema(
+    [
+        pa.field("order", pa.int64()),
+        pa.field("file", pa.int32()),
+        pa.field("sentence", pa.int32()),
+        pa.field("reason", pa.string()),
+        pa.field("detail", pa.string()),
+    ]
+)
 _PAIRS_AT_ONCE = 1 << 14
-_HASHES_AT_ONCE = 150_000
-_MAX_BUCKETS = 16  # each reads all fingerprints
-_NO_PAIRS: Int64Array = np.empty((0, 2), dtype=np.int64)
-_ALL_REPEATED: tuple[Reason, str] = ("duplicate", "all its sentences stood before")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Duplicates:
-    """Which documents are dropped, and why. Documents are numbered in input order.
+def find_equal(documents: pa.Table) -> pa.Table:
+    """All but the first of equal documents.
 
-    `dropped`: numbers of the dropped documents, ascending. `kept`: for each of them, the number of
-    the document kept instead, and `kept_ids` its document_id. `exact`: whether the two are equal,
-    not only similar. `starts[u]`: number of the first document of unit u; `starts[-1]`: number of
-    documents.
+    `documents`: order, file, document_id, hash_high, hash_low.
     """
-
-    dropped: Int64Array
-    kept: Int64Array
-    kept_ids: UInt64Array
-    exact: BoolArray
-    starts: Int64Array
-
-
-def find_duplicates(
-    fingerprints: Sequence[Path], *, exact: bool, pairs: Iterable[Int64Array] = ()
-) -> Duplicates:
-    """The documents to drop. `fingerprints`: files of all units in order; `pairs`: similar ones."""
-    starts = _starts(fingerprints)
-    equal = _find_equal(fingerprints, starts)
-    joined = _join(np.concatenate([*([equal] if exact else []), *pairs, _NO_PAIRS]))
-    kept, dropped = joined[:, 0], joined[:, 1]
-    return Duplicates(
-        dropped=dropped,
-        kept=kept,
-        kept_ids=_read_places(fingerprints, "document_id", starts, kept),
-        exact=_first_of(dropped, equal) == kept,
-        starts=starts,
-    )
+    order, high, low = _columns(documents, "order", "hash_high", "hash_low")
+    at = np.lexsort((order, low, high))
+    is_again = _is_repeat(high[at]) & _is_repeat(low[at])
+    first = np.maximum.accumulate(np.where(is_again, 0, np.arange(len(at))))
+    later, kept = at[is_again], at[first[is_again]]
+    ids = documents["document_id"].take(pa.array(kept))
+    return _drop(documents.take(pa.array(later)), "duplicate", "the same text as", ids)
 
 
-def find_similar(fingerprints: Sequence[Path], band: int, similarity: float) -> Int64Array:
-    """Pairs (rows: earlier, later) of documents with equal band keys that are similar enough.
+def list_bands(documents: pa.Table) -> pa.Table:
+    """Keys by which similar documents meet: key, order; NUM_BANDS rows a document.
 
-    Each document is compared with the first and with the previous document of its band key.
+    `documents`: order, signature.
     """
-    starts = _starts(fingerprints)
-    keys = _read_column(fingerprints, f"band_{band:02d}", starts)
-    order = np.argsort(keys, kind="stable")
-    is_met = np.zeros(len(order), dtype=np.bool_)
-    is_met[1:] = keys[order[1:]] == keys[order[:-1]]
-    places = np.arange(len(order))
-    first = np.maximum.accumulate(np.where(is_met, 0, places))
-    later = places[is_met]
+    keys = make_band_keys(_signatures(documents))
+    num_bands = keys.shape[1]
+    bands = np.arange(num_bands, dtype=np.uint64)
+    keys = mix_array(np.add(keys, bands, dtype=np.uint64))  # bands do not meet each other
+    order = np.repeat(documents["order"].to_numpy(), num_bands)
+    return pa.table({"key": keys.reshape(-1), "order": order})
+
+
+def find_candidates(bands: pa.Table) -> pa.Table:
+    """Pairs of documents to compare: earlier, later.
+
+    Each document is compared with the first and with the previous one of every key that it has.
+    """
+    key, order = _columns(bands, "key", "order")
+    at = np.lexsort((order, key))
+    order = order[at]
+    is_met = _is_repeat(key[at])
+    first = np.maximum.accumulate(np.where(is_met, 0, np.arange(len(at))))
+    later = np.flatnonzero(is_met)
     pairs = np.concatenate(
         [
             np.stack([order[first[later]], order[later]], axis=1),
             np.stack([order[later - 1], order[later]], axis=1),
         ]
     )
-    pairs = np.unique(pairs, axis=0)
-    return pairs[_are_similar(fingerprints, starts, pairs, similarity)]
+    return _pair_table(pairs)
 
 
-def find_repeated_sentences(
-    fingerprints: Sequence[Path], duplicates: Duplicates, bucket: int, num_buckets: int
-) -> Int64Array:
-    """Repetitions of earlier sentences, in kept documents: (document number, place in it).
+def attach_earlier(pairs: pa.Table, documents: pa.Table) -> pa.Table:
+    """Each pair once, with document_id and signature of its earlier document.
 
-    Covers the hashes with remainder `bucket` when divided by `num_buckets`.
+    `documents`: order, document_id, signature; with all the earlier documents of the pairs.
     """
-    found = [
-        _bucket_of(batch, start, bucket, num_buckets)
-        for path, start in zip(fingerprints, duplicates.starts.tolist())
-        for batch in _read_batches(path)
-    ]
-    if not found:
-        return _NO_PAIRS
-    hashes, numbers, places = (np.concatenate(parts) for parts in zip(*found))
-    kept = ~np.isin(numbers, duplicates.dropped)
-    hashes, numbers, places = hashes[kept], numbers[kept], places[kept]
-    order = np.lexsort((places, numbers, hashes))
-    is_repeat = np.zeros(len(order), dtype=np.bool_)
-    is_repeat[1:] = hashes[order[1:]] == hashes[order[:-1]]
-    chosen = order[is_repeat]
-    return np.stack([numbers[chosen], places[chosen]], axis=1)
+    pairs = _pair_table(np.stack(_columns(pairs, "earlier", "later"), axis=1))
+    rows = _find_rows(documents, pairs["earlier"].to_numpy())
+    found = documents.select(["document_id", "signature"]).take(pa.array(rows))
+    return pa.table({**_as_dict(pairs), **_as_dict(found)})
 
 
-def count_hashed_sentences(fingerprints: Sequence[Path]) -> int:
-    """How many sentences there are in all documents."""
-    batches = (batch for path in fingerprints for batch in _read_batches(path))
-    return sum(len(batch.column("sentence_hashes").flatten()) for batch in batches)
+def find_similar(pairs: pa.Table, documents: pa.Table, similarity: float) -> pa.Table:
+    """The later documents of pairs that are similar enough.
 
-
-def count_repeated_names(
-    fingerprints: Sequence[Path], duplicates: Duplicates, repeated: Int64Array
-) -> int:
-    """`count_repeated_ids` of the kept documents; some names at a time.
-
-    `repeated`: the dropped sentences; a document that loses all its sentences is dropped too.
+    `pairs`: from `attach_earlier`; `documents`: order, file, signature, with all later documents.
     """
-    starts = duplicates.starts
-    dropped = np.concatenate([duplicates.dropped, _emptied(fingerprints, starts, repeated)])
-    num_buckets = _count_buckets(starts)
-    return sum(
-        _repeated_in_bucket(fingerprints, starts, dropped, bucket, num_buckets)
-        for bucket in range(num_buckets)
-    )
+    pairs = pairs.sort_by([("later", "ascending"), ("earlier", "ascending")])
+    rows = _find_rows(documents, pairs["later"].to_numpy())
+    similar = np.flatnonzero(_are_similar(pairs, documents, rows) >= similarity)
+    _, first = np.unique(rows[similar], return_index=True)
+    chosen = similar[first]
+    ids = pairs["document_id"].take(pa.array(chosen))
+    found = documents.take(pa.array(rows[chosen]))
+    return _drop(found, "near_duplicate", "much the same text as", ids)
 
 
-def write_removals(path: Path, duplicates: Duplicates, repeated: Int64Array) -> Shard:
-    """Write what is dropped from each unit, one batch of REMOVALS per unit.
+def list_sentences(documents: pa.Table, dropped: pa.Table) -> pa.Table:
+    """The sentences of documents that are not dropped: hash, order, file, sentence.
 
-    `repeated`: the dropped sentences, from `find_repeated_sentences`, in order of documents.
+    `documents`: order, file, sentence_hashes. Sentences without a hash, short ones, are left out.
     """
-    units = range(len(duplicates.starts) - 1)
-    return write_arrow(path, REMOVALS, (_removals_of(unit, duplicates, repeated) for unit in units))
-
-
-def read_removals(path: Path, unit: int) -> pa.RecordBatch:
-    """What `write_removals` wrote about a unit."""
-    with open_arrow(path, mapped=False) as reader:
-        return reader.get_batch(unit)
-
-
-def _repeated_in_bucket(
-    fingerprints: Sequence[Path],
-    starts: Int64Array,
-    dropped: Int64Array,
-    bucket: int,
-    num_buckets: int,
-) -> int:
-    """`count_repeated_names` for names with remainder `bucket` when divided by `num_buckets`."""
-    columns = ("number", "name_hash", "document_id")
-    ids, names = [], []
-    for path, start in zip(fingerprints, starts.tolist()):
-        for batch in _read_batches(path):
-            numbers, hashes, batch_ids = (batch.column(name).to_numpy() for name in columns)
-            chosen = hashes % np.uint64(num_buckets) == np.uint64(bucket)
-            chosen &= ~np.isin(numbers.astype(np.int64) + start, dropped)
-            ids.append(batch_ids[chosen])
-            names.append(hashes[chosen])
-    return count_repeated_ids(np.concatenate(ids), np.concatenate(names)) if ids else 0
-
-
-def _emptied(fingerprints: Sequence[Path], starts: Int64Array, repeated: Int64Array) -> Int64Array:
-    """The documents all of whose sentences are among the `repeated`."""
-    numbers, counts = np.unique(repeated[:, 0], return_counts=True)
-    lengths = np.zeros(len(numbers), dtype=np.int64)
-    for path, start in zip(fingerprints if len(numbers) else (), starts.tolist()):
-        for batch in _read_batches(path):
-            found = batch.column("number").to_numpy().astype(np.int64) + start
-            places = np.minimum(np.searchsorted(numbers, found), len(numbers) - 1)
-            is_wanted = numbers[places] == found
-            sizes = np.diff(np.asarray(batch.column("sentence_hashes").offsets))
-            lengths[places[is_wanted]] = sizes[is_wanted]
-    emptied: Int64Array = numbers[counts == lengths]
-    return emptied
-
-
-def _bucket_of(
-    batch: pa.RecordBatch, start: int, bucket: int, num_buckets: int
-) -> tuple[UInt64Array, Int64Array, Int64Array]:
-    """Hashes of a batch's sentences, with their documents' numbers and their places in these."""
-    lists = batch.column("sentence_hashes")
-    offsets = np.asarray(lists.offsets).astype(np.int64)
+    kept = documents.filter(pc.invert(pc.is_in(documents["order"], _array(dropped["order"]))))
+    lists = _array(kept["sentence_hashes"])
+    lengths = np.asarray(lists.value_lengths())
+    starts = np.cumsum(lengths) - lengths
     hashes = lists.flatten().to_numpy()
-    lengths = np.diff(offsets)
-    numbers = np.repeat(batch.column("number").to_numpy().astype(np.int64) + start, lengths)
-    places = np.arange(len(hashes)) - np.repeat(offsets[:-1] - offsets[0], lengths)
-    chosen = (hashes != 0) & (hashes % np.uint64(num_buckets) == np.uint64(bucket))
-    return hashes[chosen], numbers[chosen], places[chosen]
-
-
-def _removals_of(unit: int, duplicates: Duplicates, repeated: Int64Array) -> pa.RecordBatch:
-    start, stop = duplicates.starts[unit : unit + 2].tolist()
-    dropped = range(*np.searchsorted(duplicates.dropped, [start, stop]).tolist())
-    bounds = np.searchsorted(repeated[:, 0], [start, stop])
-    places: dict[int, list[int]] = {}
-    for number, place in repeated[slice(*bounds)].tolist():
-        places.setdefault(number, []).append(place)
-    rows = [
-        *((int(duplicates.dropped[n]) - start, [], *_why(n, duplicates)) for n in dropped),
-        *((number - start, some, *_ALL_REPEATED) for number, some in places.items()),
-    ]
-    columns = zip(*rows) if rows else [()] * len(REMOVALS)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, REMOVALS)]
-    return pa.record_batch(arrays, schema=REMOVALS)
-
-
-def _why(index: int, duplicates: Duplicates) -> tuple[Reason, str]:
-    first = int(duplicates.kept_ids[index])
-    if duplicates.exact[index]:
-        return "duplicate", f"the same text as document_id {first}"
-    return "near_duplicate", f"much the same text as document_id {first}"
-
-
-def _read_batches(path: Path) -> Iterator[pa.RecordBatch]:
-    """The fingerprints of one unit."""
-    with open_arrow(path, mapped=False) as reader:
-        yield from map(reader.get_batch, range(reader.num_record_batches))
-
-
-def _starts(fingerprints: Sequence[Path]) -> Int64Array:
-    return offsets_of(
-        [sum(batch.num_rows for batch in _read_batches(path)) for path in fingerprints]
+    table = pa.table(
+        {
+            "hash": hashes,
+            "order": np.repeat(kept["order"].to_numpy(), lengths),
+            "file": np.repeat(kept["file"].to_numpy(), lengths),
+            "sentence": (np.arange(len(hashes)) - np.repeat(starts, lengths)).astype(np.int32),
+        }
     )
+    return table.filter(pa.array(hashes != 0))
 
 
-def _read_column(fingerprints: Sequence[Path], name: str, starts: Int64Array) -> UInt64Array:
-    """A column of all files, in input order."""
-    values = np.empty(int(starts[-1]), dtype=np.uint64)
-    for path, start in zip(fingerprints, starts.tolist()):
-        for batch in _read_batches(path):
-            numbers = batch.column("number").to_numpy().astype(np.int64) + start
-            values[numbers] = batch.column(name).to_numpy()
-    return values
+def find_repeated(sentences: pa.Table) -> pa.Table:
+    """All but the first of equal sentences, from `list_sentences`."""
+    hashes, order, place = _columns(sentences, "hash", "order", "sentence")
+    at = np.lexsort((place, order, hashes))
+    again = sentences.take(pa.array(at[_is_repeat(hashes[at])]))
+    why = ["duplicate"] * len(again), ["all its sentences stood before"] * len(again)
+    columns = [again["order"], again["file"], again["sentence"], *why]
+    return pa.Table.from_arrays(list(map(_array, columns)), schema=DROPPED)
 
 
-def _read_places(
-    fingerprints: Sequence[Path], name: str, starts: Int64Array, numbers: Int64Array
-) -> UInt64Array:
-    """The value of a column for each of these documents."""
-    wanted = np.unique(numbers)
-    values = np.empty(len(wanted), dtype=np.uint64)
-    for path, start, stop in zip(fingerprints, starts[:-1].tolist(), starts[1:].tolist()):
-        first, end = np.searchsorted(wanted, [start, stop])
-        if first < end:
-            column = _read_column([path], name, np.array([0, stop - start]))
-            values[first:end] = column[wanted[first:end] - start]
-    return values[np.searchsorted(wanted, numbers)]
-
-
-def _find_equal(fingerprints: Sequence[Path], starts: Int64Array) -> Int64Array:
-    """Pairs (rows: the first, another) of equal documents; some hashes at a time."""
-    num_buckets = _count_buckets(starts)
-    found = [
-        _equal_in_bucket(fingerprints, starts, bucket, num_buckets) for bucket in range(num_buckets)
+def _drop(documents: pa.Table, reason: Reason, why: str, kept_ids: pa.ChunkedArray) -> pa.Table:
+    """Rows of DROPPED for whole documents, which name the documents that stood before."""
+    count = len(documents)
+    columns = [
+        _array(documents["order"]),
+        _array(documents["file"]),
+        pa.array(np.full(count, -1, np.int32)),
+        pa.array([reason] * count, pa.string()),
+        pa.array([f"{why} document_id {kept}" for kept in kept_ids.to_pylist()], pa.string()),
     ]
-    return np.concatenate(found)
+    return pa.Table.from_arrays(columns, schema=DROPPED)
 
 
-def _count_buckets(starts: Int64Array) -> int:
-    return min(1 + int(starts[-1]) // _HASHES_AT_ONCE, _MAX_BUCKETS)
-
-
-def _equal_in_bucket(
-    fingerprints: Sequence[Path], starts: Int64Array, bucket: int, num_buckets: int
-) -> Int64Array:
-    """`_find_equal` for hashes with remainder `bucket` when divided by `num_buckets`."""
-    parts = [
-        _hashes_of(batch, start, bucket, num_buckets)
-        for path, start in zip(fingerprints, starts.tolist())
-        for batch in _read_batches(path)
-    ]
-    if not parts:
-        return _NO_PAIRS
-    numbers, high, low = (np.concatenate(columns) for columns in zip(*parts))
-    some = _repeated(high)
-    order = some[np.lexsort((numbers[some], low[some], high[some]))]
-    numbers, high, low = numbers[order], high[order], low[order]
-    is_repeat = np.zeros(len(order), dtype=np.bool_)
-    is_repeat[1:] = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
-    first = np.maximum.accumulate(np.where(is_repeat, 0, np.arange(len(order))))
-    return np.stack([numbers[first[is_repeat]], numbers[is_repeat]], axis=1)
-
-
-def _repeated(values: UInt64Array) -> Int64Array:
-    """The places of values that occur more than once: few, and quick to find."""
-    order = np.argsort(values)
-    found = np.zeros(len(order), dtype=np.bool_)
-    found[1:] = values[order[1:]] == values[order[:-1]]
-    found[:-1] |= found[1:]
-    places: Int64Array = order[found]
-    return places
-
-
-def _hashes_of(
-    batch: pa.RecordBatch, start: int, bucket: int, num_buckets: int
-) -> tuple[Int64Array, UInt64Array, UInt64Array]:
-    """Numbers of the documents of a batch that are in a bucket, both halves of their hashes."""
-    numbers, high, low = (
-        batch.column(name).to_numpy() for name in ("number", "hash_high", "hash_low")
-    )
-    chosen = high % np.uint64(num_buckets) == np.uint64(bucket)
-    return numbers[chosen].astype(np.int64) + start, high[chosen], low[chosen]
-
-
-def _first_of(numbers: Int64Array, equal: Int64Array) -> Int64Array:
-    """For each document, the first document equal to it, which may be itself."""
-    if not len(equal):
-        return numbers
-    equal = equal[np.argsort(equal[:, 1])]
-    places = np.minimum(np.searchsorted(equal[:, 1], numbers), len(equal) - 1)
-    return np.where(equal[places, 1] == numbers, equal[places, 0], numbers)
-
-
-def _join(pairs: Int64Array) -> Int64Array:
-    """Join the documents of all pairs into groups: (first of a group, another) for each other one.
-
-    `kept[i]` is the earliest document known to be in i's group. Each round passes the smaller value
-    along every pair and then shortens the chains, until nothing changes.
-    """
-    numbers, places = np.unique(pairs, return_inverse=True)
-    places = places.reshape(pairs.shape)
-    kept = np.arange(len(numbers))
-    changed = True
-    while changed:
-        first, second = kept[places[:, 0]], kept[places[:, 1]]
-        smaller = np.minimum(first, second)
-        before = kept.copy()
-        np.minimum.at(kept, first, smaller)
-        np.minimum.at(kept, second, smaller)
-        while (shorter := kept[kept] != kept).any():
-            kept[shorter] = kept[kept[shorter]]
-        changed = bool((before != kept).any())
-    is_dropped = kept != np.arange(len(kept))
-    return np.stack([numbers[kept[is_dropped]], numbers[is_dropped]], axis=1)
-
-
-def _are_similar(
-    fingerprints: Sequence[Path], starts: Int64Array, pairs: Int64Array, similarity: float
-) -> BoolArray:
-    rows = _Rows(fingerprints, starts)
-    similar = np.zeros(len(pairs), dtype=np.bool_)
+def _are_similar(pairs: pa.Table, documents: pa.Table, rows: Int64Array) -> AnyArray:
+    """The similarity of each pair, some thousand at a time."""
+    found = np.zeros(len(pairs))
     for start in range(0, len(pairs), _PAIRS_AT_ONCE):
-        some = pairs[start : start + _PAIRS_AT_ONCE]
-        first, second = rows.signatures(some[:, 0]), rows.signatures(some[:, 1])
-        similar[start : start + len(some)] = estimate_similarity(first, second) >= similarity
-    return similar
+        some = slice(start, start + _PAIRS_AT_ONCE)
+        earlier = _signatures(pairs.slice(start, _PAIRS_AT_ONCE))
+        later = _signatures(documents.take(pa.array(rows[some])))
+        found[some] = estimate_similarity(earlier, later)
+    return found
 
 
-class _Rows:
-    """Finds signatures by document number; the files are mapped once and kept open."""
+def _find_rows(documents: pa.Table, orders: Int64Array) -> Int64Array:
+    """The row of the document with each order."""
+    (order,) = _columns(documents, "order")
+    at = np.argsort(order)
+    return np.asarray(at[np.searchsorted(order[at], orders)])
 
-    def __init__(self, fingerprints: Sequence[Path], starts: Int64Array) -> None:
-        self._paths = fingerprints
-        self._starts = starts
-        self._tables: dict[int, tuple[pa.Table, Int64Array]] = {}
 
-    def signatures(self, numbers: Int64Array) -> UInt32Array:
-        found = np.empty((len(numbers), NUM_PLACES), dtype=np.uint32)
-        units = np.searchsorted(self._starts, numbers, side="right") - 1
-        for unit in np.unique(units).tolist():
-            table, row_of = self._table(unit)
-            where = np.flatnonzero(units == unit)
-            rows = row_of[numbers[where] - self._starts[unit]]
-            lists = table["signature"].take(pa.array(rows)).combine_chunks()
-            flat = lists.flatten().to_numpy()
-            found[where] = flat.reshape(-1, NUM_PLACES)
-        return found
+def _signatures(documents: pa.Table) -> UInt32Array:
+    flat = _array(documents["signature"]).flatten().to_numpy()
+    return np.asarray(flat.reshape(-1, NUM_PLACES))
 
-    def _table(self, unit: int) -> tuple[pa.Table, Int64Array]:
-        if unit not in self._tables:
-            source = pa.memory_map(str(self._paths[unit]))
-            table = pa.ipc.open_file(source).read_all().select(["number", "signature"])
-            numbers = table["number"].to_numpy().astype(np.int64)
-            row_of = np.empty(len(numbers), dtype=np.int64)
-            row_of[numbers] = np.arange(len(numbers))
-            self._tables[unit] = table, row_of
-        return self._tables[unit]
+
+def _pair_table(pairs: Int64Array) -> pa.Table:
+    pairs = np.unique(pairs, axis=0)
+    earlier, later = np.ascontiguousarray(pairs.T)
+    return pa.table({"earlier": earlier, "later": later})
+
+
+def _is_repeat(ordered: UInt64Array) -> BoolArray:
+    """Whether each value equals the one before it."""
+    found = np.zeros(len(ordered), dtype=np.bool_)
+    found[1:] = ordered[1:] == ordered[:-1]
+    return found
+
+
+def _columns(table: pa.Table, *names: str) -> tuple[AnyArray, ...]:
+    return tuple(table[name].to_numpy() for name in names)
+
+
+def _as_dict(table: pa.Table) -> dict[str, pa.ChunkedArray]:
+    return {name: table[name] for name in table.column_names}
+
+
+def _array(column: pa.ChunkedArray | list[str]) -> pa.Array:
+    if isinstance(column, list):
+        return pa.array(column, pa.string())
+    combined = column.combine_chunks()
+    return combined.combine_chunks() if isinstance(combined, pa.ChunkedArray) else combined

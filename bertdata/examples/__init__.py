@@ -21,6 +21,7 @@ __getattr__, __dir__, __all__ = list_contents(
             "NUM_LENGTHS",
             "add_counts",
             "count_examples",
+            "no_examples",
             "describe_examples",
             "with_shares",
         ],

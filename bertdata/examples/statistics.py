@@ -59,6 +59,20 @@ def count_examples(batch: pa.RecordBatch, mask_id: int) -> ExampleCounts:
     }
 
 
+def no_examples() -> ExampleCounts:
+    """The counts of nothing."""
+    return {
+        "examples": 0,
+        "pieces": 0,
+        "predicted": 0,
+        "masked": 0,
+        "kept": 0,
+        "replaced": 0,
+        "random_next": 0,
+        "lengths": [0] * NUM_LENGTHS,
+    }
+
+
 def add_counts(tables: Iterable[Table]) -> dict[str, Any]:
     """Add tables of counts key by key; lists element by element, nested tables recursively."""
     total: dict[str, Any] = {}

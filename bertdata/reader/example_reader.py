@@ -1,11 +1,13 @@
 """Batches from an `examples/` folder: order, position and masks as pure functions.
 
 The shards are memory-mapped and read block by block, so opening them takes no memory and each rank
-can open all of them. The order of training is endless: epoch after epoch, each a permutation of all
-rows of the split that is a pure function of (seed, epoch) (`row_order`). So a position is one
-integer, and seeking costs the blocks of one window. Position p of rank r among n is place p * n + r
-of that order: each row occurs exactly once per epoch for any n. No tail is dropped or padded: the
-last rows of an epoch share their batch with the first rows of the next one.
+can open all of them. Of shards at an address, such as s3://bucket/run/examples, the blocks are
+fetched when they are needed; nothing is stored on a disk. The order of training is endless: epoch
+after epoch, each a permutation of all rows of the split that is a pure function of (seed, epoch)
+(`row_order`). So a position is one integer, and seeking costs the blocks of one window. Position p
+of rank r among n is place p * n + r of that order: each row occurs exactly once per epoch for any
+n. No tail is dropped or padded: the last rows of an epoch share their batch with the first rows of
+the next one.
 
 Shapes: B rows, L pieces of the longest row, M masked pieces of the row with the most.
 """
@@ -13,7 +15,6 @@ Shapes: B rows, L pieces of the longest row, M masked pieces of the row with the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -25,10 +26,13 @@ from bertdata.randomness import derive_key, derive_keys
 from bertdata.reader.batches import CompactBatch, PaddedBatch, to_padded
 from bertdata.reader.row_order import RowOrder
 from bertdata.reader.stored_examples import StoredExamples
+from bertdata.reader.waiting import map_waiting
 from bertdata.reference.config import MaskingConfig
+from bertdata.storage.files import is_file, size_of
+from bertdata.storage.locations import Address, Location, locate
 from bertdata.storage.manifest import (
     Manifest,
-    check_shards,
+    check_shard,
     manifest_errors_as_data_errors,
     read_manifest,
 )
@@ -41,21 +45,24 @@ _STATIC_AHEAD, _DYNAMIC_AHEAD = 2048, 4096
 
 
 class ExampleReader:
-    """One split of an `examples/` folder.
+    """One split of an `examples/` folder, given as a path or an address.
 
     Raises DataError when a shard is missing, damaged, of a different schema version, or made with a
     different vocabulary. `verify_checksums = False` compares only sizes and reads no rows.
+
+    Connections to another storage do not survive a fork: open examples at an address in the process
+    that reads them.
     """
 
     def __init__(
         self,
-        folder: Path,
+        folder: str | Location,
         vocabulary: Vocabulary,
         *,
         split: _Split = "train",
         verify_checksums: bool = True,
     ) -> None:
-        self._folder = folder
+        self._folder = folder = locate(folder)
         self.manifest = read_manifest(folder)
         self.vocabulary = vocabulary
         self.split = split
@@ -230,7 +237,7 @@ def _mask(
     )
 
 
-def _check_vocabulary(folder: Path, manifest: Manifest, vocabulary: Vocabulary) -> None:
+def _check_vocabulary(folder: Location, manifest: Manifest, vocabulary: Vocabulary) -> None:
     if manifest.format != "bertdata-examples":
         raise DataError(f"{folder} holds {manifest.format}, not bertdata-examples")
     made_with = manifest.inputs["vocabulary"]["sha256"]
@@ -242,15 +249,21 @@ def _check_vocabulary(folder: Path, manifest: Manifest, vocabulary: Vocabulary) 
 
 
 def _check_shards(
-    folder: Path, manifest: Manifest, shards: tuple[Shard, ...], verify_checksums: bool
+    folder: Location, manifest: Manifest, shards: tuple[Shard, ...], verify_checksums: bool
 ) -> None:
-    for shard in shards:
-        path = folder / shard.path
-        if not path.is_file():
-            raise DataError(f"{path} is missing; make the examples again")
-        if (size := path.stat().st_size) != shard.bytes:
-            raise DataError(
-                f"{path} has {size} bytes, the manifest says {shard.bytes}; make the examples again"
-            )
-    if verify_checksums:
-        check_shards(folder, manifest, [shard.path for shard in shards])
+    def check_contents(shard: Shard) -> None:
+        check_shard(folder, shard, manifest.format)
+
+    is_remote = isinstance(folder, Address)
+    list(map_waiting(lambda shard: _check_size(folder, shard), shards, is_remote))
+    list(map_waiting(check_contents, shards if verify_checksums else (), is_remote))
+
+
+def _check_size(folder: Location, shard: Shard) -> None:
+    path = folder / shard.path
+    if not is_file(path):
+        raise DataError(f"{path} is missing; make the examples again")
+    if (size := size_of(path)) != shard.bytes:
+        raise DataError(
+            f"{path} has {size} bytes, the manifest says {shard.bytes}; make the examples again"
+        )

@@ -38,13 +38,17 @@ class LoadedBlocks:
     def __len__(self) -> int:
         return len(self._slots)
 
+    def missing(self, blocks: Int64Array) -> list[int]:
+        """Those of the blocks that are not loaded, in order."""
+        return sorted(set(blocks.tolist()) - self._slots.keys())
+
     def load(self, blocks: Int64Array, read: Callable[[int], pa.RecordBatch]) -> None:
         """Read the blocks that are not loaded; the oldest unused ones make room for them.
 
         Raises DataError for damaged lists.
         """
         wanted = set(blocks.tolist())
-        for number in sorted(wanted - self._slots.keys()):
+        for number in self.missing(blocks):
             batch = read(number)
             slot = self._free_slot(wanted)
             for name, column in (self._lists | self._numbers).items():

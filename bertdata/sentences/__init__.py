@@ -7,17 +7,15 @@ from bertdata.contents import list_contents
 __getattr__, __dir__, __all__ = list_contents(
     __name__,
     {
+        "blocks": ["blocks_schema", "first_order", "make_block"],
         "files": [
-            "PoolReader",
             "SentenceCounts",
-            "count_rejected_file",
-            "count_rejections",
-            "count_sentences",
             "iterate_sentences",
-            "write_sentences",
+            "read_documents",
+            "write_file",
         ],
         "punkt_training": ["sample_paragraphs", "train_parameters", "write_parameters"],
-        "removal": ["merge_rejections", "write_kept"],
-        "splitter": ["SentencesConfig", "TRAIN", "load_splitter"],
+        "removal": ["remove"],
+        "splitter": ["SentenceSplitter", "SentencesConfig", "TRAIN", "load_splitter"],
     },
 )

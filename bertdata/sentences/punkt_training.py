@@ -13,7 +13,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from nltk.tokenize.punkt import PunktParameters, PunktTrainer
 
@@ -23,6 +22,8 @@ from bertdata.grouping import fill_groups
 from bertdata.randomness import CounterSource, stable_hash
 from bertdata.sentences.paragraphs import split_paragraphs
 from bertdata.sentences.punkt import OrthographicContexts, UntimedLanguageVars, UntimedToken
+from bertdata.storage.files import read_bytes
+from bertdata.storage.locations import Location
 from bertdata.storage.shards import first_line
 from bertdata.storage.writing import write_json
 
@@ -59,7 +60,7 @@ def train_parameters(paragraphs: Iterable[str]) -> PunktParameters:
     return parameters
 
 
-def write_parameters(path: Path, parameters: PunktParameters) -> None:
+def write_parameters(path: Location, parameters: PunktParameters) -> None:
     """Write a model as JSON, everything sorted."""
     table = {
         "abbrev_types": sorted(parameters.abbrev_types),
@@ -70,10 +71,10 @@ def write_parameters(path: Path, parameters: PunktParameters) -> None:
     write_json(path, table)
 
 
-def read_parameters(path: Path) -> PunktParameters:
+def read_parameters(path: Location) -> PunktParameters:
     """Read a model that `write_parameters` wrote. Raises DataError."""
     try:
-        return _from_table(json.loads(path.read_bytes()))
+        return _from_table(json.loads(read_bytes(path)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"{path} is not a Punkt model ({first_line(error)}); make it again"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
 from bertdata.errors import ConfigError
+from bertdata.storage.locations import Location
 
 LANGUAGES = (
     "czech",
@@ -92,7 +92,7 @@ class SentenceSplitter:
         return sentences
 
 
-def load_splitter(language: str, model: Path | None = None) -> SentenceSplitter:
+def load_splitter(language: str, model: Location | None = None) -> SentenceSplitter:
     """The splitter for a language; takes up to 0.1 s. Raises ConfigError for an unknown one.
 
     `model`: for "train", the file that `bertdata.sentences.punkt_training` wrote.

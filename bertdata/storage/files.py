@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 from pyarrow import fs
 
-from bertdata.storage.filesystems import open_filesystem, storage_errors
+from bertdata.storage.filesystems import GuardedFile, open_filesystem, storage_errors
 from bertdata.storage.locations import Address, Location
 
 _BLOCK_BYTES = 1 << 20
@@ -69,28 +69,46 @@ def find_file(location: Location) -> FoundFile:
     found = _look_at(location)
     if found.type != fs.FileType.File:
         raise FileNotFoundError(2, "No such file", str(location))
+    if found.size is None:
+        raise OSError("the storage does not say how large it is")
     return FoundFile(path=location.name, bytes=found.size, changed=found.mtime_ns or 0)
 
 
-def list_files(folder: Location, *, recursive: bool = False) -> list[FoundFile]:
+def list_files(
+    folder: Location, *, recursive: bool = False, with_temporary: bool = False
+) -> list[FoundFile]:
     """The files in a folder, by name; with `recursive` those in folders below it too.
 
-    Files that are being written, which begin with a dot and end in ".tmp", are left out. A folder
+    Files that are being written (`is_temporary`) are left out, unless `with_temporary`. A folder
     that is not there has none.
     """
     if isinstance(folder, Path):
         listed = _list_local(folder, recursive)
     else:
         listed = _list_address(folder, recursive)
-    kept = (found for found in listed if not _is_temporary(found.path))
+    kept = (found for found in listed if with_temporary or not is_temporary(found.path))
     return sorted(kept, key=lambda found: found.path)
+
+
+def list_folders(folder: Location) -> list[str]:
+    """The names of the folders in a folder, in order. A folder that is not there has none."""
+    if isinstance(folder, Path):
+        return sorted(found.name for found in folder.glob("*") if found.is_dir())
+    found = _look_into(folder, recursive=False)
+    return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
+
+
+def is_temporary(path: str) -> bool:
+    """Whether a file is being written, by its name, or is left from a write that was cut off."""
+    name = os.path.basename(path)  # noqa: PTH119 (a path below any storage's folder)
+    return name.startswith(".") and name.endswith(".tmp")
 
 
 def open_file(location: Location) -> BinaryIO:
     """Open a file to read bytes at any place of it; parts of it alone are fetched."""
     if isinstance(location, Path):
         return location.open("rb")
-    return cast(BinaryIO, open_arrow_file(location))
+    return cast(BinaryIO, GuardedFile(open_arrow_file(location)))
 
 
 def open_arrow_file(location: Location) -> pa.NativeFile:
@@ -139,19 +157,29 @@ def remove_folder(folder: Location) -> None:
             system.delete_dir(path)
 
 
+def remove_temporary_files(folder: Location) -> None:
+    """Remove from a folder what killed processes left half-written."""
+    if isinstance(folder, Path):
+        for path in folder.glob(".*.tmp"):
+            path.unlink(missing_ok=True)
+
+
 def _look_at(address: Address) -> fs.FileInfo:
     system, path = open_filesystem(address)
     with storage_errors():
         return system.get_file_info(path)
 
 
-def _list_address(folder: Address, recursive: bool) -> Iterator[FoundFile]:
+def _look_into(folder: Address, recursive: bool) -> list[fs.FileInfo]:
     system, path = open_filesystem(folder)
+    selector = fs.FileSelector(path, recursive=recursive, allow_not_found=True)
     with storage_errors():
-        infos = system.get_file_info(
-            fs.FileSelector(path, recursive=recursive, allow_not_found=True)
-        )
-    for info in infos:
+        return list(system.get_file_info(selector))
+
+
+def _list_address(folder: Address, recursive: bool) -> Iterator[FoundFile]:
+    _, path = open_filesystem(folder)
+    for info in _look_into(folder, recursive):
         if info.type == fs.FileType.File:
             below = info.path.removeprefix(path).lstrip("/")
             yield FoundFile(path=below, bytes=info.size, changed=info.mtime_ns or 0)
@@ -166,8 +194,3 @@ def _list_local(folder: Path, recursive: bool) -> Iterator[FoundFile]:
         if found.is_file():
             below = found.relative_to(folder).as_posix()
             yield FoundFile(path=below, bytes=status.st_size, changed=status.st_mtime_ns)
-
-
-def _is_temporary(path: str) -> bool:
-    name = os.path.basename(path)  # noqa: PTH119 (a path below any storage's folder)
-    return name.startswith(".") and name.endswith(".tmp")

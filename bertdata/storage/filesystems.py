@@ -9,17 +9,25 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import fs
 
-from bertdata.errors import BertdataError
+from bertdata.errors import BertdataError, StorageError
 from bertdata.storage.locations import Address, Location
 
 # Where a file can be seen under its name while it is being written.
 _RENAMED_SCHEMES = ("hdfs", "viewfs")
+# What S3, GCS and their clients say when a second try may succeed.
+_PASSING = re.compile(
+    r"SLOW_DOWN|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|NETWORK_CONNECTION|REQUEST_TIMEOUT|THROTTL"
+    r"|HTTP status 5\d\d|[Tt]imed out|[Cc]onnection (?:refused|reset)"
+)
 _ARROW_SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", *_RENAMED_SCHEMES)
 
 
@@ -43,14 +51,70 @@ def renames_when_done(address: Address) -> bool:
 
 @contextlib.contextmanager
 def storage_errors() -> Iterator[None]:
-    """Turn whatever the library of a storage raises into OSError, which all files can raise."""
+    """Turn whatever the library of a storage raises into OSError, which all files can raise.
+
+    StorageError where it seems to have failed for a while only: that says nothing about the file.
+    """
     try:
         yield
-    except (OSError, BertdataError, MemoryError):
+    except (BertdataError, MemoryError):
         raise
-    except (pa.ArrowException, ValueError, RuntimeError, LookupError, TypeError) as error:
+    except OSError as error:
+        if _PASSING.search(str(error)):
+            raise StorageError(f"storage does not answer: {_first_line(error)}") from error
+        raise
+    except Exception as error:  # botocore's and aiohttp's errors have no base but this
         lines = str(error).splitlines()
         raise OSError(f"{type(error).__name__}: {lines[0] if lines else ''}") from error
+
+
+class GuardedFile(io.RawIOBase):
+    """A storage's file to read at any place, of which all errors are OSErrors."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        with storage_errors():
+            return bytes(self._file.read(None if size is None or size < 0 else size))
+
+    def readinto(self, buffer: Any, /) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def readall(self) -> bytes:
+        return self.read()
+
+    def seek(self, position: int, whence: int = io.SEEK_SET, /) -> int:
+        with storage_errors():
+            return int(self._file.seek(position, whence))
+
+    def tell(self) -> int:
+        with storage_errors():
+            return int(self._file.tell())
+
+    def close(self) -> None:
+        is_open = not self.closed
+        super().close()
+        if is_open:
+            with storage_errors():
+                self._file.close()
+
+
+class _Handler(fs.FSSpecHandler):  # type: ignore[misc]
+    """pyarrow's view of fsspec's storages, with errors that say what happened."""
+
+    def open_input_file(self, path: str) -> pa.NativeFile:
+        # Without fsspec's own reading ahead, which would fetch megabytes around each place.
+        file = self.fs.open(path, mode="rb", cache_type="none")
+        return pa.PythonFile(GuardedFile(file), mode="r")
 
 
 @functools.cache
@@ -79,7 +143,8 @@ def _fsspec_filesystem(address: Address) -> tuple[fs.FileSystem, str]:
             f"cannot use {address}: no storage named {address.scheme}:// "
             f"({_first_line(error)}); install the fsspec package that knows it"
         ) from error
-    return fs.PyFileSystem(fs.FSSpecHandler(system)), path
+    system.invalidate_cache()  # files may have changed since it listed them
+    return fs.PyFileSystem(_Handler(system)), path
 
 
 def _options(query: str) -> dict[str, str]:

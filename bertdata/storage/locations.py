@@ -30,7 +30,8 @@ class Address:
 
     def __str__(self) -> str:
         path = f"{self.root}/{self.path}" if self.path else self.root
-        return f"{path}?{self.query}" if self.query else path
+        # A name such as "page?id=3" would be taken for options without "?" at the end.
+        return f"{path}?{self.query}" if self.query or _seems_to_have_options(path) else path
 
     def __truediv__(self, name: str) -> Address:
         return replace(self, path=posixpath.join(self.path, name))
@@ -81,9 +82,7 @@ def locate(text: str | Path | Address) -> Location:
     if not is_address(text):
         is_url = _SCHEME.match(text) is not None
         return Path(unquote(urlsplit(text).path)) if is_url else Path(text)
-    given, _, query = text.rpartition("?")
-    if not given or "=" not in query:  # a "?" may be a wildcard too
-        given, query = text, ""
+    given, query = _split_query(text)
     scheme, _, rest = given.partition("://")
     host, _, path = rest.partition("/")
     normal = posixpath.normpath(f"/{path}").strip("/")
@@ -93,7 +92,19 @@ def locate(text: str | Path | Address) -> Location:
 def is_inside(location: Location, folder: Location) -> bool:
     """Whether a location is in a folder or below it, by its name alone."""
     if isinstance(location, Address) and isinstance(folder, Address):
-        return location.root == folder.root and f"{location.path}/".startswith(f"{folder.path}/")
+        above = f"{folder.path}/" if folder.path else ""
+        return location.root == folder.root and f"{location.path}/".startswith(above)
     if isinstance(location, Path) and isinstance(folder, Path):
         return location.is_relative_to(folder)
     return False
+
+
+def _split_query(text: str) -> tuple[str, str]:
+    """An address and its options; a "?" may also be a wildcard, or part of a name."""
+    given, _, query = text.rpartition("?")
+    has_options = "=" in query or (not query and _seems_to_have_options(given))
+    return (given, query) if given and has_options else (text, "")
+
+
+def _seems_to_have_options(text: str) -> bool:
+    return _split_query(text)[0] != text

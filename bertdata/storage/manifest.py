@@ -20,6 +20,8 @@ from bertdata.storage.shards import Shard, check_inside, first_line, sha256_of
 from bertdata.storage.writing import sync, write_json
 
 _VERSION = 1
+# Files of sentences hold ranges of partitions since version 2.
+_VERSIONS = {"bertdata-sentences": 2}
 FILE_NAME = "manifest.json"
 
 
@@ -54,6 +56,7 @@ def make_manifest(
     ordered = tuple(sorted(shards, key=lambda shard: shard.path))
     return Manifest(
         format=f"bertdata-{kind}",
+        version=_VERSIONS.get(f"bertdata-{kind}", _VERSION),
         config=config,
         inputs=inputs,
         counts=counts,
@@ -93,8 +96,12 @@ def read_manifest(folder: Location) -> Manifest:
         raise DataError(f"{folder} is not complete: it has no {FILE_NAME}") from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
         raise DataError(f"{path} is damaged: {first_line(error)}") from error
-    if manifest.version != _VERSION:
-        raise DataError(f"{path} has version {manifest.version}, this program reads {_VERSION}")
+    known = _VERSIONS.get(str(manifest.format), _VERSION)
+    if manifest.version != known:
+        raise DataError(
+            f"{path} has version {manifest.version}, this program reads {known}; "
+            "make the stage again in another --output"
+        )
     return manifest
 
 

@@ -11,10 +11,12 @@ import pyarrow as pa
 from bertdata.errors import DataError
 
 _VERSION = 1
+_SENTENCES_VERSION = 2  # since a file holds a range of partitions
 MAX_PIECES = 512  # per example
 _WIDE_VOCABULARY = 65_536  # with more pieces an id no longer fits in 16 bits
 
 _METADATA = {"bertdata.version": str(_VERSION)}
+_SENTENCES_METADATA = {"bertdata.version": str(_SENTENCES_VERSION)}
 
 SENTENCES = pa.schema(
     [
@@ -23,7 +25,7 @@ SENTENCES = pa.schema(
         pa.field("document", pa.string(), nullable=False),
         pa.field("sentences", pa.list_(pa.string()), nullable=False),
     ],
-    metadata=_METADATA,
+    metadata=_SENTENCES_METADATA,
 )
 
 REJECTED = pa.schema(
@@ -43,44 +45,6 @@ WORD_COUNTS = pa.schema(
     ],
     metadata=_METADATA,
 )
-
-
-# What is dropped from a unit of sentences, one row per document, by the document's number in the
-# unit: the sentences at `places`, or the whole document if `places` is empty. `reason`, `detail`:
-# why a whole document is dropped.
-REMOVALS = pa.schema(
-    [
-        pa.field("number", pa.uint32(), nullable=False),
-        pa.field("places", pa.list_(pa.uint32()), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),
-        pa.field("detail", pa.string(), nullable=False),
-    ],
-    metadata=_METADATA,
-)
-
-
-def fingerprints_schema(num_bands: int, num_places: int, sentences: bool) -> pa.Schema:
-    """The columns by which duplicates are found: one row per document, in the order of its file.
-
-    `number`: index of the document in its unit. `name_hash`: hash of its corpus and id.
-    `hash_high`, `hash_low`: halves of the hash of its text. For similar texts: equal values in one
-    of `band_00`, `band_01`, … make two documents candidates, and `signature` compares them.
-    `sentences`: adds the hash of each sentence, 0 for short ones.
-    """
-    fields = [
-        pa.field("document_id", pa.uint64(), nullable=False),
-        pa.field("number", pa.uint32(), nullable=False),
-        pa.field("place", pa.string(), nullable=False),
-        pa.field("name_hash", pa.uint64(), nullable=False),
-        pa.field("hash_high", pa.uint64(), nullable=False),
-        pa.field("hash_low", pa.uint64(), nullable=False),
-    ]
-    fields += [pa.field(f"band_{n:02d}", pa.uint64(), nullable=False) for n in range(num_bands)]
-    if num_bands:
-        fields.append(pa.field("signature", pa.list_(pa.uint32(), num_places), nullable=False))
-    if sentences:
-        fields.append(pa.field("sentence_hashes", pa.list_(pa.uint64()), nullable=False))
-    return pa.schema(fields, metadata=_METADATA)
 
 
 def piece_dtype(vocabulary_size: int) -> type[np.uint16] | type[np.uint32]:
@@ -106,9 +70,12 @@ def examples_schema(vocabulary_size: int) -> pa.Schema:
 
 def check_schema(found: pa.Schema, wanted: pa.Schema, where: str) -> None:
     """Raise DataError unless a file has these columns, in this version."""
-    version = (found.metadata or {}).get(b"bertdata.version", b"none").decode()
-    if version != str(_VERSION):
-        raise DataError(f"{where} has format version {version}, this program reads {_VERSION}")
+    version, known = (
+        (schema.metadata or {}).get(b"bertdata.version", b"none").decode()
+        for schema in (found, wanted)
+    )
+    if version != known:
+        raise DataError(f"{where} has format version {version}, this program reads {known}")
     if not found.equals(wanted):
         raise DataError(f"{where} has columns {_columns(found)}, expected {_columns(wanted)}")
 

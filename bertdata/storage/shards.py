@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from bertdata.errors import DataError
+from bertdata.errors import DataError, StorageError
 from bertdata.storage.files import iterate_blocks, open_arrow_file, size_of
-from bertdata.storage.locations import Location, is_inside
+from bertdata.storage.locations import Address, Location, is_inside
 from bertdata.storage.writing import atomic_file, sync
 
 _BLOCK_BYTES = 1 << 20
@@ -40,21 +40,37 @@ def write_arrow(
     `compression`: None, "lz4" or "zstd", for each column of each batch. Only uncompressed columns
     can be memory-mapped without a copy.
     """
-    rows = 0
-    options = pa.ipc.IpcWriteOptions(compression=compression, use_threads=False)
     with atomic_file(location, synced=False) as temporary:
-        with (
-            pa.OSFile(str(temporary), "wb") as file,
-            # Otherwise each buffer of each batch, and its padding, is a system call.
-            pa.BufferedOutputStream(file, _BLOCK_BYTES) as sink,
-            pa.ipc.new_file(sink, schema, options=options) as writer,
-        ):
-            for batch in batches:
-                writer.write_batch(batch)
-                rows += batch.num_rows
-                del batch  # the next one may need its memory
+        rows = _write_batches(temporary, schema, batches, compression)
         size, digest = temporary.stat().st_size, sha256_of(temporary)
     return Shard(path=location.name, rows=rows, bytes=size, sha256=digest)
+
+
+def write_passing(location: Location, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+    """`write_arrow` for a file that is needed for a while only: not hashed, never synced.
+
+    After a power cut it may be cut short, which whoever opens it notices.
+    """
+    with atomic_file(location, synced=False) as temporary:
+        _write_batches(temporary, schema, batches, None)
+
+
+def _write_batches(
+    path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], compression: str | None
+) -> int:
+    rows = 0
+    options = pa.ipc.IpcWriteOptions(compression=compression, use_threads=False)
+    with (
+        pa.OSFile(str(path), "wb") as file,
+        # Otherwise each buffer of each batch, and its padding, is a system call.
+        pa.BufferedOutputStream(file, _BLOCK_BYTES) as sink,
+        pa.ipc.new_file(sink, schema, options=options) as writer,
+    ):
+        for batch in batches:
+            writer.write_batch(batch)
+            rows += batch.num_rows
+            del batch  # the next one may need its memory
+    return rows
 
 
 def sync_files(folder: Location, shards: Iterable[Shard]) -> None:
@@ -77,12 +93,14 @@ def sha256_of(location: Location) -> str:
 
 
 @contextlib.contextmanager
-def open_arrow(location: Location, *, mapped: bool = True) -> Iterator[pa.RecordBatchFileReader]:
+def open_arrow(
+    location: Location, *, mapped: bool = True, options: pa.ipc.IpcReadOptions | None = None
+) -> Iterator[pa.RecordBatchFileReader]:
     """A reader of the record batches of an Arrow IPC file.
 
     A file of this machine is memory-mapped unless `mapped` is False; of others, batches are fetched
-    as they are read. Raises DataError when the file is missing, cut short or not Arrow, also when
-    this is found only while reading.
+    as they are read. `options`: of Arrow's reader. Raises DataError when the file is missing, cut
+    short or not Arrow, also when this is found only while reading.
     """
     with (
         arrow_errors_as_data_errors(location),
@@ -90,7 +108,7 @@ def open_arrow(location: Location, *, mapped: bool = True) -> Iterator[pa.Record
         if mapped and isinstance(location, Path)
         else open_arrow_file(location) as source,
     ):
-        yield pa.ipc.open_file(source)
+        yield pa.ipc.open_file(source, options=options)
 
 
 def map_arrow(location: Location) -> pa.Buffer:
@@ -108,11 +126,19 @@ def map_arrow(location: Location) -> pa.Buffer:
 
 @contextlib.contextmanager
 def arrow_errors_as_data_errors(location: Location) -> Iterator[None]:
-    """Turn errors of reading a damaged, cut or foreign file into DataError."""
+    """Turn errors of reading a damaged, cut or foreign file into DataError.
+
+    StorageError where the storage that it lies on cannot be read.
+    """
     try:
         yield
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        message = f"{location} is not a complete Arrow file ({first_line(error)}); make it again"
+        reason = first_line(error)
+        if isinstance(error, OSError) and isinstance(location, Address):
+            # The file may be whole, and the way to it broken.
+            kind = DataError if isinstance(error, FileNotFoundError) else StorageError
+            raise kind(f"cannot read {location}: {reason}") from error
+        message = f"{location} is not a complete Arrow file ({reason}); make it again"
         raise DataError(message) from error
 
 

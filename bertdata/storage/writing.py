@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bertdata.errors import BertdataError
+from bertdata.errors import BertdataError, StorageError
 from bertdata.storage.files import remove_file
 from bertdata.storage.filesystems import open_filesystem, renames_when_done, storage_errors
 from bertdata.storage.locations import Address, Location
@@ -127,7 +127,7 @@ def _send(source: Path, address: Address) -> None:
     system, path = open_filesystem(address)
     sent = f"{path}.{secrets.token_hex(4)}.tmp" if renames_when_done(address) else path
     with source.open("rb") as file:
-        target = system.open_output_stream(sent)
+        target = system.open_output_stream(sent, compression=None)  # whatever its name says
         shutil.copyfileobj(file, target, _BLOCK_BYTES)
         target.close()  # not in `finally`: a stream that is closed after an error is published
     if sent != path:
@@ -137,7 +137,8 @@ def _send(source: Path, address: Address) -> None:
 def _cannot_write(location: Location, error: OSError) -> BertdataError:
     """The error for a file that cannot be written."""
     reason = error.strerror or (str(error).splitlines() or [type(error).__name__])[0]
-    return BertdataError(f"cannot write {location}: {reason}")
+    kind = StorageError if isinstance(location, Address) else BertdataError
+    return kind(f"cannot write {location}: {reason}")
 
 
 def _fsync(path: Path) -> None:

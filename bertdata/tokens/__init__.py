@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = list_contents(
             "TokenizationConfig",
             "build_normalizer",
             "build_tokenizer",
+            "load_tokenizer",
             "save_tokenizer",
         ],
         "tokenizer_comparison": ["check_tokenization"],

@@ -16,6 +16,8 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from bertdata.config import Table, check_range
+from bertdata.storage.files import read_bytes
+from bertdata.storage.locations import Location
 from bertdata.storage.writing import atomic_file, write_json
 from bertdata.tokens.tokenizer_settings import (
     SETTINGS_NAME,
@@ -78,7 +80,14 @@ def build_normalizer(config: TokenizationConfig) -> normalizers.Normalizer:
     )
 
 
-def save_tokenizer(folder: Path, vocabulary: Vocabulary, config: TokenizationConfig) -> None:
+def load_tokenizer(location: Location) -> Tokenizer:
+    """The tokenizer in a tokenizer.json. Raises plain Exception, as `tokenizers` does."""
+    if isinstance(location, Path):
+        return Tokenizer.from_file(str(location))
+    return Tokenizer.from_str(read_bytes(location).decode("utf-8"))
+
+
+def save_tokenizer(folder: Location, vocabulary: Vocabulary, config: TokenizationConfig) -> None:
     """Write vocab.txt, tokenizer.json and tokenizer_config.json into a folder, each atomically.
 
     `transformers.AutoTokenizer.from_pretrained(folder)` (with a BERT config.json) and

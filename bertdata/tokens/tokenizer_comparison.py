@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from bertdata.errors import ConfigError
+from bertdata.storage.files import exists
+from bertdata.storage.locations import Location
 from bertdata.tokens.letter_case import is_cased, is_uncased
 from bertdata.tokens.tokenizer import TokenizationConfig
 from bertdata.tokens.tokenizer_folder import read_tokenizer
@@ -24,7 +25,7 @@ _Value = bool | int | None
 
 
 def check_tokenization(
-    config: TokenizationConfig, source: Path, vocabulary: Vocabulary, *, what: str
+    config: TokenizationConfig, source: Location, vocabulary: Vocabulary, *, what: str
 ) -> list[str]:
     """Raise ConfigError if text is not tokenized as the vocabulary's `source` says.
 
@@ -45,7 +46,7 @@ def check_tokenization(
     return [*_notices(config, file, vocabulary)]
 
 
-def _notices(config: TokenizationConfig, file: Path, vocabulary: Vocabulary) -> Iterator[str]:
+def _notices(config: TokenizationConfig, file: Location, vocabulary: Vocabulary) -> Iterator[str]:
     if _is_said(file):
         if words := read_tokenizer(file.parent).added_words():
             yield (
@@ -59,7 +60,7 @@ def _notices(config: TokenizationConfig, file: Path, vocabulary: Vocabulary) -> 
         )
 
 
-def _wanted(file: Path, vocabulary: Vocabulary) -> dict[str, _Value]:
+def _wanted(file: Location, vocabulary: Vocabulary) -> dict[str, _Value]:
     """The right values, as far as the folder says them or the vocabulary shows them."""
     if not _is_said(file):
         return {"lowercase": False} if is_cased(vocabulary.tokens) else {}
@@ -85,8 +86,8 @@ def _advice(config: TokenizationConfig, wanted: Mapping[str, _Value]) -> dict[st
     return {key: value for key, value in wanted.items() if key in wrong or changed[key] != value}
 
 
-def _is_said(file: Path) -> bool:
-    return file.name == TOKENIZER_NAME or (file.parent / SETTINGS_NAME).exists()
+def _is_said(file: Location) -> bool:
+    return file.name == TOKENIZER_NAME or exists(file.parent / SETTINGS_NAME)
 
 
 def _in_effect(config: TokenizationConfig) -> dict[str, _Value]:

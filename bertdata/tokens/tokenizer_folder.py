@@ -9,14 +9,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from bertdata.errors import VocabularyError
+from bertdata.storage.locations import Location, locate
 from bertdata.storage.shards import first_line
 from bertdata.tokens.letter_case import is_cased
-from bertdata.tokens.tokenizer import TokenizationConfig, build_normalizer, build_tokenizer
+from bertdata.tokens.tokenizer import (
+    TokenizationConfig,
+    build_normalizer,
+    build_tokenizer,
+    load_tokenizer,
+)
 from bertdata.tokens.tokenizer_settings import (
     SETTINGS_NAME,
     TOKENIZER_NAME,
@@ -40,7 +45,7 @@ class FolderTokenizer:
     not follow BERT's rules.
     """
 
-    folder: Path
+    folder: Location
     tokenizer: Tokenizer
     settings: TokenizerSettings
     tokenization: TokenizationConfig | None
@@ -86,8 +91,12 @@ class FolderTokenizer:
         ]
 
 
-def read_tokenizer(folder: Path) -> FolderTokenizer:
-    """The tokenizer of a folder. Raises VocabularyError when it has none that can be used."""
+def read_tokenizer(folder: str | Location) -> FolderTokenizer:
+    """The tokenizer of a folder, a path or an address.
+
+    Raises VocabularyError when it has none that can be used.
+    """
+    folder = locate(folder)
     settings = read_settings(folder)
     if vocabulary_file(folder).name == TOKENIZER_NAME:
         tokenizer = _read_tokenizer_json(folder / TOKENIZER_NAME)
@@ -106,9 +115,9 @@ def read_tokenizer(folder: Path) -> FolderTokenizer:
     )
 
 
-def _read_tokenizer_json(path: Path) -> Tokenizer:
+def _read_tokenizer_json(path: Location) -> Tokenizer:
     try:
-        tokenizer = Tokenizer.from_file(str(path))
+        tokenizer = load_tokenizer(path)
     except Exception as error:  # tokenizers raises plain Exception
         raise VocabularyError(f"{path} is not a tokenizer: {first_line(error)}") from error
     tokenizer.no_padding()
@@ -116,7 +125,7 @@ def _read_tokenizer_json(path: Path) -> Tokenizer:
     return tokenizer
 
 
-def _from_vocabulary(folder: Path, settings: TokenizerSettings) -> Tokenizer:
+def _from_vocabulary(folder: Location, settings: TokenizerSettings) -> Tokenizer:
     if not settings.is_bert:
         raise VocabularyError(
             f"{folder} needs the tokenizer {settings.tokenizer_class}, which is not one of BERT's; "

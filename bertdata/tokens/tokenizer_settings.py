@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tokenizers import AddedToken
 
 from bertdata.config import Table
 from bertdata.errors import VocabularyError
+from bertdata.storage.files import exists, read_bytes
+from bertdata.storage.locations import Location
 from bertdata.storage.shards import first_line
 
 SETTINGS_NAME = "tokenizer_config.json"
@@ -60,7 +61,7 @@ class TokenizerSettings:
         return self.tokenizer_class in _BERT_CLASSES
 
 
-def read_settings(folder: Path) -> TokenizerSettings:
+def read_settings(folder: Location) -> TokenizerSettings:
     """The settings in a folder; the defaults where it has none. Raises VocabularyError."""
     try:
         settings = _read_settings(folder)
@@ -76,7 +77,7 @@ def read_settings(folder: Path) -> TokenizerSettings:
     return settings
 
 
-def _read_settings(folder: Path) -> TokenizerSettings:
+def _read_settings(folder: Location) -> TokenizerSettings:
     table = {**_read_table(folder / _SPECIAL_NAME), **_read_table(folder / SETTINGS_NAME)}
     name = table.get("tokenizer_class") or _class_of_model(folder) or "BertTokenizer"
     longest = table.get("model_max_length")
@@ -97,16 +98,16 @@ def _read_settings(folder: Path) -> TokenizerSettings:
     )
 
 
-def _class_of_model(folder: Path) -> object:
+def _class_of_model(folder: Location) -> object:
     try:
         return _read_table(folder / "config.json").get("tokenizer_class")
     except VocabularyError:
         return None  # reading the model reports the same error
 
 
-def has_tokenizer(folder: Path) -> bool:
+def has_tokenizer(folder: Location) -> bool:
     """Whether a folder has pieces of a tokenizer."""
-    return any((folder / name).exists() for name in (TOKENIZER_NAME, VOCABULARY_NAME))
+    return any(exists(folder / name) for name in (TOKENIZER_NAME, VOCABULARY_NAME))
 
 
 def _further_special_pieces(table: Table) -> Iterator[str]:
@@ -117,7 +118,7 @@ def _further_special_pieces(table: Table) -> Iterator[str]:
                 yield content
 
 
-def _added_pieces(folder: Path, table: Table) -> dict[int, AddedToken]:
+def _added_pieces(folder: Location, table: Table) -> dict[int, AddedToken]:
     special = {*_further_special_pieces(table)}
     added = {
         int(id_): AddedToken(piece, special=piece in special, normalized=piece not in special)
@@ -136,11 +137,11 @@ def _content(piece: object) -> str | None:
     return piece if isinstance(piece, str) else None
 
 
-def _read_table(path: Path) -> Table:
-    if not path.exists():
+def _read_table(path: Location) -> Table:
+    if not exists(path):
         return {}
     try:
-        table = json.loads(path.read_bytes())
+        table = json.loads(read_bytes(path))
     except (OSError, ValueError) as error:
         raise VocabularyError(f"cannot read {path}: {first_line(error)}") from error
     if not isinstance(table, dict):

@@ -11,12 +11,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
 from bertdata.arrays import BoolArray
 from bertdata.errors import VocabularyError
+from bertdata.storage.files import exists, is_folder, read_bytes
+from bertdata.storage.locations import Location, locate
+from bertdata.storage.shards import first_line
 from bertdata.storage.writing import write_text
 from bertdata.tokens.tokenizer_settings import (
     TOKENIZER_NAME,
@@ -102,15 +104,15 @@ class Vocabulary:
         return "".join(f"{token}\n" for token in self.tokens)
 
 
-def read_vocabulary(path: Path) -> Vocabulary:
+def read_vocabulary(path: str | Location) -> Vocabulary:
     """Read a vocab.txt, a tokenizer.json, or the one of them in a Hugging Face folder.
 
-    The names of the special pieces are those in the tokenizer_config.json beside it. Each piece
-    keeps the id that it has in the file.
+    `path`: a path or an address. The names of the special pieces are those in the
+    tokenizer_config.json beside it. Each piece keeps the id that it has in the file.
 
     Raises VocabularyError when the file cannot be read, is not UTF-8 or is not a vocabulary.
     """
-    path = vocabulary_file(path)
+    path = vocabulary_file(locate(path))
     settings = read_settings(path.parent)
     read = _read_tokenizer_json if path.suffix == ".json" else _read_lines
     pieces, notes = read(path, settings)
@@ -120,12 +122,12 @@ def read_vocabulary(path: Path) -> Vocabulary:
         raise VocabularyError(f"{path}: {error}") from error
 
 
-def vocabulary_file(path: Path) -> Path:
+def vocabulary_file(path: Location) -> Location:
     """The file with the pieces: `path`, or the tokenizer.json or vocab.txt of a folder."""
-    if not path.is_dir():
+    if not is_folder(path):
         return path
     for name in (TOKENIZER_NAME, VOCABULARY_NAME):
-        if (path / name).exists():
+        if exists(path / name):
             return path / name
     raise VocabularyError(
         f"{path} has neither {TOKENIZER_NAME} nor {VOCABULARY_NAME}; "
@@ -133,19 +135,19 @@ def vocabulary_file(path: Path) -> Path:
     )
 
 
-def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
+def write_vocabulary(path: Location, vocabulary: Vocabulary) -> None:
     """Write a vocab.txt atomically."""
     write_text(path, vocabulary.to_text())
 
 
-def _read_lines(path: Path, settings: TokenizerSettings) -> tuple[list[str], list[str]]:
+def _read_lines(path: Location, settings: TokenizerSettings) -> tuple[list[str], list[str]]:
     pieces, notes = pieces_of_lines(_read_text(path))
     # Pieces that were added to the tokenizer later follow those of vocab.txt.
     added = {id_: piece.content for id_, piece in settings.added_pieces.items()}
     return _fill(dict(enumerate(pieces)) | _beyond(added, len(pieces))), notes
 
 
-def _read_tokenizer_json(path: Path, _: TokenizerSettings) -> tuple[list[str], list[str]]:
+def _read_tokenizer_json(path: Location, _: TokenizerSettings) -> tuple[list[str], list[str]]:
     try:
         table = json.loads(_read_text(path))
         pieces = {int(id_): str(piece) for piece, id_ in table["model"]["vocab"].items()}
@@ -168,11 +170,12 @@ def _fill(pieces: Mapping[int, str]) -> list[str]:
     return [pieces[id_] if id_ in pieces else next(unused) for id_ in range(size)]
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Location) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")  # a byte order mark is not part of a piece
+        return read_bytes(path).decode("utf-8-sig")  # a byte order mark is not part of a piece
     except OSError as error:
-        raise VocabularyError(f"cannot read vocabulary {path}: {error.strerror}") from error
+        reason = error.strerror or first_line(error)
+        raise VocabularyError(f"cannot read vocabulary {path}: {reason}") from error
     except UnicodeDecodeError as error:
         raise VocabularyError(
             f"vocabulary {path} is not UTF-8 at byte {error.start}; save it as UTF-8"

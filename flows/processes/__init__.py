@@ -1,4 +1,4 @@
-"""Processes of a run: children, the job host, Prefect's server and its environment."""
+"""Processes of a run: children, jobs, and how they end."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from bertdata.contents import list_contents
 __getattr__, __dir__, __all__ = list_contents(
     __name__,
     {
-        "children": ["child_command", "child_environment", "crash", "run_child"],
-        "job_host": ["run_job", "start_host"],
-        "prefect_settings": ["prepare_environment"],
-        "server": ["ensure_server"],
+        "children": ["child_command", "child_environment", "run_child"],
+        "endings": ["crash", "end_group"],
+        "fork_server": ["prepare_jobs"],
+        "jobs": ["JobDiedError", "run_job"],
         "signals": ["INTERRUPTED", "MESSAGE", "Stopped", "catch_signals", "finish", "was_stopped"],
     },
 )

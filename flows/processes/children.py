@@ -5,25 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 import runpy
-import signal
 import subprocess
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from bertdata.errors import CrashError
 from bertdata.import_path import safe_environment
-from pipelines.processes import PARENT, end_with_parent
+from flows.processes.endings import end_group
+from pipelines.workers.processes import PARENT, end_with_parent
 
-_KILL_SECONDS = 6.0
-_LOG_LINES = 3
 # Several workers use the cores, not threads within one.
 _SETTINGS = {"TOKENIZERS_PARALLELISM": "false"}
 # For children whose output this process reads, whatever the terminal's encoding.
-PIPED = {"PYTHONIOENCODING": "utf-8:backslashreplace"}
+_PIPED = {"PYTHONIOENCODING": "utf-8:backslashreplace"}
 
 
 def child_environment() -> dict[str, str]:
@@ -58,7 +54,7 @@ def run_child(
         encoding="utf-8",
         errors="replace",
         start_new_session=True,
-        env={**child_environment(), **PIPED},
+        env={**child_environment(), **_PIPED},
     ) as child:
         assert child.stdout is not None
         assert child.stderr is not None
@@ -84,40 +80,6 @@ def _keep(stream: Iterable[str], log: Path, take_error: Callable[[str], None]) -
             with contextlib.suppress(OSError):
                 if file is not None:
                     file.write(line.encode())
-
-
-def end_group(child: subprocess.Popen[str]) -> None:
-    """End a child and its children: SIGTERM, so that it can save its work, then SIGKILL."""
-    if child.poll() is None:
-        signal_group(child, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(_KILL_SECONDS)
-    signal_group(child, signal.SIGKILL)
-    child.wait()
-
-
-def crash(what: str, status: int, log: Path, said: Iterable[str] = ()) -> CrashError:
-    """The error for a child that ended without a reason. `said`: what it printed, without a log."""
-    how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited {status}"
-    if status == -signal.SIGKILL:
-        how += ", as the system does when memory runs out"
-    last = " / ".join(_last_lines(log) or list(said)[-_LOG_LINES:]) or "it printed no reason"
-    return CrashError(f"{what} {how}: {last} (all of it: {log}); run again to continue")
-
-
-def _last_lines(log: Path) -> list[str]:
-    with (
-        contextlib.suppress(OSError),  # a full disk
-        log.open(encoding="utf-8", errors="replace") as file,
-    ):
-        return [line for line in deque(map(str.strip, file), _LOG_LINES) if line]
-    return []
-
-
-def signal_group(child: subprocess.Popen[str], number: signal.Signals) -> None:
-    """Send a signal to a child and its children, if they are still running."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, number)
 
 
 def main() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from bertdata.storage.files import is_file
+from bertdata.storage.locations import Address, Location
 from bertdata.storage.manifest import Manifest
 from bertdata.storage.schema import WORD_COUNTS, check_schema
 from bertdata.storage.shards import open_arrow
@@ -65,15 +66,21 @@ _RESULT_NAMES = {
 }
 
 
-def write_report(paths: RunPaths) -> Path:
-    """Write `report.html` into the run's folder; returns its path.
+def write_report(paths: RunPaths) -> Location:
+    """Write `report.html` into the run's folder; returns its path or address.
 
     Raises DataError if no stage is finished, or one cannot be read.
     """
     run = read_run(paths)
-    title = f"bertdata: {paths.output.resolve().name}"
+    title = f"bertdata: {_name_of(paths.output)}"
     write_text(paths.report, page(title, _body(title, run)))
     return paths.report
+
+
+def _name_of(output: Location) -> str:
+    if isinstance(output, Address):
+        return output.name or str(output)
+    return output.resolve().name
 
 
 def _body(title: str, run: FinishedRun) -> Iterator[Element]:
@@ -264,9 +271,9 @@ def _vocabulary_section(manifest: Manifest, paths: RunPaths) -> Element:
     return section("Vocabulary", plots(contents))
 
 
-def word_ranks(path: Path) -> list[Point]:
+def word_ranks(path: Location) -> list[Point]:
     """(rank, count) of words, most frequent first, at ranks evenly spread over a log axis."""
-    if not path.is_file():
+    if not is_file(path):
         return []
     with open_arrow(path) as reader:
         check_schema(reader.schema, WORD_COUNTS, str(path))

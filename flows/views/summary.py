@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
+from bertdata.storage.files import exists
+from bertdata.storage.locations import Location
 from bertdata.storage.manifest import Manifest
 from flows.finished import (
     FinishedRun,
@@ -24,7 +25,7 @@ from flows.wording import number, percent, repeated_ids, size
 _INDENT = " " * 12
 
 
-def summarize(output: Path) -> str:
+def summarize(output: Location) -> str:
     """About twelve lines about a run. Raises DataError if no stage is finished."""
     run = read_run(RunPaths(output))
     lines: list[str] = []
@@ -136,7 +137,7 @@ def _describe_examples(manifest: Manifest) -> Iterator[str]:
 
 def _where(run: FinishedRun) -> str:
     report = run.paths.report
-    return f"{run.paths.output}{f', {report.name} shows it all' if report.exists() else ''}"
+    return f"{run.paths.output}{f', {report.name} shows it all' if exists(report) else ''}"
 
 
 def _next_commands(run: FinishedRun) -> Iterator[str]:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from bertdata.checks.verification import (
     verify_vocabulary,
 )
 from bertdata.errors import BertdataError, VocabularyError
+from bertdata.storage.files import exists, is_file, is_folder, open_file, read_bytes, size_of
+from bertdata.storage.locations import Location, locate
 from bertdata.storage.manifest import FILE_NAME, Manifest, is_complete, read_manifest
 from bertdata.storage.shards import first_line
 from bertdata.tokens.vocabulary import read_vocabulary
@@ -27,21 +31,23 @@ from flows.wording import printable
 
 _STAGES = ("sentences", "vocab", "examples", "model")
 
+_MAX_HEADER_BYTES = 100 << 20  # safetensors' own limit
 _MODEL_FILES = ("config.json", "model.safetensors", "vocab.txt", "results.json")
 
 
-def verify(folder: Path) -> list[str]:
+def verify(folder: str | Location) -> list[str]:
     """Problems in the folder of a run or of one stage, one line each; empty if it is OK."""
-    if not folder.is_dir():
+    folder = locate(folder)
+    if not is_folder(folder):
         findings = [f"{folder}: there is no such folder"]
-    elif any((folder / stage).is_dir() for stage in _STAGES):
+    elif any(is_folder(folder / stage) for stage in _STAGES):
         findings = list(_verify_run(RunPaths(folder)))
     else:
         findings = list(_verify_stage(folder))
     return [printable(finding) for finding in findings]
 
 
-def _verify_stage(folder: Path) -> Iterator[str]:
+def _verify_stage(folder: Location) -> Iterator[str]:
     if is_complete(folder):
         try:
             kind = read_manifest(folder).format
@@ -52,9 +58,9 @@ def _verify_stage(folder: Path) -> Iterator[str]:
             yield from _CHECKS[kind](folder).findings
         else:
             yield f"{folder / FILE_NAME}: format is {kind!r}, which this program does not know"
-    elif (folder / "model.safetensors").exists():
+    elif exists(folder / "model.safetensors"):
         yield from _verify_model(folder).findings
-    elif (folder / ".progress").exists():
+    elif exists(folder / ".progress"):
         yield f"{folder}: is not complete; the same command continues it"
     else:
         yield f"{folder}: holds no stage of a run (no {FILE_NAME})"
@@ -73,21 +79,21 @@ def _verify_run(paths: RunPaths) -> Iterator[str]:
     for stage in (sentences, vocab, examples, model):
         yield from stage.findings
     yield from _check_chain(sentences, vocab, examples)
-    if paths.model.is_dir():
+    if is_folder(paths.model):
         yield from _check_model_origin(model, vocab, examples)
 
 
 def _missing_stages(paths: RunPaths) -> Iterator[str]:
     """A missing stage is a problem if a later one is there."""
-    present = [(paths.output / stage).is_dir() for stage in _STAGES]
+    present = [is_folder(paths.output / stage) for stage in _STAGES]
     for number, stage in enumerate(_STAGES):
         if not present[number] and any(present[number:]):
             later = _STAGES[present.index(True, number)]
             yield f"{paths.output / stage}: is missing, though {later}/ was made from it"
 
 
-def _if_there(folder: Path, check: Callable[[Path], Verified]) -> Verified:
-    return check(folder) if folder.is_dir() else Verified(folder=folder)
+def _if_there(folder: Location, check: Callable[[Location], Verified]) -> Verified:
+    return check(folder) if is_folder(folder) else Verified(folder=folder)
 
 
 def _check_chain(sentences: Verified, vocab: Verified, examples: Verified) -> Iterator[str]:
@@ -124,16 +130,16 @@ def _input(manifest: Manifest | None, keys: tuple[str, ...]) -> object:
     return table
 
 
-def _verify_punkt(folder: Path) -> Verified:
+def _verify_punkt(folder: Location) -> Verified:
     return verify_files(folder, "bertdata-punkt")
 
 
-def _verify_model(folder: Path) -> Verified:
+def _verify_model(folder: Location) -> Verified:
     """Check a `model/` folder. One trained without a run has no manifest and no checksums."""
     stage = Verified(folder=folder)
     if is_complete(folder):
         stage = verify_files(folder, "bertdata-model")
-    missing = [name for name in _MODEL_FILES if not (folder / name).is_file()]
+    missing = [name for name in _MODEL_FILES if not is_file(folder / name)]
     if missing:
         stage.findings.append(
             f"{folder}: is not complete (no {missing[0]}); the same command continues it"
@@ -146,7 +152,7 @@ def _verify_model(folder: Path) -> Verified:
     return stage
 
 
-def _check_model_vocabulary(folder: Path) -> Iterator[str]:
+def _check_model_vocabulary(folder: Location) -> Iterator[str]:
     config, problem = _read_json(folder / "config.json")
     try:
         size = read_vocabulary(folder / "vocab.txt").size
@@ -166,7 +172,7 @@ def _check_model_origin(model: Verified, vocab: Verified, examples: Verified) ->
     folder = model.folder
     if not model.manifest and not model.findings:
         yield f"{folder}: is not complete (no {FILE_NAME}); the same command continues it"
-    run, problem = _read_json(folder / "run.json") if (folder / "run.json").exists() else ({}, "")
+    run, problem = _read_json(folder / "run.json") if exists(folder / "run.json") else ({}, "")
     if problem:
         yield problem
     said: list[tuple[str, object, object, str]] = []
@@ -183,25 +189,43 @@ def _check_model_origin(model: Verified, vocab: Verified, examples: Verified) ->
             yield f"{folder / name}: belongs to {_brief(value)}, {where} has {_brief(found)}"
 
 
-def _fingerprint(folder: Path, default: str) -> str:
+def _fingerprint(folder: Location, default: str) -> str:
     try:
         return read_vocabulary(folder / "vocab.txt").fingerprint
     except VocabularyError:
         return default  # _verify_model reports it
 
 
-def _check_weights(path: Path) -> Iterator[str]:
+def _check_weights(path: Location) -> Iterator[str]:
     """Check a safetensors file: a readable header, and tensors that fill the rest exactly."""
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="numpy"):
+        with _header_only(path) as file, safe_open(file, framework="numpy"):
             pass
     except (SafetensorError, OSError) as error:
         yield f"{path}: is not a complete safetensors file ({first_line(error)}); train again"
 
 
-def _check_results(path: Path, manifest: Manifest | None) -> Iterator[str]:
+@contextlib.contextmanager
+def _header_only(location: Location) -> Iterator[Path]:
+    """A file of this machine with the header and the size of the weights; of a path, itself.
+
+    The rest, which is not read to check the header, is a hole that takes no room on the disk.
+    """
+    if isinstance(location, Path):
+        yield location
+        return
+    with tempfile.TemporaryDirectory(prefix="bertdata-") as folder:
+        copy = Path(folder, location.name)
+        with open_file(location) as file, copy.open("wb") as target:
+            target.write(length := file.read(8))
+            target.write(file.read(min(int.from_bytes(length, "little"), _MAX_HEADER_BYTES)))
+            target.truncate(size_of(location))
+        yield copy
+
+
+def _check_results(path: Location, manifest: Manifest | None) -> Iterator[str]:
     """Numbers must be finite and the same as in the manifest."""
     results, problem = _read_json(path)
     if problem:
@@ -215,11 +239,11 @@ def _check_results(path: Path, manifest: Manifest | None) -> Iterator[str]:
             yield f"{path.with_name(FILE_NAME)}: {line}"
 
 
-def _check_metrics(path: Path) -> Iterator[str]:
-    if not path.is_file():
+def _check_metrics(path: Location) -> Iterator[str]:
+    if not is_file(path):
         yield f"{path}: missing"
         return
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+    for number, line in enumerate(read_bytes(path).splitlines(), start=1):
         try:
             has_step = isinstance(json.loads(line)["step"], int)
         except (ValueError, TypeError, KeyError, RecursionError):
@@ -229,10 +253,10 @@ def _check_metrics(path: Path) -> Iterator[str]:
             return
 
 
-def _read_json(path: Path) -> tuple[dict[str, object], str]:
+def _read_json(path: Location) -> tuple[dict[str, object], str]:
     """The object in a JSON file, and a line about it if it is not one."""
     try:
-        table = json.loads(path.read_bytes())
+        table = json.loads(read_bytes(path))
     except (OSError, ValueError, RecursionError) as error:
         return {}, f"{path}: is damaged ({first_line(error)})"
     return (table, "") if isinstance(table, dict) else ({}, f"{path}: is not a JSON object")
@@ -243,7 +267,7 @@ def _brief(value: object) -> str:
     return text if len(text) <= 16 else f"{text[:12]}…"
 
 
-_CHECKS: Mapping[str, Callable[[Path], Verified]] = {
+_CHECKS: Mapping[str, Callable[[Location], Verified]] = {
     "bertdata-sentences": verify_sentences,
     "bertdata-vocab": verify_vocabulary,
     "bertdata-examples": verify_examples,

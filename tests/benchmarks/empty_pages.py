@@ -14,10 +14,9 @@ from pathlib import Path
 from bertdata.checks.verification import verify_sentences
 from bertdata.corpus.config import CorpusConfig
 from bertdata.sentences.splitter import SentencesConfig
-from pipelines.jobs import command, sentences
-from pipelines.options import RunnerConfig, beam_arguments
+from pipelines.options import RunnerConfig
 from pipelines.plans import Corpora, plan_sentences
-from pipelines.progress import write_plan
+from tests.runs import make_stage
 
 _PAGE = "<page><title>P{}</title><ns>0</ns><revision><text></text></revision></page>\n"
 
@@ -36,10 +35,8 @@ def run_dump(folder: Path, workers: int) -> dict[str, int]:
     corpus = CorpusConfig(name="w", format="wikipedia-xml", paths=("dump.xml",), min_kept_share=0.0)
     corpora = Corpora(configs=(corpus,), base=str(folder))
     plan = plan_sentences(folder / "sentences", corpora, SentencesConfig(), 1)
-    write_plan(plan)
-    options = beam_arguments(RunnerConfig(workers=workers))
-    manifest = command.run(plan, sentences.JOB, options)
-    assert verify_sentences(plan.path).findings == []
+    manifest = make_stage(plan, RunnerConfig(workers=workers))
+    assert verify_sentences(plan.folder).findings == []
     names = ("documents_read", "documents_written", "documents_rejected")
     return {name: manifest.counts[name] for name in names}
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from flows.config import to_toml
 from flows.paths import RunPaths
-from flows.processes.job_host import end_host
 from tests.benchmarks.corpus import CorpusFile, write_corpus
 from tests.benchmarks.job import make_config, run_stage
 from tests.benchmarks.measure import Cost, add_costs, cost_of_children
@@ -40,7 +39,6 @@ def run_fixed(folder: Path, workers: Sequence[int], *, with_prefect: bool = True
 def _stage_rows(files: Sequence[CorpusFile], folder: Path, workers: int) -> list[Row]:
     paths = _paths(folder, workers)
     config = _config(files, workers)
-    end_host()
     costs = {stage: run_stage(stage, config, paths) for stage in STAGES}
     costs["all stages"] = add_costs(*costs.values())
     return [_row(stage, cost, workers) for stage, cost in costs.items()]

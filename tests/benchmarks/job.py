@@ -17,7 +17,7 @@ from bertdata.storage.manifest import Manifest, read_manifest
 from flows import stages
 from flows.config import Run, RunConfig
 from flows.paths import RunPaths
-from flows.processes import job_host
+from flows.processes.jobs import run_job as run_in_a_job
 from pipelines.options import RunnerConfig
 from tests.benchmarks.corpus import CorpusFile
 from tests.benchmarks.measure import Cost, Peak, add_costs, cost_of_children
@@ -102,10 +102,9 @@ def run_job(
     The examples are those of the trained vocabulary in both cases, so are made once only. Starting
     the process that all stages share has a row of its own, and is part of the whole.
     """
-    job_host.end_host()
     paths = RunPaths(folder)
     config = make_config(files, workers=workers, vocabulary_size=vocabulary_size)
-    costs = {START: cost_of_children(_start_host)[1]}
+    costs = {START: cost_of_children(_start_fork_server)[1]}
     costs |= {stage: run_stage(stage, config, paths) for stage in ("sentences", "vocab")}
     costs["vocabulary taken over"] = _take_vocabulary_over(config, paths)
     costs["vocabulary trained"] = costs.pop("vocab")
@@ -116,10 +115,10 @@ def run_job(
     return _describe(files, paths, workers, costs)
 
 
-def _start_host() -> None:
-    """Start it and wait until it answers: a job that does not exist is told so."""
+def _start_fork_server() -> None:
+    """Start it, if it does not run, and wait until it answers."""
     with tempfile.TemporaryDirectory() as folder:
-        job_host.run_job("no_such_job", [], Path(folder) / "log", _say_nothing)
+        run_in_a_job("builtins:bool", [], Path(folder) / "log", _say_nothing)
 
 
 def run_stage(stage: str, config: RunConfig, paths: RunPaths) -> Cost:
@@ -160,7 +159,8 @@ def describe_memory(peaks: Sequence[Peak]) -> str:
 
     Of several stages the process with the most of each kind is shown.
     """
-    kinds = {kind: [p for p in peaks if p.kind == kind] for kind in ("worker", "driver", "host")}
+    names = ("worker", "driver", "fork server")
+    kinds = {kind: [p for p in peaks if p.kind == kind] for kind in names}
     return ", ".join(
         f"{kind} {megabytes(peak.resident):.0f} ({megabytes(peak.private):.0f})"
         for kind, found in kinds.items()

@@ -19,9 +19,6 @@ from bertdata.tokens.compiled import SentenceTokenizer
 from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
 from flows.config import RunConfig
 from flows.paths import RunPaths
-from pipelines.jobs import examples as examples_job
-from pipelines.jobs import sentences as sentences_job
-from pipelines.jobs import word_counts as word_counts_job
 from pipelines.plans import Corpora, plan_examples, plan_sentences, plan_vocabulary
 from tests.benchmarks.corpus import CorpusFile, read_texts
 from tests.benchmarks.job import make_config
@@ -118,15 +115,13 @@ def make_vocabulary(
     corpora = Corpora(configs=config.corpus, base="/")
     make_stage(
         plan_sentences(paths.sentences, corpora, config.sentences, config.seed),
-        sentences_job.JOB,
     )
     make_stage(
         plan_vocabulary(paths.vocab, paths.sentences, config.vocab),
-        word_counts_job.JOB,
     )
     return config
 
 
 def _make_examples(paths: RunPaths, folder: Path, config: ExamplesConfig, seed: int) -> None:
     plan = plan_examples(folder, paths.sentences, paths.vocab, config, seed)
-    make_stage(plan, examples_job.JOB)
+    make_stage(plan)

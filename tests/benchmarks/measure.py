@@ -27,8 +27,8 @@ Result = TypeVar("Result")
 class Peak:
     """The most memory a process held, in bytes.
 
-    `kind`: "host", "driver" (a job) or "worker". `resident`: with the pages of mapped files that it
-    touched; `private`: without them, from samples.
+    `kind`: "fork server", "driver" (a job) or "worker". `resident`: with the pages of mapped files
+    that it touched; `private`: without them, from samples.
     """
 
     kind: str
@@ -195,14 +195,14 @@ def _update(process: int, depth: int, seen: _Seen) -> None:
 
 
 def _kind_of(process: int, depth: int) -> str:
-    """What a Python process is: the host of jobs, a job ("driver"), a worker of it; else ""."""
+    """What a Python process is: the fork server, a job ("driver"), a worker of it; else ""."""
     try:
         words = (_PROC / str(process) / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return ""
-    if b"python" not in words[0]:
+    if b"python" not in words[0] or any(b"resource_tracker" in word for word in words):
         return ""
-    return {1: "host", 2: "driver"}.get(depth, "worker")
+    return {1: "fork server", 2: "driver"}.get(depth, "worker")
 
 
 class _Stat(NamedTuple):

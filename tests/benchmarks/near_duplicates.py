@@ -10,8 +10,10 @@ import argparse
 import tempfile
 from pathlib import Path
 
+from pipelines.options import RunnerConfig
 from tests.benchmarks.tables import Row, Table, to_text
-from tests.pipelines.test_duplicates import make_plan, prose, rows, run, with_changes, write_jsonl
+from tests.pipelines.test_duplicates import make_plan, prose, rows, with_changes, write_jsonl
+from tests.runs import make_stage
 
 CHANGES = (1, 2, 4, 8, 16, 32, 64)
 SIMILARITY = 0.8
@@ -38,8 +40,8 @@ def measure(folder: Path, number: int) -> Table:
     write_jsonl(folder / "one-a.jsonl", [(f"original-{i}", t) for i, t in enumerate(originals)])
     write_jsonl(folder / "two-b.jsonl", list(texts.items()))
     plan = make_plan(folder, folder / "out", near_duplicates="drop")
-    run(plan, workers=2)
-    gone = {row["document"] for row in rows(plan.path, "rejected-*")}
+    make_stage(plan, RunnerConfig(workers=2))
+    gone = {row["document"] for row in rows(plan.folder, "rejected-*")}
     true = {name: similarity(texts[name], copies[name][0]) for name in texts}
     table = [_row(changed, true, gone) for changed in CHANGES]
     similar = {name for name, value in true.items() if value >= SIMILARITY}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -14,9 +15,14 @@ from typing import Any
 
 import pytest
 
+from bertdata.storage.files import exists, list_files, read_bytes
+from bertdata.storage.locations import Address
 from bertdata.storage.locks import hold
 from bertdata.storage.manifest import read_manifest
 from flows.cli import main
+from flows.processes.signals import MESSAGE
+from tests.copies import copy_folder, write_bytes
+from tests.process_tree import marked, wait_until_gone
 from tests.trainer.task_files import make_texts, write_model, write_tsv
 
 STAGES = ("sentences", "vocab", "examples", "model")
@@ -98,33 +104,50 @@ def test_a_crashed_job_is_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from flows import stages
-    from flows.processes import job_host
+    from flows.processes.jobs import run_job
 
     calls: list[str] = []
-    run_job = job_host.run_job
 
-    def kill_the_first(module: str, *arguments: Any) -> int:
-        calls.append(module)
-        return run_job("tests.flows.killed_job" if len(calls) == 1 else module, *arguments)
+    def kill_the_first(function: str, arguments: tuple[Any, ...], *others: Any) -> Any:
+        calls.append(function)
+        if len(calls) == 1:
+            return run_job("tests.flows.some_jobs:die", (signal.SIGKILL,), *others)
+        return run_job(function, arguments, *others)
 
     monkeypatch.setattr(stages, "run_job", kill_the_first)
     assert main(["sentences", str(small_config), "--output", str(tmp_path)]) == 0
-    assert calls == ["pipelines.jobs.sentences"] * 2
+    assert calls == ["pipelines.run:run_stage"] * 2
     found = read_manifest(tmp_path / "sentences").content_sha256
     assert found == content(finished)["sentences"]
 
 
-def test_a_killed_run_leaves_no_server_that_holds_its_pipes(
-    small_config: Path, tmp_path: Path
+@pytest.mark.usefixtures("untraced")
+@pytest.mark.parametrize(
+    ("number", "status", "said"),
+    [
+        (signal.SIGKILL, -signal.SIGKILL, ""),
+        (signal.SIGTERM, 130, f"{MESSAGE}\n"),
+        (signal.SIGINT, 130, f"{MESSAGE}\n"),
+    ],
+)
+def test_a_run_that_is_ended_leaves_nothing_that_holds_its_pipes(
+    number: signal.Signals, status: int, said: str, small_config: Path, tmp_path: Path
 ) -> None:
-    output = tmp_path / "run"
+    """Neither a server nor a job, nor their files, in the middle of a stage."""
+    output, temporary = tmp_path / "run", tmp_path / "tmp"
+    temporary.mkdir()
+    environment, mark = marked({**os.environ, "TMPDIR": str(temporary)})
     command = [sys.executable, "-m", "flows", "run", str(small_config), "--output", str(output)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
         while process.poll() is None and not (output / "sentences" / ".progress").exists():
             time.sleep(0.02)
-        process.kill()
-        process.communicate(timeout=30)
-    assert process.returncode == -signal.SIGKILL
+        process.send_signal(number)
+        _, error = process.communicate(timeout=30)
+    assert (process.returncode, error) == (status, said)
+    assert wait_until_gone(mark, 2) == []
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", ["run", "sentences", "train"])
@@ -254,3 +277,58 @@ def test_help_of_transfer_learning_imports_nothing_heavy(command: str) -> None:
     shown = help_without_heavy_imports(command)
     assert "MODEL_DIR" in shown
     assert "--output" in shown
+
+
+def test_commands_about_a_run_at_an_address(
+    finished: Path, s3: Address, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy_folder(finished, s3)
+    assert main(["verify", str(s3)]) == 0
+    assert capsys.readouterr().out == f"{s3}: OK\n"
+    assert main(["inspect", str(s3), "--rows=2"]) == 0
+    remote = capsys.readouterr().out
+    assert main(["inspect", str(finished), "--rows=2"]) == 0
+    assert capsys.readouterr().out == remote
+    write_bytes(s3 / "report.html", b"")
+    assert main(["report", str(s3)]) == 0
+    assert capsys.readouterr().out == f"{s3}/report.html\n"
+    assert exists(s3 / "report.html")
+    content = bytearray(read_bytes(s3 / "model" / "model.safetensors"))
+    content[-1] ^= 1
+    write_bytes(s3 / "model" / "model.safetensors", bytes(content))
+    assert main(["verify", str(s3)]) == 1
+    assert f"{s3}/model/model.safetensors: sha256 " in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("trainer_in_process")
+def test_a_model_at_an_address_fills_masks(
+    tmp_path: Path, s3: Address, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_model(tmp_path)
+    copy_folder(model, s3)
+    assert main(["fill-mask", "--model", str(model), "the [MASK]"]) == 0
+    local = capsys.readouterr().out
+    assert main(["fill-mask", "--model", str(s3), "the [MASK]"]) == 0
+    assert capsys.readouterr().out == local
+
+
+@pytest.mark.usefixtures("s3")
+def test_an_output_that_cannot_be_written_is_refused_before_any_work(
+    small_config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.server.temporary.ensure_server", lambda: pytest.fail("it began"))
+    assert main(["run", str(small_config), "--output", "s3://no-such-bucket/run"]) == 1
+    assert main(["run", str(small_config), "--output", "none://bucket/run"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("bertdata: cannot write s3://no-such-bucket/run/")
+    assert lines[1].startswith("bertdata: cannot use none://bucket/run/")
+    assert len(lines) == 2
+    assert not Path("none:").exists()
+
+
+def test_a_flow_opens_the_output_at_an_address(s3: Address) -> None:
+    from flows.end_to_end import _open_run
+
+    assert _open_run({}, "/base", str(s3)).paths.output == s3
+    assert _open_run({}, "/base", "/a/run").paths.output == Path("/a/run")
+    assert list_files(s3) == []

@@ -160,3 +160,25 @@ def test_a_key_that_has_a_value_is_shown_with_it(tmp_path: Path) -> None:
     config = load(tmp_path, MINIMAL, "vocab.strip_accents=false")
     assert "\nstrip_accents = false\n" in to_toml(config)
     assert "\n# strip_accents is left out: as lowercase, BERT's rule\n" in to_toml(RunConfig())
+
+
+def test_addresses_in_a_configuration_are_left_alone(tmp_path: Path) -> None:
+    lines = """
+    [[corpus]]
+    name = "a"
+    format = "text"
+    paths = ["*"]
+    [train]
+    init_from = "s3://bucket/bert?region=eu-west-1"
+    [vocab]
+    file = "gs://bucket/vocab.txt"
+    [cleaning]
+    block_list = "file:///lists/block.txt"
+    bad_words = "words.txt"
+    """
+    (tmp_path / "run.toml").write_text(lines)
+    config = load_config(tmp_path / "run.toml")
+    assert config.train.model.init_from == "s3://bucket/bert?region=eu-west-1"
+    assert config.vocab.file == "gs://bucket/vocab.txt"
+    assert config.cleaning.block_list == "/lists/block.txt"
+    assert config.cleaning.bad_words == str(tmp_path / "words.txt")

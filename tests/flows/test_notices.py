@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from bertdata.tokens.vocabulary import SPECIAL_PIECES
 from flows import stages
 from flows.config import Run, RunConfig
 from flows.paths import RunPaths
-from flows.processes import job_host
 from pipelines.options import RunnerConfig
 from tests.example_folder import write_folders
 from tests.tokenizer_folders import Settings, write_folder
@@ -22,12 +20,6 @@ from tests.trainer.models.test_bert import make_model
 from trainer.models.export import export_model
 from trainer.pretraining.config import TrainConfig
 from vocab.config import VocabConfig
-
-
-@pytest.fixture(autouse=True)
-def no_host_stays() -> Iterator[None]:
-    yield
-    job_host.end_host()
 
 
 def test_of_a_job(tmp_path: Path) -> None:

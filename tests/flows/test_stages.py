@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from bertdata.errors import BertdataError, ConfigError, CrashError, DataError
+from bertdata.errors import BertdataError, ConfigError, CrashError, DataError, InputError
 from flows import stages
 from flows.config import Run, RunConfig
 from flows.paths import RunPaths
+from flows.processes.jobs import JobDiedError
 from flows.stages import _Listener, _pass_notices_on, _training_error, train_arguments
+from pipelines.options import RunnerConfig
+from pipelines.progress import StagePlan
 from trainer.pretraining.config import TrainConfig
 
 
@@ -64,3 +68,35 @@ def test_training_wants_finished_examples(tmp_path: Path) -> None:
         DataError, match=r"examples is missing or .*; first: bertdata examples CONFIG"
     ):
         stages.train_model(run, print)
+
+
+@pytest.mark.parametrize(
+    ("raised", "message", "is_kept"),
+    [
+        (JobDiedError(-9), "the sentences job was killed by SIGKILL, as the system does .*", True),
+        (JobDiedError(1), "the sentences job exited 1: .* / KeyError: 3 .*; run again to .*", True),
+        (CrashError("a worker died"), "a worker died", True),
+        (InputError("no such file"), "no such file", False),
+    ],
+)
+def test_the_log_of_a_job_is_kept_where_it_says_more(
+    raised: Exception,
+    message: str,
+    is_kept: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = tmp_path / "sentences.log"
+
+    def run_job(*arguments: object) -> None:
+        log.write_text("note: an empty line\nKeyError: 3\n")
+        raise raised
+
+    monkeypatch.setattr(stages, "run_job", run_job)
+    plan = StagePlan(stage="sentences", folder=tmp_path / "sentences", config={}, inputs={})
+    said: list[str] = []
+    with pytest.raises(BertdataError) as caught:
+        stages._run(plan, RunnerConfig(), log, said.append)
+    assert re.fullmatch(message, str(caught.value))
+    assert log.exists() is is_kept
+    assert said == ([] if is_kept else ["note: an empty line"])

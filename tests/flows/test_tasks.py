@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bertdata.config import to_table
-from bertdata.errors import BertdataError, ConfigError, CrashError
+from bertdata.errors import BertdataError, ConfigError, CrashError, StorageError
 from flows import end_to_end, stages, tasks
 from flows.config import DEMO_CONFIG, Run, load_config
 from flows.paths import RunPaths
@@ -52,11 +52,16 @@ def test_a_flow_opens_the_run_once_and_hands_it_on(
 
 @pytest.mark.parametrize(
     ("error", "is_tried_again"),
-    [(CrashError("killed"), True), (ConfigError("no"), False), (BertdataError("no"), False)],
+    [
+        (CrashError("killed"), True),
+        (StorageError("503"), True),
+        (ConfigError("no"), False),
+        (BertdataError("no"), False),
+    ],
 )
-def test_only_a_crash_is_tried_again(error: Exception, is_tried_again: bool) -> None:
+def test_only_what_may_succeed_is_tried_again(error: Exception, is_tried_again: bool) -> None:
     from prefect.states import Failed
 
     task_run = None  # is not looked at
     state = Failed(data=error)
-    assert asyncio.run(tasks._is_crash(tasks.make_sentences, task_run, state)) is is_tried_again
+    assert asyncio.run(tasks._may_succeed(tasks.make_sentences, task_run, state)) is is_tried_again

@@ -23,10 +23,13 @@ from bertdata.corpus.documents import REASONS, Document, Rejection
 from bertdata.corpus.formats.registry import read_unit
 from bertdata.corpus.formats.web.http_responses import parse_response
 from bertdata.corpus.formats.wikipedia.wikitext import clean_wikitext
+from bertdata.corpus.partitions import Layout
 from bertdata.corpus.units import plan_units
+from bertdata.duplicates.fingerprints import Fingerprints
 from bertdata.errors import BertdataError
-from bertdata.sentences.files import write_sentences
-from bertdata.sentences.splitter import load_splitter
+from bertdata.sentences.blocks import make_block
+from bertdata.sentences.files import write_file
+from bertdata.sentences.splitter import SentenceSplitter, load_splitter
 from bertdata.storage.schema import REJECTED, SENTENCES
 from bertdata.storage.shards import open_arrow
 from tests.bertdata.corpus.formats.web.test_pages import HTML, record, response
@@ -232,22 +235,22 @@ def _check_stop(corpus: CorpusConfig, folder: Path, is_damaged: bool) -> None:
 
 
 @cache
-def _splitter() -> Any:
-    return load_splitter("english").split_all
+def _splitter() -> SentenceSplitter:
+    return load_splitter("english")
 
 
 def _check_accounts(items: list[Item], folder: Path) -> None:
     """read = written + rejected, by the rows of the files."""
-    paths = folder / "sentences.arrow", folder / "rejected.arrow"
-    shards, counts = write_sentences(*paths, items, _splitter(), num_partitions=2, seed=1)
-    rows = {shard.path: shard.rows for shard in shards}
-    written, rejected = (rows.get(path.name, 0) for path in paths)
-    assert counts["documents_read"] == len(items) == written + rejected
-    for path, schema in zip(paths, (SENTENCES, REJECTED)):
-        if path.name in rows:
-            with open_arrow(path) as reader:
-                assert reader.schema == schema
-                reader.read_all().validate(full=True)
+    layout = Layout(num_partitions=2, num_files=1, seed=1)
+    fingerprints = Fingerprints(similar=True, sentences=True)
+    block = make_block(items, 0, _splitter(), layout, fingerprints)
+    block.validate(full=True)
+    written = write_file(folder, 0, layout, [block], [])
+    assert written.counts["documents_read"] == len(items) == sum(s.rows for s in written.shards)
+    for shard, schema in zip(written.shards, (SENTENCES, REJECTED)):
+        with open_arrow(folder / shard.path) as reader:
+            assert reader.schema == schema
+            reader.read_all().validate(full=True)
 
 
 def _check_wikitext(data: bytes, folder: Path, random: Random) -> None:

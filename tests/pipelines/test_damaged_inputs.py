@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
 
 from bertdata.errors import DataError
-from bertdata.storage.manifest import read_manifest
-from pipelines.jobs import examples, sentences, word_counts
-from pipelines.progress import StagePlan, StageState, give_units_back, prepare_stage, write_record
+from bertdata.storage.manifest import check_shard, read_manifest
+from pipelines.progress import StageState, prepare_stage
 from tests.pipelines.corpus import Stages, write_books
 from tests.runs import make_stage
 
@@ -22,9 +21,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     write_books(folder / "books", 12)
     stages = Stages(folder / "books", folder / "run")
-    make_stage(stages.sentences(), sentences.JOB)
-    make_stage(stages.vocabulary(), word_counts.JOB)
-    make_stage(stages.examples(), examples.JOB)
+    for plan_stage in (stages.sentences, stages.vocabulary, stages.examples):
+        make_stage(plan_stage())
     return folder
 
 
@@ -50,12 +48,6 @@ def first_sentences(stages: Stages) -> Path:
     return min((stages.output / "sentences").glob("sentences-*.arrow"))
 
 
-def do_units(plan: StagePlan, job: ModuleType) -> None:
-    work = job.open_worker(plan.path, plan.spec)
-    for unit in plan.units:
-        write_record(plan.path, work(unit))
-
-
 def test_swapped_lines_of_the_vocabulary(stages: Stages) -> None:
     """The way out keeps the examples that were made with the right one."""
     path = stages.output / "vocab" / "vocab.txt"
@@ -67,44 +59,48 @@ def test_swapped_lines_of_the_vocabulary(stages: Stages) -> None:
     assert f"run bertdata vocab CONFIG.toml --output {stages.output}, which" in str(found.value)
     path.unlink()
     assert prepare_stage(stages.vocabulary()) is not StageState.COMPLETE
-    assert make_stage(stages.vocabulary(), word_counts.JOB).content_sha256 == before
+    assert make_stage(stages.vocabulary()).content_sha256 == before
     assert prepare_stage(stages.examples()) is StageState.COMPLETE
 
 
-@pytest.mark.parametrize("job", [word_counts, examples])
-def test_a_changed_letter_in_the_sentences(stages: Stages, job: ModuleType) -> None:
+@pytest.mark.parametrize("name", ["vocab", "examples"])
+def test_a_changed_letter_in_the_sentences(stages: Stages, name: str) -> None:
     path = first_sentences(stages)
     change_a_letter(path)
-    name = "vocab" if job is word_counts else "examples"
     before = read_manifest(stages.output / name).content_sha256
-    if job is word_counts:
-        shutil.rmtree(stages.output / "vocab")
-        plan = stages.vocabulary()
-    else:
-        shutil.rmtree(stages.output / "examples")
-        plan = stages.examples()
+    shutil.rmtree(stages.output / name)
+    plan = stages.vocabulary() if name == "vocab" else stages.examples()
     with pytest.raises(DataError) as found:
-        do_units(plan, job)
+        make_stage(plan)
     assert str(found.value).startswith(f"{path}: sha256 ")
     assert "run bertdata sentences CONFIG.toml" in str(found.value)
+    assert not (plan.folder / "manifest.json").exists()
     path.unlink()
-    assert prepare_stage(stages.sentences()) is not StageState.COMPLETE
-    make_stage(stages.sentences(), sentences.JOB)
-    give_units_back(plan.path)
-    assert make_stage(plan, job.JOB).content_sha256 == before
+    assert prepare_stage(stages.sentences()) is StageState.DAMAGED
+    make_stage(stages.sentences())
+    assert make_stage(plan).content_sha256 == before
 
 
-def test_a_file_is_checked_once_by_all_workers(stages: Stages) -> None:
+def test_a_file_is_checked_once_by_all_workers(
+    stages: Stages, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And again when the stage is tried again."""
+    checked: list[str] = []
+
+    def note(folder: Path, shard: Any, kind: str) -> None:
+        checked.append(shard.path)
+        check_shard(folder, shard, kind)
+
+    monkeypatch.setattr("pipelines.stages.examples.check_shard", note)
     shutil.rmtree(stages.output / "examples")
     plan = stages.examples()
-    unit = plan.units[0]
-    examples.open_worker(plan.path, plan.spec)(unit)
+    assert len(plan.units) > 1
+    make_stage(plan)
+    assert checked == [path.name for path in (stages.output / "sentences").glob("sentences-*")]
     change_a_letter(first_sentences(stages))
-    examples.open_worker(plan.path, plan.spec)(unit)
-    give_units_back(plan.path)
+    (stages.output / "examples" / "manifest.json").unlink()
     with pytest.raises(DataError, match="sha256"):
-        examples.open_worker(plan.path, plan.spec)(unit)
+        make_stage(plan)
 
 
 def test_a_vocabulary_that_changes_after_the_plan(stages: Stages) -> None:
@@ -112,4 +108,4 @@ def test_a_vocabulary_that_changes_after_the_plan(stages: Stages) -> None:
     plan = stages.examples()
     swap_two_lines(stages.output / "vocab" / "vocab.txt")
     with pytest.raises(DataError, match=r"vocab\.txt changed while it was read; run again"):
-        examples.open_worker(plan.path, plan.spec)
+        make_stage(plan)

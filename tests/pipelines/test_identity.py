@@ -18,17 +18,17 @@ from bertdata.corpus.config import CorpusConfig
 from bertdata.examples.config import ExamplesConfig
 from bertdata.examples.make import create_examples, select_split, tokenize_documents
 from bertdata.examples.statistics import count_examples, describe_examples
-from bertdata.sentences.files import PoolReader
+from bertdata.sentences import files
 from bertdata.sentences.splitter import SentencesConfig
 from bertdata.storage.manifest import Manifest
 from bertdata.tokens.compiled import SentenceTokenizer
 from bertdata.tokens.tokenizer import TokenizationConfig
 from bertdata.tokens.vocabulary import Vocabulary
 from pipelines import plans
-from pipelines.jobs import command, sentences
-from pipelines.options import RunnerConfig, beam_arguments
-from pipelines.plans import Corpora, plan_sentences
-from pipelines.progress import StagePlan, write_plan
+from pipelines.options import RunnerConfig
+from pipelines.plans import Corpora, SentencesWork, plan_sentences
+from pipelines.progress import StagePlan
+from tests.runs import make_stage
 
 WORDS = ("harbour", "mill", "market", "river", "castle", "bridge", "meadow", "church", "garden")
 VOCABULARY = Vocabulary(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", *WORDS))
@@ -70,16 +70,17 @@ def make_plan(folder: Path, output: Path, **cleaning: Any) -> StagePlan:
 
 
 def run(plan: StagePlan, workers: int = 1) -> Manifest:
-    write_plan(plan)
-    manifest = command.run(plan, sentences.JOB, beam_arguments(RunnerConfig(workers=workers)))
-    assert verify_sentences(plan.path).findings == []
+    manifest = make_stage(plan, RunnerConfig(workers=workers))
+    assert verify_sentences(plan.folder).findings == []
     return manifest
 
 
-def read_documents(folder: Path, manifest: Manifest) -> pa.Table:
-    files = [folder / shard.path for shard in manifest.shards if shard.path[:1] == "s"]
-    num_partitions = len(manifest.counts["documents_per_partition"])
-    return PoolReader(files, num_partitions).read(0, num_partitions)
+def read_documents(plan: StagePlan, manifest: Manifest) -> pa.Table:
+    assert isinstance(plan.work, SentencesWork)
+    names = [shard.path for shard in manifest.shards if shard.path[:1] == "s"]
+    layout = plan.work.layout
+    parts = files.read_documents(plan.folder, names, layout, 0, layout.num_partitions)
+    return pa.concat_tables(parts)
 
 
 def check_shares(documents: pa.Table) -> None:
@@ -109,7 +110,7 @@ def test_shares_are_right_whatever_the_ids(tmp_path: Path) -> None:
     manifest = run(plan)
     repeated = sum(count for _, count in IDS.values()) + NUM_TEXTS - 1
     assert manifest.counts["repeated_ids"] == repeated
-    documents = read_documents(plan.path, manifest)
+    documents = read_documents(plan, manifest)
     for kind in (*IDS, "copies"):
         some = documents.filter(pc.equal(documents["source"], kind))
         assert some.num_rows == NUM_TEXTS * (3 if kind == "copies" else 1)
@@ -120,7 +121,7 @@ def test_shares_are_right_whatever_the_ids(tmp_path: Path) -> None:
 def test_repeated_ids_are_counted_in_what_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same for any units, workers and hashes at a time; duplicates that went count nowhere."""
+    """The same for any units, workers and buckets; duplicates that went count nowhere."""
     folder = tmp_path / "corpora" / "c"
     folder.mkdir(parents=True)
     long = [f"The {word} has stood beside the harbour for three centuries." for word in WORDS]
@@ -145,4 +146,4 @@ def test_repeated_ids_are_counted_in_what_stays(
             )
             assert run(plan, workers).counts["repeated_ids"] == count
         monkeypatch.setattr(plans, "_SMALL_UNIT_BYTES", 100)
-        monkeypatch.setattr("bertdata.duplicates.find._HASHES_AT_ONCE", 1)
+        monkeypatch.setattr(plans, "_BUCKET_BYTES", 100)

@@ -15,9 +15,8 @@ from bertdata.errors import ConfigError, InputError
 from bertdata.sentences.splitter import SentencesConfig
 from bertdata.storage.manifest import Manifest
 from bertdata.storage.shards import open_arrow
-from pipelines.jobs import sentences
 from pipelines.plans import Corpora, plan_sentences
-from pipelines.progress import StagePlan, StageState, prepare_stage, write_plan
+from pipelines.progress import StagePlan, StageState, prepare_stage
 from tests.runs import make_stage
 
 
@@ -35,8 +34,7 @@ def plan(folder: Path, *corpora: dict[str, Any], **cleaning: Any) -> StagePlan:
 def make(folder: Path, *corpora: dict[str, Any], **cleaning: Any) -> Manifest:
     planned = plan(folder, *corpora, **cleaning)
     assert prepare_stage(planned) is not StageState.COMPLETE
-    write_plan(planned)
-    return make_stage(planned, sentences.JOB)
+    return make_stage(planned)
 
 
 def jsonl(folder: Path, name: str, field: str, count: int) -> dict[str, Any]:
@@ -53,9 +51,9 @@ def test_a_corpus_without_the_field_is_named_and_can_be_mended(tmp_path: Path) -
         "corpus 'bad': 0 of 7 documents kept, less than min_kept_share = 0.05; rejected: "
         "7 missing_field (the first missing_field: 'text' is missing; the record has 'n', 'body'); "
         "check [[corpus]] text_field, or set min_kept_share in its [[corpus]] to accept that; "
-        f"rejected documents are listed in {tmp_path / 'sentences' / '.progress'}/rejected-*.arrow"
+        f"rejected documents are listed in {tmp_path / 'sentences'}/rejected-*.arrow"
     )
-    (path,) = (tmp_path / "sentences" / ".progress").glob("rejected-*.arrow")
+    (path,) = (tmp_path / "sentences").glob("rejected-*.arrow")
     with open_arrow(path) as reader:
         assert reader.read_all().num_rows == 7
     assert not (tmp_path / "sentences" / "manifest.json").exists()
@@ -68,11 +66,13 @@ def test_a_lower_share_takes_what_was_done(tmp_path: Path) -> None:
     good, bad = jsonl(tmp_path, "good", "text", 40), jsonl(tmp_path, "bad", "body", 7)
     with pytest.raises(InputError, match="corpus 'bad': 0 of 7"):
         make(tmp_path, good, bad)
-    records = {p: p.stat().st_mtime_ns for p in (tmp_path / "sentences/.progress").glob("unit-*")}
+    files = {p: p.stat().st_mtime_ns for p in (tmp_path / "sentences").glob("*.arrow")}
+    assert files
     planned = plan(tmp_path, good, {**bad, "min_kept_share": 0})
-    assert prepare_stage(planned) is not StageState.COMPLETE
-    assert {path: path.stat().st_mtime_ns for path in records} == records
-    manifest = make_stage(planned, sentences.JOB)
+    assert prepare_stage(planned) is StageState.UNFINISHED
+    assert planned.workplace.read_records()
+    manifest = make_stage(planned)
+    assert {path: path.stat().st_mtime_ns for path in files} == files
     assert manifest.counts["sources"]["bad"] == {"rejected": 7}
     assert prepare_stage(plan(tmp_path, good, {**bad, "min_kept_share": 0})) is StageState.COMPLETE
     shares = plan(tmp_path, {**good, "min_kept_share": 1.0}, {**bad, "min_kept_share": 0})

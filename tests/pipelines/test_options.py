@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.portability.portable_runner import PortableRunner
 
 from bertdata.errors import ConfigError
-from pipelines.options import (
-    RunnerConfig,
-    available_cores,
-    beam_arguments,
-    make_runner,
-    num_processes,
-    num_seats,
-)
+from pipelines.options import RunnerConfig, available_cores, beam_arguments, open_runner
 
 
-def test_one_worker_runs_in_memory_and_several_as_processes() -> None:
+def test_workers_of_the_embedded_runner_are_counted() -> None:
     one = beam_arguments(RunnerConfig(workers=1, options=("--x=1",)))
-    assert one == ["--direct_running_mode=in_memory", "--direct_num_workers=1", "--x=1"]
-    assert "--direct_running_mode=multi_processing" in beam_arguments(RunnerConfig(workers=3))
+    assert one == ["--direct_num_workers=1", "--x=1"]
+    assert beam_arguments(RunnerConfig(workers=3)) == ["--direct_num_workers=3"]
     assert RunnerConfig().num_workers == available_cores() >= 1
 
 
@@ -38,26 +30,13 @@ def test_other_runners_are_named_to_beam() -> None:
 
 
 def test_the_embedded_runner_is_made_by_hand() -> None:
-    embedded = make_runner(PipelineOptions(beam_arguments(RunnerConfig(workers=1))))
-    assert type(embedded) is FnApiRunner
-    assert type(make_runner(PipelineOptions(["--runner=PortableRunner"]))) is PortableRunner
-
-
-@pytest.mark.parametrize(
-    ("arguments", "processes", "seats"),
-    [
-        (beam_arguments(RunnerConfig(workers=1)), 0, 1),
-        (beam_arguments(RunnerConfig(workers=3)), 3, 3),
-        (["--direct_running_mode=multi_threading", "--direct_num_workers=3"], 0, 0),
-        (["--runner=PortableRunner", "--job_endpoint=localhost:1"], 0, 0),
-    ],
-)
-def test_workers_of_this_machine_are_counted(
-    arguments: list[str], processes: int, seats: int
-) -> None:
-    options = PipelineOptions(arguments)
-    assert num_processes(options) == processes
-    assert num_seats(options) == seats
+    """Beam's DirectRunner would download another one."""
+    with open_runner(RunnerConfig(workers=1)) as (embedded, find_death):
+        assert type(embedded) is FnApiRunner
+        assert find_death() is None
+    with open_runner(RunnerConfig(name="PortableRunner")) as (portable, find_death):
+        assert type(portable) is PortableRunner
+        assert find_death() is None
 
 
 @pytest.mark.parametrize("name", ["DaskRunner", "dask"])
@@ -69,3 +48,9 @@ def test_runners_that_lose_data_are_refused(name: str) -> None:
 def test_workers_cannot_be_negative() -> None:
     with pytest.raises(ConfigError, match="workers must be from 0"):
         RunnerConfig(workers=-1)
+
+
+def test_a_job_waits_for_ever_or_some_minutes() -> None:
+    assert RunnerConfig(stall_timeout_minutes=0).stall_timeout_minutes == 0
+    with pytest.raises(ConfigError, match="stall_timeout_minutes must be"):
+        RunnerConfig(stall_timeout_minutes=-1)

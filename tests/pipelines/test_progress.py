@@ -3,126 +3,172 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
+import pickle
 import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from bertdata.errors import BertdataError, ConfigError, DataError, InputError
+from bertdata.errors import (
+    BertdataError,
+    ConfigError,
+    DataError,
+    InputError,
+    MemoryUsedUpError,
+)
+from bertdata.storage.locations import Address
 from bertdata.storage.manifest import make_manifest, write_manifest
-from bertdata.storage.shards import describe_file, write_arrow
+from bertdata.storage.shards import Shard, describe_file, write_arrow
+from bertdata.storage.writing import write_json
 from pipelines.progress import (
     FOLDER,
+    FileRecord,
     StagePlan,
     StageState,
-    UnitRecord,
-    clear_failures,
     clear_progress,
     describe_differences,
     error_named,
     find_state,
-    give_units_back,
-    has_failed,
-    mark_unusable,
     prepare_stage,
-    raise_failure,
-    read_plan,
-    read_records,
-    take_unit,
-    write_failure,
     write_plan,
-    write_record,
 )
-from pipelines.transforms import find_error
+
+NOTHING = FileRecord(number=0, shards=(), counts={})
 
 
 @pytest.fixture
 def plan(tmp_path: Path) -> StagePlan:
     return StagePlan(
         stage="examples",
-        folder=str(tmp_path),
+        folder=tmp_path,
         config={"seed": 1, "examples": {"max_seq_length": 128}},
         inputs={"files": [{"name": "a", "bytes": 1}]},
-        units=({"unit": 0}, {"unit": 1}),
-        spec={},
-        text_bytes=0,
+        units=[["a", 0, 1]],
     )
 
 
 def _finish(plan: StagePlan) -> None:
-    (plan.path / "a.arrow").write_text("a")
-    shard = describe_file(plan.path / "a.arrow", rows=1)
+    (plan.folder / "a.arrow").write_text("a")
+    shard = describe_file(plan.folder / "a.arrow", rows=1)
     manifest = make_manifest(
         "examples", config=plan.config, inputs=plan.inputs, counts={}, shards=[shard]
     )
-    write_manifest(plan.path, manifest)
+    write_manifest(plan.folder, manifest)
 
 
-def test_a_plan_comes_back_as_written(plan: StagePlan) -> None:
-    assert read_plan(write_plan(plan)) == plan
+def lines_of(plan: StagePlan) -> set[str]:
+    return {path.name for path in plan.workplace.folder.iterdir()}
 
 
 def test_a_record_counts_while_its_files_are_there(plan: StagePlan) -> None:
-    (plan.path / "a.arrow").write_text("a")
-    shard = describe_file(plan.path / "a.arrow", rows=1)
-    record = UnitRecord(unit=1, shards=(shard,), counts={"n": 1})
-    write_record(plan.path, record)
-    assert read_records(plan.path) == {1: record}
-    (plan.path / "a.arrow").write_text("other")
-    assert read_records(plan.path) == {}
+    (plan.folder / "a.arrow").write_text("a")
+    shard = describe_file(plan.folder / "a.arrow", rows=1)
+    record = FileRecord(number=1, shards=(shard,), counts={"n": 1})
+    plan.workplace.write_record(record)
+    assert plan.workplace.read_records() == {1: record}
+    (plan.folder / "a.arrow").write_text("other")
+    assert plan.workplace.read_records() == {}
 
 
-def test_a_record_takes_the_place_of_an_earlier_round_s(plan: StagePlan) -> None:
-    for name in ("a.arrow", "b.arrow"):
-        (plan.path / name).write_text(name)
-    first, second = (
-        UnitRecord(unit=1, shards=(describe_file(plan.path / name, rows=1),), counts={}, round=n)
-        for n, name in enumerate(("a.arrow", "b.arrow"))
-    )
-    write_record(plan.path, first)
-    assert read_records(plan.path, round_=1) == {}
-    write_record(plan.path, dataclasses.replace(second, replaced=("a.arrow", "never-there.arrow")))
-    assert read_records(plan.path) == read_records(plan.path, round_=1) == {1: second}
-    assert not (plan.path / "a.arrow").exists()
+def test_a_record_that_leads_out_of_the_folder_is_refused(plan: StagePlan) -> None:
+    shard = dataclasses.asdict(Shard(path="../a.arrow", rows=1, bytes=1, sha256=""))
+    table = {"number": 0, "shards": [shard], "counts": {}}
+    write_json(plan.workplace.folder / "file-00000.json", table)
+    with pytest.raises(DataError, match="leaves its folder"):
+        plan.workplace.read_records()
 
 
-def test_failures_come_back_with_their_type(plan: StagePlan) -> None:
-    assert not has_failed(plan.path)
-    write_failure(plan.path, 5, ConfigError("later"))
-    write_failure(plan.path, 3, InputError("first"))
-    assert has_failed(plan.path)
+def test_records_of_another_plan_are_not_met(plan: StagePlan) -> None:
+    plan.workplace.write_record(NOTHING)
+    other = dataclasses.replace(plan, config={**plan.config, "seed": 2})
+    assert other.workplace.read_records() == {}
+    assert dataclasses.replace(plan, text_bytes=9).workplace.read_records() == {0: NOTHING}
+
+
+def test_the_first_failure_comes_back_with_its_type(plan: StagePlan) -> None:
+    workplace = plan.workplace
+    workplace.check_others()
+    for error in (InputError("first"), ConfigError("later")):
+        with pytest.raises(type(error)), workplace.noting_failure():
+            raise error
+    with pytest.raises(BertdataError, match="stopped, since other work"):
+        workplace.check_others()
     with pytest.raises(InputError, match="first"):
-        raise_failure(plan.path)
-    clear_failures(plan.path)
-    raise_failure(plan.path)
+        workplace.raise_failure()
+    workplace.start_again()
+    workplace.raise_failure()
     assert type(error_named("NoSuchError", "x")).__name__ == "BertdataError"
+
+
+def test_other_errors_are_no_failures_but_want_of_memory_is(plan: StagePlan) -> None:
+    with pytest.raises(KeyError), plan.workplace.noting_failure():
+        raise KeyError("a bug")
+    plan.workplace.check_others()
+    with pytest.raises(MemoryUsedUpError), plan.workplace.noting_failure():
+        raise MemoryError
+    with pytest.raises(MemoryUsedUpError, match=r"lower \[runner\] workers"):
+        plan.workplace.raise_failure()
+
+
+def test_a_failure_that_cannot_be_noted_is_raised(plan: StagePlan) -> None:
+    plan.folder.joinpath(FOLDER).write_text("a file where the folder should be")
+    with pytest.raises(InputError, match="the cause"), plan.workplace.noting_failure():
+        raise InputError("the cause")
+
+
+def test_a_worker_of_another_version_is_refused(plan: StagePlan) -> None:
+    plan.workplace.check_versions()
+    other = dataclasses.replace(plan.workplace, versions={"pyarrow": "1.0"})
+    with pytest.raises(DataError, match=r"has pyarrow .*planned with 1\.0; install the same"):
+        other.check_versions()
+
+
+def test_what_is_sent_to_workers_is_the_same_there(plan: StagePlan) -> None:
+    assert pickle.loads(pickle.dumps(plan.workplace)) == plan.workplace
+    assert pickle.loads(pickle.dumps(plan)).digest == plan.digest
+
+
+def test_progress_at_an_address(plan: StagePlan, s3: Address) -> None:
+    there = dataclasses.replace(plan, folder=s3 / "examples")
+    write_plan(there)
+    there.workplace.write_record(NOTHING)
+    with pytest.raises(InputError), there.workplace.noting_failure():
+        raise InputError("told")
+    assert there.workplace.read_records() == {0: NOTHING}
+    with pytest.raises(InputError, match="told"):
+        there.workplace.raise_failure()
+    with pytest.raises(ConfigError, match="seed was 1, now 2"):
+        prepare_stage(dataclasses.replace(there, config={**there.config, "seed": 2}))
+    clear_progress(there.folder)
+    assert there.workplace.read_records() == {}
 
 
 def test_done_means_same_inputs_same_configuration_and_all_files(plan: StagePlan) -> None:
     assert prepare_stage(plan) is not StageState.COMPLETE
     _finish(plan)
     write_plan(plan)  # as a run leaves it that was killed right after its manifest
-    (plan.path / ".a.arrow.x.tmp").touch()
+    (plan.folder / ".a.arrow.x.tmp").touch()
     assert prepare_stage(plan) is StageState.COMPLETE
-    assert {path.name for path in plan.path.iterdir()} == {"a.arrow", "manifest.json"}
-    (plan.path / "a.arrow").unlink()
+    assert {path.name for path in plan.folder.iterdir()} == {"a.arrow", "manifest.json"}
+    (plan.folder / "a.arrow").unlink()
     assert prepare_stage(plan) is StageState.DAMAGED
-    assert not (plan.path / "manifest.json").exists()
+    assert not (plan.folder / "manifest.json").exists()
 
 
 def test_asking_for_the_state_changes_nothing(plan: StagePlan) -> None:
     _finish(plan)
     write_plan(plan)
     assert find_state(plan) is StageState.COMPLETE
-    assert (plan.path / FOLDER / "plan.json").exists()
-    (plan.path / "a.arrow").unlink()
+    assert lines_of(plan) == {"plan.json"}
+    (plan.folder / "a.arrow").unlink()
     assert find_state(plan) is StageState.DAMAGED
-    (plan.path / "manifest.json").unlink()
+    (plan.folder / "manifest.json").unlink()
     assert find_state(dataclasses.replace(plan, units=())) is StageState.OUTDATED
     assert find_state(plan) is StageState.UNFINISHED
-    assert (plan.path / FOLDER / "plan.json").exists()
+    assert lines_of(plan) == {"plan.json"}
 
 
 @pytest.mark.parametrize("finished", [True, False])
@@ -131,7 +177,7 @@ def test_another_configuration_is_refused_by_name(plan: StagePlan, finished: boo
         _finish(plan)
     else:
         write_plan(plan)
-        write_record(plan.path, UnitRecord(unit=0, shards=(), counts={}))
+        plan.workplace.write_record(NOTHING)
     other = dataclasses.replace(plan, config={"seed": 1, "examples": {"max_seq_length": 512}})
     with pytest.raises(ConfigError, match=r"examples\.max_seq_length was 128, now 512"):
         prepare_stage(other)
@@ -140,28 +186,43 @@ def test_another_configuration_is_refused_by_name(plan: StagePlan, finished: boo
         prepare_stage(other)
 
 
-@pytest.mark.parametrize("has_records", [True, False])
+@pytest.mark.parametrize("lost", ["nothing", "a failure", "what is of no use"])
 def test_where_nothing_is_lost_another_configuration_starts_afresh(
-    plan: StagePlan, has_records: bool
+    plan: StagePlan, lost: str
 ) -> None:
     write_plan(plan)
-    if has_records:
-        write_record(plan.path, UnitRecord(unit=0, shards=(), counts={}))
-        mark_unusable(plan.path)
-        assert prepare_stage(plan) is not StageState.COMPLETE
-        assert read_records(plan.path)  # the same configuration goes on with them
+    if lost == "a failure":
+        with pytest.raises(InputError), plan.workplace.noting_failure():
+            raise InputError("told")
+    if lost == "what is of no use":
+        plan.workplace.write_record(NOTHING)
+        plan.workplace.mark_unusable()
+        assert prepare_stage(plan) is StageState.UNFINISHED
+        assert plan.workplace.read_records()  # the same configuration goes on with them
     other = dataclasses.replace(plan, config={"seed": 1, "examples": {"max_seq_length": 512}})
-    assert prepare_stage(other) is not StageState.COMPLETE
-    assert read_records(plan.path) == {}
+    assert prepare_stage(other) is StageState.OUTDATED
+    assert not (plan.folder / FOLDER).exists()
+
+
+def test_tables_that_wait_are_not_thrown_away(plan: StagePlan) -> None:
+    write_plan(plan)
+    (plan.workplace.waiting).mkdir()
+    (plan.workplace.waiting / "documents-00000-00000-last.arrow").touch()
+    other = dataclasses.replace(plan, config={"seed": 1, "examples": {"max_seq_length": 512}})
+    with pytest.raises(ConfigError, match=r"examples\.max_seq_length was 128, now 512"):
+        prepare_stage(other)
 
 
 def test_other_units_start_afresh(plan: StagePlan) -> None:
+    """And what was finished in the other way goes, or it would be taken for a part of the stage."""
     write_plan(plan)
-    write_record(plan.path, UnitRecord(unit=0, shards=(), counts={}))
-    assert prepare_stage(dataclasses.replace(plan, units=({"unit": 0},))) is not StageState.COMPLETE
-    assert read_records(plan.path) == {}
-    clear_progress(plan.path)
-    assert list(plan.path.iterdir()) == []
+    (plan.folder / "a.arrow").write_text("a")
+    shard = describe_file(plan.folder / "a.arrow", rows=1)
+    plan.workplace.write_record(FileRecord(number=0, shards=(shard,), counts={}))
+    other = dataclasses.replace(plan, units=[["a", 0, 2]])
+    assert prepare_stage(other) is StageState.OUTDATED
+    assert other.workplace.read_records() == plan.workplace.read_records() == {}
+    assert list(plan.folder.iterdir()) == []
 
 
 def test_a_changed_file_is_named() -> None:
@@ -175,37 +236,6 @@ def test_long_differences_are_not_spelled_out() -> None:
     assert describe_differences({"a": 1}, {"b": 1}) == ["a was 1, now null", "b was null, now 1"]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "bertdata.errors.DataError: it is damaged",
-        "bertdata.errors.DataError: it is damaged [while running 'Sentences/Run']",
-        "Traceback:\n  File\nbertdata.errors.BertdataError: an earlier one\n"
-        "RuntimeError: bertdata.errors.DataError: it is damaged [while running 'x']\n",
-    ],
-)
-def test_errors_are_found_in_what_runners_make_of_them(text: str) -> None:
-    error = find_error(RuntimeError(text))
-    assert type(error) is DataError
-    assert str(error) == "it is damaged"
-    assert find_error(RuntimeError("another")) is None
-
-
-def test_a_unit_is_taken_once_until_all_are_given_back(plan: StagePlan) -> None:
-    give_units_back(plan.path)
-    assert take_unit(plan.path, 3)
-    assert not take_unit(plan.path, 3)
-    assert take_unit(plan.path, 4)
-    give_units_back(plan.path, round_=1)
-    assert take_unit(plan.path, 3, round_=1)
-    assert not take_unit(plan.path, 3)
-    give_units_back(plan.path)
-    assert take_unit(plan.path, 3)
-    clear_progress(plan.path)
-    with pytest.raises(BertdataError, match=r"cannot write .*taken"):
-        take_unit(plan.path, 3)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the file of a descriptor")
 def test_a_record_waits_until_its_files_are_on_disk(
     plan: StagePlan, monkeypatch: pytest.MonkeyPatch
@@ -217,22 +247,34 @@ def test_a_record_waits_until_its_files_are_on_disk(
 
     monkeypatch.setattr(os, "fsync", note)
     schema = pa.schema([pa.field("x", pa.int64())])
-    shard = write_arrow(plan.path / "x.arrow", schema, [])
+    shard = write_arrow(plan.folder / "x.arrow", schema, [])
     assert synced == []
-    write_record(plan.path, UnitRecord(unit=7, shards=(shard,), counts={}))
-    assert synced == ["x.arrow", ".unit-00007"]
+    plan.workplace.write_record(FileRecord(number=7, shards=(shard,), counts={}))
+    assert synced == ["x.arrow", ".file-00007"]
 
 
 def test_what_only_the_end_depends_on_may_change_until_then(plan: StagePlan) -> None:
     first = dataclasses.replace(plan, free_keys=("examples.max_seq_length",))
     other = dataclasses.replace(first, config={"seed": 1, "examples": {"max_seq_length": 9}})
     write_plan(first)
-    record = UnitRecord(unit=1, shards=(), counts={})
-    write_record(plan.path, record)
-    assert prepare_stage(other) is not StageState.COMPLETE
-    assert read_records(plan.path) == {1: record}
+    first.workplace.write_record(NOTHING)
+    assert prepare_stage(other) is StageState.UNFINISHED
+    assert other.workplace.read_records() == {0: NOTHING}
     with pytest.raises(ConfigError, match="seed was 1, now 2"):
         prepare_stage(dataclasses.replace(first, config={**first.config, "seed": 2}))
     _finish(first)
     with pytest.raises(ConfigError, match="max_seq_length was 128, now 9"):
         prepare_stage(other)
+
+
+def test_the_plan_names_what_it_is_made_of(plan: StagePlan) -> None:
+    write_plan(plan)
+    told = json.loads((plan.workplace.folder / "plan.json").read_bytes())
+    assert told == {"config": plan.config, "inputs": plan.inputs}
+
+
+def test_a_file_that_never_reached_the_disk_is_no_record(plan: StagePlan) -> None:
+    lost = Shard(path="lost.arrow", rows=1, bytes=1, sha256="")
+    with pytest.raises(BertdataError, match=r"cannot write .*lost\.arrow: No such file"):
+        plan.workplace.write_record(FileRecord(number=0, shards=(lost,), counts={}))
+    assert plan.workplace.read_records() == {}

@@ -24,10 +24,8 @@ from bertdata.sentences.punkt import load_parameters
 from bertdata.sentences.splitter import SentencesConfig
 from bertdata.storage.manifest import Manifest
 from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
-from pipelines.jobs import command, examples, sentences, word_counts
-from pipelines.options import RunnerConfig, beam_arguments
 from pipelines.plans import Corpora, plan_examples, plan_sentences, plan_vocabulary
-from pipelines.progress import StagePlan, write_plan
+from tests.runs import make_stage
 from vocab.config import VocabConfig
 
 SEED = 99
@@ -54,17 +52,11 @@ def manifests(
     given = VocabConfig(file=str(shared_data / "vocab" / "bert-base-uncased-vocab.txt"))
     folders = [output / stage for stage in ("sentences", "vocab", "examples")]
     found = {
-        "sentences": make(plan_sentences(folders[0], corpora, SentencesConfig(), SEED), sentences),
-        "vocab": make(plan_vocabulary(folders[1], folders[0], given), word_counts),
-        "examples": make(plan_examples(folders[2], *folders[:2], CONFIG, SEED), examples),
+        "sentences": make_stage(plan_sentences(folders[0], corpora, SentencesConfig(), SEED)),
+        "vocab": make_stage(plan_vocabulary(folders[1], folders[0], given)),
+        "examples": make_stage(plan_examples(folders[2], *folders[:2], CONFIG, SEED)),
     }
     return output, found
-
-
-def make(plan: StagePlan, job: Any) -> Manifest:
-    write_plan(plan)
-    options = beam_arguments(RunnerConfig(workers=1))
-    return command.run(plan, job.JOB, options)
 
 
 def test_speeches_that_are_not_utf8_are_accounted_for(

@@ -10,15 +10,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 
 from bertdata.errors import BertdataError, ConfigError, DataError
+from bertdata.storage.files import exists, list_files, read_bytes
+from bertdata.storage.locations import Address, Location, locate
 from bertdata.storage.locks import hold
 from bertdata.storage.manifest import make_manifest, write_manifest
 from bertdata.storage.shards import describe_file
+from tests import closing_storage
+from tests.copies import copy_folder, write_bytes
 from tests.example_folder import Folders, write_folders
 from tests.process_tree import wait_for_handler
 from trainer.models.export import load_model
@@ -48,8 +53,25 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     return write_folders(tmp_path_factory.mktemp("data"))
 
 
+@dataclass(frozen=True)
+class RemoteFolders:
+    """Copies of `examples/` and `vocab/` at an address."""
+
+    examples: Address
+    vocab: Address
+
+
+def copy_folders(folders: Folders, target: Address) -> RemoteFolders:
+    copy_folder(folders.examples, target / "examples")
+    copy_folder(folders.vocab, target / "vocab")
+    return RemoteFolders(target / "examples", target / "vocab")
+
+
 def run(
-    folders: Folders, output: Path, config: TrainConfig = CONFIG, stop_after: int = 0
+    folders: Folders | RemoteFolders,
+    output: Location,
+    config: TrainConfig = CONFIG,
+    stop_after: int = 0,
 ) -> Results | None:
     """Train; with `stop_after`, ask to stop once that many steps are done."""
     calls = iter(range(10**9))
@@ -63,12 +85,12 @@ def run(
     )
 
 
-def digest(output: Path) -> str:
-    return hashlib.sha256((output / "model.safetensors").read_bytes()).hexdigest()
+def digest(output: Location) -> str:
+    return hashlib.sha256(read_bytes(output / "model.safetensors")).hexdigest()
 
 
-def losses(output: Path) -> list[tuple[int, float]]:
-    lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+def losses(output: Location) -> list[tuple[int, float]]:
+    lines = [json.loads(line) for line in read_bytes(output / "metrics.jsonl").splitlines()]
     return [(line["step"], line["mlm_loss"]) for line in lines if "mlm_loss" in line]
 
 
@@ -243,7 +265,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(folders: Folders, tmp_path: Path
         run(folders, tmp_path / "second", config)
 
 
-def to_flags(folders: Folders, output: Path) -> list[str]:
+def to_flags(folders: Folders | RemoteFolders, output: Location) -> list[str]:
     flags = [f"--examples={folders.examples}", f"--vocab={folders.vocab}", f"--output={output}"]
     return [
         *flags,
@@ -261,14 +283,16 @@ def to_flags(folders: Folders, output: Path) -> list[str]:
     ]
 
 
-def start_command(folders: Folders, output: Path, *more: str) -> subprocess.Popen[str]:
+def start_command(
+    folders: Folders | RemoteFolders, output: Location, *more: str
+) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "trainer.pretrain", *to_flags(folders, output), *more]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     pipe = subprocess.PIPE
     return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
 
 
-def wait_for_checkpoint(output: Path, process: subprocess.Popen[str]) -> None:
+def wait_for_checkpoint(output: Location, process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 120
     while newest_checkpoint(output / "checkpoints") is None:
         assert process.poll() is None, process.communicate()[1]
@@ -333,3 +357,97 @@ def test_the_command_says_errors_in_one_line(
     assert lines[0].startswith("error: model must be one of tiny")
     assert "is not complete" in lines[1]
     assert len(lines) == 2
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_examples_at_an_address_end_with_the_same_bytes(
+    folders: Folders, tmp_path: Path, s3: Address, packed: bool
+) -> None:
+    config = CONFIG.replaced(batch_tokens=128) if packed else CONFIG
+    local = run(folders, tmp_path / "local", config)
+    assert run(copy_folders(folders, s3), tmp_path / "remote", config) == local
+    assert digest(tmp_path / "remote") == digest(tmp_path / "local")
+    assert (tmp_path / "remote" / "tensorboard").is_dir()
+
+
+def test_a_run_at_an_address_ends_with_the_same_bytes(
+    folders: Folders, tmp_path: Path, s3: Address
+) -> None:
+    """All of it there: phase 2, the model to start from, what is written; stopped in the middle."""
+    remote = copy_folders(folders, s3)
+    run(folders, tmp_path / "start", CONFIG.replaced(steps=1))
+    copy_folder(tmp_path / "start", s3 / "start")
+    results = []
+    for given, output in ((folders, tmp_path), (remote, s3)):
+        config = CONFIG.replaced(
+            init_from=str(output / "start"),
+            phase2_examples=str(given.examples),
+            phase2_fraction=0.5,
+            evaluate_every=6,
+            checkpoint_every=1,
+        )
+        assert run(given, output / "model", config, stop_after=7) is None
+        assert not exists(output / "model" / "model.safetensors")
+        results.append(run(given, output / "model", config))
+    assert results[0] == results[1] is not None
+    assert digest(s3 / "model") == digest(tmp_path / "model")
+    assert losses(s3 / "model") == losses(tmp_path / "model")
+    local = {found.path for found in list_files(tmp_path / "model", recursive=True)}
+    names = {found.path for found in list_files(s3 / "model", recursive=True, with_temporary=True)}
+    assert names == {name for name in local if not name.startswith("tensorboard/")}
+    assert {name for name in names if "/" in name} == {
+        f"checkpoints/step-000000{number}.pt" for number in (11, 12)
+    }
+    for name in ("vocab.txt", "tokenizer_config.json", "config.json"):
+        assert read_bytes(s3 / "model" / name) == read_bytes(tmp_path / "model" / name)
+
+
+def test_a_killed_run_at_an_address_ends_with_the_same_bytes(
+    folders: Folders, tmp_path: Path, s3: Address
+) -> None:
+    remote, long = copy_folders(folders, s3), ("--steps=60", "--checkpoint_every=1")
+    config = CONFIG.replaced(steps=60, checkpoint_every=0)
+    run(folders, tmp_path, config)
+    with start_command(remote, s3 / "model", *long) as process:
+        wait_for_checkpoint(s3 / "model", process)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert not exists(s3 / "model" / "model.safetensors")
+    with start_command(remote, s3 / "model", *long) as process:
+        _, errors = process.communicate()
+    assert (process.returncode, errors) == (0, "")
+    assert digest(s3 / "model") == digest(tmp_path)
+    assert losses(s3 / "model")[-1] == losses(tmp_path)[-1]
+
+
+def test_what_is_wrong_at_an_address_is_said_in_one_line(
+    folders: Folders, s3: Address, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remote = copy_folders(folders, s3)
+    run(remote, s3 / "model", stop_after=5)
+    path = newest_checkpoint(s3 / "model" / "checkpoints")
+    assert path is not None
+    write_bytes(path, read_bytes(path)[:-500])
+    flags = to_flags(remote, s3 / "model")
+    assert main([*flags, "--checkpoint_every=4"]) == 1
+    assert main([*flags, "--learning_rate=0.5"]) == 2
+    assert main([*flags, "--output=s3://no-such-bucket/model"]) == 1
+    assert main([*flags, f"--examples={s3}/none"]) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert errors[0].startswith(f"error: {path} is damaged (")
+    assert errors[1].startswith(f"error: {s3}/model holds a run with learning_rate = 0.001, not")
+    assert errors[2].startswith("error: cannot write s3://no-such-bucket/model/run.json: ")
+    assert errors[3] == f"error: {s3}/none is not complete: it has no manifest.json"
+    assert len(errors) == 4
+    assert main([*flags, "--checkpoint_every=4", "--no-resume"]) == 0
+
+
+def test_a_storage_that_publishes_at_close_serves_too(folders: Folders, tmp_path: Path) -> None:
+    closing_storage.register()
+    address = locate(f"closing://{tmp_path}/remote")
+    assert isinstance(address, Address)
+    remote = copy_folders(folders, address)
+    assert run(remote, address / "model", stop_after=7) is None
+    assert run(remote, address / "model") == run(folders, tmp_path / "local")
+    assert digest(address / "model") == digest(tmp_path / "local")
+    assert losses(address / "model")[-1] == losses(tmp_path / "local")[-1]

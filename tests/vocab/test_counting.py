@@ -15,7 +15,13 @@ from tokenizers import pre_tokenizers
 from bertdata.tokens.tokenizer import build_normalizer
 from vocab import counting
 from vocab.config import VocabConfig
-from vocab.counting import COUNTS_SCHEMA, count_words, merge_counts
+from vocab.counting import (
+    COUNTS_SCHEMA,
+    add_up_counts,
+    assign_buckets,
+    count_words,
+    merge_counts,
+)
 
 CONFIGS = {
     "uncased": VocabConfig(),
@@ -94,6 +100,43 @@ def test_merging_does_not_depend_on_the_parts(counts: dict[str, int], data: st.D
     expected = sorted(counts.items(), key=lambda item: (-item[1], item[0].encode()))
     assert list(counts_of(merged).items()) == expected
     assert merged.schema == COUNTS_SCHEMA
+
+
+@given(parts=st.lists(st.dictionaries(st.text("ab", max_size=2), st.integers(1, 9)), max_size=20))
+def test_counts_add_up_some_tables_at_a_time(parts: list[dict[str, int]]) -> None:
+    tables = [table_of(part) for part in parts]
+    assert add_up_counts(iter(tables)).equals(merge_counts(tables))
+
+
+words = st.lists(st.text("aé中\x00", max_size=12), max_size=30)
+
+
+@given(words, st.integers(1, 9), st.lists(st.integers(0, 30), max_size=3))
+def test_the_bucket_of_a_word_is_its_own_wherever_it_is(
+    words: list[str], num_buckets: int, cuts: list[int]
+) -> None:
+    bounds = [0, *sorted(min(cut, len(words)) for cut in cuts), len(words)]
+    whole = pa.array(words, pa.string())
+    chunks = pa.chunked_array(
+        [whole[start:stop] for start, stop in itertools.pairwise(bounds)], pa.string()
+    )
+    buckets = assign_buckets(chunks, num_buckets)
+    assert buckets.dtype == "int32"
+    alone = [int(assign_buckets(pa.chunked_array([[w]]), num_buckets)[0]) for w in words]
+    assert buckets.tolist() == alone
+    assert all(0 <= bucket < num_buckets for bucket in alone)
+
+
+def test_words_fall_into_all_buckets_alike() -> None:
+    words = pa.chunked_array([[f"{letter}{n}" for letter in "abc" for n in range(2000)]])
+    sizes = Counter(assign_buckets(words, 4).tolist())
+    assert min(sizes.values()) > 1300
+    assert len(sizes) == 4
+
+
+def test_no_words_are_in_no_bucket() -> None:
+    for words in (pa.chunked_array([], pa.string()), pa.chunked_array([pa.array([], pa.string())])):
+        assert assign_buckets(words, 3).tolist() == []
 
 
 def test_counts_above_32_bits() -> None:

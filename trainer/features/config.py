@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from pathlib import Path
 
 from bertdata.config import check_choice, check_range
 from bertdata.errors import ConfigError
+from bertdata.storage.locations import locate
 from trainer.command import add_flags
 
 _CHOICES = {
@@ -61,10 +61,10 @@ class FeaturesConfig:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `bertdata features`."""
     add = parser.add_argument
-    add("model", type=Path, metavar="MODEL_DIR", help="a trained model, or any Hugging Face BERT")
+    add("model", type=locate, metavar="MODEL_DIR", help="a trained model, or any Hugging Face BERT")
     inputs = "sentences/ folders, .txt (one text per line), .jsonl, .parquet, .arrow, .csv, .tsv"
-    add("--input", type=Path, required=True, nargs="+", metavar="PATH", help=inputs)
+    add("--input", type=locate, required=True, nargs="+", metavar="PATH", help=inputs)
     output = "the vectors, one row per text"
-    add("--output", type=Path, required=True, metavar="FILE.arrow", help=output)
+    add("--output", type=locate, required=True, metavar="FILE.arrow", help=output)
     add("--overwrite", action="store_true", help="replace the file in --output")
     add_flags(parser, FeaturesConfig, choices=_CHOICES, names={"unit": "by"})

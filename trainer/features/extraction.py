@@ -14,7 +14,6 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +23,10 @@ from torch import Tensor
 from bertdata.arrays import FloatArray, Int64Array
 from bertdata.errors import ConfigError, InputError
 from bertdata.grouping import fill_groups
+from bertdata.storage.files import exists
+from bertdata.storage.locations import Address, Location
 from bertdata.storage.shards import sync_files, write_arrow
+from bertdata.storage.writing import check_writable
 from trainer.device import autocast, compute_dtype, find_device
 from trainer.features.config import FeaturesConfig
 from trainer.features.sources import SourceText, read_texts
@@ -53,9 +55,9 @@ class _FeatureCounts:
 
 def extract_features(
     *,
-    model: Path,
-    inputs: Sequence[Path],
-    output: Path,
+    model: Location,
+    inputs: Sequence[Location],
+    output: Location,
     config: FeaturesConfig,
     overwrite: bool = False,
 ) -> _FeatureCounts:
@@ -64,10 +66,12 @@ def extract_features(
     `output`: ends in .arrow. Raises InputError if there is no text, ConfigError if `output` exists,
     unless `overwrite`.
     """
-    if output.exists() and not overwrite:
+    if exists(output) and not overwrite:
         raise ConfigError(
             f"{output} already exists; choose another --output, or add --overwrite to replace it"
         )
+    if isinstance(output, Address):
+        check_writable(output.parent)  # nothing is sent before the end
     if config.threads:
         torch.set_num_threads(config.threads)
     extractor = FeatureExtractor(model, config)
@@ -85,7 +89,7 @@ def extract_features(
 class FeatureExtractor:
     """Computes the vectors of texts that a configuration names."""
 
-    def __init__(self, folder: Path, config: FeaturesConfig) -> None:
+    def __init__(self, folder: Location, config: FeaturesConfig) -> None:
         check_model(folder)
         self._config = config
         self._device = find_device(config.device)

@@ -9,11 +9,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from bertdata.errors import ConfigError
+from bertdata.storage.locations import Location, locate
 from bertdata.terminal import run_command
 from bertdata.tokens.vocabulary import CLS, MASK, SEP
 from trainer.command import exit_code
@@ -33,7 +33,7 @@ class _Guess:
 class MaskFiller:
     """A model and its tokenizer, read from one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Location) -> None:
         check_model(folder)
         self._model: Bert = load_model(folder).eval()
         self._folder = open_tokenizer(folder, self._model.config)
@@ -78,13 +78,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="bertdata fill-mask", description="Show what a trained model predicts for [MASK]."
     )
     parser.add_argument("text", help=f"a text with one or more {MASK}")
-    parser.add_argument("--model", type=Path, required=True, help="the folder of a trained model")
+    parser.add_argument("--model", type=locate, required=True, help="the folder of a trained model")
     parser.add_argument("--top", type=int, default=5, help="pieces to show for each mask (5)")
     given = parser.parse_args(arguments)
     return exit_code(lambda: _show(given.model, given.text, given.top))
 
 
-def _show(model: Path, text: str, top: int) -> int:
+def _show(model: Location, text: str, top: int) -> int:
     guesses = MaskFiller(model).fill(text, top=top)
     print("\n\n".join(_to_lines(of_one_mask) for of_one_mask in guesses))
     return 0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from bertdata.errors import InputError
 from bertdata.randomness import stable_hash
+from bertdata.storage.files import is_folder
+from bertdata.storage.locations import Location
 from bertdata.storage.manifest import check_shard, read_manifest
 from bertdata.storage.schema import SENTENCES, check_schema
 from bertdata.storage.shards import open_arrow
@@ -27,21 +28,21 @@ class SourceText:
     text: str
 
 
-def read_texts(path: Path, config: FeaturesConfig) -> Iterator[SourceText]:
+def read_texts(path: Location, config: FeaturesConfig) -> Iterator[SourceText]:
     """Read a sentences/ folder, a .txt file (one text per line), or a table (one text per row).
 
     A document of a folder keeps its ids; its sentences are joined by spaces, or read one by one.
     Otherwise the source is the file's name, the document is the record's id or its line or row, and
     `document_id` is a hash of both and the text, because a record's id may repeat.
     """
-    if path.is_dir():
+    if is_folder(path):
         return _read_folder(path, config.unit)
     if plain_suffix(path) == ".txt":
         return _read_lines(path)
     return _read_table(path, config)
 
 
-def _read_folder(folder: Path, unit: str) -> Iterator[SourceText]:
+def _read_folder(folder: Location, unit: str) -> Iterator[SourceText]:
     manifest = read_manifest(folder)
     if manifest.format != "bertdata-sentences":
         raise InputError(
@@ -67,13 +68,13 @@ def _document_texts(row: dict[str, Any], unit: str) -> Iterator[SourceText]:
             yield SourceText(**row, sentence=number, text=sentence)
 
 
-def _read_lines(path: Path) -> Iterator[SourceText]:
+def _read_lines(path: Location) -> Iterator[SourceText]:
     for number, line in read_lines(path):
         if text := line.strip():
             yield _from_file(path, str(number), text)
 
 
-def _read_table(path: Path, config: FeaturesConfig) -> Iterator[SourceText]:
+def _read_table(path: Location, config: FeaturesConfig) -> Iterator[SourceText]:
     for number, row in enumerate(read_rows(path, header=config.header), start=1):
         text = row.cell(config.text)
         if not isinstance(text, str):
@@ -82,7 +83,7 @@ def _read_table(path: Path, config: FeaturesConfig) -> Iterator[SourceText]:
         yield _from_file(path, str(number if given in (None, "") else given), text)
 
 
-def _from_file(path: Path, document: str, text: str) -> SourceText:
+def _from_file(path: Location, document: str, text: str) -> SourceText:
     return SourceText(
         document_id=stable_hash(path.name, document, text),
         source=path.name,

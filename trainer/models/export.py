@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
@@ -13,6 +11,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bertdata.errors import ConfigError, DataError
+from bertdata.storage.files import exists, iterate_blocks, read_bytes, remove_file
+from bertdata.storage.locations import Location
 from bertdata.storage.manifest import check_stage
 from bertdata.storage.shards import first_line
 from bertdata.storage.writing import atomic_file, write_json
@@ -33,22 +33,22 @@ CONFIG_NAME = "config.json"
 _HEADS = ("pooler.", "transform.", "transform_norm.", "output_bias", "next_sentence.")
 
 
-def check_model(folder: Path) -> None:
+def check_model(folder: Location) -> None:
     """Raise DataError if a run's `model/` differs from its manifest; other folders have none."""
     check_stage(folder, (CONFIG_NAME, WEIGHTS_NAME, *TOKENIZER_FILES))
 
 
-def copy_tokenizer(source: Path, folder: Path) -> None:
+def copy_tokenizer(source: Location, folder: Location) -> None:
     """Copy the tokenizer's files that exist; remove those of an earlier tokenizer."""
     for name in TOKENIZER_FILES:
-        if not (source / name).exists():
-            (folder / name).unlink(missing_ok=True)
+        if not exists(source / name):
+            remove_file(folder / name)
         else:
-            with atomic_file(folder / name) as temporary:
-                shutil.copyfile(source / name, temporary)
+            with atomic_file(folder / name) as temporary, temporary.open("wb") as file:
+                file.writelines(iterate_blocks(source / name))
 
 
-def export_model(model: Bert, folder: Path, *, vocab: Path) -> None:
+def export_model(model: Bert, folder: Location, *, vocab: Location) -> None:
     """Write a folder that `transformers.BertForPreTraining.from_pretrained` loads.
 
     `vocab`: the folder from which vocab.txt and the tokenizer's files are copied. The weights are
@@ -68,7 +68,7 @@ def _to_host(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.cpu() for name, value in parameters.items()}
 
 
-def load_model(folder: Path) -> Bert:
+def load_model(folder: Location) -> Bert:
     """Load a Hugging Face BERT folder, with both heads of pre-training.
 
     Raises DataError if a parameter is missing or has another shape.
@@ -80,7 +80,7 @@ def load_model(folder: Path) -> Bert:
 
 
 def load_encoder(
-    folder: Path, *, dropout: float | None = None, needs_tied_decoder: bool = False
+    folder: Location, *, dropout: float | None = None, needs_tied_decoder: bool = False
 ) -> tuple[Bert, list[str]]:
     """Load a model whose folder may lack heads; return it, and the names of missing parameters.
 
@@ -113,7 +113,7 @@ def load_encoder(
     return model, missing
 
 
-def load_shape(folder: Path, *, dropout: float | None = None) -> ModelConfig:
+def load_shape(folder: Location, *, dropout: float | None = None) -> ModelConfig:
     """Return the shape that a folder's config.json describes.
 
     Raises DataError if there is none, ConfigError if it describes another kind of model.
@@ -127,9 +127,9 @@ def load_shape(folder: Path, *, dropout: float | None = None) -> ModelConfig:
     return dataclasses.replace(config, dropout=dropout, attention_dropout=None)
 
 
-def _read_config(folder: Path) -> dict[str, object]:
+def _read_config(folder: Location) -> dict[str, object]:
     try:
-        table = json.loads((folder / CONFIG_NAME).read_bytes())
+        table = json.loads(read_bytes(folder / CONFIG_NAME))
     except (OSError, ValueError) as error:
         raise DataError(f"{folder} holds no complete model: {first_line(error)}") from error
     if not isinstance(table, dict):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from pathlib import Path
 
 from bertdata.errors import ConfigError
 from bertdata.reader.example_reader import ExampleReader
+from bertdata.storage.locations import Location
 from bertdata.tokens.tokenizer import TokenizationConfig
 from bertdata.tokens.tokenizer_comparison import check_tokenization
 from bertdata.tokens.tokenizer_settings import has_tokenizer
 from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
 
 
-def check_tokenizer(folder: Path, reader: ExampleReader) -> None:
+def check_tokenizer(folder: Location, reader: ExampleReader) -> None:
     """Raise ConfigError if the examples have different pieces than a model's folder.
 
     A folder without a tokenizer is not checked.
@@ -29,7 +29,7 @@ def check_tokenizer(folder: Path, reader: ExampleReader) -> None:
         check_tokenization(config, folder, vocabulary, what="the vocabulary of the examples")
 
 
-def _check_pieces(folder: Path, wanted: Vocabulary, found: Vocabulary) -> None:
+def _check_pieces(folder: Location, wanted: Vocabulary, found: Vocabulary) -> None:
     for id_, (piece, other) in enumerate(zip(wanted.tokens, found.tokens)):
         if piece != other:
             raise ConfigError(

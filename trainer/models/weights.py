@@ -6,16 +6,19 @@ first of these that exists is read, as in `transformers`.
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 from torch import Tensor
 
 from bertdata.errors import DataError
+from bertdata.storage.files import exists, read_bytes
+from bertdata.storage.locations import Location
 from bertdata.storage.shards import first_line
 
 WEIGHTS_NAME = "model.safetensors"
@@ -28,17 +31,17 @@ _NAMES = (
 )
 
 
-def find_weights(folder: Path) -> Path:
+def find_weights(folder: Location) -> Location:
     """Return the file of a folder's weights, or of their index. Raises DataError if it has none."""
     for name in _NAMES:
-        if (folder / name).exists():
+        if exists(folder / name):
             return folder / name
     raise DataError(
         f"{folder} holds no complete model: it has neither {WEIGHTS_NAME} nor pytorch_model.bin"
     )
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Location) -> dict[str, Tensor]:
     """Return all parameters of a file, or of the shards of an index, by name.
 
     Raises DataError if a file is missing or damaged, or holds anything but tensors.
@@ -52,8 +55,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise DataError(f"{path.parent} holds no complete model: {first_line(error)}") from error
 
 
-def _shard_names(index: Path) -> list[Path]:
-    table = json.loads(index.read_bytes())
+def _shard_names(index: Location) -> list[Location]:
+    table = json.loads(read_bytes(index))
     if not isinstance(table, Mapping) or not isinstance(table.get("weight_map"), Mapping):
         raise ValueError(f"{index.name} has no weight_map")
     names = sorted({str(name) for name in table["weight_map"].values()})
@@ -62,17 +65,23 @@ def _shard_names(index: Path) -> list[Path]:
     return [index.parent / name for name in names]
 
 
-def _read_file(path: Path) -> dict[str, Tensor]:
-    read: Callable[[Path], object] = load_file if path.suffix == ".safetensors" else _load_pickled
-    found = read(path)
+def _read_file(path: Location) -> dict[str, Tensor]:
+    found = _load_tensors(path) if path.suffix == ".safetensors" else _load_pickled(path)
     if not isinstance(found, Mapping):
         raise ValueError(f"{path.name} holds no parameters by name")
     return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
 
 
-def _load_pickled(path: Path) -> object:
+def _load_tensors(path: Location) -> dict[str, Tensor]:
+    if isinstance(path, Path):
+        return dict(load_file(path))  # memory-mapped
+    return dict(load(read_bytes(path)))
+
+
+def _load_pickled(path: Location) -> object:
+    source = path if isinstance(path, Path) else io.BytesIO(read_bytes(path))
     try:
-        found: object = torch.load(path, map_location="cpu", weights_only=True)
+        found: object = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds over a damaged file
         raise DataError(
             f"{path.parent} holds no complete model: {path.name} is damaged, or holds more than "

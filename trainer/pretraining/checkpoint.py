@@ -6,11 +6,13 @@ numbers follow from (seed, step, position), so no state of a generator or loader
 
 from __future__ import annotations
 
+import io
 import re
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -19,6 +21,8 @@ import torch
 from torch import Tensor
 
 from bertdata.errors import DataError
+from bertdata.storage.files import list_files, read_bytes, remove_file
+from bertdata.storage.locations import Location
 from bertdata.storage.shards import first_line
 from bertdata.storage.writing import atomic_file, sync
 from trainer.device import record_event
@@ -62,7 +66,7 @@ class CheckpointWriter:
     written, or loaded, last.
     """
 
-    def __init__(self, folder: Path, model: Bert, optimizers: Optimizers, *, keep: int) -> None:
+    def __init__(self, folder: Location, model: Bert, optimizers: Optimizers, *, keep: int) -> None:
         self._folder = folder
         self._model = model
         self._optimizers = optimizers
@@ -127,7 +131,7 @@ class CheckpointWriter:
             **({} if best is None else {"best": best}),
         }
 
-    def _write(self, path: Path, state: Any, ready: torch.cuda.Event | None) -> None:
+    def _write(self, path: Location, state: Any, ready: torch.cuda.Event | None) -> None:
         try:
             copy = self._copy(state, ready)
             self._copied.set()
@@ -135,7 +139,7 @@ class CheckpointWriter:
                 torch.save(copy, file)
             sync(path.parent)  # before the older ones are removed
             for old in _all_checkpoints(self._folder)[: -self._keep]:
-                old.unlink()
+                remove_file(old)
         except BaseException as error:  # handed to the training's own thread
             self._error = error
         finally:
@@ -166,23 +170,25 @@ class CheckpointWriter:
         return value
 
 
-def remove_leftovers(folder: Path) -> None:
+def remove_leftovers(folder: Location) -> None:
     """Remove unfinished checkpoints of killed runs."""
-    for leftover in folder.glob(".step-*.tmp"):
-        leftover.unlink(missing_ok=True)
+    for found in list_files(folder, with_temporary=True):
+        if fnmatchcase(found.path, ".step-*.tmp"):
+            remove_file(folder / found.path)
 
 
-def newest_checkpoint(folder: Path) -> Path | None:
+def newest_checkpoint(folder: Location) -> Location | None:
     """Return the checkpoint with the most steps; None if there is none."""
     return next(reversed(_all_checkpoints(folder)), None)
 
 
 def load_checkpoint(
-    path: Path, model: Bert, optimizers: Optimizers
+    path: Location, model: Bert, optimizers: Optimizers
 ) -> tuple[Progress, Parameters | None]:
     """Load a checkpoint into model and optimisers; return its progress and its `best`."""
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        source = path if isinstance(path, Path) else io.BytesIO(read_bytes(path))
+        state: dict[str, Any] = torch.load(source, map_location="cpu", weights_only=True)
         model.load_state_dict(state["model"])
         optimizers.load_state_dict(state["optimizers"])
         return Progress(**state["progress"]), state.get("best")
@@ -199,5 +205,6 @@ def load_checkpoint(
         raise DataError(message) from error
 
 
-def _all_checkpoints(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.glob("step-*.pt") if re.fullmatch(r"step-\d{8}", p.stem))
+def _all_checkpoints(folder: Location) -> list[Location]:
+    names = (found.path for found in list_files(folder))
+    return [folder / name for name in names if re.fullmatch(r"step-\d{8}\.pt", name)]

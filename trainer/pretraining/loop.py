@@ -87,15 +87,18 @@ def train(run: Run, should_stop: Callable[[], bool]) -> bool:
 
             # Save.
             if _is_due(progress.steps, config.reports.checkpoint_every):
+                log.flush()
                 run.save()
         if is_done and log.has_news:
             log.report(progress, share_done=run.used / run.budget.total)
+        log.flush()
         run.save()
         return is_done
     finally:
         if phase is not None:
             phase.loader.close()
         run.writer.finish()
+        log.flush()
 
 
 def _open_log(run: Run) -> Log:

@@ -9,6 +9,7 @@ import torch
 
 from bertdata.errors import ConfigError
 from bertdata.reader.example_reader import ExampleReader
+from bertdata.storage.files import exists, read_bytes
 from bertdata.storage.writing import write_json
 from trainer.attention import choose_kernel
 from trainer.batch import to_device
@@ -105,7 +106,7 @@ def _choose_attention(run: Run, batches: PackedBatches) -> str:
 
 def _measure_attention(run: Run, batches: PackedBatches) -> str:
     path, phase = run.output / ATTENTION_NAME, str(run.progress.phase)
-    table: dict[str, dict[str, object]] = json.loads(path.read_bytes()) if path.exists() else {}
+    table: dict[str, dict[str, object]] = json.loads(read_bytes(path)) if exists(path) else {}
     if phase not in table:
         shape = run.model.config
         batch = to_device(batches.read(batches.rows_at(0), 0), run.ranks.device)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
-from pathlib import Path
 
 from bertdata.config import to_table
 from bertdata.errors import ConfigError, DataError
+from bertdata.storage.files import exists, read_bytes, remove_file, remove_folder
+from bertdata.storage.locations import Location
 from bertdata.storage.writing import write_json
 from trainer.models.weights import WEIGHTS_NAME
 from trainer.pretraining.checkpoint import load_checkpoint, newest_checkpoint, remove_leftovers
@@ -45,16 +45,16 @@ def prepare(run: Run, *, resume: bool) -> None:
         run.writer.make_room()
 
 
-def _prepare_folder(run: Run, checkpoints: Path, resume: bool) -> None:
-    has_model = (run.output / WEIGHTS_NAME).exists()
-    if has_model and not (run.output / _RUN_NAME).exists():
+def _prepare_folder(run: Run, checkpoints: Location, resume: bool) -> None:
+    has_model = exists(run.output / WEIGHTS_NAME)
+    if has_model and not exists(run.output / _RUN_NAME):
         raise ConfigError(
             f"{run.output} holds a model that was not trained there; choose another --output"
         )
     if not resume:
-        shutil.rmtree(checkpoints, ignore_errors=True)
+        remove_folder(checkpoints)
         for name in (_RUN_NAME, ATTENTION_NAME):
-            (run.output / name).unlink(missing_ok=True)
+            remove_file(run.output / name)
     remove_leftovers(checkpoints)
     description = _describe(run)
     if newest_checkpoint(checkpoints) or (resume and has_model):
@@ -77,11 +77,11 @@ def _describe(run: Run) -> dict[str, object]:
     }
 
 
-def _check_same_run(path: Path, description: dict[str, object]) -> None:
-    if not path.exists():
+def _check_same_run(path: Location, description: dict[str, object]) -> None:
+    if not exists(path):
         return
     try:
-        earlier = json.loads(path.read_bytes())
+        earlier = json.loads(read_bytes(path))
     except ValueError as error:
         raise DataError(f"{path} is damaged; delete {path.parent} to train again") from error
     for name in sorted(earlier.keys() | description.keys()):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from bertdata.errors import ConfigError
 from bertdata.reader.example_reader import ExampleReader
+from bertdata.storage.files import exists
+from bertdata.storage.locations import Location, locate
 from bertdata.storage.manifest import check_stage
 from bertdata.tokens.tokenizer_settings import TOKENIZER_FILES, VOCABULARY_NAME
 from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
@@ -42,8 +43,8 @@ class Run:
     config: TrainConfig
     seed: int
     ranks: Ranks
-    output: Path
-    vocab: Path
+    output: Location
+    vocab: Location
     readers: _Readers
     model: Bert
     optimizers: Optimizers
@@ -69,7 +70,13 @@ class Run:
 
 
 def open_run(
-    examples: Path, vocab: Path, output: Path, *, config: TrainConfig, seed: int, ranks: Ranks
+    examples: Location,
+    vocab: Location,
+    output: Location,
+    *,
+    config: TrainConfig,
+    seed: int,
+    ranks: Ranks,
 ) -> Run:
     """Open the examples and make the model to start from.
 
@@ -114,12 +121,12 @@ def validate(run: Run) -> Evaluation:
 
 
 def _open_readers(
-    examples: Path, vocabulary: Vocabulary, config: TrainConfig, ranks: Ranks
+    examples: Location, vocabulary: Vocabulary, config: TrainConfig, ranks: Ranks
 ) -> _Readers:
     """Open all splits. Only the first rank reads every byte to compare checksums."""
     verify = ranks.is_first
     second = config.batches.phase2_examples
-    folders = [examples, *([Path(second)] if second else [])]
+    folders = [examples, *([locate(second)] if second else [])]
     phases = [ExampleReader(f, vocabulary, verify_checksums=verify) for f in folders]
     validation = ExampleReader(examples, vocabulary, split="validation", verify_checksums=verify)
     return _Readers(phases, validation)
@@ -133,7 +140,7 @@ def _check_early_stop(config: TrainConfig, validation: ExampleReader) -> None:
         )
 
 
-def _vocabulary_of(folder: Path) -> Path:
+def _vocabulary_of(folder: Location) -> Location:
     """Return the vocabulary file in a folder, or the folder if it has none of that name."""
     path = folder / VOCABULARY_NAME
-    return path if path.exists() else folder
+    return path if exists(path) else folder

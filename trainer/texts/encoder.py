@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from torch import Tensor
 from bertdata.arrays import Int64Array, pad_rows, places_within
 from bertdata.errors import ConfigError
 from bertdata.notices import warn
+from bertdata.storage.locations import Location
 from bertdata.tokens.tokenizer_folder import FolderTokenizer, read_tokenizer
 from bertdata.tokens.vocabulary import CLS, PAD, SEP, UNK
 from trainer.shape import ModelConfig
@@ -61,7 +61,7 @@ class TextEncoder:
     shape, has too few embeddings for its pieces.
     """
 
-    def __init__(self, folder: Path, max_seq_length: int, shape: ModelConfig) -> None:
+    def __init__(self, folder: Location, max_seq_length: int, shape: ModelConfig) -> None:
         assert max_seq_length >= _SMALLEST_LENGTH
         self._shape = shape
         self._folder = open_tokenizer(folder, shape)
@@ -165,7 +165,7 @@ def lengths_of(texts: Sequence[EncodedText]) -> Int64Array:
     return np.array([len(text.ids) for text in texts], dtype=np.int64)
 
 
-def open_tokenizer(folder: Path, shape: ModelConfig) -> FolderTokenizer:
+def open_tokenizer(folder: Location, shape: ModelConfig) -> FolderTokenizer:
     """Open the tokenizer of a model's folder, with warnings; raises as `TextEncoder`."""
     tokenizer = read_tokenizer(folder)
     if tokenizer.size > shape.vocab_size:

@@ -16,6 +16,7 @@ import bz2
 import contextlib
 import csv
 import gzip
+import io
 import itertools
 import json
 import lzma
@@ -23,16 +24,19 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bertdata.config import unknown_key
 from bertdata.errors import ConfigError, InputError
+from bertdata.storage.files import open_arrow_file, open_file
+from bertdata.storage.locations import Location
 from bertdata.storage.shards import first_line
 
 _ROWS_AT_ONCE = 1024
+_BLOCK_BYTES = 1 << 20
 _MAX_CELL = 1 << 30  # csv's own limit is shorter than a long article
 _OPENERS: Mapping[str, Callable[..., Any]] = {
     ".gz": gzip.open,
@@ -58,7 +62,7 @@ class Row:
         raise error
 
 
-def read_rows(path: Path, *, header: bool = True) -> Iterator[Row]:
+def read_rows(path: Location, *, header: bool = True) -> Iterator[Row]:
     """Read every row of a file, in order.
 
     `header`: whether the first line of TSV and CSV names the columns; without it they are "1",
@@ -70,7 +74,7 @@ def read_rows(path: Path, *, header: bool = True) -> Iterator[Row]:
     return (row for row in _rows_and_blanks(path, header) if row is not None)
 
 
-def read_groups(path: Path, *, header: bool = True) -> Iterator[list[Row]]:
+def read_groups(path: Location, *, header: bool = True) -> Iterator[list[Row]]:
     """Read the same rows in lists, which end at the blank lines of a text file; none is empty."""
     rows = _rows_and_blanks(path, header)
     for is_row, group in itertools.groupby(rows, key=lambda row: row is not None):
@@ -78,14 +82,14 @@ def read_groups(path: Path, *, header: bool = True) -> Iterator[list[Row]]:
             yield [row for row in group if row is not None]
 
 
-def _rows_and_blanks(path: Path, header: bool) -> Iterator[Row | None]:
+def _rows_and_blanks(path: Location, header: bool) -> Iterator[Row | None]:
     """Read the rows, and None for each blank line between them."""
     kind = table_kind(path)
     with _readable(path, kind):
         yield from _READERS[kind](path, header)
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+def read_lines(path: Location) -> Iterator[tuple[int, str]]:
     r"""Read (number from 1, line with its end) of each line of a UTF-8 file; only `\n` ends a line.
 
     Raises InputError if the file cannot be read, is damaged or not UTF-8.
@@ -95,7 +99,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 @contextlib.contextmanager
-def _readable(path: Path, kind: str) -> Iterator[None]:
+def _readable(path: Location, kind: str) -> Iterator[None]:
     """Raise InputError for the errors of readers about a bad file."""
     try:
         yield
@@ -106,7 +110,7 @@ def _readable(path: Path, kind: str) -> Iterator[None]:
         raise InputError(f"{path} is not a complete {kind} file: {first_line(error)}") from error
 
 
-def table_kind(path: Path) -> str:
+def table_kind(path: Location) -> str:
     """Return tsv, csv, jsonl, parquet or arrow. Raises ConfigError for any other suffix."""
     kind = _KINDS.get(plain_suffix(path))
     if kind is None:
@@ -116,15 +120,14 @@ def table_kind(path: Path) -> str:
     return kind
 
 
-def plain_suffix(path: Path) -> str:
+def plain_suffix(path: Location) -> str:
     """Return the suffix without that of a compression: ".tsv" for "train.TSV.gz"."""
-    plain = path.with_suffix("") if path.suffix.lower() in _OPENERS else path
-    return plain.suffix.lower()
+    plain = Path(path.name)
+    return (plain.with_suffix("") if plain.suffix.lower() in _OPENERS else plain).suffix.lower()
 
 
-def _text_lines(path: Path) -> Iterator[tuple[int, str]]:
-    opener = _OPENERS.get(path.suffix.lower(), open)
-    with opener(path, "rb") as file:
+def _text_lines(path: Location) -> Iterator[tuple[int, str]]:
+    with _open_lines(path) as file:
         for number, line in enumerate(file, start=1):
             try:
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -133,7 +136,19 @@ def _text_lines(path: Path) -> Iterator[tuple[int, str]]:
                 raise InputError(f"{message}; save the file as UTF-8") from error
 
 
-def _read_tsv(path: Path, header: bool) -> Iterator[Row | None]:
+@contextlib.contextmanager
+def _open_lines(path: Location) -> Iterator[Iterable[bytes]]:
+    """The lines of a file as bytes, decompressed by its suffix."""
+    opener = _OPENERS.get(path.suffix.lower())
+    with open_file(path) as file, io.BufferedReader(cast(io.RawIOBase, file), _BLOCK_BYTES) as raw:
+        if opener is None:
+            yield raw
+            return
+        with opener(raw, "rb") as plain:
+            yield plain
+
+
+def _read_tsv(path: Location, header: bool) -> Iterator[Row | None]:
     lines = (
         (number, line.removesuffix("\n").removesuffix("\r")) for number, line in _text_lines(path)
     )
@@ -141,14 +156,14 @@ def _read_tsv(path: Path, header: bool) -> Iterator[Row | None]:
     return _name_columns(path, cells, header)
 
 
-def _read_csv(path: Path, header: bool) -> Iterator[Row | None]:
+def _read_csv(path: Location, header: bool) -> Iterator[Row | None]:
     csv.field_size_limit(_MAX_CELL)
     reader = csv.reader((line for _, line in _text_lines(path)), strict=True)
     return _name_columns(path, ((reader.line_num, cells) for cells in reader), header)
 
 
 def _name_columns(
-    path: Path, numbered: Iterable[tuple[int, Sequence[str]]], header: bool
+    path: Location, numbered: Iterable[tuple[int, Sequence[str]]], header: bool
 ) -> Iterator[Row | None]:
     names: list[str] = []
     for number, cells in numbered:
@@ -172,7 +187,7 @@ def _check_names(names: list[str], where: str) -> list[str]:
     return names
 
 
-def _read_jsonl(path: Path, _header: bool) -> Iterator[Row]:
+def _read_jsonl(path: Location, _header: bool) -> Iterator[Row]:
     for number, line in _text_lines(path):
         if line.strip():
             yield Row(f"{path.name} line {number}", _to_object(line, f"{path.name} line {number}"))
@@ -188,17 +203,20 @@ def _to_object(line: str, where: str) -> dict[str, object]:
     return value
 
 
-def _read_parquet(path: Path, _header: bool) -> Iterator[Row]:
-    with pq.ParquetFile(path) as file:
+def _read_parquet(path: Location, _header: bool) -> Iterator[Row]:
+    source = path if isinstance(path, Path) else open_arrow_file(path)
+    with pq.ParquetFile(source) as file:
         yield from _batch_rows(path, file.iter_batches(batch_size=_ROWS_AT_ONCE))
 
 
-def _read_arrow(path: Path, _header: bool) -> Iterator[Row]:
-    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+def _read_arrow(path: Location, _header: bool) -> Iterator[Row]:
+    is_local = isinstance(path, Path)
+    opened = pa.memory_map(str(path)) if is_local else open_arrow_file(path)
+    with opened as source, pa.ipc.open_file(source) as file:
         yield from _batch_rows(path, map(file.get_batch, range(file.num_record_batches)))
 
 
-def _batch_rows(path: Path, batches: Iterable[pa.RecordBatch]) -> Iterator[Row]:
+def _batch_rows(path: Location, batches: Iterable[pa.RecordBatch]) -> Iterator[Row]:
     number = 0
     for batch in batches:
         for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
@@ -207,7 +225,7 @@ def _batch_rows(path: Path, batches: Iterable[pa.RecordBatch]) -> Iterator[Row]:
                 yield Row(f"{path.name} row {number}", values)
 
 
-_READERS: Mapping[str, Callable[[Path, bool], Iterator[Row | None]]] = {
+_READERS: Mapping[str, Callable[[Location, bool], Iterator[Row | None]]] = {
     "tsv": _read_tsv,
     "csv": _read_csv,
     "jsonl": _read_jsonl,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from pathlib import Path
 
 from bertdata.config import check_choice, check_range
 from bertdata.errors import ConfigError
+from bertdata.storage.locations import locate
 from trainer.command import add_flags
 
 _TASKS = ("classification", "regression", "tagging")
@@ -92,11 +92,11 @@ class FinetuneConfig:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `bertdata finetune`."""
     add = parser.add_argument
-    add("model", type=Path, metavar="MODEL_DIR", help="a trained model, or any Hugging Face BERT")
-    add("--train", type=Path, required=True, metavar="FILE", help="TSV, CSV, JSONL or Parquet")
-    add("--validation", type=Path, metavar="FILE", help="default: a tenth of the training rows")
-    add("--test", type=Path, metavar="FILE", help="predicted, and scored if labelled")
-    add("--output", type=Path, required=True, metavar="DIR", help="for the best model and scores")
+    add("model", type=locate, metavar="MODEL_DIR", help="a trained model, or any Hugging Face BERT")
+    add("--train", type=locate, required=True, metavar="FILE", help="TSV, CSV, JSONL or Parquet")
+    add("--validation", type=locate, metavar="FILE", help="default: a tenth of the training rows")
+    add("--test", type=locate, metavar="FILE", help="predicted, and scored if labelled")
+    add("--output", type=locate, required=True, metavar="DIR", help="for the best model and scores")
     add("--overwrite", action="store_true", help="replace a finished model in --output")
     scores = sorted({name for names in _SELECTABLE.values() for name in names})
     choices = {"task": _TASKS, "select_by": scores, "precision": _PRECISIONS}

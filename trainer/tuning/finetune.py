@@ -21,7 +21,9 @@ from bertdata.config import to_table
 from bertdata.errors import ConfigError
 from bertdata.notices import note
 from bertdata.randomness import derive_key
-from bertdata.storage.writing import write_json, write_text
+from bertdata.storage.files import exists, read_bytes, remove_file
+from bertdata.storage.locations import Address, Location
+from bertdata.storage.writing import check_writable, write_json, write_text
 from trainer.command import print_numbers
 from trainer.device import find_device
 from trainer.models.bert import Bert
@@ -56,12 +58,12 @@ class _Splits:
 
 def finetune(
     *,
-    model: Path,
-    train: Path,
-    output: Path,
+    model: Location,
+    train: Location,
+    output: Location,
     config: FinetuneConfig,
-    validation: Path | None = None,
-    test: Path | None = None,
+    validation: Location | None = None,
+    test: Location | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Train all seeds; write the best model, its predictions and results.json; return the results.
@@ -74,6 +76,8 @@ def finetune(
     one of this kind.
     """
     _check_output(output, model, overwrite)
+    if isinstance(output, Address):
+        check_writable(output)  # a folder of this machine is held already
     check_model(model)
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -95,7 +99,7 @@ def finetune(
 class _Job:
     """A task: its data, encoded, and the folder of the model to start from."""
 
-    def __init__(self, folder: Path, splits: _Splits, config: FinetuneConfig) -> None:
+    def __init__(self, folder: Location, splits: _Splits, config: FinetuneConfig) -> None:
         self._folder, self._config = folder, config
         self._shape = load_shape(folder, dropout=config.dropout)
         length = min(config.max_seq_length, self._shape.max_positions)
@@ -135,11 +139,11 @@ class _Job:
         tests = [result.test for result in results if result.test is not None]
         return {**table, "test": spread(tests)} if tests else table
 
-    def write(self, output: Path, model: TaskModel) -> None:
+    def write(self, output: Location, model: TaskModel) -> None:
         """Write a model and its predictions."""
         config = task_config(model, self._labels)
         export_task_model(model, config, output, tokenizer=self._folder)
-        (output / _PREDICTIONS_NAME.format("test")).unlink(missing_ok=True)
+        remove_file(output / _PREDICTIONS_NAME.format("test"))
         for name, data in self._all_data():
             if name != "train":
                 logits_NC = self._trainer.predict(model, data)
@@ -179,7 +183,7 @@ class _Job:
 
 
 def _read_splits(
-    train: Path, validation: Path | None, test: Path | None, config: FinetuneConfig
+    train: Location, validation: Location | None, test: Location | None, config: FinetuneConfig
 ) -> _Splits:
     rows = read_task(train, config)
     labels = () if config.task == "regression" else label_names(rows, str(train))
@@ -195,7 +199,7 @@ def _read_splits(
     return _Splits(train=kept, validation=chosen, test=test_rows, labels=labels)
 
 
-def _note_random_parts(folder: Path, missing: Sequence[str], config: FinetuneConfig) -> None:
+def _note_random_parts(folder: Location, missing: Sequence[str], config: FinetuneConfig) -> None:
     """Note the parameters that the folder lacks. Tagging does not use the pooler."""
     if config.from_scratch:
         note("all parameters have a random start, as --from-scratch asks for")
@@ -214,14 +218,14 @@ def _best_of(results: Sequence[SeedResult], name: str) -> SeedResult:
     return best
 
 
-def _check_output(output: Path, model: Path, overwrite: bool) -> None:
+def _check_output(output: Location, model: Location, overwrite: bool) -> None:
     """Raise ConfigError if `output` holds what fine-tuning may not replace."""
-    if output.resolve() == model.resolve():
+    if _is_same(output, model):
         raise ConfigError(f"{output} holds the model to start from; choose another --output")
-    if not (output / WEIGHTS_NAME).exists():
+    if not exists(output / WEIGHTS_NAME):
         return
     try:
-        earlier = dict(json.loads((output / RESULTS_NAME).read_bytes()))
+        earlier = dict(json.loads(read_bytes(output / RESULTS_NAME)))
     except (OSError, ValueError, TypeError):
         earlier = {}
     if earlier.get("format") != _KIND:
@@ -231,3 +235,10 @@ def _check_output(output: Path, model: Path, overwrite: bool) -> None:
             f"{output} holds a finished model; choose another --output, or add --overwrite to "
             "replace it"
         )
+
+
+def _is_same(first: Location, second: Location) -> bool:
+    """Whether two locations are one; symbolic links are followed."""
+    if isinstance(first, Path) and isinstance(second, Path):
+        return first.resolve() == second.resolve()
+    return first == second

@@ -10,12 +10,12 @@ Shapes: B batch, L length, D width, Q wanted positions in a row, N of them that 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from bertdata.storage.locations import Location
 from bertdata.storage.writing import atomic_file, write_json
 from trainer.models.bert import Bert
 from trainer.models.bert_names import to_hf_config, to_hf_name
@@ -64,7 +64,7 @@ class TaskModel(nn.Module):
 
 
 def export_task_model(
-    model: TaskModel, config: dict[str, object], folder: Path, *, tokenizer: Path
+    model: TaskModel, config: dict[str, object], folder: Location, *, tokenizer: Location
 ) -> None:
     """Write a folder that `transformers.AutoModelFor…Classification.from_pretrained` loads.
 

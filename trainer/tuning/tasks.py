@@ -6,10 +6,10 @@ import json
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from bertdata.config import unknown_key
 from bertdata.errors import InputError
+from bertdata.storage.locations import Location
 from trainer.texts.tables import Row, read_groups, read_rows, table_kind
 from trainer.tuning.config import FinetuneConfig
 
@@ -32,7 +32,7 @@ class TaskRow:
     label: str | float | tuple[str, ...] | None
 
 
-def read_task(path: Path, config: FinetuneConfig, *, labelled: bool = True) -> list[TaskRow]:
+def read_task(path: Location, config: FinetuneConfig, *, labelled: bool = True) -> list[TaskRow]:
     """Read the rows of a file. With `labelled` False the label column may be missing or empty.
 
     Raises ConfigError if a column is missing, InputError if a text or label cannot be used or the
@@ -43,7 +43,7 @@ def read_task(path: Path, config: FinetuneConfig, *, labelled: bool = True) -> l
     return rows
 
 
-def read_test(path: Path, config: FinetuneConfig, train: Sequence[TaskRow]) -> list[TaskRow]:
+def read_test(path: Location, config: FinetuneConfig, train: Sequence[TaskRow]) -> list[TaskRow]:
     """Read the rows of a test file, whose labels may be missing, empty or a placeholder.
 
     Published test sets, such as GLUE's, have the label -1 in every row. It is a placeholder unless
@@ -59,7 +59,7 @@ def read_test(path: Path, config: FinetuneConfig, train: Sequence[TaskRow]) -> l
     return rows
 
 
-def _read_rows(path: Path, config: FinetuneConfig, labelled: bool) -> list[TaskRow]:
+def _read_rows(path: Location, config: FinetuneConfig, labelled: bool) -> list[TaskRow]:
     if config.task == "tagging":
         rows = _read_tagging(path, config, labelled)
     else:
@@ -172,7 +172,7 @@ def _show(value: object) -> str:
     return "missing" if value is None else repr(value)[:60]
 
 
-def _read_tagging(path: Path, config: FinetuneConfig, labelled: bool) -> list[TaskRow]:
+def _read_tagging(path: Location, config: FinetuneConfig, labelled: bool) -> list[TaskRow]:
     """Read words and tags, which are lists, or one string with spaces.
 
     A TSV or CSV file with blank lines between its rows holds one word per row instead.

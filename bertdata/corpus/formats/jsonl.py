@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 from bertdata.config import Table
 from bertdata.corpus.compression import SEARCH_BYTES, read_range
@@ -19,6 +18,7 @@ from bertdata.corpus.formats.byte_lines import iter_lines, utf8_blocks
 from bertdata.corpus.formats.decoding import decode, without_surrogates
 from bertdata.corpus.formats.json_objects import is_spread_out, iter_objects
 from bertdata.corpus.packed.packed_files import TextFile, peek, read_files
+from bertdata.storage.locations import Location
 
 # Limits for the other fields of a record without text, in the detail of its rejection.
 _SHOWN_FIELDS, _SHOWN_CHARACTERS = 8, 40
@@ -51,7 +51,7 @@ def _iter_records(
     return iter_lines(blocks, file.offset, max_bytes)
 
 
-def find_line(path: Path, position: int) -> int | None:
+def find_line(path: Location, position: int) -> int | None:
     """The start of the first line that begins at byte `position` or later, or None."""
     start, is_ended = position - 1, False  # from the end of the line before
     for block in read_range(path, start, None, SEARCH_BYTES):

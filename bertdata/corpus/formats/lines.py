@@ -7,7 +7,6 @@ single spaces, as in the original's tokenizer.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from bertdata.corpus.compression import SEARCH_BYTES, read_range
 from bertdata.corpus.config import CorpusConfig, FilePart
@@ -15,6 +14,7 @@ from bertdata.corpus.documents import Document, Rejection
 from bertdata.corpus.formats.byte_lines import iter_lines, utf8_blocks
 from bertdata.corpus.formats.decoding import decode, too_long
 from bertdata.corpus.packed.packed_files import TextFile, read_files
+from bertdata.storage.locations import Location
 
 
 def read_lines(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
@@ -32,7 +32,7 @@ def _read_file(file: TextFile, corpus: CorpusConfig) -> Iterator[Document | Reje
         yield Document(source=corpus.name, document=name, text="\n".join(given), sentences=given)
 
 
-def find_document(path: Path, position: int) -> int | None:
+def find_document(path: Location, position: int) -> int | None:
     """The start of the first document that certainly begins at byte `position` or later; or None.
 
     It is a line with text after a blank line that itself starts at `position` or later.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from bertdata.corpus.config import (
     GONE,
@@ -25,6 +24,7 @@ from bertdata.corpus.formats.web.pages import read_warc, read_wet
 from bertdata.corpus.formats.wikipedia.articles import read_wikipedia
 from bertdata.corpus.packed.packed_files import check_no_archive
 from bertdata.errors import InputError
+from bertdata.storage.locations import locate
 
 __all__ = ["read_unit"]
 
@@ -59,14 +59,14 @@ def read_unit(unit: InputUnit) -> Iterator[Document | Rejection]:
 def _read_part(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
     try:
         if corpus.format in _ONE_KIND_FORMATS and not part.start:
-            check_no_archive(Path(part.path), corpus)
+            check_no_archive(locate(part.path), corpus)
         for item in _READERS[corpus.format](part, corpus):
             yield unless_empty(item) if isinstance(item, Document) else item
     except InputError as error:
-        if (version := version_of(Path(part.path))) != GONE:
+        if (version := version_of(locate(part.path))) != GONE:
             check_unchanged(part, version)  # a change would explain the error
         if corpus.on_bad_file == "stop":
             raise skippable(error) from error
         yield unreadable_file(corpus, part, error)
     else:
-        check_unchanged(part, version_of(Path(part.path)))
+        check_unchanged(part, version_of(locate(part.path)))

@@ -20,14 +20,21 @@ import pyarrow.parquet as pq
 
 from bertdata.corpus.config import CorpusConfig, FilePart
 from bertdata.corpus.documents import Document, Rejection, at_place
+from bertdata.corpus.formats.arrow_messages import (
+    ARROW_FILE_MAGIC,
+    open_hollow_stream,
+    open_stream_at,
+)
 from bertdata.corpus.formats.decoding import decode
 from bertdata.corpus.formats.jsonl import record_id
 from bertdata.errors import InputError
+from bertdata.storage.files import open_arrow_file
+from bertdata.storage.locations import Address, Location, locate
 from bertdata.storage.shards import first_line
 
 _ROWS_AT_ONCE = 64
 _BYTES_AT_ONCE = 8 << 20
-_ARROW_FILE_MAGIC = b"ARROW1"
+_FETCH_BYTES = 8 << 20  # of a column on other storage; of a local one, all of a row group
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +47,7 @@ class Block:
 
 def read_parquet(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
     """The documents of a range of row groups. Raises InputError."""
-    with _readable(part.path), pq.ParquetFile(part.path) as file:
+    with _readable(part.path), _open_parquet(locate(part.path)) as file:
         _check_column(file.schema_arrow, part.path, corpus)
         stop = file.num_row_groups if part.stop is None else part.stop
         columns = _wanted_columns(file.schema_arrow, corpus)
@@ -59,28 +66,62 @@ def read_parquet(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Re
 
 def read_arrow(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
     """The documents of a range of record batches. Raises InputError."""
-    with _readable(part.path), pa.memory_map(part.path) as source:
-        schema, batches = _open_arrow(source, part.start, part.stop)
+    path = locate(part.path)
+    with _readable(part.path), _open_source(path) as source:
+        schema, batches = _open_arrow(path, source, part.start, part.stop)
         _check_column(schema, part.path, corpus)
         yield from _read_batches(batches, part, corpus)
 
 
-def parquet_blocks(path: Path, corpus: CorpusConfig) -> list[Block]:
+def parquet_blocks(path: Location, corpus: CorpusConfig) -> list[Block]:
     """The row groups of a Parquet file. Raises InputError, also when the text column is missing."""
-    with _readable(str(path)), pq.ParquetFile(path) as file:
+    with _readable(str(path)), _open_parquet(path) as file:
         _check_column(file.schema_arrow, str(path), corpus)
         groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
         return [Block(rows=group.num_rows, bytes=group.total_byte_size) for group in groups]
 
 
-def arrow_blocks(path: Path, corpus: CorpusConfig) -> list[Block]:
+def arrow_blocks(path: Location, corpus: CorpusConfig) -> list[Block]:
     """The record batches of an Arrow file or stream. Raises InputError like `parquet_blocks`."""
-    with _readable(str(path)), pa.memory_map(str(path)) as source:
-        schema, batches = _open_arrow(source, 0, None)
+    with _readable(str(path)), _open_source(path) as source:
+        schema, batches = _open_arrow(path, source, 0, None)
         _check_column(schema, str(path), corpus)
-        # Not `nbytes`, which reads columns that may be damaged.
-        sizes = [(batch.num_rows, batch.get_total_buffer_size()) for batch in batches]
-        return [Block(rows=rows, bytes=size) for rows, size in sizes]
+        if isinstance(path, Address) and (blocks := _hollow_blocks(path, source)):
+            return blocks
+        return list(map(_to_block, batches))
+
+
+def _to_block(batch: pa.RecordBatch) -> Block:
+    # Not `nbytes`, which reads columns that may be damaged.
+    return Block(rows=batch.num_rows, bytes=batch.get_total_buffer_size())
+
+
+def _hollow_blocks(address: Address, source: pa.NativeFile) -> list[Block]:
+    """The record batches of a file on other storage, not fetched; none if that is not possible."""
+    try:
+        blocks = list(map(_to_block, open_hollow_stream(address)))
+    except (pa.ArrowException, OSError):  # compressed batches, or a damaged file
+        return []
+    is_same = not _is_arrow_file(source) or len(blocks) == _count_batches(source)
+    return blocks if is_same else []
+
+
+def _count_batches(source: pa.NativeFile) -> int:
+    return int(pa.ipc.open_file(source).num_record_batches)
+
+
+@contextlib.contextmanager
+def _open_parquet(path: Location) -> Iterator[pq.ParquetFile]:
+    if isinstance(path, Path):
+        with pq.ParquetFile(path) as file:
+            yield file
+        return
+    with open_arrow_file(path) as source, pq.ParquetFile(source, buffer_size=_FETCH_BYTES) as file:
+        yield file
+
+
+def _open_source(path: Location) -> pa.NativeFile:
+    return pa.memory_map(str(path)) if isinstance(path, Path) else open_arrow_file(path)
 
 
 @contextlib.contextmanager
@@ -127,17 +168,24 @@ def _rows_at_once(group: pq.RowGroupMetaData, column: str) -> int:
 
 
 def _open_arrow(
-    source: pa.NativeFile, start: int, stop: int | None
+    path: Location, source: pa.NativeFile, start: int, stop: int | None
 ) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """The schema and the record batches from `start` up to `stop` of a file or stream."""
-    is_file = source.read(len(_ARROW_FILE_MAGIC)) == _ARROW_FILE_MAGIC
-    source.seek(0)
-    if is_file:
+    if _is_arrow_file(source):
         file = pa.ipc.open_file(source)
         numbers = range(start, file.num_record_batches if stop is None else stop)
         return file.schema, (file.get_batch(number) for number in numbers)
+    if isinstance(path, Address):
+        stream = open_stream_at(path, start)
+        return stream.schema, itertools.islice(stream, None if stop is None else stop - start)
     stream = pa.ipc.open_stream(source)
     return stream.schema, itertools.islice(stream, start, stop)
+
+
+def _is_arrow_file(source: pa.NativeFile) -> bool:
+    beginning = source.read(len(ARROW_FILE_MAGIC))
+    source.seek(0)
+    return bool(beginning == ARROW_FILE_MAGIC)
 
 
 def _read_batches(

@@ -16,14 +16,16 @@ import zipfile
 import zlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from bertdata.corpus.compression import BLOCK_BYTES
 from bertdata.corpus.documents import printable_name
 from bertdata.errors import InputError
+from bertdata.storage.files import open_file
+from bertdata.storage.locations import Address, Location
 
 _TAR_HEADER_BYTES = 512
+_ZIP_FETCH_BYTES = 4 << 20  # zipfile reads by kilobytes: so much is fetched from other storage
 
 _USTAR_AT = 257
 _MAX_NAME_BYTES = 1 << 20
@@ -83,22 +85,22 @@ def iter_tar(blocks: Iterator[bytes], name: str) -> Iterator[Member]:
         raise _damaged("tar", name, f"near byte {stream.position:,}", error) from error
 
 
-def is_office(path: Path) -> bool:
+def is_office(path: Location) -> bool:
     """Whether a ZIP archive is a document of Microsoft Office. Raises InputError as `iter_zip`."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _open_zip(path) as archive:
             return "[Content_Types].xml" in archive.namelist()
     except _ZIP_ERRORS as error:
         raise _damaged("ZIP", str(path), "at its directory", error) from error
 
 
-def iter_zip(path: Path) -> Iterator[Member]:
+def iter_zip(path: Location) -> Iterator[Member]:
     """Each file in a ZIP archive, in the order of its directory.
 
     Raises InputError when it is damaged, encrypted, or compressed in an unsupported way.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _open_zip(path) as archive:
             for info in archive.infolist():
                 is_link = stat.S_ISLNK(info.external_attr >> 16)
                 if not info.is_dir() and not is_link and _is_content(info.filename):
@@ -106,6 +108,16 @@ def iter_zip(path: Path) -> Iterator[Member]:
                         yield Member(info.filename, blocks)
     except _ZIP_ERRORS as error:
         raise _damaged("ZIP", str(path), "at its directory", error) from error
+
+
+@contextlib.contextmanager
+def _open_zip(path: Location) -> Iterator[zipfile.ZipFile]:
+    with contextlib.ExitStack() as stack:
+        file: IO[bytes] = stack.enter_context(open_file(path))
+        if isinstance(path, Address):
+            raw = cast(io.RawIOBase, file)
+            file = stack.enter_context(io.BufferedReader(raw, _ZIP_FETCH_BYTES))
+        yield stack.enter_context(zipfile.ZipFile(file))
 
 
 def member_name(archive: str, member: str) -> str:
@@ -167,7 +179,7 @@ def _read_tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo, name: str)
 
 
 def _read_zip_member(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Location
 ) -> Generator[bytes]:
     try:
         with archive.open(info) as file:

@@ -11,7 +11,6 @@ import contextlib
 import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from bertdata.corpus.compression import (
     FREE_BYTES,
@@ -20,6 +19,7 @@ from bertdata.corpus.compression import (
     is_compressed,
     read_blocks,
     read_range,
+    unreadable,
 )
 from bertdata.corpus.config import CorpusConfig, FilePart
 from bertdata.corpus.documents import Document, Rejection
@@ -39,6 +39,8 @@ from bertdata.corpus.packed.signatures import (
     name_binary,
 )
 from bertdata.errors import InputError
+from bertdata.storage.files import size_of
+from bertdata.storage.locations import Location, locate
 
 _MAX_LAYERS = 8  # archives and compressions inside each other
 _UNPACK = "unpack it, and name its files in paths"
@@ -63,7 +65,7 @@ def _iter_files(part: FilePart, corpus: CorpusConfig) -> Generator[TextFile]:
 
     Raises InputError when the file or its content cannot be read, and for unsupported archives.
     """
-    path = Path(part.path)
+    path = locate(part.path)
     if _is_misnamed(path):
         blocks = read_range(path, 0, None)
     else:
@@ -106,7 +108,7 @@ def is_packed(beginning: bytes) -> bool:
     )
 
 
-def _is_misnamed(path: Path) -> bool:
+def _is_misnamed(path: Location) -> bool:
     """Whether a file's content is packed in a different way than its suffix says."""
     if not is_compressed(path):
         return False
@@ -115,7 +117,7 @@ def _is_misnamed(path: Path) -> bool:
     return is_packed(beginning) and find_compression(beginning) != path.suffix.lower()
 
 
-def check_no_archive(path: Path, corpus: CorpusConfig) -> None:
+def check_no_archive(path: Location, corpus: CorpusConfig) -> None:
     """Raise InputError for an archive in a format that does not read archives."""
     beginning = read_beginning(path)
     kind = "a tar archive" if is_tar(beginning) else name_archive(beginning)
@@ -125,7 +127,7 @@ def check_no_archive(path: Path, corpus: CorpusConfig) -> None:
         )
 
 
-def read_beginning(path: Path) -> bytes:
+def read_beginning(path: Location) -> bytes:
     """The first bytes of a file, decompressed; fewer if it is damaged."""
     read = read_range(path, 0, None) if _is_misnamed(path) else read_blocks(path)
     with contextlib.closing(read) as blocks:
@@ -155,7 +157,7 @@ class _Unpacker:
     """Unpacks one file; the total output is limited by the file's size."""
 
     def __init__(self, part: FilePart, corpus: CorpusConfig) -> None:
-        self._path = Path(part.path)
+        self._path = locate(part.path)
         self._name = part.name
         self._corpus = corpus
         self._bytes_left: int | None = None
@@ -210,11 +212,17 @@ class _Unpacker:
         ratio = self._corpus.max_compression_ratio
         for block in blocks:
             if self._bytes_left is None:
-                self._bytes_left = max(FREE_BYTES, ratio * self._path.stat().st_size)
+                self._bytes_left = max(FREE_BYTES, ratio * self._size())
             self._bytes_left -= len(block)
             if self._bytes_left < 0:
                 raise InputError(f"{self._path} holds over {ratio:,} times what it takes: a bomb")
             yield block
+
+    def _size(self) -> int:
+        try:
+            return size_of(self._path)
+        except OSError as error:
+            raise unreadable(self._path, error) from error
 
     def _describe(self, name: str) -> str:
         """The file for messages: its path, and the member in it."""

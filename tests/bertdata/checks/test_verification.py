@@ -19,11 +19,14 @@ from bertdata.checks.verification import (
     verify_vocabulary,
 )
 from bertdata.corpus.identity import DocumentHashes
+from bertdata.storage.files import remove_file
+from bertdata.storage.locations import Address
 from bertdata.storage.schema import SENTENCES
 from bertdata.storage.shards import describe_file, open_arrow, write_arrow
 from bertdata.tokens.tokenizer import TokenizationConfig, save_tokenizer
 from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
 from flows.paths import RunPaths
+from tests.copies import copy_folder, write_bytes
 from tests.runs import edit_manifest, edit_shard, make_run, some_documents
 
 Batches = list[list[dict[str, Any]]]
@@ -390,3 +393,48 @@ def test_differences() -> None:
     ]
     assert len(lines[2]) < 100
     assert list(differences(said, json.loads(json.dumps(said)), "counts")) == []
+
+
+def test_stages_at_an_address(run: RunPaths, s3: Address) -> None:
+    """Rows are checked there as on a disk."""
+    edit_shard(run.sentences, first_shard(run.sentences, "sentences"), spoil_a_name)
+    copy_folder(run.output, s3)
+    local, remote = verify_sentences(run.sentences), verify_sentences(s3 / "sentences")
+    assert remote.findings
+    found = [line.replace(str(s3), str(run.output)) for line in remote.findings]
+    assert found == local.findings
+    assert np.array_equal(remote.document_ids, local.document_ids)
+    assert verify_vocabulary(s3 / "vocab").findings == []
+    assert verify_examples(s3 / "examples").findings == []
+
+
+def spoil_a_name(batches: Batches) -> None:
+    first_rows(batches)[0]["document"] = ""
+
+
+def test_a_tokenizer_at_an_address_is_compared(run: RunPaths, s3: Address) -> None:
+    path = run.vocab / "tokenizer.json"
+    save_tokenizer(run.vocab, read_vocabulary(run.vocab), TokenizationConfig(lowercase=False))
+    record = describe_file(path, rows=1)
+
+    def describe(table: dict[str, Any]) -> None:
+        for shard in table["shards"]:
+            if shard["path"] == path.name:
+                shard.update(bytes=record.bytes, sha256=record.sha256)
+
+    edit_manifest(run.vocab, describe)
+    copy_folder(run.vocab, s3)
+    assert any(f"{s3}/tokenizer.json: encodes " in line for line in verify_vocabulary(s3).findings)
+
+
+def test_an_unfinished_stage_at_an_address(finished: RunPaths, s3: Address) -> None:
+    copy_folder(finished.examples, s3)
+    write_bytes(s3 / ".progress" / "unit-00000.json", b"{}")
+    write_bytes(s3 / ".a.arrow.0f.tmp", b"half")
+    assert verify_examples(s3).findings == [
+        f"{s3}/.progress: is left from an unfinished run; delete it",
+        f"{s3}/.a.arrow.0f.tmp: is left from a write that was cut off; delete it",
+    ]
+    remove_file(s3 / "manifest.json")
+    (finding,) = verify_examples(s3).findings
+    assert finding.startswith(f"{s3}: is not complete (1 parts done); the same command")

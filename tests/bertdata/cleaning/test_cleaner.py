@@ -10,6 +10,8 @@ import pytest
 from bertdata.cleaning.cleaner import CleaningConfig, describe_cleaning, make_cleaner
 from bertdata.corpus.documents import REASONS, Document, Rejection
 from bertdata.errors import ConfigError, InputError
+from bertdata.storage.locations import Address
+from bertdata.storage.writing import write_text
 
 ENGLISH = "The old house by the river was sold last year to a family from the north of the country."
 GERMAN = "Das alte Haus am Fluss wurde letztes Jahr an eine Familie aus dem Norden verkauft."
@@ -167,3 +169,20 @@ def test_bad_words_are_whole_words_of_any_case(tmp_path: Path) -> None:
     assert outcomes(config, *map(document, texts)) == list(texts.values())
     (tmp_path / "empty.txt").write_text("\n")
     assert outcomes(CleaningConfig(bad_words=str(tmp_path / "empty.txt")), document("a")) == ["a"]
+
+
+def test_lists_may_be_at_an_address(tmp_path: Path, s3: Address) -> None:
+    described = []
+    for folder in (tmp_path, s3):
+        write_text(folder / "block.txt", "# bad ones\nspam.example\n")
+        write_text(folder / "words.txt", "darn\r\nölig\n")
+        names = {"block_list": str(folder / "block.txt"), "bad_words": str(folder / "words.txt")}
+        config = CleaningConfig(**names)  # type: ignore[arg-type]
+        documents = document("t", "https://spam.example/"), document("DARN"), document("good")
+        assert outcomes(config, *documents) == ["blocked", "bad_words", "good"]
+        described.append(describe_cleaning(config))
+    assert described[0] == described[1]
+    missing = CleaningConfig(bad_words=str(s3 / "gone"))
+    for use in (describe_cleaning, make_cleaner):
+        with pytest.raises(InputError, match=f"cannot read the list {s3}/gone: "):
+            use(missing)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
-from bertdata.corpus.documents import REASONS, Rejection
+from bertdata.corpus.documents import REASONS
 from bertdata.corpus.kept_share import Rejected, describe_loss, is_enough, is_lost, read_rejected
-from bertdata.sentences.files import rejection_batches
 from bertdata.storage.schema import REJECTED
 from bertdata.storage.shards import write_arrow
 
@@ -42,14 +42,13 @@ def test_what_is_blocked_by_name_is_not_a_loss() -> None:
 
 
 def test_rejections_of_one_corpus_are_counted(tmp_path: Path) -> None:
-    rejections = [
-        Rejection(source=source, document=str(n), reason=reason, detail=f"{source} {n}")
-        for n, (source, reason) in enumerate(
-            [("b", "empty"), ("a", "empty"), ("a", "redirect"), ("a", "empty")]  # type: ignore[list-item]
-        )
+    given = [("b", "empty"), ("a", "empty"), ("a", "redirect"), ("a", "empty")]
+    rows = [
+        {"source": source, "document": str(n), "reason": reason, "detail": f"{source} {n}"}
+        for n, (source, reason) in enumerate(given)
     ]
     path = tmp_path / "rejected.arrow"
-    write_arrow(path, REJECTED, rejection_batches(rejections))
+    write_arrow(path, REJECTED, pa.Table.from_pylist(rows, REJECTED).to_batches(3))
     found = read_rejected([path, path], "a")
     assert found.counts == {"empty": 4, "redirect": 2}
     assert found.details == {"empty": "a 1", "redirect": "a 2"}

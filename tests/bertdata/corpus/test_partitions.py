@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertdata.corpus.partitions import (
+    Layout,
     assign_partitions,
     choose_validation,
     count_partitions,
     join_small_partitions,
+    plan_layout,
     plan_shards,
     plan_validation,
     split_evenly,
@@ -24,10 +26,33 @@ counts = st.lists(st.integers(0, 60), min_size=1, max_size=40)
 
 @pytest.mark.parametrize(
     ("megabytes", "partitions"),
-    [(0, 1), (0.1, 1), (2, 1), (5, 3), (64, 32), (8192, 4096), (16384, 4096)],
+    [(0, 1), (0.1, 1), (2, 1), (5, 3), (64, 32), (8192, 4096), (1_000_000, 500_000)],
 )
 def test_partitions_grow_with_the_corpus(megabytes: float, partitions: int) -> None:
     assert count_partitions(int(megabytes * 2**20)) == partitions
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "files"),
+    [(0, 1), (0.1, 1), (8, 1), (9, 2), (64, 8), (1024, 128), (4096, 128), (8192, 256)],
+)
+def test_files_grow_with_the_corpus_up_to_32_megabytes(megabytes: float, files: int) -> None:
+    layout = plan_layout(int(megabytes * 2**20), seed=7)
+    assert (layout.num_files, layout.seed) == (files, 7)
+    assert layout.num_partitions == count_partitions(int(megabytes * 2**20))
+
+
+@given(st.integers(1, 30), st.integers(0, 60), st.integers(0, 3))
+def test_a_file_holds_a_range_of_partitions(num_files: int, more: int, seed: int) -> None:
+    layout = Layout(num_partitions=num_files + more, num_files=num_files, seed=seed)
+    covered = [p for first, end in layout.ranges for p in range(first, end)]
+    assert covered == list(range(layout.num_partitions))
+    assert all(first < end for first, end in layout.ranges)
+    wanted = [number for number, part in enumerate(layout.ranges) for _ in range(*part)]
+    assert layout.files_of(np.arange(layout.num_partitions)).tolist() == wanted
+    ids = np.arange(200, dtype=np.uint64)
+    partitions = layout.partitions_of(ids)
+    assert (partitions == assign_partitions(ids, layout.num_partitions, seed)).all()
 
 
 def test_partitions_and_validation_are_fair_and_seeded() -> None:

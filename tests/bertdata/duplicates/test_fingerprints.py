@@ -1,56 +1,61 @@
-"""Fingerprints beside a file of sentences."""
+"""Columns of fingerprints beside the rows of documents."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pyarrow as pa
+import pytest
 
-from bertdata.corpus.documents import Document
-from bertdata.corpus.identity import hash_documents
-from bertdata.duplicates.fingerprints import FingerprintWriter
-from bertdata.storage.schema import SENTENCES
-from bertdata.storage.shards import open_arrow
+from bertdata.corpus.documents import Document, Rejection
+from bertdata.duplicates.fingerprints import Fingerprints
+from bertdata.duplicates.minhash import make_signature
 
 LONG = "A sentence that is certainly longer than forty bytes."
-TEXTS = [[LONG, "Short."], ["Short."], [LONG]]
+TEXTS = [[LONG, "Short."], [], ["Short."], [LONG]]
 
 
-def write(path: Path, *, similar: bool, sentences: bool) -> pa.Table:
-    """The fingerprints of three documents, whose rows are written in reverse order."""
-    writer = FingerprintWriter(path, similar, sentences)
-    documents = [
-        Document(source="c", document=str(n), text=" ".join(text), place=f"line {n}")
-        for n, text in enumerate(TEXTS)
+def columns(texts: list[list[str]], **wanted: bool) -> pa.Table:
+    """The fingerprints of these documents; one without sentences is rejected."""
+    items = [
+        Document(source="c", document=str(n), text=" ".join(text))
+        if text
+        else Rejection(source="c", document=str(n), reason="empty", detail="")
+        for n, text in enumerate(texts)
     ]
-    lists = pa.array(TEXTS, pa.list_(pa.string()))
-    hashes = hash_documents((("c", str(n)) for n in range(3)), lists)
-    columns = [pa.array(hashes.document_ids()), ["c"] * 3, ["0", "1", "2"], lists]
-    batch = pa.record_batch(columns, schema=SENTENCES)
-    extended = writer.extend(batch, documents, hashes)
-    shuffled = writer.split_off(extended.take(pa.array([2, 1, 0])))
-    assert shuffled.equals(batch.take(pa.array([2, 1, 0])))
-    writer.write()
-    with open_arrow(path) as reader:
-        return reader.read_all()
+    fingerprints = Fingerprints(**wanted)
+    arrays = fingerprints.columns(items, pa.array(texts, pa.list_(pa.string())))
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fingerprints.fields))
 
 
-def test_rows_are_in_the_order_of_the_file(tmp_path: Path) -> None:
-    table = write(tmp_path / "f.arrow", similar=False, sentences=False)
-    assert table["number"].to_pylist() == [2, 1, 0]
-    assert table["place"].to_pylist() == ["line 2", "line 1", "line 0"]
-    assert "signature" not in table.column_names
+@pytest.mark.parametrize("similar", [False, True])
+@pytest.mark.parametrize("sentences", [False, True])
+def test_only_what_is_needed_is_made(similar: bool, sentences: bool) -> None:
+    wanted = ["signature"] * similar + ["sentence_hashes"] * sentences
+    assert columns(TEXTS, similar=similar, sentences=sentences).column_names == wanted
 
 
-def test_short_sentences_have_no_hash_and_equal_ones_the_same(tmp_path: Path) -> None:
-    table = write(tmp_path / "f.arrow", similar=False, sentences=True)
-    third, second, first = table["sentence_hashes"].to_pylist()
+def test_short_sentences_have_no_hash_and_equal_ones_the_same() -> None:
+    first, rejected, second, third = columns(TEXTS, sentences=True)["sentence_hashes"].to_pylist()
     assert second == [0]
+    assert rejected == []
     assert first[1] == 0
     assert first[0] == third[0] != 0
 
 
-def test_similar_documents_have_band_keys_and_signatures(tmp_path: Path) -> None:
-    table = write(tmp_path / "f.arrow", similar=True, sentences=False)
-    assert sum(name.startswith("band_") for name in table.column_names) == 25
-    assert len(table["signature"][0]) == 125
+def test_forty_bytes_are_counted_not_letters() -> None:
+    texts = [["x" * 39, "x" * 40, "é" * 19, "é" * 20]]
+    (hashes,) = columns(texts, sentences=True)["sentence_hashes"].to_pylist()
+    assert [value != 0 for value in hashes] == [False, True, False, True]
+
+
+def test_sentences_of_a_slice_are_its_own() -> None:
+    lists = pa.array(TEXTS, pa.list_(pa.string()))[2:]
+    items = [Document(source="c", document=str(n), text="x") for n in range(2)]
+    (found,) = Fingerprints(sentences=True).columns(items, lists)
+    whole = columns(TEXTS, sentences=True)["sentence_hashes"].to_pylist()
+    assert found.to_pylist() == whole[2:]
+
+
+def test_signatures_are_of_the_text_and_zero_for_rejected_ones() -> None:
+    found = columns(TEXTS, similar=True)["signature"].to_pylist()
+    wanted = [make_signature(" ".join(text)).tolist() for text in TEXTS]
+    assert found == [wanted[0], [0] * len(wanted[0]), *wanted[2:]]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +18,14 @@ from bertdata.errors import ConfigError, DataError
 from bertdata.reader.batches import CompactBatch, to_padded
 from bertdata.reader.collation import ExampleCollator
 from bertdata.reader.example_reader import ExampleReader
+from bertdata.storage.files import open_file, read_bytes, remove_file
+from bertdata.storage.locations import Address, Location
 from bertdata.storage.manifest import read_manifest, write_manifest
 from bertdata.storage.schema import examples_schema
 from bertdata.storage.shards import write_arrow
 from bertdata.storage.writing import write_json
 from bertdata.tokens.vocabulary import read_vocabulary
+from tests.copies import copy_folder, write_bytes
 from tests.example_folder import (
     Folders,
     finish,
@@ -293,7 +298,7 @@ def test_a_folder_without_a_manifest_is_refused(folders: Folders) -> None:
 
 
 def test_another_stage_is_refused(folders: Folders) -> None:
-    manifest = replace(read_manifest(folders.examples), format="bertdata-sentences")
+    manifest = replace(read_manifest(folders.examples), format="bertdata-sentences", version=2)
     write_manifest(folders.examples, manifest)
     with pytest.raises(DataError, match="holds bertdata-sentences"):
         ExampleReader(folders.examples, folders.vocabulary)
@@ -383,3 +388,91 @@ def test_batches_read_ahead_are_those_read_one_by_one(
         alone = reader.batch_at(3, 5 + 4 * number, 4, rank=1, num_ranks=2)
         wanted = to_padded(alone, pad_id=0, length=length)
         assert all((padded[name] == wanted[name]).all() for name in wanted)
+
+
+@pytest.mark.parametrize("settings", [None, DYNAMIC])
+def test_shards_at_an_address_have_the_same_rows_in_the_same_order(
+    tmp_path: Path, s3: Address, settings: dict[str, Any] | None
+) -> None:
+    folders = write_folders(tmp_path, config=settings, compression="zstd")
+    copy_folder(folders.examples, s3 / "examples")
+    for split in ("train", "validation"):
+        local = ExampleReader(folders.examples, folders.vocabulary, split=split)
+        remote = ExampleReader(str(s3 / "examples"), folders.vocabulary, split=split)
+        assert remote.num_rows == local.num_rows
+        assert remote.longest_row() == local.longest_row()
+        batches = zip(local.batches(5, 3, 4), remote.batches(5, 3, 4), range(40))
+        assert all(_to_rows(ours) == _to_rows(theirs) for ours, theirs, _ in batches)
+        rows = np.arange(local.num_rows)[::-1]
+        assert remote.document_ids_of(rows) == local.document_ids_of(rows)
+        assert remote.predictions_of(rows).tolist() == local.predictions_of(rows).tolist()
+
+
+def test_several_threads_read_at_an_address(
+    tmp_path: Path, s3: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bertdata.reader.stored_examples._KEPT_BLOCKS", 1)
+    folders = write_folders(tmp_path, num_train=100)
+    copy_folder(folders.examples, s3)
+    reader = ExampleReader(s3, folders.vocabulary, verify_checksums=False)
+    wanted = [_without_document(row) for row in folders.train]
+    choices = [np.random.default_rng(n).integers(0, 100, 7) for n in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        for rows, batch in zip(choices, pool.map(reader.read, choices), strict=True):
+            assert _to_rows(batch) == [wanted[row] for row in rows]
+
+
+def test_of_a_shard_at_an_address_only_the_blocks_in_use_are_fetched(
+    tmp_path: Path, s3: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = write_folders(tmp_path, num_train=300)
+    copy_folder(folders.examples, s3)
+    fetched: list[int] = []
+
+    class Counted(io.RawIOBase):
+        def __init__(self, location: Location) -> None:
+            self._file = open_file(location)
+
+        def read(self, size: int = -1) -> bytes:
+            fetched.append(size)
+            return self._file.read(size)
+
+        def seek(self, place: int, whence: int = 0) -> int:
+            return self._file.seek(place, whence)
+
+        def tell(self) -> int:
+            return self._file.tell()
+
+        def seekable(self) -> bool:
+            return True
+
+        def readable(self) -> bool:
+            return True
+
+    monkeypatch.setattr(
+        "bertdata.reader.stored_examples.open_arrow_file",
+        lambda location: pa.PythonFile(Counted(location), mode="r"),
+    )
+    reader = ExampleReader(s3, folders.vocabulary, verify_checksums=False)
+    fetched.clear()
+    row = reader.read(np.array([7]))
+    assert _to_rows(row) == [_without_document(folders.train[7])]
+    shards = sum(shard.bytes for shard in reader.manifest.shards)
+    assert 0 < sum(fetched) < shards / 20
+
+
+def test_a_damaged_shard_at_an_address_is_refused(tmp_path: Path, s3: Address) -> None:
+    folders = write_folders(tmp_path)
+    copy_folder(folders.examples, s3)
+    name = "train-00001-of-00003.arrow"
+    content = bytearray(read_bytes(s3 / name))
+    content[len(content) // 2] ^= 1
+    write_bytes(s3 / name, bytes(content))
+    with pytest.raises(DataError, match=rf"{s3}/{name}: sha256"):
+        ExampleReader(s3, folders.vocabulary)
+    write_bytes(s3 / name, bytes(content[:-9]))
+    with pytest.raises(DataError, match=rf"{s3}/{name} has {len(content) - 9} bytes"):
+        ExampleReader(s3, folders.vocabulary, verify_checksums=False)
+    remove_file(s3 / name)
+    with pytest.raises(DataError, match=f"{s3}/{name} is missing"):
+        ExampleReader(s3, folders.vocabulary, verify_checksums=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,107 +12,174 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertdata.corpus.documents import Document, Rejection
-from bertdata.corpus.partitions import assign_partitions
+from bertdata.corpus.partitions import Layout
+from bertdata.duplicates.fingerprints import Fingerprints
 from bertdata.errors import DataError
 from bertdata.sentences import files as sentence_files
-from bertdata.sentences.files import PoolReader, iterate_sentences, write_sentences
+from bertdata.sentences.blocks import blocks_schema
+from bertdata.sentences.files import iterate_sentences, read_documents, write_file
+from bertdata.storage.schema import REJECTED, SENTENCES
 from bertdata.storage.shards import open_arrow
+from tests.block_tables import BarSplitter, documents_of, make_blocks, rows_of_file
 
-texts = st.lists(st.text("ab. ", min_size=1, max_size=20), max_size=20)
-
-
-def split_words(texts: pa.StringArray) -> pa.ListArray:
-    return pa.array([text.split() for text in texts.to_pylist()], pa.list_(pa.string()))
-
-
-def _documents(texts: list[str]) -> list[Document | Rejection]:
-    return [
-        Document(source="s", document=f"d{number}", text=text)
-        if text.strip()
-        else Rejection(source="t", document=f"d{number}", reason="empty", detail="")
-        for number, text in enumerate(texts)
-    ]
+texts = st.lists(st.text("ab| ", max_size=12), max_size=20)
+layouts = st.builds(
+    lambda files, more: Layout(num_partitions=files + more, num_files=files, seed=3),
+    st.integers(1, 4),
+    st.integers(0, 5),
+)
 
 
-@given(texts, st.integers(1, 7), st.integers(1, 60))
-def test_every_document_is_found_in_its_partition(
-    tmp_path_factory: pytest.TempPathFactory, texts: list[str], partitions: int, round_size: int
+def write_all(
+    folder: Path, items: list[Document | Rejection], layout: Layout, size: int = 3, seed: int = 0
+) -> dict[int, dict[str, object]]:
+    """The files of all documents, whose blocks come in some order; the counts of each."""
+    blocks = list(make_blocks(items, layout, size))
+    random.Random(seed).shuffle(blocks)
+    empty = blocks_schema(Fingerprints()).empty_table()
+    found = {}
+    for number in range(layout.num_files):
+        rows = [empty, *rows_of_file(blocks, number)]
+        found[number] = write_file(folder, number, layout, rows, []).counts
+    return found
+
+
+def names_of(folder: Path, kind: str = "sentences") -> list[str]:
+    return sorted(path.name for path in folder.glob(f"{kind}-*"))
+
+
+def read_all(folder: Path, layout: Layout, first: int, end: int) -> list[dict[str, object]]:
+    tables = read_documents(folder, names_of(folder), layout, first, end)
+    return [row for table in tables for row in table.to_pylist()]
+
+
+@given(texts, layouts, st.integers(1, 5), st.integers(0, 3))
+def test_a_partition_holds_its_documents_in_the_order_of_the_input(
+    tmp_path_factory: pytest.TempPathFactory,
+    texts: list[str],
+    layout: Layout,
+    size: int,
+    seed: int,
 ) -> None:
     folder = tmp_path_factory.mktemp("sentences")
-    path, rejected = folder / "s.arrow", folder / "r.arrow"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sentence_files, "_ROUND_BYTES", 20 * round_size)
-        patch.setattr(sentence_files, "_BATCH_BYTES", 1)
-        patch.setattr(sentence_files, "_BLOCK_CHARACTERS", round_size)
-        shards, counts = write_sentences(
-            path, rejected, _documents(texts), split_words, partitions, seed=3
-        )
-    kept = {f"d{n}": text.split() for n, text in enumerate(texts) if text.strip()}
-    found = {}
-    reader = PoolReader([path], partitions)
-    for partition in range(partitions):
-        table = reader.read(partition, partition + 1)
-        ids = table["document_id"].to_numpy()
-        assert (assign_partitions(ids, partitions, 3) == partition).all()
-        assert table.num_rows == counts["documents_per_partition"][partition]
-        found.update(zip(table["document"].to_pylist(), table["sentences"].to_pylist()))
-    assert found == kept
-    assert counts["documents_read"] == len(texts)
-    assert counts["documents_written"] == len(kept) == shards[0].rows
-    assert (
-        counts["documents_rejected"] == len(texts) - len(kept) == counts["rejected"].get("empty", 0)
-    )
-    assert rejected.exists() == (len(kept) < len(texts)) == (len(shards) == 2)
-    sentences = [s for batch in iterate_sentences(path) for s in batch.to_pylist()]
-    assert counts["sentences"] == len(sentences)
-    assert counts["text_bytes"] == sum(len(s.encode()) for s in sentences)
+    items = documents_of(texts)
+    counts = write_all(folder, items, layout, size, seed)
+    wanted: dict[int, list[str]] = defaultdict(list)
+    for block in make_blocks(items, layout, size):
+        partitions = layout.partitions_of(block["document_id"].to_numpy()).tolist()
+        for row, partition in zip(block.to_pylist(), partitions):
+            if not row["reason"]:
+                wanted[partition].append(row["document"])
+    per_partition = [n for table in counts.values() for n in table["documents_per_partition"]]
+    for partition in range(layout.num_partitions):
+        rows = read_all(folder, layout, partition, partition + 1)
+        assert [row["document"] for row in rows] == wanted[partition]
+        assert per_partition[partition] == len(rows)
+    split = BarSplitter().split_all(pa.array(texts, pa.string())).to_pylist()
+    found = {row["document"]: row["sentences"] for row in read_all(folder, layout, 0, 99)}
+    assert found == {f"d{n}": split[n] for n, text in enumerate(texts) if text.strip()}
 
 
-def test_given_sentences_are_not_split_again(tmp_path: Path) -> None:
-    document = Document(source="s", document="d", text="", sentences=("a b.", "c. d."))
-    path = tmp_path / "s.arrow"
-    write_sentences(path, tmp_path / "r.arrow", [document], split_words, 2, seed=1)
-    table = PoolReader([path], 2).read(0, 2)
-    assert table["sentences"].to_pylist() == [["a b.", "c. d."]]
-
-
-@pytest.mark.parametrize("most_open", [0, 2, 128])
-def test_several_files_make_one_pool(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_open: int
+@given(texts, layouts)
+def test_every_document_is_accounted_for(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str], layout: Layout
 ) -> None:
-    monkeypatch.setattr(sentence_files, "_MAX_OPEN_FILES", most_open)
-    paths = [tmp_path / f"{n}.arrow" for n in range(3)]
-    for number, path in enumerate(paths):
-        documents = [Document(source="s", document=f"{number}.{i}", text="x") for i in range(5)]
-        write_sentences(path, tmp_path / "r.arrow", documents, split_words, 4, seed=1)
-    reader = PoolReader(paths, 4)
-    everything = reader.read(0, 4)
-    assert everything.num_rows == 15
-    halves = [reader.read(first, first + 2) for first in (0, 2)]
-    assert min(half.num_rows for half in halves) > 0
-    found = [name for half in halves for name in half["document"].to_pylist()]
-    assert sorted(found) == sorted(everything["document"].to_pylist())
-    assert reader.read(0, 4).equals(everything)
+    folder = tmp_path_factory.mktemp("sentences")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sentence_files, "_REJECTED_ROWS", 2)
+        counts = write_all(folder, documents_of(texts), layout)
+    total: Counter[str] = Counter()
+    for number, table in counts.items():
+        ending = f"{number:05d}-of-{layout.num_files:05d}.arrow"
+        sentences = [
+            s
+            for batch in iterate_sentences(folder / f"sentences-{ending}")
+            for s in batch.to_pylist()
+        ]
+        assert table["sentences"] == len(sentences)
+        assert table["text_bytes"] == sum(len(s.encode()) for s in sentences)
+        rejected = folder / f"rejected-{ending}"
+        assert rejected.exists() == bool(table["documents_rejected"])
+        total.update({name: count for name, count in table.items() if isinstance(count, int)})
+    gone = sum(not text.strip() for text in texts)
+    assert total["documents_read"] == len(texts)
+    assert total["documents_written"] == len(texts) - gone
+    assert total["documents_rejected"] == gone
+    rows = []
+    for name in names_of(folder, "rejected"):
+        with open_arrow(folder / name) as reader:
+            assert reader.schema == REJECTED
+            rows += reader.read_all().to_pylist()
+    assert sorted(row["document"] for row in rows) == sorted(
+        f"d{n}" for n, text in enumerate(texts) if not text.strip()
+    )
+
+
+def test_the_record_names_its_files_and_documents(tmp_path: Path) -> None:
+    layout = Layout(num_partitions=2, num_files=1, seed=1)
+    (block,) = make_blocks(documents_of(["a|b", "", "c"]), layout, 3)
+    written = write_file(tmp_path, 0, layout, [block], [])
+    assert [(shard.path, shard.rows) for shard in written.shards] == [
+        ("sentences-00000-of-00001.arrow", 2),
+        ("rejected-00000-of-00001.arrow", 1),
+    ]
+    assert written.kept.to_pylist() == [
+        {"document_id": row["document_id"], "name_hash": row["name_hash"]}
+        for row in block.to_pylist()
+        if not row["reason"]
+    ]
+    assert written.counts["sources"] == {"s": {"written": 2, "rejected": 1}}
+    assert written.counts["rejected"] == {"empty": 1}
+
+
+def test_pools_lie_across_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = Layout(num_partitions=7, num_files=3, seed=1)
+    write_all(tmp_path, documents_of([f"text {n}" for n in range(60)]), layout)
+    everything = read_all(tmp_path, layout, 0, 7)
+    assert len(everything) == 60
+    for first, end in ((0, 7), (1, 5), (2, 3), (4, 4)):
+        pieces = [
+            read_all(tmp_path, layout, *part) for part in ((0, first), (first, end), (end, 7))
+        ]
+        assert [row for piece in pieces for row in piece] == everything
+    monkeypatch.setattr(sentence_files, "_READ_BYTES", 1)
+    assert read_all(tmp_path, layout, 0, 7) == everything
+    tables = list(read_documents(tmp_path, names_of(tmp_path), layout, 0, 7))
+    assert len(tables) == 7
 
 
 def test_files_of_other_partitions_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "s.arrow"
-    write_sentences(path, tmp_path / "r.arrow", [], split_words, 3, seed=1)
-    with open_arrow(path) as reader:
+    layout = Layout(num_partitions=3, num_files=1, seed=1)
+    write_all(tmp_path, [], layout)
+    with open_arrow(tmp_path / names_of(tmp_path)[0]) as reader:
         assert reader.num_record_batches == 3
-    with pytest.raises(DataError, match="not a multiple of 2"):
-        PoolReader([path], 2).read(0, 1)
+    other = Layout(num_partitions=2, num_files=1, seed=1)
+    with pytest.raises(DataError, match="has 3 batches, expected 2"):
+        read_all(tmp_path, other, 0, 1)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
 
 
 def test_files_with_other_columns_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "s.arrow"
+    layout = Layout(num_partitions=1, num_files=1, seed=1)
+    path = tmp_path / "sentences-00000-of-00001.arrow"
     table = pa.table({"x": [1]})
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
+    write_table(path, table)
     with pytest.raises(DataError, match="format version none"):
-        PoolReader([path], 1).read(0, 1)
-    table = table.replace_schema_metadata({"bertdata.version": "1"})
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
+        read_all(tmp_path, layout, 0, 1)
+    write_table(path, table.replace_schema_metadata({"bertdata.version": "2"}))
     with pytest.raises(DataError, match="has columns x: int64, expected document_id"):
-        PoolReader([path], 1).read(0, 1)
+        read_all(tmp_path, layout, 0, 1)
+
+
+def test_files_of_the_first_version_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "sentences-00000-of-00001.arrow"
+    old = SENTENCES.with_metadata({"bertdata.version": "1"})
+    write_table(path, old.empty_table())
+    with pytest.raises(DataError, match="has format version 1, this program reads 2"):
+        read_all(tmp_path, Layout(num_partitions=1, num_files=1, seed=1), 0, 1)
+    with pytest.raises(DataError, match="has format version 1, this program reads 2"):
+        list(iterate_sentences(path))

@@ -18,6 +18,8 @@ from bertdata.sentences.punkt_training import (
     write_parameters,
 )
 from bertdata.sentences.splitter import TRAIN, load_splitter
+from bertdata.storage.files import read_bytes
+from bertdata.storage.locations import Address
 from tests.benchmarks.boundaries import CHOICES, compare
 
 
@@ -80,3 +82,13 @@ def test_boundaries_are_never_worse_than_nltks(shared_data: Path, tmp_path: Path
         assert row["bertdata, trained"] >= row["NLTK, trained"]
     assert rows["zh"]["bertdata"] > 0.99
     assert rows["ko"]["bertdata"] > 0.99
+
+
+def test_a_model_may_be_at_an_address(tmp_path: Path, s3: Address) -> None:
+    parameters = train_parameters(["Dr. A. met Mr. B. and then left. He ate."] * 20)
+    for folder in (tmp_path, s3):
+        write_parameters(folder / "punkt.json", parameters)
+        assert load_splitter(TRAIN, folder / "punkt.json").split("One. Two.") == ["One.", "Two."]
+    assert read_bytes(s3 / "punkt.json") == read_bytes(tmp_path / "punkt.json")
+    with pytest.raises(DataError, match=rf"{s3}/none\.json is not a Punkt model \(.*\); make it"):
+        read_parameters(s3 / "none.json")

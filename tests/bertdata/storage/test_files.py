@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,18 +15,20 @@ from bertdata.storage.files import (
     find_file,
     is_file,
     is_folder,
+    is_temporary,
     iterate_blocks,
     list_files,
+    list_folders,
     open_file,
     read_bytes,
     remove_file,
     remove_folder,
     size_of,
 )
-from bertdata.storage.locations import Location, locate
+from bertdata.storage.locations import Address, Location, locate
 from bertdata.storage.locks import hold
 from bertdata.storage.manifest import find_damage, make_manifest, read_manifest, write_manifest
-from bertdata.storage.shards import describe_file, map_arrow, open_arrow, write_arrow
+from bertdata.storage.shards import describe_file, map_arrow, open_arrow, sha256_of, write_arrow
 from bertdata.storage.writing import atomic_file, check_writable, write_json, write_text
 from tests import closing_storage
 
@@ -56,6 +59,12 @@ def test_what_is_written_is_there(folder: Location) -> None:
         assert opened.read(3) == b"two"
 
 
+def test_no_name_changes_the_bytes(folder: Location) -> None:
+    for name in ("a.gz", "a.bz2", "a.zst", "a.lz4"):
+        write_text(folder / name, "text")
+        assert read_bytes(folder / name) == b"text"
+
+
 def test_listings_have_sizes_and_no_temporary_files(folder: Location) -> None:
     write_text(folder / "b.txt", "12")
     write_text(folder / "a" / "c.txt", "123")
@@ -64,6 +73,9 @@ def test_listings_have_sizes_and_no_temporary_files(folder: Location) -> None:
     assert [(file.path, file.bytes) for file in found] == [("a/c.txt", 3), ("b.txt", 2)]
     assert [file.path for file in list_files(folder)] == ["b.txt"]
     assert list_files(folder / "none") == []
+    write_text(folder / "a" / "deep" / "d.txt", "1")
+    assert list_folders(folder) == ["a"]
+    assert list_folders(folder / "none") == []
     assert isinstance(found[0], FoundFile)
     assert found[0].changed > 0
 
@@ -122,6 +134,28 @@ def test_a_missing_file_is_told_from_one_that_cannot_be_read(folder: Location) -
         read_bytes(folder / "none")
 
 
+class _StorageError(Exception):
+    """What a storage's own library raises."""
+
+
+class _Failing:
+    def read(self, *_: object) -> bytes:
+        raise _StorageError("503\nand more")
+
+    seek = tell = close = read
+
+
+def test_all_errors_of_a_storage_are_those_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closing_storage.register()
+    monkeypatch.setattr(closing_storage.ClosingFileSystem, "_open", lambda *_, **__: _Failing())
+    address = locate(f"closing://{tmp_path}/a.txt")
+    for read in (read_bytes, sha256_of, lambda found: open_file(found).seek(3)):
+        with pytest.raises(OSError, match="_StorageError: 503"):
+            read(address)
+
+
 def test_a_folder_can_be_held_and_written_to(folder: Location) -> None:
     with hold(folder):
         check_writable(folder)
@@ -133,3 +167,28 @@ def test_an_address_that_cannot_be_written_is_one_line(address: str, s3: Locatio
     with pytest.raises(BertdataError, match=r"cannot (write|use)") as raised:
         check_writable(locate(address))
     assert len(str(raised.value).splitlines()) == 1
+
+
+def test_listings_may_include_temporary_files(folder: Location) -> None:
+    for name in (".b.txt.0f.tmp", "a/.c.txt.0f.tmp", "b.txt"):
+        write_text(folder / name, "half")
+    names = [file.path for file in list_files(folder, recursive=True, with_temporary=True)]
+    assert names == [".b.txt.0f.tmp", "a/.c.txt.0f.tmp", "b.txt"]
+    assert [is_temporary(name) for name in names] == [True, True, False]
+
+
+def test_the_bytes_of_a_packed_file_are_not_packed_again(folder: Location) -> None:
+    packed = gzip.compress(b"text")
+    for name in ("a.gz", "a.bz2", "a.zst", "a.lz4"):
+        with atomic_file(folder / name) as temporary:
+            temporary.write_bytes(packed)
+        assert read_bytes(folder / name) == packed
+
+
+def test_a_file_that_is_not_reached_is_not_called_incomplete(s3: Address) -> None:
+    with pytest.raises(DataError, match=f"cannot read {s3}/a.arrow: "), open_arrow(s3 / "a.arrow"):
+        pass
+    write_text(s3 / "a.arrow", "ARROW1")
+    wanted = f"{s3}/a.arrow is not a complete Arrow file"
+    with pytest.raises(DataError, match=wanted), open_arrow(s3 / "a.arrow"):
+        pass

@@ -112,6 +112,18 @@ def test_missing_and_newer_manifests_are_refused(tmp_path: Path) -> None:
         read_manifest(tmp_path)
 
 
+def test_sentences_of_the_first_version_are_refused_by_name(tmp_path: Path) -> None:
+    """Their files did not hold ranges of partitions."""
+    old = dataclasses.replace(_manifest(tmp_path), format="bertdata-sentences", version=1)
+    write_manifest(tmp_path, old)
+    with pytest.raises(
+        DataError, match="has version 1, this program reads 2; make the stage again"
+    ):
+        read_manifest(tmp_path)
+    made = make_manifest("sentences", config={}, inputs={}, counts={}, shards=[])
+    assert (made.format, made.version) == ("bertdata-sentences", 2)
+
+
 def test_a_name_too_long_for_a_file_is_a_finding(tmp_path: Path) -> None:
     shard = Shard(path="a" * 5000, rows=1, bytes=1, sha256="")
     manifest = make_manifest("sentences", config={}, inputs={}, counts={}, shards=[shard])

@@ -9,17 +9,19 @@ from pathlib import Path
 import pytest
 
 from bertdata.errors import ConfigError
+from bertdata.storage.locations import Address, Location
 from bertdata.tokens.letter_case import is_cased, is_uncased
 from bertdata.tokens.tokenizer import TokenizationConfig, build_normalizer
 from bertdata.tokens.tokenizer_comparison import check_tokenization
 from bertdata.tokens.tokenizer_folder import read_tokenizer
 from bertdata.tokens.vocabulary import SPECIAL_PIECES, Vocabulary, read_vocabulary, write_vocabulary
+from tests.copies import copy_folder
 from tests.tokenizer_folders import KINDS, TEXTS, Settings, write_folder
 
 UNCASED = tuple(f"w{i}" for i in range(40))
 
 
-def check(config: TokenizationConfig, source: Path) -> list[str]:
+def check(config: TokenizationConfig, source: Location) -> list[str]:
     return check_tokenization(config, source, read_vocabulary(source), what="[vocab]")
 
 
@@ -110,3 +112,17 @@ def test_the_case_of_published_vocabularies(
 ) -> None:
     tokens = read_vocabulary(shared_data / "vocab" / f"{name}-vocab.txt").tokens
     assert (is_cased(tokens), is_uncased(tokens)) == (cased, uncased)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_folder_at_an_address_wants_the_same(tmp_path: Path, s3: Address, kind: str) -> None:
+    folder = write_folder(tmp_path, kind, Settings(lower=False))
+    copy_folder(folder, s3)
+    config = TokenizationConfig(lowercase=False)
+    notices = [notice.replace(str(folder), str(s3)) for notice in check(config, folder)]
+    assert check(config, s3) == notices
+    with pytest.raises(ConfigError) as local:
+        check(TokenizationConfig(), folder)
+    with pytest.raises(ConfigError) as remote:
+        check(TokenizationConfig(), s3)
+    assert str(remote.value) == str(local.value).replace(str(folder), str(s3))

@@ -11,9 +11,13 @@ import pytest
 from tokenizers import AddedToken, Tokenizer
 
 from bertdata.errors import VocabularyError
+from bertdata.storage.files import list_files, read_bytes
+from bertdata.storage.locations import Address
+from bertdata.storage.writing import write_text
 from bertdata.tokens.tokenizer import TokenizationConfig, save_tokenizer
 from bertdata.tokens.tokenizer_folder import read_tokenizer
-from bertdata.tokens.vocabulary import read_vocabulary
+from bertdata.tokens.vocabulary import SPECIAL_PIECES, Vocabulary, read_vocabulary
+from tests.copies import copy_folder
 from tests.tokenizer_folders import KINDS, TEXTS, Settings, write_folder
 
 transformers = pytest.importorskip("transformers")
@@ -196,3 +200,27 @@ def test_folders_without_a_tokenizer_are_refused_by_name(tmp_path: Path) -> None
     (folder / "tokenizer_config.json").write_text("[")
     with pytest.raises(VocabularyError, match=r"cannot read .*tokenizer_config\.json"):
         read_tokenizer(folder)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_folder_may_be_at_an_address(tmp_path: Path, s3: Address, kind: str) -> None:
+    folder = write_folder(tmp_path, kind, Settings(lower=False))
+    copy_folder(folder, s3)
+    local, remote = read_tokenizer(folder), read_tokenizer(str(s3))
+    assert remote.settings == local.settings
+    assert remote.tokenizer.to_str() == local.tokenizer.to_str()
+    assert read_vocabulary(s3) == read_vocabulary(folder)
+
+
+def test_a_damaged_tokenizer_at_an_address_is_refused(s3: Address) -> None:
+    write_text(s3 / "tokenizer.json", "{")
+    with pytest.raises(VocabularyError, match=rf"{s3}/tokenizer\.json is not a tokenizer: "):
+        read_tokenizer(s3)
+
+
+def test_a_tokenizer_is_saved_to_an_address(tmp_path: Path, s3: Address) -> None:
+    for folder in (tmp_path, s3):
+        save_tokenizer(folder, Vocabulary((*SPECIAL_PIECES, "a")), TokenizationConfig())
+    for found in list_files(tmp_path):
+        assert read_bytes(s3 / found.path) == read_bytes(tmp_path / found.path)
+    assert [found.path for found in list_files(s3)] == [f.path for f in list_files(tmp_path)]

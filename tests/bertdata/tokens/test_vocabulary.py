@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bertdata.errors import VocabularyError
+from bertdata.storage.locations import Address
 from bertdata.tokens.vocabulary import (
     SPECIAL_PIECES,
     SpecialIds,
@@ -144,3 +145,11 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 def test_piece_with_a_line_end_is_refused() -> None:
     with pytest.raises(VocabularyError, match="contains a line end"):
         Vocabulary((*SPECIAL_PIECES, "a\nb"))
+
+
+def test_a_vocabulary_may_be_at_an_address(s3: Address) -> None:
+    vocabulary = Vocabulary((*SPECIAL_PIECES, "é", "##s"))
+    write_vocabulary(s3 / "vocab.txt", vocabulary)
+    assert read_vocabulary(s3 / "vocab.txt") == read_vocabulary(str(s3)) == vocabulary
+    with pytest.raises(VocabularyError, match=rf"cannot read vocabulary {s3}/none\.txt: "):
+        read_vocabulary(s3 / "none.txt")

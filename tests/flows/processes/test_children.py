@@ -1,4 +1,4 @@
-"""Children end with their parent, say what they have to say, and crash readably."""
+"""Children end with their parent, say what they have to say."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bertdata.errors import CrashError
-from flows.processes.children import crash, run_child
+from flows.processes.children import run_child
 
 GRANDPARENT = """
 import signal, sys
@@ -31,19 +30,13 @@ def test_lines_are_handed_on_and_the_status_comes_back(tmp_path: Path) -> None:
     assert run_child("timeit", arguments, tmp_path / "log", lines.append) == 0
     assert lines[0] == "hello"
     assert run_child("no_such_module", [], tmp_path / "log", lines.append) == 1
-    error = crash("the job", 1, tmp_path / "log")
-    assert isinstance(error, CrashError)
-    assert "the job exited 1: " in str(error)
-    assert "no_such_module" in str(error)
-    assert "\n" not in str(error)
+    assert "no_such_module" in (tmp_path / "log").read_text()
 
 
-def test_a_killed_child_is_named_by_its_signal(tmp_path: Path) -> None:
+def test_a_killed_child_has_the_signals_number(tmp_path: Path) -> None:
     code = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     status = run_child("timeit", ["-n1", "-r1", code], tmp_path / "log", print)
     assert status == -signal.SIGKILL
-    said = str(crash("the job", status, tmp_path / "log"))
-    assert "was killed by SIGKILL, as the system does when memory runs out: it printed no" in said
 
 
 @pytest.mark.usefixtures("untraced")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bertdata.errors import ConfigError, DataError
+from bertdata.storage.locations import Address
 from bertdata.storage.manifest import read_manifest
 from bertdata.storage.shards import open_arrow
 from flows.paths import RunPaths
@@ -19,6 +20,7 @@ from flows.views.inspect import (
     show_examples,
     show_statistics,
 )
+from tests.copies import copy_folder
 from tests.runs import edit_shard, make_run, some_documents
 
 
@@ -160,3 +162,11 @@ def test_wrong_usage(run: RunPaths, tmp_path: Path) -> None:
         list(show_examples(RunPaths(tmp_path), "train", 1))
     with pytest.raises(DataError, match="is not complete"):
         list(show_statistics(RunPaths(tmp_path)))
+
+
+def test_a_run_at_an_address_looks_the_same(run: RunPaths, s3: Address) -> None:
+    copy_folder(run.output, s3)
+    remote = RunPaths(s3)
+    assert list(show_examples(remote, "train", 9)) == list(show_examples(run, "train", 9))
+    local = [line.replace(str(run.output), str(s3)) for line in show_statistics(run)]
+    assert list(show_statistics(remote)) == local

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from bertdata.errors import DataError
+from bertdata.storage.files import read_bytes
+from bertdata.storage.locations import Address
 from bertdata.storage.writing import write_json
 from flows.paths import RunPaths
 from flows.views.report import word_ranks, write_report
+from tests.copies import copy_folder
 from tests.flows.views.html import parse
 from tests.runs import make_run, some_documents
 
@@ -128,3 +131,12 @@ def test_word_ranks(run: RunPaths, tmp_path: Path) -> None:
     assert points[0][0] == 1
     assert [count for _, count in points] == sorted((c for _, c in points), reverse=True)
     assert word_ranks(tmp_path / "none.arrow") == []
+
+
+def test_a_run_at_an_address_has_the_same_page(run: RunPaths, s3: Address) -> None:
+    copy_folder(run.output, s3 / run.output.name)
+    remote = RunPaths(s3 / run.output.name)
+    assert write_report(remote) == remote.report == s3 / run.output.name / "report.html"
+    assert read_bytes(remote.report).decode() == report_of(run)
+    with pytest.raises(DataError, match=f"{s3}/none holds no finished stage; first: bertdata run"):
+        write_report(RunPaths(s3 / "none"))

@@ -10,8 +10,9 @@ import pytest
 
 from bertdata.corpus.config import CorpusConfig
 from bertdata.errors import DataError
+from bertdata.storage.locations import Address
 from bertdata.storage.manifest import read_manifest
-from bertdata.storage.writing import write_json
+from bertdata.storage.writing import write_json, write_text
 from flows.config import Run, RunConfig
 from flows.finished import parse_results
 from flows.paths import RunPaths
@@ -19,6 +20,7 @@ from flows.stages import make_sentences
 from flows.views.summary import describe_results, summarize
 from flows.wording import repeated_ids
 from pipelines.options import RunnerConfig
+from tests.copies import copy_folder
 from tests.runs import make_run, some_documents
 
 RESULTS = {
@@ -159,3 +161,16 @@ def test_damaged_results(run: RunPaths, tmp_path: Path) -> None:
     (tmp_path / "model" / "results.json").write_text("{")
     with pytest.raises(DataError, match=r"results\.json is damaged"):
         summarize(tmp_path)
+
+
+def test_a_run_at_an_address(run: RunPaths, s3: Address) -> None:
+    copy_folder(run.output, s3)
+    write_text(s3 / "report.html", "")
+    lines = summarize(s3).splitlines()
+    assert lines[:-4] == summarize(run.output).splitlines()[:-4]
+    assert lines[-4:] == [
+        f"files       {s3}, report.html shows it all",
+        f"next        bertdata inspect {s3}",
+        f"            bertdata verify {s3}",
+        f'            bertdata fill-mask --model {s3}/model "The capital of France is [MASK]."',
+    ]

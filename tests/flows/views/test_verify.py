@@ -14,12 +14,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from bertdata.storage.files import read_bytes, remove_file
+from bertdata.storage.locations import Address
 from bertdata.storage.manifest import make_manifest, read_manifest, write_manifest
 from bertdata.storage.shards import describe_file, open_arrow
 from bertdata.storage.writing import write_json
 from bertdata.tokens.vocabulary import read_vocabulary
 from flows.paths import RunPaths
 from flows.views.verify import verify
+from tests.copies import copy_folder, write_bytes
 from tests.runs import edit_manifest, make_run, some_documents
 
 
@@ -100,7 +103,7 @@ def test_flipped_bit_in_every_file(run: RunPaths) -> None:
 def test_flipped_bit_in_a_manifest(run: RunPaths, stage: str) -> None:
     path = run.output / stage / "manifest.json"
     content = path.read_bytes()
-    for place in (0, content.index(b"sha256") + 10, content.index(b'"version": 1') + 11):
+    for place in (0, content.index(b"sha256") + 10, content.index(b'"version": ') + 11):
         flip(path, place)
         assert any("manifest.json" in finding for finding in verify(run.output))
         path.write_bytes(content)
@@ -350,3 +353,41 @@ def test_model_without_a_manifest(run: RunPaths) -> None:
     assert verify(run.model) == []  # trained by hand, perhaps
     (finding,) = verify(run.output)
     assert "is not complete (no manifest.json)" in finding
+
+
+def test_a_run_at_an_address(finished: RunPaths, s3: Address) -> None:
+    """It is checked as the local one; whatever is wrong with it is found."""
+    copy_folder(finished.output, s3)
+    assert verify(str(s3)) == verify(s3) == []
+    for folder in (finished.sentences, finished.vocab, finished.examples, finished.model):
+        assert verify(s3 / folder.name) == []
+    write_bytes(s3 / "examples" / "notes.txt", b"x")
+    assert verify(s3) == [f"{s3}/examples/notes.txt: is not in the manifest; delete it"]
+    remove_file(s3 / "examples" / "notes.txt")
+    remove_file(s3 / "vocab" / "vocab.txt")
+    assert f"{s3}/vocab/vocab.txt: missing" in verify(s3)
+    assert verify(s3 / "none") == [f"{s3}/none: there is no such folder"]
+
+
+def test_a_flipped_bit_at_an_address(finished: RunPaths, s3: Address) -> None:
+    copy_folder(finished.output, s3)
+    for path in files_of(finished.output):
+        address = s3 / path.relative_to(finished.output).as_posix()
+        content = bytearray(read_bytes(address))
+        content[len(content) // 2] ^= 0x20
+        write_bytes(address, bytes(content))
+        assert any(f"{address}: sha256" in finding for finding in verify(address.parent))
+
+
+@pytest.mark.parametrize(
+    "change", [lambda data: data[:-1], lambda data: data[:5], lambda data: b"\xff" * 8 + data[8:]]
+)
+def test_weights_at_an_address_without_a_manifest(
+    finished: RunPaths, s3: Address, change: Callable[[bytes], bytes]
+) -> None:
+    copy_folder(finished.model, s3)
+    remove_file(s3 / "manifest.json")
+    assert verify(s3) == []
+    write_bytes(s3 / "model.safetensors", change(read_bytes(s3 / "model.safetensors")))
+    (finding,) = verify(s3)
+    assert finding.startswith(f"{s3}/model.safetensors: is not a complete safetensors file (")

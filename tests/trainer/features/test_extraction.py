@@ -16,6 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertdata.randomness import stable_hash
+from bertdata.storage.files import read_bytes
+from bertdata.storage.locations import Address
+from tests.copies import copy_folder
 from tests.runs import make_run, some_documents
 from tests.trainer.task_files import make_texts, write_jsonl, write_model
 from trainer.features.__main__ import main
@@ -204,3 +207,21 @@ def test_mistakes_are_one_line(
     assert message in error
     assert error.count("\n") == 1
     assert not output.exists()
+
+
+def test_model_input_and_output_at_an_address(
+    model: Path, rows: Path, s3: Address, capsys: pytest.CaptureFixture[str]
+) -> None:
+    local = run(model, rows)
+    copy_folder(model, s3 / "model")
+    copy_folder(rows.parent, s3)
+    common = [f"{s3}/model", f"--input={s3}/texts.jsonl", f"--output={s3}/out", "--threads=1"]
+    assert main(common) == 0
+    assert capsys.readouterr().out.endswith(f": {s3}/out/features.arrow\n")
+    remote = pa.ipc.open_file(read_bytes(s3 / "out" / "features.arrow")).read_all()
+    assert remote.equals(local)
+    assert main(common) == 2
+    assert main([*common[:-2], "--output=s3://no-such-bucket/a.arrow"]) == 1
+    refused, unwritable = capsys.readouterr().err.splitlines()
+    assert refused.startswith(f"error: {s3}/out/features.arrow already exists; choose")
+    assert unwritable.startswith("error: cannot write s3://no-such-bucket/.")

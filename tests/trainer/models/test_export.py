@@ -15,9 +15,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bertdata.errors import ConfigError, DataError
+from bertdata.storage.files import list_files, read_bytes
+from bertdata.storage.locations import Address
 from bertdata.storage.manifest import make_manifest, read_manifest, write_manifest
 from bertdata.tokens.tokenizer import TokenizationConfig, save_tokenizer
 from bertdata.tokens.vocabulary import Vocabulary
+from tests.copies import copy_folder, write_bytes
 from tests.example_folder import Folders, finish, write_folders, write_shard
 from tests.trainer.models.test_bert import make_model
 from tests.trainer.task_files import write_model
@@ -129,6 +132,38 @@ def test_every_kind_of_folder_is_the_same_model(tmp_path: Path, kind: str) -> No
         assert found.dtype == torch.float32
         tolerance = {"fp16": 1e-3, "bf16": 1e-2}.get(kind, 0)
         torch.testing.assert_close(found, value, rtol=tolerance, atol=tolerance / 10, msg=name)
+
+
+@pytest.mark.parametrize("kind", list(KINDS)[:5])
+def test_every_kind_of_folder_may_be_at_an_address(tmp_path: Path, s3: Address, kind: str) -> None:
+    export_model(make_model(), tmp_path, vocab=tmp_path / "none")
+    parameters = load_file(tmp_path / "model.safetensors")
+    (tmp_path / "model.safetensors").unlink()
+    KINDS[kind](tmp_path, parameters)
+    copy_folder(tmp_path, s3)
+    local, remote = load_model(tmp_path).state_dict(), load_model(s3).state_dict()
+    assert local.keys() == remote.keys()
+    assert all(torch.equal(local[name], remote[name]) for name in local)
+
+
+def test_a_model_is_exported_to_an_address(tmp_path: Path, s3: Address) -> None:
+    """The tokenizer of an earlier model goes."""
+    source = write_model(tmp_path)
+    write_bytes(s3 / "special_tokens_map.json", b"{}")
+    export_model(load_model(source), s3, vocab=source)
+    for name in (found.path for found in list_files(source)):
+        assert read_bytes(s3 / name) == (source / name).read_bytes()
+    assert [f.path for f in list_files(s3)] == [f.path for f in list_files(source)]
+
+
+def test_damaged_weights_at_an_address_are_refused(tmp_path: Path, s3: Address) -> None:
+    source = write_model(tmp_path)
+    copy_folder(source, s3)
+    write_bytes(s3 / "model.safetensors", read_bytes(s3 / "model.safetensors")[:-9])
+    with pytest.raises(DataError, match=f"{s3} holds no complete model: "):
+        load_model(s3)
+    with pytest.raises(DataError, match=f"{s3}/none holds no complete model: "):
+        load_model(s3 / "none")
 
 
 def test_shards_that_are_no_shards(tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertdata.errors import ConfigError, InputError
+from bertdata.storage.locations import Address
 from bertdata.storage.shards import write_arrow
+from tests.copies import copy_folder, write_bytes
 from trainer.texts.tables import read_groups, read_lines, read_rows
 
 ROWS = [{"text": 'say "no", twice', "label": "0"}, {"text": " é\u2028x ", "label": "1"}]
@@ -137,3 +139,27 @@ def test_missing_files_and_unknown_kinds(tmp_path: Path) -> None:
         list(read_rows(tmp_path / "a.doc"))
     with pytest.raises(InputError, match="cannot read"):
         list(read_lines(tmp_path / "none.txt"))
+
+
+def test_tables_at_an_address(tmp_path: Path, s3: Address) -> None:
+    for name, write in WRITERS.items():
+        write(tmp_path / name)
+    for suffix, compress in (
+        (".gz", gzip.compress),
+        (".bz2", bz2.compress),
+        (".xz", lzma.compress),
+    ):
+        (tmp_path / f"a.TSV{suffix}").write_bytes(compress((tmp_path / "a.tsv").read_bytes()))
+    copy_folder(tmp_path, s3)
+    for name in [*WRITERS, "a.TSV.gz", "a.TSV.bz2", "a.TSV.xz"]:
+        assert [dict(row.values) for row in read_rows(s3 / name)] == ROWS
+    assert list(read_lines(s3 / "a.tsv")) == list(read_lines(tmp_path / "a.tsv"))
+
+
+@pytest.mark.parametrize("name", [*WRITERS, "a.tsv.gz"])
+def test_tables_at_an_address_that_cannot_be_read(s3: Address, name: str) -> None:
+    with pytest.raises(InputError, match=f"cannot read {s3}/{name}: "):
+        list(read_rows(s3 / name))
+    write_bytes(s3 / name, b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=name):
+        list(read_rows(s3 / name))

@@ -11,8 +11,11 @@ import pytest
 import torch
 
 from bertdata.errors import BertdataError, ConfigError, DataError, InputError
+from bertdata.storage.files import list_files, read_bytes
+from bertdata.storage.locations import Address
 from bertdata.storage.shards import sha256_of
 from bertdata.storage.writing import write_json
+from tests.copies import copy_folder
 from tests.trainer.task_files import (
     make_tagged,
     make_texts,
@@ -374,3 +377,27 @@ def test_configurations_that_cannot_be_meant() -> None:
         FinetuneConfig(task="translation")
     with pytest.raises(ConfigError, match="learning_rate must be above 0"):
         FinetuneConfig(learning_rate=0.0)
+
+
+def test_all_at_an_address(
+    model: Path, tmp_path: Path, s3: Address, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_tsv(tmp_path / "train.tsv", make_texts(40))
+    write_tsv(tmp_path / "test.tsv", make_texts(10, seed=1))
+    copy_folder(tmp_path, s3)
+    for place in (tmp_path, s3):
+        files = (f"--train={place}/train.tsv", f"--test={place}/test.tsv", f"--output={place}/out")
+        assert main([f"{place}/model", *files, "--epochs=1", "--threads=1"]) == 0
+    names = [found.path for found in list_files(tmp_path / "out")]
+    assert [found.path for found in list_files(s3 / "out")] == names
+    for name in names:
+        text = read_bytes(s3 / "out" / name).replace(str(s3).encode(), str(tmp_path).encode())
+        assert text == read_bytes(tmp_path / "out" / name)
+    capsys.readouterr()
+    assert main([f"{s3}/model", f"--train={s3}/train.tsv", f"--output={s3}/out"]) == 2
+    assert main([f"{s3}/model", f"--train={s3}/train.tsv", f"--output={s3}/model"]) == 2
+    assert main([f"{s3}/model", f"--train={s3}/train.tsv", "--output=s3://no-such-bucket"]) == 1
+    finished, same, unwritable = capsys.readouterr().err.splitlines()
+    assert unwritable.startswith("error: cannot write s3://no-such-bucket/.")
+    assert finished.startswith(f"error: {s3}/out holds a finished model; choose another --output")
+    assert same == f"error: {s3}/model holds the model to start from; choose another --output"

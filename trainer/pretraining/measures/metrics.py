@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, TypeAlias
 import torch
 
 from bertdata.notices import note
-from bertdata.storage.writing import write_text
+from bertdata.storage.files import exists, read_bytes
+from bertdata.storage.locations import Location
 from trainer.batch import Counts
 from trainer.pretraining.checkpoint import Progress
 from trainer.pretraining.gradients import StepResult
 from trainer.pretraining.measures.evaluation import Evaluation
+from trainer.pretraining.measures.line_file import LineFile
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -41,13 +43,15 @@ class Timed:
 class Log:
     """Reports the steps since its last report to the terminal, metrics.jsonl and TensorBoard.
 
+    TensorBoard gets files only if the folder is on this machine.
+
     `folder`: None on a rank that reports nothing. `share_done`: of the run's budget, in [0, 1].
     `peak_flops`: of all devices together.
     """
 
     def __init__(
         self,
-        folder: Path | None,
+        folder: Location | None,
         progress: Progress,
         *,
         share_done: float,
@@ -99,28 +103,38 @@ class Log:
         self._metrics.write({"step": step, **values})
         print(_evaluation_line(step, evaluation), flush=True)
 
+    def flush(self) -> None:
+        """Make sure that metrics.jsonl has all lines: before a checkpoint and at the end."""
+        if self._metrics is not None:
+            self._metrics.flush()
+
 
 class Metrics:
-    """Appends to `metrics.jsonl`, and to TensorBoard's files if tensorboard is installed.
+    """Adds to `metrics.jsonl`, and to TensorBoard's files if tensorboard is installed.
 
-    Lines after `step` were written by a killed run and are dropped.
+    TensorBoard's files grow while they are open, so a folder at an address gets none. Lines after
+    `step` were written by a killed run and are dropped.
     """
 
-    def __init__(self, folder: Path, *, step: int) -> None:
-        self._path = folder / _FILE_NAME
-        kept = [line for line in _read_lines(self._path) if (line["step"] or 0) <= step]
-        write_text(self._path, "".join(_to_line(line) for line in kept))
-        self._board = _open_tensorboard(folder / _TENSORBOARD_NAME)
+    def __init__(self, folder: Location, *, step: int) -> None:
+        path = folder / _FILE_NAME
+        kept = [line for line in _read_lines(path) if (line["step"] or 0) <= step]
+        self._file = LineFile(path, "".join(_to_line(line) for line in kept))
+        board = folder / _TENSORBOARD_NAME
+        self._board = _open_tensorboard(board) if isinstance(board, Path) else None
 
     def write(self, values: _Numbers) -> None:
-        """Append one object; it has a "step"."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(_to_line(values))
+        """Add one object; it has a "step"."""
+        self._file.append(_to_line(values))
         if self._board is not None:
             for name, value in values.items():
                 if name != "step" and value is not None:
                     self._board.add_scalar(name, value, values["step"])
             self._board.flush()
+
+    def flush(self) -> None:
+        """Make sure that metrics.jsonl has all lines."""
+        self._file.flush()
 
 
 def _open_tensorboard(folder: Path) -> SummaryWriter | None:
@@ -196,11 +210,11 @@ def _evaluation_line(step: int, evaluation: Evaluation) -> str:
     return "  ".join(parts)
 
 
-def _read_lines(path: Path) -> list[_Numbers]:
+def _read_lines(path: Location) -> list[_Numbers]:
     """Return the objects of the file; a last line that a kill cut off is left out."""
-    if not path.exists():
+    if not exists(path):
         return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = read_bytes(path).decode("utf-8").splitlines(keepends=True)
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 

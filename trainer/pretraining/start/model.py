@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 
@@ -11,6 +10,7 @@ from bertdata.errors import ConfigError
 from bertdata.notices import note
 from bertdata.randomness import derive_key
 from bertdata.reader.example_reader import ExampleReader
+from bertdata.storage.locations import Location, locate
 from trainer.models.bert import Bert, add_to_tokens, set_sinusoidal_positions, set_unigram_bias
 from trainer.models.export import check_model, load_encoder
 from trainer.models.tokenizer_check import check_tokenizer
@@ -28,7 +28,7 @@ def new_model(options: ModelOptions, seed: int, reader: ExampleReader) -> Bert:
     """
     if options.init_from is None:
         return _random_model(options, seed, reader)
-    folder = Path(options.init_from)
+    folder = locate(options.init_from)
     check_model(folder)
     check_tokenizer(folder, reader)
     torch.manual_seed(derive_key(seed, "initial parameters") >> 1)
@@ -40,7 +40,7 @@ def new_model(options: ModelOptions, seed: int, reader: ExampleReader) -> Bert:
 
 
 def _note_differences(
-    folder: Path, model: Bert, missing: Sequence[str], reader: ExampleReader
+    folder: Location, model: Bert, missing: Sequence[str], reader: ExampleReader
 ) -> None:
     if missing:
         heads = ", ".join(dict.fromkeys(name.partition(".")[0] for name in missing))

@@ -8,10 +8,10 @@ not documents; revisits are duplicates.
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
 
 from bertdata.corpus.compression import is_compressed, read_blocks, read_range
 from bertdata.corpus.config import CorpusConfig, FilePart
@@ -28,6 +28,7 @@ from bertdata.corpus.formats.web.warc_records import MAX_RECORD_BYTES, Record, i
 from bertdata.corpus.packed.signatures import name_archive, name_binary
 from bertdata.errors import ConfigError
 from bertdata.printable import printable
+from bertdata.storage.locations import Location, locate
 
 _TEXT_RECORDS = frozenset(("conversion",))
 _PAGE_RECORDS = frozenset(("response", "resource", "revisit"))
@@ -55,7 +56,7 @@ def read_warc(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejec
     return _read_records(part, corpus, _PAGE_RECORDS, _read_page)
 
 
-def find_member(path: Path, position: int) -> int | None:
+def find_member(path: Location, position: int) -> int | None:
     """The start of the first gzip member at byte `position` or later with a record, or None.
 
     Crawlers write each record as its own member.
@@ -93,12 +94,11 @@ def _load_extractor() -> Callable[..., str]:
     return extract_plain_text
 
 
-def _begins_with_record(path: Path, start: int) -> bool:
+def _begins_with_record(path: Location, start: int) -> bool:
     decompressor = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-    with path.open("rb") as file:
-        file.seek(start)
+    with contextlib.closing(read_range(path, start, None, 4096)) as blocks:
         try:
-            return decompressor.decompress(file.read(4096), 5) == b"WARC/"
+            return decompressor.decompress(next(blocks, b""), 5) == b"WARC/"
         except zlib.error:
             return False
 
@@ -109,8 +109,9 @@ def _read_records(
     kinds: frozenset[str],
     read: Callable[[Record, CorpusConfig, str], str],
 ) -> Iterator[Document | Rejection]:
-    blocks = read_blocks(Path(part.path), part.start, part.stop, corpus.max_compression_ratio)
-    in_member = part.start > 0 and is_compressed(Path(part.path))
+    path = locate(part.path)
+    blocks = read_blocks(path, part.start, part.stop, corpus.max_compression_ratio)
+    in_member = part.start > 0 and is_compressed(path)
     name = f"{part.name}, member at byte {part.start:,}" if in_member else part.name
     for record in iter_records(blocks, kinds, name):
         if record.kind not in kinds:

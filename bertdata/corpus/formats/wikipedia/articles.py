@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from xml.etree import ElementTree
 
 from bertdata.corpus.compression import is_compressed, read_blocks
@@ -20,6 +19,7 @@ from bertdata.corpus.formats.decoding import decode, find_encoding, to_utf8
 from bertdata.corpus.formats.wikipedia.pages import RawPage, iter_pages, read_head
 from bertdata.corpus.formats.wikipedia.wikitext import clean_wikitext, make_namespaces
 from bertdata.errors import InputError
+from bertdata.storage.locations import Location, locate
 
 _Cleaner = Callable[[str], str]
 
@@ -32,7 +32,7 @@ _REDIRECT = re.compile(r"\s*#\s*redirect\b", re.IGNORECASE)
 
 def read_wikipedia(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | Rejection]:
     """The articles of a range that starts and ends between pages. Raises InputError."""
-    path = Path(part.path)
+    path = locate(part.path)
     head = read_head(_read_utf8(path, 0, None, corpus))
     if _ROOT not in head:
         raise InputError(f"{part.path} is not a MediaWiki dump: it does not begin with <mediawiki>")
@@ -44,7 +44,9 @@ def read_wikipedia(part: FilePart, corpus: CorpusConfig) -> Iterator[Document | 
         yield _read_page(page, part, corpus, clean)
 
 
-def _read_utf8(path: Path, start: int, stop: int | None, corpus: CorpusConfig) -> Iterator[bytes]:
+def _read_utf8(
+    path: Location, start: int, stop: int | None, corpus: CorpusConfig
+) -> Iterator[bytes]:
     """The blocks of a dump as UTF-8, also if its byte order mark says UTF-16 or UTF-32."""
     encoding = find_encoding(next(read_blocks(path), b""), corpus)
     blocks = read_blocks(path, start, stop, corpus.max_compression_ratio)
@@ -64,7 +66,7 @@ def _make_cleaner(head: bytes) -> _Cleaner:
 def _read_page(
     page: RawPage, part: FilePart, corpus: CorpusConfig, clean: _Cleaner
 ) -> Document | Rejection:
-    in_stream = part.start > 0 and is_compressed(Path(part.path))
+    in_stream = part.start > 0 and is_compressed(locate(part.path))
     name = f"{part.name}@{part.start}+{page.offset}" if in_stream else f"{part.name}@{page.offset}"
     stream = f", stream at byte {part.start:,}" if in_stream else ""
     place = f"{part.name}{stream}, page at byte {page.offset:,}"

@@ -11,9 +11,9 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from bertdata.corpus.compression import read_range
+from bertdata.storage.locations import Location
 
 _OPEN, _CLOSE = b"<page>", b"</page>"
 _MAX_PAGE_BYTES = 64 << 20  # MediaWiki allows articles of up to 2 MB
@@ -63,7 +63,7 @@ def iter_pages(blocks: Iterable[bytes], offset: int, has_head: bool) -> Iterator
     yield from scanner.finish()
 
 
-def find_page(path: Path, position: int) -> int | None:
+def find_page(path: Location, position: int) -> int | None:
     """The start of the first page at byte `position` or later, or None."""
     overlap = len(_OPEN) - 1
     waiting, start = b"", position
@@ -76,7 +76,7 @@ def find_page(path: Path, position: int) -> int | None:
     return None
 
 
-def find_stream(path: Path, position: int) -> int | None:
+def find_stream(path: Location, position: int) -> int | None:
     """The start of the first bz2 stream at byte `position` or later with a page at its start.
 
     Multistream dumps have such a stream every hundred pages. In files that were just compressed in
@@ -88,7 +88,7 @@ def find_stream(path: Path, position: int) -> int | None:
     return None
 
 
-def _find_streams(path: Path, position: int) -> Iterator[int]:
+def _find_streams(path: Location, position: int) -> Iterator[int]:
     overlap = _STREAM_MAGIC_BYTES - 1
     waiting, start = b"", position
     for block in read_range(path, position, None):
@@ -102,7 +102,7 @@ def _find_streams(path: Path, position: int) -> Iterator[int]:
         waiting = waiting[-overlap:]
 
 
-def _begins_with_page(path: Path, start: int) -> bool:
+def _begins_with_page(path: Location, start: int) -> bool:
     decompressor = bz2.BZ2Decompressor()
     beginning = b""
     for block in read_range(path, start, None):

@@ -9,6 +9,8 @@ from types import ModuleType
 
 import pytest
 
+from bertdata.storage.files import list_files, read_bytes
+from bertdata.storage.locations import Address
 from trainer.batch import Counts
 from trainer.pretraining.gradients import StepResult
 from trainer.pretraining.measures import metrics
@@ -102,3 +104,16 @@ def test_the_last_steps_are_summed_up_and_skipped_ones_left_out_of_means() -> No
     assert (found["mfu"], found["data_wait_share"]) == (0.25, 0.125)
     assert found["padding_share"] == pytest.approx(0.2)
     assert summarize(steps[1:2], flops=1.0, peak_flops=None)["mlm_loss"] is None
+
+
+def test_at_an_address_there_is_no_tensorboard_and_lines_are_kept(s3: Address) -> None:
+    first = Metrics(s3, step=0)
+    for step in (1, 2, 3):
+        first.write({"step": step, "mlm_loss": 1.5})
+    first.flush()
+    second = Metrics(s3, step=2)
+    second.write({"step": 3, "mlm_loss": 2.5})
+    second.flush()
+    lines = [json.loads(line) for line in read_bytes(s3 / "metrics.jsonl").splitlines()]
+    assert lines == [{"step": n, "mlm_loss": x} for n, x in ((1, 1.5), (2, 1.5), (3, 2.5))]
+    assert [found.path for found in list_files(s3, recursive=True)] == ["metrics.jsonl"]

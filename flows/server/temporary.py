@@ -1,0 +1,65 @@
+"""A Prefect server for a run that has none: started here, so that it ends with the run.
+
+Prefect would start one itself, but that one survives when the run is killed and keeps the pipes it
+inherited, so that readers of the run's output wait forever.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bertdata.errors import BertdataError
+from flows.server.databases import find_databases, say_why
+from flows.server.process import ServerProcess
+
+
+def ensure_server() -> Callable[[], None]:
+    """Make sure that Prefect has an API: the user's own if one is set, else a temporary server.
+
+    Returns a function that waits until it answers; flows can be imported in the meantime. Call this
+    before importing them: exit functions run in reverse order, and Prefect's sends the last log
+    lines, so it must run before the one that ends the server.
+    """
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    if PREFECT_API_URL.value():
+        return lambda: None
+    _leave_socks_proxy()
+    at_exit = contextlib.ExitStack()
+    atexit.register(at_exit.close)
+    url, wait = at_exit.enter_context(temporary_server())
+    at_exit.enter_context(temporary_settings({PREFECT_API_URL: url}))
+    return wait
+
+
+def _leave_socks_proxy() -> None:
+    """Prefect's client does not support this kind of proxy, and fails if one is set."""
+    for name in ("ALL_PROXY", "all_proxy"):
+        if os.environ.get(name, "").lower().startswith("socks"):
+            del os.environ[name]
+
+
+@contextlib.contextmanager
+def temporary_server() -> Iterator[tuple[str, Callable[[], None]]]:
+    """Start a Prefect server on a free port; yields its API's URL and a function to wait for it."""
+    with contextlib.ExitStack() as stack:
+        databases = find_databases(stack)
+        server = stack.enter_context(ServerProcess(next(databases)))
+        yield server.url, lambda: _wait(server, databases)
+
+
+def _wait(server: ServerProcess, databases: Iterator[Path | None]) -> None:
+    """Wait until a server answers, with the first database that it can use."""
+    while (reason := server.wait()) is not None:
+        database = next(databases, None)
+        if database is None:
+            raise BertdataError(
+                f"Prefect's temporary server did not start ({reason}); "
+                "set PREFECT_API_URL to one that runs"
+            )
+        say_why(f"Prefect cannot use its database ({reason}), which is left unchanged", database)
+        server.start(database)

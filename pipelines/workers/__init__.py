@@ -1,0 +1,20 @@
+"""Worker processes of the embedded runner, and how they are reached and end."""
+
+from __future__ import annotations
+
+from bertdata.contents import list_contents
+
+__getattr__, __dir__, __all__ = list_contents(
+    __name__,
+    {
+        "local_sockets": ["reach_locally", "serve_locally"],
+        "pool": ["open_pool"],
+        "processes": [
+            "PARENT",
+            "end_with_parent",
+            "ending_with_parent",
+        ],
+        "socket_folders": ["find_socket_folder"],
+        "watched_runner": ["WatchedRunner"],
+    },
+)

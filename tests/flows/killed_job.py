@@ -1,6 +1,0 @@
-"""A job whose process is killed before it does anything."""
-
-import os
-import signal
-
-os.kill(os.getpid(), signal.SIGKILL)

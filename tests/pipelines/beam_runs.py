@@ -1,0 +1,30 @@
+"""Small pipelines in this process, and what comes out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipelines.options import RunnerConfig, beam_arguments, open_runner
+
+_seen: list[Any] = []
+
+
+def collect(
+    build: Callable[[beam.Pipeline], beam.PCollection[Any]], runner: RunnerConfig | None = None
+) -> list[Any]:
+    """The elements of the collection that `build` makes, in no order."""
+    _seen.clear()
+    config = runner or RunnerConfig(workers=1)
+    with open_runner(config) as (beam_runner, _):
+        pipeline = beam.Pipeline(beam_runner, PipelineOptions(beam_arguments(config)))
+        _ = build(pipeline) | "Collect" >> beam.Map(_note)
+        pipeline.run().wait_until_finish()
+    return list(_seen)
+
+
+def _note(element: Any) -> None:
+    _seen.append(element)

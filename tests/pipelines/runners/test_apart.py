@@ -1,0 +1,92 @@
+"""Workers that share nothing with the driver but an S3 bucket: no folder, no project, no /tmp.
+
+As machines of a cluster are. The pool of workers runs in a mount namespace of its own, with an
+empty /tmp and nothing where the project lies; its packages are a copy elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from bertdata.storage.locations import Address
+from pipelines.options import RunnerConfig
+from tests.pipelines.runners.servers import job_service, prism, worker_pool
+from tests.pipelines.runners.test_matrix import EXTERNAL, GOLDEN, books, bucket, make_all
+
+__all__ = ["books", "bucket"]
+
+_PROJECT = Path(__file__).resolve().parents[3]
+_PACKAGES = ("bertdata", "vocab", "pipelines")
+# $1: the environment, $2: its copy elsewhere, $3: what is hidden.
+_HIDE = (
+    'mount --bind "$1" "$2" && mount -t tmpfs tmpfs /tmp && mount -t tmpfs tmpfs "$3" '
+    '&& shift 3 && cd / && exec "$@"'
+)
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Path]:
+    """A folder outside /tmp and the project, with a copy of the packages that workers need."""
+    folder = Path(tempfile.mkdtemp(dir="/var/tmp", prefix="bertdata-apart-"))
+    for package in _PACKAGES:
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(_PROJECT / package, folder / "site" / package, ignore=ignored)
+    (folder / "environment").mkdir()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def hidden_pool(elsewhere: Path, tmp_path: Path, s3: Address) -> Iterator[str]:
+    """The address of a pool of workers that see neither the project nor the files of the test."""
+    hide = [_HIDE, "sh", sys.prefix, str(elsewhere / "environment"), str(_PROJECT)]
+    wrapper = ["unshare", "--mount", "sh", "-c", *hide]
+    if subprocess.run([*wrapper, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this user may not make a mount namespace")
+    check = [*wrapper, "test", "-e", str(_PROJECT / "pyproject.toml")]
+    assert subprocess.run(check, check=False).returncode == 1
+    programs = elsewhere / "environment" / "bin"
+    environment = {
+        "PYTHONPATH": str(elsewhere / "site"),
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+    }
+    log = tmp_path / "pool.log"
+    with worker_pool(log, wrapper, str(programs / "python"), environment) as address:
+        yield address
+
+
+@pytest.fixture(params=["embedded", "job service", "prism", "prism by its program"])
+def runner(
+    request: pytest.FixtureRequest, hidden_pool: str, tmp_path: Path, s3: Address
+) -> Iterator[RunnerConfig]:
+    """A runner whose workers are those of the hidden pool."""
+    workers = (EXTERNAL, f"--environment_config={hidden_pool}")
+    with ExitStack() as stack:
+        if request.param == "embedded":
+            yield RunnerConfig(workers=4, options=workers)
+        elif request.param == "job service":
+            endpoint = stack.enter_context(job_service(tmp_path / "service.log"))
+            options = (f"--job_endpoint={endpoint}", *workers)
+            yield RunnerConfig(name="PortableRunner", options=options)
+        elif request.param == "prism":
+            program = request.getfixturevalue("prism_program")
+            endpoint = stack.enter_context(prism(program, tmp_path / "prism.log"))
+            options = (f"--job_endpoint={endpoint}", *workers)
+            yield RunnerConfig(name="PortableRunner", options=options)
+        else:
+            program = request.getfixturevalue("prism_program")
+            options = (f"--prism_location={program}", *workers)
+            yield RunnerConfig(name="PrismRunner", options=options)
+
+
+def test_a_bucket_is_all_that_is_shared(runner: RunnerConfig, bucket: str, s3: Address) -> None:
+    assert make_all(bucket, s3, runner) == GOLDEN

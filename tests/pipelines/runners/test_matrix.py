@@ -1,0 +1,112 @@
+"""The same bytes on every runner, with any number of workers, through files or a shuffle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.fs
+import pytest
+
+from bertdata.storage.files import list_files
+from bertdata.storage.locations import Address, Location, locate
+from bertdata.storage.manifest import find_damage, read_manifest
+from pipelines.options import RunnerConfig
+from tests import closing_storage
+from tests.golden.make import HASHES
+from tests.pipelines.corpus import Stages, write_books
+from tests.pipelines.runners.servers import job_service, prism, worker_pool
+from tests.runs import make_stage
+
+GOLDEN = json.loads(HASHES.read_text())
+EXTERNAL = "--environment_type=EXTERNAL"
+
+
+@pytest.fixture(scope="module")
+def books(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus") / "books"
+    write_books(folder)
+    return folder
+
+
+def make_all(corpus: Path | str, output: Location, runner: RunnerConfig) -> dict[str, str]:
+    """The content hashes of all stages."""
+    stages = Stages(corpus, output)  # type: ignore[arg-type]
+    stages = replace(stages, examples_config=replace(stages.examples_config, compression="none"))
+    hashes = {}
+    for plan_stage in (stages.sentences, stages.vocabulary, stages.examples):
+        plan = plan_stage()
+        hashes[plan.stage] = make_stage(plan, runner).content_sha256
+        assert find_damage(plan.folder, read_manifest(plan.folder)) == []
+        names = {file.path for file in list_files(plan.folder, recursive=True)}
+        shards = {shard.path for shard in read_manifest(plan.folder).shards}
+        assert names == {"manifest.json", *shards}  # nothing is left
+    return hashes
+
+
+@pytest.mark.parametrize("spill", [None, "none"])
+@pytest.mark.parametrize("workers", [1, 2, 3, 4])
+def test_any_number_of_workers(
+    workers: int, spill: str | None, books: Path, tmp_path: Path
+) -> None:
+    assert make_all(books, tmp_path, RunnerConfig(workers=workers, spill=spill)) == GOLDEN
+
+
+@pytest.mark.parametrize("spill", [None, "none"])
+def test_every_bundle_twice(spill: str | None, books: Path, tmp_path: Path) -> None:
+    runner = RunnerConfig(workers=1, spill=spill, options=("--direct_runner_bundle_repeat=1",))
+    assert make_all(books, tmp_path, runner) == GOLDEN
+
+
+def test_text_waits_in_another_folder(books: Path, tmp_path: Path) -> None:
+    runner = RunnerConfig(workers=2, spill=str(tmp_path / "fast"))
+    assert make_all(books, tmp_path / "out", runner) == GOLDEN
+    assert list_files(tmp_path / "fast", recursive=True) == []
+
+
+@pytest.fixture
+def bucket(s3: Address, books: Path) -> str:
+    """The address of the books on an S3 server: all that workers and driver share."""
+    system, path = pyarrow.fs.FileSystem.from_uri(f"{s3.root}/in")
+    pyarrow.fs.copy_files(str(books), path, destination_filesystem=system)
+    return f"{s3.root}/in"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_on_object_storage(workers: int, bucket: str, s3: Address) -> None:
+    assert make_all(bucket, s3, RunnerConfig(workers=workers)) == GOLDEN
+
+
+def test_on_a_storage_that_publishes_at_close_and_cannot_rename(
+    books: Path, tmp_path: Path
+) -> None:
+    closing_storage.register()
+    output = locate(f"closing://{tmp_path}/out")
+    assert make_all(f"closing://{books}", output, RunnerConfig(workers=1)) == GOLDEN
+
+
+@pytest.fixture(params=["job service", "prism", "prism by its program"])
+def portable(request: pytest.FixtureRequest, tmp_path: Path, s3: Address) -> Iterator[RunnerConfig]:
+    """A portable runner, its workers started by Beam's pool in processes of their own."""
+    with ExitStack() as stack:
+        pool = stack.enter_context(worker_pool(tmp_path / "pool.log"))
+        workers = [EXTERNAL, f"--environment_config={pool}"]
+        if request.param == "job service":
+            endpoint = stack.enter_context(job_service(tmp_path / "service.log"))
+            options = [f"--job_endpoint={endpoint}", *workers]
+        elif request.param == "prism":
+            program = request.getfixturevalue("prism_program")
+            endpoint = stack.enter_context(prism(program, tmp_path / "prism.log"))
+            options = [f"--job_endpoint={endpoint}", *workers]
+        else:
+            program = request.getfixturevalue("prism_program")
+            options = [f"--prism_location={program}", *workers]
+        name = "PrismRunner" if "by its" in request.param else "PortableRunner"
+        yield RunnerConfig(name=name, options=tuple(options))
+
+
+def test_on_portable_runners(portable: RunnerConfig, bucket: str, s3: Address) -> None:
+    assert make_all(bucket, s3, portable) == GOLDEN

@@ -1,0 +1,191 @@
+"""The steps of the examples stage, as plain functions."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from bertdata.errors import DataError, InputError
+from bertdata.storage.schema import SENTENCES
+from pipelines.plans import ExamplesGroup, ExamplesWork
+from pipelines.progress import FileRecord, StagePlan, Workplace
+from pipelines.stages import examples
+from pipelines.stages.examples import (
+    check_file,
+    create_held_out,
+    make_examples,
+    open_examples,
+    open_pools,
+    read_pools,
+    select_held_out,
+    write_held_out,
+    write_shards,
+)
+from tests.pipelines.corpus import Stages, write_books
+from tests.runs import make_stage
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> StagePlan:
+    """Of sentences in several files."""
+    folder = tmp_path_factory.mktemp("examples")
+    write_books(folder / "books")
+    stages = Stages(folder / "books", folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bertdata.corpus.partitions._PARTITION_BYTES", 4000)
+        patch.setattr("bertdata.corpus.partitions._MIN_FILE_BYTES", 8000)
+        make_stage(stages.sentences())
+    make_stage(stages.vocabulary())
+    return stages.examples()
+
+
+def work_of(plan: StagePlan) -> ExamplesWork:
+    assert isinstance(plan.work, ExamplesWork)
+    return plan.work
+
+
+def group_of(*pools: tuple[int, int], shards: int = 1) -> ExamplesGroup:
+    return ExamplesGroup(number=1, pools=pools, shards=tuple(range(shards)))
+
+
+def write(folder: Path, work: ExamplesWork, group: ExamplesGroup) -> FileRecord:
+    made = open_examples(open_pools(group, work), work)
+    workplace = Workplace(folder=folder / "x" / "y")
+    (record,) = write_shards(made, work, workplace)
+    assert workplace.read_records() == {group.number: record}
+    return record
+
+
+def held_out_of(work: ExamplesWork) -> list[pa.Table]:
+    """The held-out documents of each file."""
+    return [
+        table
+        for file in range(work.sentences.layout.num_files)
+        for table in select_held_out(file, work)
+    ]
+
+
+def rows_of(folder: Path, record: FileRecord) -> pa.Table:
+    return pa.concat_tables(pa.ipc.open_file(folder / s.path).read_all() for s in record.shards)
+
+
+def test_nothing_is_read_before_its_turn(plan: StagePlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    work, read = work_of(plan), []
+
+    def note(*arguments: int) -> list[pa.Table]:
+        read.append(arguments[-2:])
+        return [SENTENCES.empty_table()]
+
+    monkeypatch.setattr(examples, "read_documents", note)
+    made = open_examples(open_pools(group_of((0, 1), (1, 2)), work), work)
+    assert read == []
+    assert [batch.num_rows for batch in made.batches] == [0, 0]
+    assert read == [(0, 1), (1, 2)]
+
+
+def test_pools_of_a_split_hold_its_documents_alone(plan: StagePlan) -> None:
+    work = work_of(plan)
+    end = work.sentences.layout.num_partitions
+    assert len(work.sentences.shards) > 1
+    tables = {"train": list(read_pools(group_of((0, end)), work)), "validation": held_out_of(work)}
+    ids = {
+        split: {i for table in some for i in table["document_id"].to_pylist()}
+        for split, some in tables.items()
+    }
+    assert ids["train"]
+    assert ids["validation"]
+    assert not ids["train"] & ids["validation"]
+    cut = read_pools(group_of(*((n, n + 1) for n in range(end))), work)
+    assert {i for table in cut for i in table["document_id"].to_pylist()} == ids["train"]
+
+
+def test_one_worker_reads_many_pools_into_one_shard(plan: StagePlan, tmp_path: Path) -> None:
+    work = work_of(plan)
+    once = write(tmp_path / "once", work, group_of((0, 3)))
+    twice = write(tmp_path / "twice", work, group_of((0, 3), (0, 3)))
+    counts = once.counts["train"], twice.counts["train"]
+    assert counts[1]["examples"] == 2 * counts[0]["examples"] > 0
+    assert [shard.rows for shard in twice.shards] == [counts[1]["examples"]]
+
+
+def test_one_pool_is_cut_into_several_shards(plan: StagePlan, tmp_path: Path) -> None:
+    work = work_of(plan)
+    whole = write(tmp_path / "whole", work, group_of((0, 3)))
+    cut = write(tmp_path / "cut", work, group_of((0, 3), shards=3))
+    assert [s.path for s in cut.shards] == [f"train-0000{n}-of-00003.arrow" for n in range(3)]
+    assert rows_of(tmp_path / "cut", cut).equals(rows_of(tmp_path / "whole", whole))
+    assert cut.counts == whole.counts
+
+
+@pytest.mark.parametrize("compression", ["lz4", "zstd"])
+def test_compressed_shards_hold_the_same_examples(
+    compression: str, plan: StagePlan, tmp_path: Path
+) -> None:
+    work, records = work_of(plan), {}
+    for name in ("none", compression):
+        config = replace(work.examples, compression=name)
+        records[name] = write(tmp_path / name, replace(work, examples=config), group_of((0, 9)))
+    plain, packed = records["none"], records[compression]
+    assert sum(s.bytes for s in packed.shards) < sum(s.bytes for s in plain.shards)
+    assert rows_of(tmp_path / compression, packed).equals(rows_of(tmp_path / "none", plain))
+
+
+def test_held_out_documents_are_in_their_pools(plan: StagePlan) -> None:
+    work = work_of(plan)
+    for table in held_out_of(work):
+        partitions = work.sentences.layout.partitions_of(table["document_id"].to_numpy())
+        for pool, partition in zip(table["pool"].to_pylist(), partitions.tolist()):
+            first, end = work.held_out[pool]
+            assert first <= partition < end
+
+
+def test_held_out_documents_are_gone_through_once(plan: StagePlan, tmp_path: Path) -> None:
+    """And training documents `dupe_factor` times."""
+    work, counts = work_of(plan), {}
+    for factor in (1, 3):
+        changed = replace(work, examples=replace(work.examples, dupe_factor=factor))
+        grouped = {"held out": held_out_of(changed)}
+        held_out = [*create_held_out((0, grouped), changed)]
+        workplace = Workplace(folder=tmp_path / str(factor) / "y" / "z")
+        (record,) = write_held_out(held_out, changed, workplace)
+        counts["validation", factor] = record.counts["validation"]["examples"]
+        pools = read_pools(group_of((0, 9)), changed)
+        counts["train", factor] = sum(b.num_rows for b in make_examples(pools, changed))
+    assert counts["validation", 1] == counts["validation", 3] > 0
+    assert counts["train", 3] > 2 * counts["train", 1]
+
+
+def test_nothing_held_out_is_an_empty_shard(plan: StagePlan, tmp_path: Path) -> None:
+    workplace = Workplace(folder=tmp_path / "y" / "z")
+    (record,) = write_held_out([], work_of(plan), workplace)
+    assert record.counts["validation"]["examples"] == 0
+    assert [shard.rows for shard in record.shards] == [0]
+
+
+def test_a_file_is_as_its_manifest_says(plan: StagePlan, tmp_path: Path) -> None:
+    sentences = work_of(plan).sentences
+    shard = sentences.shards[0]
+    workplace = Workplace(folder=tmp_path / "y" / "z")
+    assert list(check_file(shard, sentences.folder, workplace)) == [shard.path]
+    with pytest.raises(DataError, match="sha256"):
+        list(check_file(replace(shard, sha256="0" * 64), sentences.folder, workplace))
+
+
+def test_a_corpus_without_training_examples_is_refused(plan: StagePlan) -> None:
+    names = ("examples", "pieces", "predicted", "masked", "kept", "replaced", "random_next")
+    counts = dict.fromkeys(names, 0)
+    records = [
+        FileRecord(number=group.number, shards=(), counts={"train": counts})
+        for group in work_of(plan).groups
+    ]
+    with pytest.raises(InputError, match="too small for a single training example"):
+        examples._finish(plan, records, [], [])
+
+
+def test_the_largest_groups_come_first(plan: StagePlan) -> None:
+    work = work_of(plan)
+    assert [group.number for group in work.groups] == list(range(1, len(work.groups) + 1))
+    assert plan.units == [work.held_out, *map(asdict, work.groups)]

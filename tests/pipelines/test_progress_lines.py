@@ -1,0 +1,97 @@
+"""Lines about how far a stage is: parts done, speed, time left; none where nothing happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipelines import plans, progress_lines
+from pipelines.progress import FileRecord, StagePlan
+from pipelines.progress_lines import ProgressLines
+from tests.pipelines.corpus import Stages, write_books
+from tests.runs import make_stage
+from vocab.config import VocabConfig
+
+
+@pytest.fixture
+def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StagePlan:
+    """Of several units and one file."""
+    monkeypatch.setattr(plans, "_SMALL_UNIT_BYTES", 2000)
+    monkeypatch.setattr(progress_lines, "_SECONDS", 0.02)
+    write_books(tmp_path / "books", 12)
+    return Stages(tmp_path / "books", tmp_path).sentences()
+
+
+def test_lines_come_when_parts_are_done(plan: StagePlan) -> None:
+    lines: list[str] = []
+    waiting = plan.workplace.waiting
+    waiting.mkdir(parents=True)
+    total = len(plan.units) + 1
+    assert total > 3
+    with ProgressLines(plan, waiting, lines.append):
+        time.sleep(0.1)
+        assert lines == []  # silence, while nothing is written
+        _write_until_told(waiting / "documents-00000-00000.arrow", lines)
+        (waiting / "documents-00000-00001-last.arrow").write_bytes(b"x")
+        _wait_until(lambda: "1 of" in lines[-1])
+    assert lines[0] == f"sentences: 0 of {total} parts"
+    assert lines[-1].startswith(f"sentences: 1 of {total} parts, ")
+    assert lines[-1].endswith(" s left")
+    assert " MB/s, about " in lines[-1]
+
+
+def test_what_an_earlier_run_finished_is_not_this_one_s_speed(plan: StagePlan) -> None:
+    lines: list[str] = []
+    plan.workplace.write_record(FileRecord(number=0, shards=(), counts={}))
+    with ProgressLines(plan, None, lines.append):
+        _write_until_told(plan.workplace.folder / "other.json", lines)
+    assert set(lines) == {"sentences: 1 of 1 parts"}
+
+
+def _write_until_told(path: Path, lines: list[str]) -> None:
+    """Write more and more, since the first look may come late."""
+
+    def is_told() -> bool:
+        with path.open("ab") as file:
+            file.write(b"x")
+        return bool(lines)
+
+    _wait_until(is_told)
+
+
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not is_so() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert is_so()
+
+
+@pytest.mark.parametrize("stage", ["punkt", "sentences", "vocab", "examples", "given"])
+def test_every_stage_has_as_many_parts_as_it_finishes(
+    stage: str, plan: StagePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left when a stage is done: at the end its lines say that all parts are."""
+    stages = Stages(plan.folder.parent / "books", plan.folder.parent)
+    if stage in ("vocab", "examples"):
+        make_stage(stages.sentences())
+    if stage == "examples":
+        make_stage(stages.vocabulary())
+    given = stages.output / "given.txt"
+    given.write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\n")
+    make = {
+        "punkt": stages.punkt,
+        "sentences": stages.sentences,
+        "vocab": stages.vocabulary,
+        "examples": stages.examples,
+        "given": lambda: stages.vocabulary(VocabConfig(file=str(given))),
+    }
+    made = make[stage]()
+    monkeypatch.setattr("pipelines.run.clear_progress", lambda folder: None)
+    monkeypatch.setattr("pipelines.run.remove_folder", lambda folder: None)
+    make_stage(made)
+    lines = ProgressLines(made, made.workplace.waiting, print)
+    done, _ = lines._look()
+    assert done == progress_lines._count_parts(made, made.workplace.waiting)

@@ -1,0 +1,186 @@
+"""A pool of workers: they do the work of a pipeline, end with it, and a death is told.
+
+Each test is a process of its own: workers are forks, and this one has threads of other tests.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("untraced")
+
+_COMMON = """
+import os, signal, sys, time
+from pathlib import Path
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from pipelines.options import RunnerConfig, beam_arguments, open_runner
+from pipelines.workers.pool import open_pool
+
+folder = Path(sys.argv[1])
+config = RunnerConfig(workers=2)
+
+def run(function, elements):
+    with open_runner(config) as (runner, find_death):
+        pipeline = beam.Pipeline(runner, PipelineOptions(beam_arguments(config)))
+        done = pipeline | beam.Create(elements) | beam.Reshuffle() | beam.Map(function)
+        _ = done | beam.Map(lambda done: (0, done)) | beam.GroupByKey()
+        try:
+            pipeline.run().wait_until_finish()
+        finally:
+            print("death:", find_death())
+
+def wait_for(condition):
+    deadline = time.monotonic() + 20
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return condition()
+"""
+
+
+def run_script(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", _COMMON + script, str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
+_WORK = """
+def note(number):
+    # Each waits for the other, so that both have work to do.
+    (folder / f"{os.getpid()}-{number}").touch()
+    assert wait_for(lambda: len({p.name.split("-")[0] for p in folder.iterdir()}) == 2)
+
+run(note, range(10))
+print("driver", os.getpid())
+"""
+
+
+def test_all_workers_do_the_work_of_a_pipeline_and_end(tmp_path: Path) -> None:
+    done = run_script(_WORK, tmp_path)
+    assert done.returncode == 0, done.stderr
+    names = [path.name.split("-") for path in tmp_path.iterdir()]
+    assert sorted(int(number) for _, number in names) == list(range(10))
+    pids = {int(pid) for pid, _ in names}
+    assert len(pids) == 2
+    assert f"driver {min(pids)}" not in done.stdout
+    assert not any(map(is_alive, pids))
+    assert "death: None" in done.stdout
+
+
+_KILLED = """
+def die(number):
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+run(die, range(10))
+"""
+
+
+def test_a_killed_worker_ends_the_job_and_is_told(tmp_path: Path) -> None:
+    done = run_script(_KILLED, tmp_path)
+    assert done.returncode != 0
+    assert "death: was killed by SIGKILL" in done.stdout
+
+
+_UNNOTICED = """
+def die(number):
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def run_without_output(elements):
+    # Beam notices a death while it waits for what a step puts out; here is nothing to wait for.
+    with open_runner(config) as (runner, find_death):
+        pipeline = beam.Pipeline(runner, PipelineOptions(beam_arguments(config)))
+        _ = pipeline | beam.Create(elements) | beam.Reshuffle() | beam.Map(die)
+        try:
+            pipeline.run().wait_until_finish()
+        finally:
+            print("death:", find_death())
+
+run_without_output(range(10))
+"""
+
+
+def test_a_death_that_the_runner_does_not_notice_ends_the_job_too(tmp_path: Path) -> None:
+    done = run_script(_UNNOTICED, tmp_path)
+    assert done.returncode != 0
+    assert "death: was killed by SIGKILL" in done.stdout
+
+
+_EXITED = """
+def leave(number):
+    if number == 3:
+        os._exit(3)
+
+run(leave, range(10))
+"""
+
+
+def test_a_worker_that_exits_is_told(tmp_path: Path) -> None:
+    done = run_script(_EXITED, tmp_path)
+    assert done.returncode != 0
+    assert "death: exited 3" in done.stdout
+
+
+_CONTEXT = """
+def children():
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+
+try:
+    with open_pool(3) as pool:
+        print(len(children()), pool.find_death(), pool.address)
+        raise KeyError
+except KeyError:
+    print(len(children()), pool.find_death())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for child processes")
+def test_a_pool_ends_with_its_context(tmp_path: Path) -> None:
+    """And to be ended is not to die."""
+    done = run_script(_CONTEXT, tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first.startswith("3 None localhost:")
+    assert second == "0 None"
+
+
+_DRIVER_KILLED = """
+def note(number):
+    (folder / str(os.getpid())).touch()
+    time.sleep(60)
+
+import threading
+
+def kill():
+    wait_for(lambda: any(folder.iterdir()))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+with open_runner(config) as (runner, find_death):
+    threading.Thread(target=kill).start()
+    pipeline = beam.Pipeline(runner, PipelineOptions(beam_arguments(config)))
+    _ = pipeline | beam.Create(range(4)) | beam.Map(note)
+    pipeline.run().wait_until_finish()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux to end them")
+def test_workers_end_with_the_job_that_was_killed(tmp_path: Path) -> None:
+    done = run_script(_DRIVER_KILLED, tmp_path)
+    assert done.returncode == -9
+    pids = [int(path.name) for path in tmp_path.iterdir()]
+    assert pids
+    assert os.getpid() not in pids
+    assert not any(map(is_alive, pids))
