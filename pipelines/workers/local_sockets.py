@@ -2,9 +2,9 @@
 
 Beam's embedded runner listens for its workers on all network interfaces, without authentication
 (addresses that can be set are asked for in https://github.com/apache/beam/issues/21087): whoever
-reaches the machine could read what passes and any file of the user's. Here the servers of a process listen on Unix sockets instead, in a
-folder that nobody else may enter; the system itself keeps strangers out. Nor do a proxy, a firewall
-or a host name that cannot be resolved stand in the way.
+reaches the machine could read what passes and any file of the user's. Here the servers of a process
+listen on Unix sockets instead, in a folder that nobody else may enter; the system itself keeps
+strangers out. Nor do a proxy, a firewall or a host name that cannot be resolved stand in the way.
 """
 
 from __future__ import annotations
