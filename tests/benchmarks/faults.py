@@ -353,9 +353,9 @@ def _read_output(output: Path) -> tuple[dict[str, str], frozenset[str]]:
 
 
 def _read_temporary(command: Command) -> frozenset[str]:
-    """Names of what is left; sockets of a fork server whose maker was killed are Python's own."""
+    """Names of what is left; not of what belonged to a process that was killed: it cannot go."""
     names = (path.name for path in command.temporary.iterdir())
-    return frozenset(name for name in names if not name.startswith("pymp-"))
+    return frozenset(name for name in names if not name.startswith(("pymp-", "bertdata-")))
 
 
 def _describe(processes: Sequence[Process]) -> str:

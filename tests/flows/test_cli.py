@@ -133,7 +133,7 @@ def test_a_crashed_job_is_tried_again(
 def test_a_run_that_is_ended_leaves_nothing_that_holds_its_pipes(
     number: signal.Signals, status: int, said: str, small_config: Path, tmp_path: Path
 ) -> None:
-    """Neither a server nor a job, nor their files, in the middle of a stage."""
+    """Neither a server nor a job; nor their files, if it may end itself."""
     output, temporary = tmp_path / "run", tmp_path / "tmp"
     temporary.mkdir()
     environment, mark = marked({**os.environ, "TMPDIR": str(temporary)})
@@ -147,7 +147,8 @@ def test_a_run_that_is_ended_leaves_nothing_that_holds_its_pipes(
         _, error = process.communicate(timeout=30)
     assert (process.returncode, error) == (status, said)
     assert wait_until_gone(mark, 2) == []
-    assert list(temporary.iterdir()) == []
+    if number != signal.SIGKILL:
+        assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", ["run", "sentences", "train"])
