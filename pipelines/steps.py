@@ -13,8 +13,8 @@ from apache_beam.typehints.decorators import no_annotations
 
 from bertdata.config import Table
 from bertdata.storage.locations import Location
-from bertdata.storage.manifest import Manifest, write_manifest
-from pipelines.progress import FileRecord, Workplace
+from bertdata.storage.manifest import Manifest, make_manifest, write_manifest
+from pipelines.progress import FileRecord, StagePlan, Workplace
 
 
 class Step(beam.DoFn):
@@ -77,6 +77,18 @@ class WriteManifest(beam.PTransform):
         )
         begin = records.pipeline | "All" >> beam.Create([None])
         return begin | "Write" >> beam.ParDo(step, AsList(records), *map(AsList, self.others))
+
+
+def finish_alone(plan: StagePlan, records: Sequence[FileRecord]) -> Manifest:
+    """The manifest of a stage that one worker finishes, with one record."""
+    (record,) = records
+    return make_manifest(
+        plan.stage,
+        config=plan.config,
+        inputs=plan.inputs,
+        counts=record.counts,
+        shards=record.shards,
+    )
 
 
 def _write_manifest(

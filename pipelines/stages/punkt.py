@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import apache_beam as beam
@@ -15,11 +15,10 @@ from bertdata.corpus.documents import Document
 from bertdata.corpus.formats.registry import read_unit
 from bertdata.errors import InputError
 from bertdata.sentences.punkt_training import sample_paragraphs, train_parameters, write_parameters
-from bertdata.storage.manifest import Manifest, make_manifest
 from bertdata.storage.shards import describe_file
 from pipelines.plans import PUNKT_FILE, PunktWork
 from pipelines.progress import FileRecord, StagePlan, Workplace
-from pipelines.steps import Step, WriteManifest
+from pipelines.steps import Step, WriteManifest, finish_alone
 from pipelines.tables import GatherTables, name_table
 
 
@@ -33,7 +32,7 @@ class MakePunkt(beam.PTransform):
 
     def expand(self, begin: PBegin) -> PCollection[str]:
         workplace = self.workplace
-        finish = functools.partial(_finish, self.plan.without_work())
+        finish = functools.partial(finish_alone, self.plan.without_work())
         return (
             begin
             | SampleParagraphs(self.work, workplace)
@@ -102,14 +101,3 @@ def train_punkt(tables: Iterable[pa.Table], workplace: Workplace) -> Iterator[Fi
     record = FileRecord(number=0, shards=shards, counts=counts)
     workplace.write_record(record)
     yield record
-
-
-def _finish(plan: StagePlan, records: Sequence[FileRecord]) -> Manifest:
-    (record,) = records
-    return make_manifest(
-        plan.stage,
-        config=plan.config,
-        inputs=plan.inputs,
-        counts=record.counts,
-        shards=record.shards,
-    )

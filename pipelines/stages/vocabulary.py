@@ -16,7 +16,7 @@ from bertdata.errors import InputError
 from bertdata.notices import note, warn
 from bertdata.sentences.files import iterate_sentences
 from bertdata.storage.locations import Location, locate
-from bertdata.storage.manifest import Manifest, check_shard, make_manifest
+from bertdata.storage.manifest import check_shard
 from bertdata.storage.schema import WORD_COUNTS
 from bertdata.storage.shards import Shard, describe_file, write_arrow
 from bertdata.tokens.tokenizer import save_tokenizer
@@ -24,7 +24,7 @@ from bertdata.tokens.tokenizer_comparison import check_tokenization
 from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
 from pipelines.plans import SENTENCES_FORMAT, VocabularyWork
 from pipelines.progress import FileRecord, StagePlan, Workplace
-from pipelines.steps import Step, WriteManifest, count
+from pipelines.steps import Step, WriteManifest, count, finish_alone
 from pipelines.tables import (
     CoGroupTables,
     GatherTables,
@@ -52,7 +52,7 @@ class MakeVocabulary(beam.PTransform):
 
     def expand(self, begin: PBegin) -> PCollection[str]:
         work, workplace = self.work, self.workplace
-        finish = functools.partial(_finish, self.plan.without_work())
+        finish = functools.partial(finish_alone, self.plan.without_work())
         if work.sentences is None:
             copied = begin | CopyVocabulary(work, workplace)
             return copied | WriteManifest(workplace, finish)
@@ -224,17 +224,6 @@ def _write_vocabulary(
 
 def _describe(location: Location, vocabulary: Vocabulary) -> Shard:
     return describe_file(location, rows=vocabulary.size if location.name == "vocab.txt" else 1)
-
-
-def _finish(plan: StagePlan, records: Sequence[FileRecord]) -> Manifest:
-    (record,) = records
-    return make_manifest(
-        plan.stage,
-        config=plan.config,
-        inputs=plan.inputs,
-        counts=record.counts,
-        shards=record.shards,
-    )
 
 
 def _name(number: int) -> str:
