@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 ByteArray: TypeAlias = npt.NDArray[np.uint8]
@@ -51,3 +52,9 @@ def pad_rows(values: IntegerArray | Sequence[int], real_BL: BoolArray, filling: 
     padded_BL = np.full(real_BL.shape, filling, dtype=np.int64)
     padded_BL[real_BL] = values
     return padded_BL
+
+
+def as_array(column: pa.ChunkedArray) -> pa.Array:
+    """A column of a table as one array."""
+    combined = column.combine_chunks()
+    return combined.combine_chunks() if isinstance(combined, pa.ChunkedArray) else combined

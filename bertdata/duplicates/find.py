@@ -14,7 +14,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertdata.arrays import AnyArray, BoolArray, Int64Array, UInt32Array, UInt64Array
+from bertdata.arrays import (
+    AnyArray,
+    BoolArray,
+    Int64Array,
+    UInt32Array,
+    UInt64Array,
+    as_array,
+)
 from bertdata.corpus.documents import Reason
 from bertdata.duplicates.minhash import NUM_PLACES, estimate_similarity, make_band_keys
 from bertdata.randomness import mix_array
@@ -31,6 +38,7 @@ DROPPED = pa.schema(
     ]
 )
 _PAIRS_AT_ONCE = 1 << 14
+_ALL_REPEATED: tuple[Reason, str] = ("duplicate", "all its sentences stood before")
 
 
 def find_equal(documents: pa.Table) -> pa.Table:
@@ -111,8 +119,8 @@ def list_sentences(documents: pa.Table, dropped: pa.Table) -> pa.Table:
 
     `documents`: order, file, sentence_hashes. Sentences without a hash, short ones, are left out.
     """
-    kept = documents.filter(pc.invert(pc.is_in(documents["order"], _array(dropped["order"]))))
-    lists = _array(kept["sentence_hashes"])
+    kept = documents.filter(pc.invert(pc.is_in(documents["order"], as_array(dropped["order"]))))
+    lists = as_array(kept["sentence_hashes"])
     lengths = np.asarray(lists.value_lengths())
     starts = np.cumsum(lengths) - lengths
     hashes = lists.flatten().to_numpy()
@@ -132,17 +140,17 @@ def find_repeated(sentences: pa.Table) -> pa.Table:
     hashes, order, place = _columns(sentences, "hash", "order", "sentence")
     at = np.lexsort((place, order, hashes))
     again = sentences.take(pa.array(at[_is_repeat(hashes[at])]))
-    why = ["duplicate"] * len(again), ["all its sentences stood before"] * len(again)
-    columns = [again["order"], again["file"], again["sentence"], *why]
-    return pa.Table.from_arrays(list(map(_array, columns)), schema=DROPPED)
+    why = (pa.array([text] * len(again), pa.string()) for text in _ALL_REPEATED)
+    columns = [*map(as_array, (again["order"], again["file"], again["sentence"])), *why]
+    return pa.Table.from_arrays(columns, schema=DROPPED)
 
 
 def _drop(documents: pa.Table, reason: Reason, why: str, kept_ids: pa.ChunkedArray) -> pa.Table:
     """Rows of DROPPED for whole documents, which name the documents that stood before."""
     count = len(documents)
     columns = [
-        _array(documents["order"]),
-        _array(documents["file"]),
+        as_array(documents["order"]),
+        as_array(documents["file"]),
         pa.array(np.full(count, -1, np.int32)),
         pa.array([reason] * count, pa.string()),
         pa.array([f"{why} document_id {kept}" for kept in kept_ids.to_pylist()], pa.string()),
@@ -169,7 +177,7 @@ def _find_rows(documents: pa.Table, orders: Int64Array) -> Int64Array:
 
 
 def _signatures(documents: pa.Table) -> UInt32Array:
-    flat = _array(documents["signature"]).flatten().to_numpy()
+    flat = as_array(documents["signature"]).flatten().to_numpy()
     return np.asarray(flat.reshape(-1, NUM_PLACES))
 
 
@@ -192,10 +200,3 @@ def _columns(table: pa.Table, *names: str) -> tuple[AnyArray, ...]:
 
 def _as_dict(table: pa.Table) -> dict[str, pa.ChunkedArray]:
     return {name: table[name] for name in table.column_names}
-
-
-def _array(column: pa.ChunkedArray | list[str]) -> pa.Array:
-    if isinstance(column, list):
-        return pa.array(column, pa.string())
-    combined = column.combine_chunks()
-    return combined.combine_chunks() if isinstance(combined, pa.ChunkedArray) else combined

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from bertdata.arrays import AnyArray, Int64Array, UInt64Array, offsets_of
+from bertdata.arrays import AnyArray, Int64Array, UInt64Array, as_array, offsets_of
 from bertdata.corpus.partitions import choose_validation
 from bertdata.examples.config import ExamplesConfig
 from bertdata.examples.masking import MaskingVocabulary
@@ -51,7 +51,7 @@ def masking_vocabulary(vocabulary: Vocabulary) -> MaskingVocabulary:
 
 def select_split(table: pa.Table, split: str, fraction: float, seed: int) -> pa.Table:
     """Ids and sentences of the documents of a split: "train" or "validation"."""
-    ids = _as_array(table.column("document_id")).to_numpy()
+    ids = as_array(table.column("document_id")).to_numpy()
     is_validation = choose_validation(ids, fraction, seed)
     return table.select(["document_id", "sentences"]).filter(
         pa.array(is_validation == (split == "validation"))
@@ -63,7 +63,7 @@ def tokenize_documents(table: pa.Table, tokenizer: SentenceTokenizer) -> Documen
 
     Sentences and documents without pieces are dropped.
     """
-    sentences = _as_array(table.column("sentences"))
+    sentences = as_array(table.column("sentences"))
     tokens = tokenizer.encode(sentences.flatten())
     sizes = np.diff(tokens.offsets)
     kept = sizes > 0
@@ -76,7 +76,7 @@ def tokenize_documents(table: pa.Table, tokenizer: SentenceTokenizer) -> Documen
         sentence_offsets=offsets_of(sizes[kept]),
         document_offsets=np.append(document_offsets[:-1][has_pieces], kept_before[-1]),
     )
-    ids = _as_array(table.column("document_id")).to_numpy()[has_pieces]
+    ids = as_array(table.column("document_id")).to_numpy()[has_pieces]
     order = np.argsort(ids, kind="stable")
     return Documents(tokenized=reorder(tokenized, order), ids=ids[order])
 
@@ -163,8 +163,3 @@ def to_record_batch(
 
 def _list_array(values: AnyArray, offsets: Int64Array) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(values))
-
-
-def _as_array(column: pa.ChunkedArray) -> pa.Array:
-    combined = column.combine_chunks()
-    return combined.combine_chunks() if isinstance(combined, pa.ChunkedArray) else combined

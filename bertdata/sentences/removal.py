@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertdata.arrays import BoolArray, Int64Array, offsets_of
+from bertdata.arrays import BoolArray, Int64Array, as_array, offsets_of
 
 
 def remove(documents: pa.Table, dropped: pa.Table) -> pa.Table:
@@ -45,8 +45,7 @@ def _give_reasons(documents: pa.Table, order: Int64Array, dropped: pa.Table) -> 
 def _without_sentences(documents: pa.Table, order: Int64Array, dropped: pa.Table) -> pa.Table:
     if not len(dropped):
         return documents
-    lists = documents["sentences"].combine_chunks()
-    lists = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
+    lists = as_array(documents["sentences"])
     offsets = np.asarray(lists.offsets).astype(np.int64)
     rows = np.searchsorted(order, dropped["order"].to_numpy())
     keep: BoolArray = np.ones(int(offsets[-1] - offsets[0]), dtype=np.bool_)
