@@ -10,7 +10,7 @@ from pathlib import Path
 from bertdata.errors import BertdataError, ConfigError
 from bertdata.storage.locations import Location, locate
 from bertdata.terminal import exit_status, is_reader_gone
-from flows.processes.signals import Stopped, was_stopped
+from flows.processes.signals import Stopped, stopped_status, was_stopped
 
 # Typer's `--help` takes 0.8 CPU s, click's with rich 0.3 s, argparse's 0.1 s; and click has no
 # options with several values, such as `features --input A B`.
@@ -200,7 +200,7 @@ def _call(module: str, arguments: Sequence[str]) -> int:
                 "bertdata: stopped; the same command starts again from the beginning",
                 file=sys.stderr,
             )
-            return 130
+            return stopped_status()
 
 
 def _show_config(options: argparse.Namespace) -> int:

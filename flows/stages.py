@@ -25,6 +25,7 @@ from flows.config import Run, RunConfig, Table
 from flows.processes.children import run_child
 from flows.processes.endings import crash
 from flows.processes.jobs import JobDiedError, run_job
+from flows.processes.watchdog import Patience
 from flows.wording import repeated_ids
 from pipelines.options import RunnerConfig
 from pipelines.plans import Corpora, plan_examples, plan_punkt, plan_sentences, plan_vocabulary
@@ -35,7 +36,7 @@ Say = Callable[[str], None]
 
 # By name: this process need not import Beam.
 _RUN_STAGE = "pipelines.run:run_stage"
-_LAST_SAVE_SECONDS = 30.0
+_LAST_TRAINING_SECONDS = 30.0
 _LINES_KEPT = 200
 
 _MODEL_FILES = (
@@ -95,8 +96,8 @@ def train_model(run: Run, say: Say) -> Table:
         *train_arguments(run.config.train),
     ]
     log = _log_path(paths.output, "train")
-    with hold(paths.model, patience=_LAST_SAVE_SECONDS):
-        pass  # wait: a training whose run was killed may still be saving
+    with hold(paths.model, patience=_LAST_TRAINING_SECONDS):
+        pass  # wait: a training whose run was killed may be about to end
     listener = _Listener(say)
     status = run_child(
         "trainer.pretrain", arguments, log, listener.take_output, listener.take_error
@@ -160,9 +161,11 @@ def _make_alone(plan: StagePlan, runner: RunnerConfig, say: Say) -> str:
 
 def _run(plan: StagePlan, runner: RunnerConfig, log: Path, say: Say) -> None:
     """Run the pipeline of a stage in a process of its own. The log stays only after a crash."""
-    seconds, name = runner.stall_timeout_minutes * 60, f"the {plan.stage} job"
+    name = f"the {plan.stage} job"
+    idle_minutes = runner.idle_timeout_minutes if runner.is_on_this_machine else 0.0
+    patience = Patience(silent=runner.stall_timeout_minutes * 60, idle=idle_minutes * 60)
     try:
-        run_job(_RUN_STAGE, (plan, runner), log, say, seconds, name)
+        run_job(_RUN_STAGE, (plan, runner), log, say, patience, name)
     except JobDiedError as error:
         raise crash(name, error.status, log) from error
     except CrashError:

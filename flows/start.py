@@ -6,7 +6,7 @@ import sys
 
 from bertdata.import_path import leave_current_folder
 from bertdata.terminal import run_command
-from flows.processes.signals import INTERRUPTED, MESSAGE, catch_signals, finish
+from flows.processes.signals import MESSAGE, catch_signals, finish, stopped_status
 
 
 def main() -> int:
@@ -17,7 +17,7 @@ def main() -> int:
         return run_command(_run)
     except KeyboardInterrupt:
         print(MESSAGE, file=sys.stderr, flush=True)
-        return INTERRUPTED
+        return stopped_status()
     finally:
         finish()
 

@@ -40,7 +40,7 @@ class RunnerConfig:
     all workers see, for text that waits for other text; left out, it is in the output folder for
     "direct", and in the runner itself otherwise; "none" is always in the runner itself.
     `stall_timeout_minutes`: a job that gets nothing done for so long is ended and tried again;
-    0: never.
+    0: never. `idle_timeout_minutes`: the same for a job on this machine that does not even compute.
     """
 
     name: str = "direct"
@@ -48,10 +48,12 @@ class RunnerConfig:
     options: tuple[str, ...] = ()
     spill: str | None = None
     stall_timeout_minutes: float = 60.0
+    idle_timeout_minutes: float = 2.0
 
     def __post_init__(self) -> None:
         check_range("workers", self.workers, 0, 1024)
         check_range("stall_timeout_minutes", self.stall_timeout_minutes, 0, float("inf"))
+        check_range("idle_timeout_minutes", self.idle_timeout_minutes, 0, float("inf"))
         if (refused := _REFUSED.get(self.name.lower())) is not None:
             raise ConfigError(
                 f"runner {refused} loses data; use direct, FlinkRunner, SparkRunner, DataflowRunner"
@@ -61,6 +63,11 @@ class RunnerConfig:
     def num_workers(self) -> int:
         """Processes of the embedded runner, at least 1."""
         return self.workers or available_cores()
+
+    @property
+    def is_on_this_machine(self) -> bool:
+        """Whether all work is done by processes that the job starts."""
+        return self.name == "direct" and not any("environment" in option for option in self.options)
 
     def for_text(self, text_bytes: int) -> RunnerConfig:
         """The same runner with one process where there is little text."""

@@ -39,7 +39,6 @@ from trainer.ranks import is_first_rank, join_ranks, started_by_torchrun
 RESULTS_NAME = "results.json"
 TIMING_NAME = "timing.json"
 _SMALLER_STEP = "raise accumulate, or lower batch_tokens or batch_size"
-_INTERRUPTED = 130  # the exit code of a run that SIGTERM or Ctrl-C stopped
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -123,11 +122,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     given = vars(_make_parser().parse_args(arguments))
     passed_on = sys.argv[1:] if arguments is None else arguments
+    stop = _Stop()
     try:
-        return exit_code(lambda: _run(given, passed_on))
+        return exit_code(lambda: _run(given, passed_on, stop))
     except KeyboardInterrupt:
         print("stopped; the same command resumes from the last checkpoint", file=sys.stderr)
-        return _INTERRUPTED
+        return stop.status
     except torch.OutOfMemoryError as error:
         print_error(f"the GPU is out of memory ({first_line(error)}); {_SMALLER_STEP}")
     except MemoryError as error:
@@ -135,11 +135,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1
 
 
-def _run(given: dict[str, Any], arguments: Sequence[str]) -> int:
+def _run(given: dict[str, Any], arguments: Sequence[str], stop: _Stop) -> int:
     config = take_config(TrainConfig, given)
     if config.batches.processes > 1 and not started_by_torchrun():
         _become_torchrun(config.batches.processes, arguments)
-    with _stop_on_signal() as stop:
+    with _stop_on_signal(stop):
         results = pretrain(
             config=config, should_stop=stop.is_asked, when_trained=stop.rest, **given
         )
@@ -147,7 +147,7 @@ def _run(given: dict[str, Any], arguments: Sequence[str]) -> int:
         return 0
     if is_first_rank():
         print("stopped after a checkpoint; the same command resumes from there", file=sys.stderr)
-    return _INTERRUPTED
+    return stop.status
 
 
 def _become_torchrun(processes: int, arguments: Sequence[str]) -> None:
@@ -173,33 +173,38 @@ class _Stop:
     """
 
     def __init__(self) -> None:
-        self._asked = self._is_listening = False
+        self._is_listening = False
+        self._number = 0
+
+    @property
+    def status(self) -> int:
+        """The exit code, as shells report a program that the signal ended."""
+        return 128 + (self._number or signal.SIGINT)
 
     def is_asked(self) -> bool:
         """Whether to stop; asked between steps."""
         self._is_listening = True
-        return self._asked
+        return bool(self._number)
 
     def rest(self) -> None:
         """No more steps follow. Raises KeyboardInterrupt if a stop was asked for since the last."""
         self._is_listening = False
-        if self._asked:
+        if self._number:
             raise KeyboardInterrupt
 
-    def handle(self, _signal: int, _frame: FrameType | None) -> None:
+    def handle(self, number: int, _frame: FrameType | None) -> None:
         """Handle a signal."""
-        self._asked = True
+        self._number = self._number or number
         if not self._is_listening:
             raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
-def _stop_on_signal() -> Iterator[_Stop]:
+def _stop_on_signal(stop: _Stop) -> Iterator[None]:
     """Let SIGTERM and Ctrl-C ask to stop."""
-    stop = _Stop()
     before = {number: signal.signal(number, stop.handle) for number in _STOP_SIGNALS}
     try:
-        yield stop
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -10,7 +10,15 @@ __getattr__, __dir__, __all__ = list_contents(
         "children": ["child_command", "child_environment", "run_child"],
         "endings": ["crash", "end_group"],
         "fork_server": ["prepare_jobs"],
+        "watchdog": ["Patience"],
         "jobs": ["JobDiedError", "run_job"],
-        "signals": ["INTERRUPTED", "MESSAGE", "Stopped", "catch_signals", "finish", "was_stopped"],
+        "signals": [
+            "MESSAGE",
+            "Stopped",
+            "catch_signals",
+            "stopped_status",
+            "finish",
+            "was_stopped",
+        ],
     },
 )

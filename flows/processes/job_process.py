@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bertdata.errors import BertdataError
+from flows.processes.stacks import show_stacks_on_signal
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,12 @@ def _stop(number: int, frame: object) -> None:
 
 def _write_output_to(log: Path) -> None:
     """Let all output of this process go to a file; if it cannot be written, it is lost."""
-    with suppress(OSError), log.open("wb", buffering=0) as file:
-        for number in (1, 2):
-            os.dup2(file.fileno(), number)
+    with suppress(OSError):
+        log.write_bytes(b"")
+        with log.open("ab", buffering=0) as file:  # others add to it, too
+            for number in (1, 2):
+                os.dup2(file.fileno(), number)
+    show_stacks_on_signal()
 
 
 def _end_with_parent(temporary: str) -> None:

@@ -24,7 +24,8 @@ from flows.processes.fork_server import (
     prepare_jobs,
 )
 from flows.processes.job_process import Done, Failed, Said, work
-from flows.processes.watchdog import Watchdog
+from flows.processes.stacks import keep_stacks, write_stacks
+from flows.processes.watchdog import FOR_EVER, Patience, Watchdog
 
 _END_SECONDS = 5.0
 
@@ -42,7 +43,7 @@ def run_job(
     arguments: Sequence[Any],
     log: Path,
     say: Callable[[str], None],
-    stall_seconds: float = 0.0,
+    patience: Patience = FOR_EVER,
     name: str = "the job",
 ) -> Any:
     """Call `function(*arguments, say)` in a process of its own; returns what it returns.
@@ -51,15 +52,15 @@ def run_job(
     called here with each line that the function says. `log`: gets its stderr, as far as the disk
     has space. `name`: for messages. If the caller is interrupted or dies, the process ends.
 
-    Raises the BertdataError that the function raises, CrashError if it says nothing for
-    `stall_seconds` (0: no limit), and JobDiedError if it dies.
+    Raises the BertdataError that the function raises, CrashError if it hangs for longer than
+    `patience`, and JobDiedError if it dies.
     """
     prepare_jobs()
     # What a job that is killed leaves there goes with it.
     with tempfile.TemporaryDirectory(prefix="bertdata-", ignore_cleanup_errors=True) as temporary:
         receiver, job = _start(log, temporary, function, arguments)
         try:
-            with Watchdog(stall_seconds, job.kill) as dog:
+            with Watchdog(patience, job.pid or 0, lambda: _end_stalled(job, log)) as dog:
                 while isinstance(message := _receive(receiver), Said):
                     dog.pat()
                     say(message.line)
@@ -72,10 +73,10 @@ def run_job(
             return message.result
         case Failed():
             raise message.error
-    if dog.has_bitten:
+    if seconds := dog.bitten_after:
         raise CrashError(
-            f"{name} made no progress for {stall_seconds / 60:g} minutes and was ended; "
-            "run again to continue, or raise [runner] stall_timeout_minutes"
+            f"{name} made no progress for {seconds / 60:g} minutes and was ended; where each of "
+            f"its processes stood is in {keep_stacks(log)}; run again to continue"
         )
     raise JobDiedError(job.exitcode or 0)
 
@@ -100,6 +101,12 @@ def _receive(receiver: Connection) -> Said | Done | Failed | None:
         return receiver.recv()  # type: ignore[no-any-return]
     except (EOFError, OSError):
         return None
+
+
+def _end_stalled(job: BaseProcess, log: Path) -> None:
+    """End a job that hangs; its log says where each process stood."""
+    write_stacks(job.pid or 0, log)
+    job.kill()
 
 
 def _end(job: BaseProcess) -> None:

@@ -2,7 +2,8 @@
 
 SIGTERM, Ctrl-C and a lost terminal raise KeyboardInterrupt once. Later signals are ignored, so that
 they do not interrupt the cleaning up. If that takes too long, the process exits after some seconds;
-all processes of a run end with the one that started them.
+all processes of a run end with the one that started them. The exit status is that of a program that
+the signal ended, as shells report it: 143 for SIGTERM, 130 for Ctrl-C.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from types import FrameType
 
 MESSAGE = "bertdata: stopped; the same command continues where it was"
-INTERRUPTED = 130
 _END_SECONDS = 9.0
 _MOMENT_SECONDS = 0.01
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -38,9 +39,21 @@ def catch_signals() -> None:
 
 
 def finish() -> None:
-    """Ignore further signals; once the time limit is reached, exit without finishing."""
+    """Ignore further signals; once the time limit is reached, exit without finishing.
+
+    Python forgets its own handlers while it ends, and a timer's signal would end it then.
+    """
     _ignore_signals()
-    signal.signal(signal.SIGALRM, _exit_now)  # the message has been printed
+    seconds, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+    if seconds:
+        timer = threading.Timer(seconds, os._exit, (stopped_status(),))  # the message was printed
+        timer.daemon = True
+        timer.start()
+
+
+def stopped_status() -> int:
+    """The exit status of a command that was stopped."""
+    return 128 + (_seen[0] if _seen else signal.SIGINT)
 
 
 def was_stopped() -> bool:
@@ -54,6 +67,10 @@ def was_stopped() -> bool:
 def _interrupt(number: int, frame: FrameType | None) -> None:
     _seen.append(number)
     _ignore_signals()
+    _raise_again(number, frame)
+
+
+def _raise_again(number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGALRM, _report_and_exit)
     signal.setitimer(signal.ITIMER_REAL, _END_SECONDS)
     raise Stopped
@@ -62,7 +79,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
     """Where Python cannot raise, as in a destructor, raise a moment later."""
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
-        signal.signal(signal.SIGALRM, _interrupt)
+        signal.signal(signal.SIGALRM, _raise_again)
         signal.setitimer(signal.ITIMER_REAL, _MOMENT_SECONDS)
     else:
         sys.__unraisablehook__(unraisable)
@@ -70,11 +87,7 @@ def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
 
 def _report_and_exit(number: int, frame: FrameType | None) -> None:
     os.write(sys.stderr.fileno(), f"{MESSAGE}\n".encode())
-    os._exit(INTERRUPTED)
-
-
-def _exit_now(number: int, frame: FrameType | None) -> None:
-    os._exit(INTERRUPTED)
+    os._exit(stopped_status())
 
 
 def _ignore_signals() -> None:

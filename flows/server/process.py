@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import secrets
 import socket
 import subprocess
 import tempfile
@@ -27,12 +28,18 @@ _ENVIRONMENT = {
 }
 _ERROR = re.compile(r"^[A-Za-z_][\w.]*: .+$", re.MULTILINE)
 _DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
+_PASSWORD = "PREFECT_SERVER_API_AUTH_STRING"
 
 
 class ServerProcess:
-    """The process of a Prefect server; a context at whose end it ends."""
+    """The process of a Prefect server; a context at whose end it ends.
+
+    It answers this machine alone, and only who knows its `password`: others of this machine's users
+    reach its port as well.
+    """
 
     def __init__(self, database: Path | None) -> None:
+        self.password = f"bertdata:{secrets.token_urlsafe()}"
         # The port is bound here and passed to the process, so that no other process can take it.
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
@@ -48,6 +55,11 @@ class ServerProcess:
         self._listener.close()
         self._log.close()
 
+    @property
+    def for_clients(self) -> dict[str, str]:
+        """The settings by which Prefect's clients reach it."""
+        return {"PREFECT_API_URL": self.url, "PREFECT_API_AUTH_STRING": self.password}
+
     def start(self, database: Path | None) -> None:
         """Start the process. `database`: None for Prefect's own choice."""
         chosen = {} if database is None else {_DATABASE: database_url(database)}
@@ -60,7 +72,7 @@ class ServerProcess:
             stdout=subprocess.DEVNULL,
             stderr=self._log,
             start_new_session=True,
-            env={**child_environment(), **_ENVIRONMENT, **chosen},
+            env={**child_environment(), **_ENVIRONMENT, _PASSWORD: self.password, **chosen},
             pass_fds=[socket_number],
             text=True,
         )

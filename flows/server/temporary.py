@@ -24,15 +24,16 @@ def ensure_server() -> Callable[[], None]:
     before importing them: exit functions run in reverse order, and Prefect's sends the last log
     lines, so it must run before the one that ends the server.
     """
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
     if PREFECT_API_URL.value():
         return lambda: None
     _leave_socks_proxy()
     at_exit = contextlib.ExitStack()
     atexit.register(at_exit.close)
-    url, wait = at_exit.enter_context(temporary_server())
-    at_exit.enter_context(temporary_settings({PREFECT_API_URL: url}))
+    server, wait = at_exit.enter_context(temporary_server())
+    how = {PREFECT_API_URL: server.url, PREFECT_API_AUTH_STRING: server.password}
+    at_exit.enter_context(temporary_settings(how))
     return wait
 
 
@@ -44,12 +45,12 @@ def _leave_socks_proxy() -> None:
 
 
 @contextlib.contextmanager
-def temporary_server() -> Iterator[tuple[str, Callable[[], None]]]:
-    """Start a Prefect server on a free port; yields its API's URL and a function to wait for it."""
+def temporary_server() -> Iterator[tuple[ServerProcess, Callable[[], None]]]:
+    """Start a Prefect server on a free port; yields it and a function that waits for it."""
     with contextlib.ExitStack() as stack:
         databases = find_databases(stack)
         server = stack.enter_context(ServerProcess(next(databases)))
-        yield server.url, lambda: _wait(server, databases)
+        yield server, lambda: _wait(server, databases)
 
 
 def _wait(server: ServerProcess, databases: Iterator[Path | None]) -> None:

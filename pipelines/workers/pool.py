@@ -112,7 +112,7 @@ class _Worker:
 
 def _serve(receiver: Connection, parent: int) -> None:
     """Be a worker of a runner until it closes the connection."""
-    end_with_parent(parent, signal.SIGKILL)
+    end_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who gets Ctrl-C ends this one
     (folder,) = receiver.recv()
     with reach_locally(Path(folder)):

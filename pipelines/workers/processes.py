@@ -15,12 +15,12 @@ PARENT = "BERTDATA_PARENT"
 _PR_SET_PDEATHSIG = 1
 
 
-def end_with_parent(parent: int | None = None, number: int = signal.SIGTERM) -> None:
-    """Ask Linux to send this process `number` when its parent dies, even by SIGKILL.
+def end_with_parent(parent: int | None = None) -> None:
+    """Ask Linux to kill this process when its parent dies, even by SIGKILL.
 
     `parent`: which one that is, else what PARENT says; where it is dead already, this ends at once.
     """
-    _ask_for(number)
+    _ask_for(signal.SIGKILL)
     expected = os.environ.pop(PARENT, None) if parent is None else str(parent)
     if expected not in (None, str(os.getppid())):
         raise SystemExit(1)
@@ -29,15 +29,9 @@ def end_with_parent(parent: int | None = None, number: int = signal.SIGTERM) -> 
 @contextmanager
 def ending_with_parent() -> Iterator[None]:
     """While this lasts, this process ends when its parent dies; PARENT says which one that is."""
-
-    def stop(number: int, frame: object) -> None:
-        os._exit(1)  # nothing is unwound: half-imported libraries may not survive that
-
-    before = signal.signal(signal.SIGTERM, stop)
     end_with_parent()
     yield
     _ask_for(0)
-    signal.signal(signal.SIGTERM, before)
 
 
 def _ask_for(number: int) -> None:

@@ -4,11 +4,11 @@
 
 The moments are spread over the whole run, from the start of Python on (of workers and the trainer:
 over the time that they live), at random within equal parts of it. After each fault, no process may
-be left within 10 seconds, and every stage that says it is complete must be whole; once run again,
+be left within a second, and every stage that says it is complete must be whole; once run again,
 or once the run itself has tried again, all must be as in the run that nothing disturbed: content
 hashes, the model's bytes, the names of all files, nothing left in the folder for temporary files.
-An interrupted run must say so in one line and exit 130. A worker that hangs (it is stopped) is
-noticed after 15 seconds of silence.
+An interrupted run must say so in one line and exit 130, after SIGTERM 143. A worker that hangs (it
+is stopped) is noticed once its job has not computed for 15 seconds.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from trainer.pretraining.checkpoint import newest_checkpoint
 
 TEXT_BYTES = 2_500_000  # over the size from which a run has workers
 END_SECONDS = 10.0
+_GONE_SECONDS = 1.0
 STAGES = ("sentences", "vocab", "examples", "model")
 MESSAGE = "bertdata: stopped; the same command continues where it was"
 MISSED, END = "(after its end)", "report and end"
@@ -65,7 +66,7 @@ num_shards = 12
 validation_fraction = 0.02
 [runner]
 workers = 2
-stall_timeout_minutes = 0.25
+idle_timeout_minutes = 0.25
 [train]
 hidden_size = 32
 num_layers = 1
@@ -132,7 +133,7 @@ class Outcome:
 class Command:
     """`bertdata run` in a process group of its own, all of its processes marked."""
 
-    def __init__(self, folder: Path, output: Path, url: str) -> None:
+    def __init__(self, folder: Path, output: Path, server: dict[str, str]) -> None:
         self.output = output
         self.temporary = output.with_name(f"{output.name}.tmp")
         self.temporary.mkdir(parents=True)
@@ -140,7 +141,7 @@ class Command:
         self._arguments = ["run", str(folder / "run.toml"), "--output", str(output)]
         self._environment = {
             **os.environ,
-            "PREFECT_API_URL": url,
+            **server,
             "TMPDIR": str(self.temporary),
         }
 
@@ -169,9 +170,9 @@ def prepare(folder: Path, text_bytes: int = TEXT_BYTES) -> None:
     (folder / "run.toml").write_text(_CONFIG)
 
 
-def run_undisturbed(folder: Path, url: str) -> Undisturbed:
+def run_undisturbed(folder: Path, server: dict[str, str]) -> Undisturbed:
     """Run once, to see what is there when."""
-    command = Command(folder, folder / "undisturbed", url)
+    command = Command(folder, folder / "undisturbed", server)
     process, mark = command.start()
     spans = _watch(process, mark, command.output)
     if process.returncode:
@@ -183,12 +184,18 @@ def run_undisturbed(folder: Path, url: str) -> Undisturbed:
 
 
 def run_kind(
-    kind: Kind, times: int, folder: Path, url: str, undisturbed: Undisturbed, seed: int
+    kind: Kind,
+    times: int,
+    folder: Path,
+    server: dict[str, str],
+    undisturbed: Undisturbed,
+    seed: int,
+    again: bool = True,
 ) -> Iterator[Outcome]:
-    """The fault at `times` moments, a line printed for each."""
+    """The fault at `times` moments, a line printed for each. `again`: run again after each."""
     for number, (stage, seconds) in enumerate(_moments(kind, times, undisturbed, seed)):
-        command = Command(folder, folder / f"{kind.name}-{number}", url)
-        outcome = _disturb(kind, command, stage, seconds, undisturbed)
+        command = Command(folder, folder / f"{kind.name}-{number}", server)
+        outcome = _disturb(kind, command, stage, seconds, undisturbed, again)
         said = "; ".join(outcome.problems) or "as undisturbed"
         print(
             f"{kind.name} {number + 1}: after {seconds:.2f} s, in {outcome.stage}, "
@@ -261,7 +268,12 @@ def find_stage(output: Path) -> str:
 
 
 def _disturb(
-    kind: Kind, command: Command, stage: str, seconds: float, undisturbed: Undisturbed
+    kind: Kind,
+    command: Command,
+    stage: str,
+    seconds: float,
+    undisturbed: Undisturbed,
+    again: bool,
 ) -> Outcome:
     process, mark = command.start()
     where, target = _wait_for(kind, process, mark, command.output, stage, seconds)
@@ -272,10 +284,12 @@ def _disturb(
     status = process.wait()
     outcome = Outcome(where, time.monotonic() - struck, status)
     outcome.problems += _check_after(kind, outcome, command, mark)
+    if status and not again:
+        return outcome
     if status:  # else the run itself tried again
-        again, mark = command.start()
-        if again.wait():
-            outcome.problems.append(f"run again: exit {again.returncode}: {command.errors()}")
+        process, mark = command.start()
+        if process.wait():
+            outcome.problems.append(f"run again: exit {process.returncode}: {command.errors()}")
     outcome.problems += _check_end(command, mark, undisturbed)
     return outcome
 
@@ -301,7 +315,7 @@ def _wait_for(
 
 
 def _check_after(kind: Kind, outcome: Outcome, command: Command, mark: str) -> Iterator[str]:
-    if left := wait_until_gone(mark, END_SECONDS):
+    if left := wait_until_gone(mark, _GONE_SECONDS):
         yield f"left behind: {_describe(left)}"
         for process in left:
             os.kill(process.pid, signal.SIGKILL)
@@ -314,7 +328,8 @@ def _check_after(kind: Kind, outcome: Outcome, command: Command, mark: str) -> I
             yield "took too long to end"
         # A run that is over, but for its own ending, is done.
         is_done = outcome.status == 0 and outcome.stage == END
-        if not is_done and (outcome.status != 130 or command.errors().strip() != MESSAGE):
+        is_right = (outcome.status, command.errors().strip()) == (128 + kind.number, MESSAGE)
+        if not is_done and not is_right:
             yield f"exit {outcome.status}, said: {command.errors().strip()!r}"
 
 
@@ -347,7 +362,9 @@ def _read_output(output: Path) -> tuple[dict[str, str], frozenset[str]]:
     names = (
         path.relative_to(output)
         for path in files
-        if "tensorboard" not in path.parts and ("checkpoints" not in path.parts or path == newest)
+        if not path.name.endswith("-stalled.log")  # which is to stay
+        and "tensorboard" not in path.parts
+        and ("checkpoints" not in path.parts or path == newest)
     )
     return content, frozenset(map(str, names))
 
@@ -380,17 +397,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--times", type=int, default=20, help="of each kind (20)")
     parser.add_argument("--seed", type=int, default=1, help="of the moments (1)")
     parser.add_argument("--kinds", default=",".join(KINDS), help="some of the kinds, with commas")
+    parser.add_argument("--ends-only", action="store_true", help="do not run again after each")
     parser.add_argument("--folder", type=Path, help="where to work; what failed stays there")
     options = parser.parse_args(arguments)
     # A shell lets what it starts in the background ignore Ctrl-C, and so would the runs.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = Path(options.folder or tempfile.mkdtemp(prefix="bertdata-faults-"))
     prepare(folder)
-    with temporary_server() as (url, wait):
+    with temporary_server() as (process, wait):
         wait()
-        undisturbed = run_undisturbed(folder, url)
+        server = process.for_clients
+        undisturbed = run_undisturbed(folder, server)
         runs = {
-            name: run_kind(KINDS[name], options.times, folder, url, undisturbed, options.seed)
+            name: run_kind(
+                KINDS[name],
+                options.times,
+                folder,
+                server,
+                undisturbed,
+                options.seed,
+                again=not options.ends_only,
+            )
             for name in options.kinds.split(",")
         }
         # In turn, so that what was done so far is of all kinds.

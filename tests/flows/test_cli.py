@@ -126,7 +126,7 @@ def test_a_crashed_job_is_tried_again(
     ("number", "status", "said"),
     [
         (signal.SIGKILL, -signal.SIGKILL, ""),
-        (signal.SIGTERM, 130, f"{MESSAGE}\n"),
+        (signal.SIGTERM, 143, f"{MESSAGE}\n"),
         (signal.SIGINT, 130, f"{MESSAGE}\n"),
     ],
 )

@@ -29,7 +29,7 @@ def test_a_signal_gets_one_line(
         process.send_signal(number)
         process.send_signal(number)
         _, error = process.communicate(timeout=10)
-    assert (process.returncode, error) == (130, f"{MESSAGE}\n")
+    assert (process.returncode, error) == (128 + number, f"{MESSAGE}\n")
 
 
 def test_what_the_caller_ignores_stays_ignored(small_config: Path) -> None:

@@ -21,6 +21,7 @@ from bertdata.import_path import PACKAGES
 from flows.processes.fork_server import fork, fork_environment, prepare_jobs
 from flows.processes.job_process import work
 from flows.processes.jobs import JobDiedError, run_job
+from flows.processes.watchdog import Patience
 from tests.flows import some_jobs
 from tests.process_tree import (
     find_processes,
@@ -89,13 +90,15 @@ def test_a_job_that_leaves(log: Path) -> None:
     assert caught.value.status == 3
 
 
-def test_a_job_that_says_nothing_is_ended_with_its_workers(
-    log: Path, temporary: Path, mark: str
-) -> None:
+def test_a_job_that_hangs_is_ended_with_its_workers(log: Path, temporary: Path, mark: str) -> None:
     prepare_jobs()
     run_job(f"{JOBS}:speak", ([],), log, print)  # the fork server is ready
     with pytest.raises(CrashError, match=r"the job made no progress for 0\.01 minutes and was"):
-        run_job(f"{JOBS}:wait_with_workers", (2,), log, print, 0.6)
+        run_job(f"{JOBS}:wait_with_workers", (2,), log, print, Patience(idle=0.6))
+    stacks = log.with_name("log-stalled").read_text()
+    assert stacks.count("--- where process") == 3  # the job and its workers
+    assert "some_jobs.py" in stacks
+    assert "in _serve" in stacks
     assert len(find_processes(mark)) == 2  # the fork server and the resource tracker
     assert list(temporary.glob("*/tmp*")) == []
 
@@ -170,6 +173,7 @@ def test_a_fork_server_that_dies_meanwhile_is_a_job_that_died(log: Path) -> None
     with pytest.raises(JobDiedError):
         run_job(f"{JOBS}:speak", (["hello"],), log, print)
     killer.join()
+    os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)
     assert run_job(f"{JOBS}:speak", (["hello"],), log, print) == 1
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from flows.processes.signals import INTERRUPTED, MESSAGE, was_stopped
+from flows.processes.signals import MESSAGE, was_stopped
 
 CATCH = """
 import os, signal
@@ -51,8 +51,31 @@ def test_the_first_signal_raises_and_later_ones_are_ignored() -> None:
 @pytest.mark.parametrize(("ending", "shown"), [("pass", f"{MESSAGE}\n"), ("signals.finish()", "")])
 def test_an_ending_that_takes_too_long_is_cut_short(ending: str, shown: str) -> None:
     done = _run(OVERTIME.format(ending))
-    assert (done.returncode, done.stderr) == (INTERRUPTED, shown)
+    assert (done.returncode, done.stderr) == (143, shown)
 
 
 def test_a_process_without_signals_was_not_stopped() -> None:
     assert not was_stopped()
+
+
+EXIT = """
+import atexit, os, signal, sys, time
+from flows.processes import signals
+signals._END_SECONDS = 0.3
+signals.catch_signals()
+class Slow:
+    def __del__(self):
+        time.sleep(1)  # longer than is left, when Python has let go of its handlers
+slow = Slow()
+try:
+    os.kill(os.getpid(), signal.{})
+except KeyboardInterrupt:
+    signals.finish()
+sys.exit(signals.stopped_status())
+"""
+
+
+@pytest.mark.usefixtures("untraced")
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130), ("SIGHUP", 129)])
+def test_the_status_is_the_signal_s_however_long_the_end_takes(name: str, status: int) -> None:
+    assert _run(EXIT.format(name)).returncode == status

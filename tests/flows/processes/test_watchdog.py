@@ -1,42 +1,107 @@
-"""The watchdog bites once, only when nothing was heard for long enough."""
+"""The watchdog bites once: after a long silence, and sooner where nothing is computed either."""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from flows.processes.watchdog import Watchdog
+import pytest
+
+from flows.processes.watchdog import Patience, Watchdog, cpu_seconds, find_members
+
+_FOR_LONG = 60.0
 
 
-def test_silence_is_bitten_once() -> None:
-    bites: list[int] = []
+@contextmanager
+def session(code: str) -> Iterator[int]:
+    """A process that leads a session of its own; its number."""
+    process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    try:
+        yield process.pid
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def bites_within(seconds: float, patience: Patience, code: str) -> float:
+    """The limit that was reached, once the watchdog bit; 0 if it did not."""
     bitten = threading.Event()
+    with session(code) as leader, Watchdog(patience, leader, bitten.set) as dog:
+        bitten.wait(seconds)
+    return dog.bitten_after
 
-    def bite() -> None:
-        bites.append(1)
-        bitten.set()
 
-    with Watchdog(0.02, bite) as dog:
-        assert bitten.wait(10)
-        assert dog.has_bitten
-    time.sleep(0.05)
+SLEEPING = "import time; time.sleep(60)"
+COMPUTING = "while True: pass"
+COMPUTING_BELOW = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {COMPUTING!r}])"
+
+
+@pytest.mark.parametrize("code", [SLEEPING, COMPUTING])
+def test_a_long_silence_is_bitten_whatever_the_job_does(code: str) -> None:
+    assert bites_within(20, Patience(silent=0.4), code) == 0.4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what processes computed")
+def test_who_neither_speaks_nor_computes_is_bitten_sooner() -> None:
+    assert bites_within(20, Patience(silent=_FOR_LONG, idle=0.4), SLEEPING) == 0.4
+
+
+@pytest.mark.parametrize("code", [COMPUTING, COMPUTING_BELOW])
+def test_who_computes_may_be_silent(code: str) -> None:
+    assert bites_within(3, Patience(silent=_FOR_LONG, idle=2), code) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what processes computed")
+def test_idle_time_starts_again_with_any_work() -> None:
+    code = "import time\nwhile True:\n  end = time.process_time() + .2\n"
+    code += "  while time.process_time() < end: pass\n  time.sleep(.5)"
+    assert bites_within(4, Patience(idle=2), code) == 0
+
+
+def test_a_job_that_speaks_is_not_bitten() -> None:
+    bites: list[int] = []
+    with session(SLEEPING) as leader:
+        patience = Patience(silent=0.5, idle=0.5)
+        with Watchdog(patience, leader, lambda: bites.append(1)) as dog:
+            for _ in range(20):
+                time.sleep(0.05)
+                dog.pat()
+        time.sleep(1)  # it has ended
+    assert not bites
+
+
+def test_it_bites_once() -> None:
+    bites: list[int] = []
+    with (
+        session(SLEEPING) as leader,
+        Watchdog(Patience(silent=0.1), leader, lambda: bites.append(1)),
+    ):
+        time.sleep(1)
     assert bites == [1]
 
 
-def test_pats_and_the_end_hold_it_back() -> None:
-    bites: list[int] = []
-    with Watchdog(30, lambda: bites.append(1)) as dog:
-        first = dog._timer
+def test_no_limits_are_for_ever() -> None:
+    before = threading.active_count()
+    with Watchdog(Patience(), 1, lambda: None) as dog:
+        assert threading.active_count() == before
         dog.pat()
-        assert first is not None
-        first.join(10)  # ended by the pat
-        last = dog._timer
-    assert last is not None
-    last.join(10)
-    assert not bites
-    assert not dog.has_bitten
+    assert dog.bitten_after == 0
 
 
-def test_no_seconds_are_for_ever() -> None:
-    with Watchdog(0, lambda: None) as dog:
-        assert dog._timer is None
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what processes computed")
+def test_the_processes_of_a_session_are_counted_together() -> None:
+    with session(COMPUTING_BELOW) as leader:
+        while len(find_members(leader)) < 2:
+            time.sleep(0.01)
+        started, before = time.monotonic(), cpu_seconds(leader)
+        time.sleep(0.5)
+        assert 0 < cpu_seconds(leader) - before <= time.monotonic() - started + 0.1
+    while find_members(leader):
+        time.sleep(0.01)
+    assert cpu_seconds(leader) == float("inf")
