@@ -23,9 +23,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from bertdata.storage.manifest import find_damage, is_complete, read_manifest
 from bertdata.storage.shards import sha256_of
@@ -145,12 +146,21 @@ class Command:
             "TMPDIR": str(self.temporary),
         }
 
-    def start(self) -> tuple[subprocess.Popen[str], str]:
-        """Start it; the process and the mark of all of its processes."""
-        environment, mark = marked(self._environment)
+    def start(
+        self,
+        prefix: Sequence[str] = (),
+        environment: Mapping[str, str] = MappingProxyType({}),
+        before: Callable[[], None] | None = None,
+    ) -> tuple[subprocess.Popen[str], str]:
+        """Start it; the process and the mark of all of its processes.
+
+        `prefix`: of its command line. `before`: called in the new process.
+        """
+        environment, mark = marked({**self._environment, **environment})
         with self._log.open("w") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "flows", *self._arguments],
+                [*prefix, sys.executable, "-m", "flows", *self._arguments],
+                preexec_fn=before,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 text=True,
@@ -177,7 +187,7 @@ def run_undisturbed(folder: Path, server: dict[str, str]) -> Undisturbed:
     spans = _watch(process, mark, command.output)
     if process.returncode:
         raise SystemExit(f"the undisturbed run failed: {command.errors()}")
-    content, names = _read_output(command.output)
+    content, names = read_output(command.output)
     return Undisturbed(
         content=content, names=names, temporary=_read_temporary(command), spans=spans
     )
@@ -336,7 +346,7 @@ def _check_after(kind: Kind, outcome: Outcome, command: Command, mark: str) -> I
 def _check_end(command: Command, mark: str, undisturbed: Undisturbed) -> Iterator[str]:
     if left := wait_until_gone(mark, END_SECONDS):
         yield f"left behind at the end: {_describe(left)}"
-    content, names = _read_output(command.output)
+    content, names = read_output(command.output)
     if content != undisturbed.content:
         yield f"other content: {content}"
     if names != undisturbed.names:
@@ -345,7 +355,7 @@ def _check_end(command: Command, mark: str, undisturbed: Undisturbed) -> Iterato
         yield f"temporary files: {sorted(strays)}"
 
 
-def _read_output(output: Path) -> tuple[dict[str, str], frozenset[str]]:
+def read_output(output: Path) -> tuple[dict[str, str], frozenset[str]]:
     """Content hashes of stages and the model's bytes; the names of all files."""
     content = {
         stage: read_manifest(output / stage).content_sha256

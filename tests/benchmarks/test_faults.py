@@ -17,24 +17,24 @@ from tests.benchmarks.tables import to_text
 
 
 @pytest.fixture(scope="module")
-def url(prefect_server: None) -> str:
+def server(prefect_server: None) -> dict[str, str]:
     from prefect.settings import PREFECT_API_URL
 
-    return str(PREFECT_API_URL.value())
+    return {"PREFECT_API_URL": str(PREFECT_API_URL.value())}
 
 
 def test_a_run_that_is_killed_ends_as_undisturbed(
-    url: str, tmp_path_factory: pytest.TempPathFactory
+    server: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("faults")
     prepare(folder, 200_000)
-    undisturbed = run_undisturbed(folder, url)
+    undisturbed = run_undisturbed(folder, server)
     assert set(undisturbed.content) == {"sentences", "vocab", "examples", "model", "weights"}
     stages = [stage for stage, _ in undisturbed.spans["driver"]]
     assert stages[0] == "start-up"
     assert "model" in stages
     (outcome,) = run_kind(
-        KINDS["kill-driver"], 1, folder, url, keep_stages(undisturbed, stages[1:]), seed=2
+        KINDS["kill-driver"], 1, folder, server, keep_stages(undisturbed, stages[1:]), seed=2
     )
     assert outcome.problems == []
     assert outcome.stage != MISSED
