@@ -34,7 +34,7 @@ from trainer.pretraining.loop import train
 from trainer.pretraining.results import Results, finish
 from trainer.pretraining.resume import prepare
 from trainer.pretraining.run import open_run
-from trainer.ranks import is_first_rank, join_ranks, started_by_torchrun
+from trainer.ranks import is_first_rank, join_ranks, launcher, started_by_torchrun
 
 RESULTS_NAME = "results.json"
 TIMING_NAME = "timing.json"
@@ -152,16 +152,10 @@ def _run(given: dict[str, Any], arguments: Sequence[str], stop: _Stop) -> int:
 
 def _become_torchrun(processes: int, arguments: Sequence[str]) -> None:
     """Replace this process by torchrun, which starts `processes` of this command."""
-    launcher = [
-        "-P",
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        f"--nproc-per-node={processes}",
-    ]
-    environment = safe_environment(os.environ)
+    start, own = launcher(processes)
+    environment = {**safe_environment(os.environ), **own}
     environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    command = [sys.executable, *launcher, "-m", "trainer.pretrain", *arguments]
+    command = [sys.executable, *start, "-m", "trainer.pretrain", *arguments]
     os.execve(sys.executable, command, environment)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
@@ -14,7 +15,8 @@ from torch import Tensor, distributed, nn
 from bertdata.errors import ConfigError
 from trainer.device import find_device
 
-_T = TypeVar("_T")
+# The environment of ranks that meet in a file of this machine: the folder that it is in.
+_FOLDER = "BERTDATA_RANKS"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,13 +56,20 @@ class Ranks:
         for gradient, summed in zip(gradients, flat.split([g.numel() for g in gradients])):
             gradient.copy_(summed.view_as(gradient))
 
-    def from_first(self, value: _T) -> _T:
-        """Return the value of the first rank."""
+    def text_from_first(self, text: str) -> str:
+        """Return the first rank's text. It goes as bytes: nothing from a network is pickled."""
         if self.size == 1:
-            return value
-        box: list[_T] = [value]
-        distributed.broadcast_object_list(box, device=torch.device("cpu"))
-        return box[0]
+            return text
+        sent = torch.tensor(list(text.encode()), dtype=torch.uint8)
+        length = torch.tensor([len(sent)])
+        distributed.broadcast(length, 0)
+        received = sent if self.is_first else torch.empty(int(length), dtype=torch.uint8)
+        distributed.broadcast(received, 0)
+        return bytes(received.tolist()).decode()
+
+    def wait_for_first(self) -> None:
+        """Return when the first rank is here, too."""
+        self.text_from_first("")
 
 
 def started_by_torchrun() -> bool:
@@ -95,8 +104,37 @@ def join_ranks(device: str, processes: int) -> Iterator[Ranks]:
         found = torch.device("cuda", local_rank)
         torch.cuda.set_device(found)
     # Numbers of the host go through gloo, gradients on a GPU through nccl.
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if is_gpu else "gloo")
+    folder = os.environ.get(_FOLDER)
+    distributed.init_process_group(
+        "cpu:gloo,cuda:nccl" if is_gpu else "gloo",
+        init_method=f"file://{folder}/ranks" if folder else "env://",
+        rank=rank,
+        world_size=size,
+    )
     try:
         yield Ranks(device=found, rank=rank, size=size)
     finally:
         distributed.destroy_process_group()
+
+
+def launcher(processes: int) -> tuple[list[str], dict[str, str]]:
+    """Arguments of Python that start `processes` ranks on this machine, and their environment.
+
+    They meet in a file that only this user may open, and listen on loopback alone: torchrun's
+    usual store listens on all interfaces, and none of torch's connections asks who is there. The
+    folder stays, with next to nothing in it: torchrun needs it to its end.
+    """
+    folder = tempfile.mkdtemp(prefix="bertdata-ranks-")  # mode 0700
+    arguments = [
+        *("-P", "-m", "torch.distributed.run", f"--nproc-per-node={processes}"),
+        *("--rdzv-backend=c10d", "--rdzv-conf=store_type=file", "--rdzv-id=bertdata"),
+        f"--rdzv-endpoint={folder}/torchrun",
+    ]
+    loopback = "lo" if sys.platform == "linux" else "lo0"
+    environment = {
+        _FOLDER: folder,
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+        "GLOO_SOCKET_IFNAME": loopback,
+        "NCCL_SOCKET_IFNAME": loopback,
+    }
+    return arguments, environment

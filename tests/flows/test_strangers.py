@@ -19,7 +19,8 @@ import pytest
 
 from bertdata.storage.manifest import read_manifest
 from bertdata.storage.shards import sha256_of
-from tests.process_tree import find_processes, marked
+from tests.process_tree import marked
+from tests.sockets import LOOPBACK, find_ports, find_sockets
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for all sockets"),
@@ -27,7 +28,6 @@ pytestmark = [
 ]
 
 _NOBODY = 65534
-_LISTENS = "0A"
 _CONFIG = """
 seed = 7
 [[corpus]]
@@ -80,41 +80,6 @@ def _work_as_nobody(
     os.setgid(_NOBODY)
     os.setuid(_NOBODY)
     sender.send(function(*arguments))
-
-
-def inodes(mark: str) -> set[str]:
-    """The sockets that a run's processes hold."""
-    found = set()
-    for process in find_processes(mark):
-        with contextlib.suppress(OSError):
-            for path in Path(f"/proc/{process.pid}/fd").iterdir():
-                with contextlib.suppress(OSError):
-                    link = os.readlink(path)  # noqa: PTH115 (not a path)
-                    found |= {link[8:-1]} if link.startswith("socket:[") else set()
-    return found
-
-
-def find_ports(mark: str) -> set[tuple[str, int]]:
-    """Addresses, as Linux writes them, and ports on which a run's processes listen."""
-    own = inodes(mark)
-    lines = (line.split() for name in ("tcp", "tcp6", "udp", "udp6") for line in net(name))
-    return {
-        (fields[1].partition(":")[0], int(fields[1].partition(":")[2], 16))
-        for fields in lines
-        if fields[3] in (_LISTENS, "07") and fields[9] in own
-    }
-
-
-def find_sockets(mark: str) -> set[str]:
-    """Names of the Unix sockets on which a run's processes listen."""
-    own = inodes(mark)
-    lines = (line.split() for line in net("unix"))
-    return {fields[7] for fields in lines if len(fields) > 7 and fields[6] in own}
-
-
-def net(name: str) -> list[str]:
-    path = Path("/proc/net") / name
-    return path.read_text().splitlines()[1:] if path.exists() else []
 
 
 def attack_port(port: int) -> list[str]:
@@ -188,7 +153,7 @@ def test_a_stranger_gets_nothing_and_disturbs_nothing(tmp_path: Path) -> None:
             time.sleep(0.02)
         said, _ = process.communicate()
     assert process.returncode == 0, said
-    assert {address for address, _ in ports} == {"0100007F"}, "loopback alone"
+    assert {address for address, _ in ports} == {LOOPBACK}
     assert len(ports) == 1, "Prefect's server alone"
     assert len(sockets) >= 3  # the pool's service, and the runner's
     assert gained.count([]) == 1

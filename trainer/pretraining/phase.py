@@ -101,7 +101,7 @@ def _choose_attention(run: Run, batches: PackedBatches) -> str:
         return run.config.machine.attention
     if run.ranks.device.type != "cuda":
         return "plain"
-    return run.ranks.from_first(_measure_attention(run, batches) if run.ranks.is_first else "")
+    return run.ranks.text_from_first(_measure_attention(run, batches) if run.ranks.is_first else "")
 
 
 def _measure_attention(run: Run, batches: PackedBatches) -> str:

@@ -35,7 +35,7 @@ def prepare(run: Run, *, resume: bool) -> None:
     checkpoints = run.output / CHECKPOINTS_NAME
     if run.ranks.is_first:
         _prepare_folder(run, checkpoints, resume)
-    run.ranks.from_first(None)  # the others wait until the folder is ready
+    run.ranks.wait_for_first()  # the others wait until the folder is ready
     if newest := newest_checkpoint(checkpoints):
         run.progress, run.best = load_checkpoint(newest, run.model, run.optimizers)
         run.writer.last_step = run.progress.steps
