@@ -28,7 +28,6 @@ __getattr__, __dir__, __all__ = list_contents(
         "filesystems": ["open_filesystem", "renames_when_done", "storage_errors"],
         "foreign": [
             "MAX_PIECES_BYTES",
-            "MAX_SETTINGS_BYTES",
             "open_foreign",
             "parse_foreign_table",
             "read_foreign",

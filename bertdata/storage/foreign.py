@@ -22,7 +22,7 @@ from bertdata.storage.files import open_file
 from bertdata.storage.filesystems import storage_errors
 from bertdata.storage.locations import Address, Location
 
-MAX_SETTINGS_BYTES = 16 << 20  # a config.json has 1 KB, an index of shards up to 100 KB
+_MAX_SETTINGS_BYTES = 16 << 20  # a config.json has 1 KB, an index of shards up to 100 KB
 MAX_PIECES_BYTES = 128 << 20  # the largest published vocabularies have 20 MB
 
 
@@ -56,7 +56,7 @@ def read_foreign(location: Location, max_bytes: int) -> bytes:
 
 def read_foreign_table(location: Location) -> Table:
     """The object in a JSON file. Raises OSError as `read_foreign`, ValueError for anything else."""
-    return parse_foreign_table(read_foreign(location, MAX_SETTINGS_BYTES))
+    return parse_foreign_table(read_foreign(location, _MAX_SETTINGS_BYTES))
 
 
 def parse_foreign_table(data: bytes) -> Table:
@@ -71,6 +71,12 @@ def parse_foreign_table(data: bytes) -> Table:
     if not isinstance(table, dict):
         raise ValueError("it is not a table of settings; copy it again from its source")
     return table
+
+
+def is_in_cache(found: Path, top: Path) -> bool:
+    """Whether a file is among the blobs of the repository that the folder is a snapshot of."""
+    snapshots = (above for above in top.parents if above.name == "snapshots")
+    return any(found.parent == above.parent / "blobs" for above in snapshots)
 
 
 def _open_at_once(path: Path) -> int:
@@ -96,7 +102,7 @@ def _irregular(path: Path) -> OSError:
 def _check_place(path: Path, opened: os.stat_result) -> None:
     """Raise OSError if the file that was opened is not one that `path` may lead to."""
     found, top = path.resolve(), path.parent.resolve()
-    if not (found.is_relative_to(top) or _is_in_cache(found, top)):
+    if not (found.is_relative_to(top) or is_in_cache(found, top)):
         raise OSError(
             f"{path} is a link that leads out of its folder, to {found}; "
             "if you trust it, put a copy of the file in its place"
@@ -104,9 +110,3 @@ def _check_place(path: Path, opened: os.stat_result) -> None:
     # Of the place that was just looked at, not of one that the path led to a moment before.
     if not os.path.samestat(found.lstat(), opened):
         raise OSError(f"{path} changed while it was opened; run again")
-
-
-def _is_in_cache(found: Path, top: Path) -> bool:
-    """Whether a file is among the blobs of the repository that the folder is a snapshot of."""
-    snapshots = (above for above in top.parents if above.name == "snapshots")
-    return any(found.parent == above.parent / "blobs" for above in snapshots)

@@ -88,8 +88,9 @@ def read_manifest(folder: Location) -> Manifest:
     path = folder / FILE_NAME
     try:
         table = json.loads(read_bytes(path))
-        shards = tuple(Shard(**shard) for shard in table.pop("shards"))
+        shards = tuple(_read_shard(shard) for shard in table.pop("shards"))
         manifest = Manifest(shards=shards, **table)
+        _check_text(manifest.format)
         for shard in shards:
             check_inside(folder, shard.path)
     except FileNotFoundError:
@@ -103,6 +104,18 @@ def read_manifest(folder: Location) -> Manifest:
             "make the stage again in another --output"
         )
     return manifest
+
+
+def _read_shard(table: Table) -> Shard:
+    shard = Shard(**table)
+    _check_text(shard.path, shard.sha256)
+    return shard
+
+
+def _check_text(*values: object) -> None:
+    for value in values:
+        if not isinstance(value, str):
+            raise TypeError(f"{value!r:.60} is not a text")
 
 
 @contextlib.contextmanager

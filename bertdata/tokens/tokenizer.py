@@ -11,6 +11,7 @@ tokenizer does recognise them, for prompts such as "The capital of France is [MA
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from bertdata.config import Table, check_range
