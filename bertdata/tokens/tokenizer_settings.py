@@ -81,8 +81,7 @@ def _read_settings(folder: Location) -> TokenizerSettings:
     table = {**_read_table(folder / _SPECIAL_NAME), **_read_table(folder / SETTINGS_NAME)}
     name = table.get("tokenizer_class") or _class_of_model(folder) or "BertTokenizer"
     longest = table.get("model_max_length")
-    is_whole = isinstance(longest, int) and not isinstance(longest, bool)
-    has_length = is_whole and 0 < longest < _MAX_MEANT_LENGTH
+    has_length = type(longest) is int and 0 < longest < _MAX_MEANT_LENGTH
     return TokenizerSettings(
         tokenizer_class=str(name).removesuffix("Fast"),
         lowercase=table.get("do_lower_case"),
