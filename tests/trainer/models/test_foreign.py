@@ -16,15 +16,18 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from bertdata.errors import DataError, VocabularyError
-from tests.example_folder import write_folders
+from bertdata.errors import VocabularyError
+from pipelines.plans import plan_vocabulary
+from tests.example_folder import Folders, write_folders
 from tests.trainer.models.test_bert import make_model
 from tests.trainer.task_files import write_model
 from trainer.features.__main__ import main as features
 from trainer.features.fill_mask import main as fill_mask
-from trainer.models.export import copy_tokenizer, export_model, load_encoder, load_model
+from trainer.models.bert import Bert
+from trainer.models.export import export_model, load_encoder
 from trainer.pretrain import main as pretrain
 from trainer.tuning.__main__ import main as finetune
+from vocab.config import VocabConfig
 
 Damage = Callable[[Path], object]
 
@@ -106,19 +109,15 @@ def with_index(**table: Any) -> Damage:
     return damage
 
 
-def _as_id(value: float | str) -> str:
-    return str(value)[:20]
-
-
-_SIZES = {
-    "vocab_size": "vocab_size",
-    "hidden_size": "hidden_size",
-    "num_hidden_layers": "num_hidden_layers",
-    "num_attention_heads": "num_attention_heads",
-    "intermediate_size": "intermediate_size",
-    "max_position_embeddings": "max_position_embeddings",
-    "type_vocab_size": "type_vocab_size",
-}
+_SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+)
 _WRONG = (10**12, 10**8, 10**300, -1, 0, 1.5, "x", True, [1], {"a": 1})
 CONFIGS: dict[str, tuple[Damage, str]] = (
     {
@@ -161,7 +160,10 @@ CONFIGS: dict[str, tuple[Damage, str]] = (
         "nothing": (with_text("config.json", ""), "holds no complete model"),
         "one layer more": (with_config(num_hidden_layers=3), "lacks bert.encoder.layer.2."),
         "256 layers": (with_config(num_hidden_layers=256), "lacks bert.encoder.layer.2."),
-        "other sizes": (with_config(intermediate_size=64), "[32, 16], config.json says [64, 16]"),
+        "other sizes": (
+            with_config(intermediate_size=64),
+            "has the shape [32], config.json says [64]",
+        ),
         "huge sizes": (
             with_config(vocab_size=1 << 24, hidden_size=1 << 16, intermediate_size=1 << 18),
             "this machine has",
@@ -201,8 +203,11 @@ FILES: dict[str, tuple[Damage, str]] = {
         "is not a regular file",
     ),
     "a tokenizer that panics": (
-        with_text("tokenizer.json", '{"normalizer": {"type": "Precompiled"}}'),
-        "is not a tokenizer",
+        with_text(
+            "tokenizer.json",
+            '{"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}}',
+        ),
+        "is not a tokenizer: Precompiled",
     ),
     "a tokenizer in brackets": (with_text("tokenizer.json", "[" * 200_000), "is not a tokenizer"),
     "an infinite id": (with_text("added_tokens.json", '{"x": Infinity}'), "has an invalid value"),
@@ -256,8 +261,8 @@ def folder(source: Path, tmp_path: Path) -> Path:
 
 
 def run_all(folder: Path, output: Path) -> Iterator[int]:
-    """The exit codes of the commands that read such a folder."""
-    rows = folder.parent / "rows.tsv"
+    """The exit codes of the commands that read such a folder, over the rows beside `output`."""
+    rows = output.parent / "rows.tsv"
     yield fill_mask(["--model", str(folder), "a [MASK]"])
     yield features([str(folder), "--input", str(rows), f"--output={output}.arrow"])
     yield finetune([str(folder), "--train", str(rows), f"--output={output}", "--epochs=1"])
@@ -284,3 +289,129 @@ def test_each_fault_is_one_line_of_the_commands(
         assert any(part in line for part in message.split("|")), line
     assert not list(output.glob("*.safetensors"))
     assert not Path(f"{output}.arrow").exists()
+
+
+def to_cache(folder: Path) -> Path:
+    """The same model as in the cache of the hub: a folder of links to blobs."""
+    repository = folder.parent / "models--some--bert"
+    snapshot = repository / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (repository / "blobs").mkdir()
+    for path in folder.iterdir():
+        path.rename(repository / "blobs" / f"of-{path.name}")
+        (snapshot / path.name).symlink_to(f"../../blobs/of-{path.name}")
+    return snapshot
+
+
+def test_a_model_in_the_cache_of_the_hub_works_everywhere(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = folder.parent / "out"
+    snapshot = to_cache(folder)
+    assert [*run_all(snapshot, output)] == [0, 0, 0]
+    assert "error" not in capsys.readouterr().err
+    tokenizer = output / "tokenizer.json"
+    assert not tokenizer.is_symlink()
+    assert tokenizer.read_bytes() == (snapshot / "tokenizer.json").read_bytes()
+
+
+def test_a_model_whose_weights_have_more_layers_says_so(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_config(num_hidden_layers=1)(folder)
+    assert load_encoder(folder)[0].config.num_layers == 1
+    said = capsys.readouterr().err
+    assert "warning: " in said
+    assert "has bert.encoder.layer.1." in said
+    assert "which config.json leaves out" in said
+
+
+def test_random_parts_do_not_depend_on_what_was_checked_before(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: value for name, value in weights.items() if "pooler" not in name}
+    save_file(kept, folder / "model.safetensors")
+    torch.manual_seed(3)
+    found = load_encoder(folder)[0]
+    torch.manual_seed(3)
+    assert torch.equal(found.pooler.weight, Bert(found.config).pooler.weight)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    return write_folders(tmp_path / "data")
+
+
+def train(folders: Folders, output: Path, *options: str) -> int:
+    stages = ["--examples", str(folders.examples), "--vocab", str(folders.vocab)]
+    short = ["--steps=1", "--batch-size=4", "--device=cpu", "--threads=1"]
+    return pretrain([*stages, f"--output={output}", *short, *options])
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["num_hidden_layers = 100000000", "hidden_size = x", "NaN", "integers", "brackets"]
+    + [f"{name} is a pipe" for name in ("config.json", "tokenizer.json", "model.safetensors")]
+    + ["tokenizer_config.json is a link out", "256 layers", "huge sizes", "a column less"],
+)
+def test_training_does_not_start_from_it(
+    folders: Folders, tmp_path: Path, fault: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = tmp_path / "start"
+    export_model(make_model(), start, vocab=folders.vocab)
+    (tmp_path / "private").write_text("{}")
+    damage, _ = TABLE[fault]
+    damage(start)
+    assert train(folders, tmp_path / "out", f"--init-from={start}") in (1, 2)
+    read_error(capsys)
+    assert not (tmp_path / "out" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "added_tokens.json", "vocab.txt"])
+def test_nothing_private_is_copied_into_a_result(
+    folders: Folders, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not even by a run that never reads that file, such as the settings of its vocabulary."""
+    private = tmp_path / "private"
+    private.write_text("{}" if name != "vocab.txt" else (folders.vocab / name).read_text())
+    private.chmod(0o600)
+    with_link(name, str(private))(folders.vocab)
+    assert train(folders, tmp_path / "out") == 1
+    assert "leads out of its folder" in read_error(capsys)
+    assert not (tmp_path / "out" / name).exists()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "/dev/zero", "link"])
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_a_vocabulary_that_is_no_file_is_refused_at_once(
+    tmp_path: Path, kind: str, is_folder: bool
+) -> None:
+    folder = tmp_path / "given"
+    folder.mkdir()
+    (tmp_path / "private").write_text("secret")
+    target = {"/dev/zero": kind, "link": "../private"}.get(kind)
+    (with_link("vocab.txt", target) if target else with_pipe("vocab.txt"))(folder)
+    given = folder if is_folder else folder / "vocab.txt"
+    with pytest.raises(VocabularyError, match=r"not a regular file|leads out of its folder"):
+        plan_vocabulary(tmp_path / "vocab", tmp_path / "none", VocabConfig(file=str(given)))
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o027])
+def test_results_have_the_rights_that_the_umask_leaves(
+    folders: Folders, folder: Path, tmp_path: Path, umask: int
+) -> None:
+    """Whatever rights the files had that they were copied from."""
+    for path in folder.iterdir():
+        path.chmod(0o666)
+    output = tmp_path / "results"
+    before = os.umask(umask)
+    try:
+        output.mkdir()
+        (output / "rows.tsv").write_bytes((tmp_path / "rows.tsv").read_bytes())
+        assert [*run_all(folder, output / "tuned")] == [0, 0, 0]
+        assert train(folders, output / "trained", "--checkpoint-every=1") == 0
+    finally:
+        os.umask(before)
+    found = {path: path.stat().st_mode & 0o777 for path in output.rglob("*")}
+    assert len(found) > 15
+    wrong = {p: oct(m) for p, m in found.items() if m != (0o777 if p.is_dir() else 0o666) & ~umask}
+    assert not wrong
