@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
@@ -15,7 +16,12 @@ from bertdata.config import Table
 from bertdata.errors import ConfigError, DataError, MemoryUsedUpError
 from bertdata.notices import warn
 from bertdata.storage.files import exists, remove_file
-from bertdata.storage.foreign import MAX_PIECES_BYTES, read_foreign, read_foreign_table
+from bertdata.storage.foreign import (
+    MAX_PIECES_BYTES,
+    open_foreign,
+    read_foreign,
+    read_foreign_table,
+)
 from bertdata.storage.locations import Location
 from bertdata.storage.manifest import check_stage
 from bertdata.storage.shards import first_line
@@ -40,8 +46,25 @@ _HEADS = ("pooler.", "transform.", "transform_norm.", "output_bias", "next_sente
 
 
 def check_model(folder: Location) -> None:
-    """Raise DataError if a run's `model/` differs from its manifest; other folders have none."""
+    """Raise DataError if a file of a model must not be read, or differs from a run's manifest.
+
+    Folders that no run made have no manifest.
+    """
+    check_regular(folder, (CONFIG_NAME, *TOKENIZER_FILES))
     check_stage(folder, (CONFIG_NAME, WEIGHTS_NAME, *TOKENIZER_FILES))
+
+
+def check_regular(folder: Location, names: Iterable[str]) -> None:
+    """Raise DataError for the first of these files that must not be read or copied.
+
+    Before hours of work: `bertdata.storage.foreign` says which.
+    """
+    for name in names:
+        try:
+            if isinstance(folder, Path) and exists(folder / name):
+                open_foreign(folder / name).close()
+        except OSError as error:
+            raise DataError(f"cannot read {folder / name}: {first_line(error)}") from error
 
 
 def copy_tokenizer(source: Location, folder: Location) -> None:

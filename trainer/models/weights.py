@@ -6,6 +6,8 @@ first of these that exists is read, as in `transformers`.
 
 from __future__ import annotations
 
+import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -83,15 +85,25 @@ def _load_tensors(path: Location) -> dict[str, Tensor]:
 
 def _load_pickled(path: Location) -> object:
     with open_foreign(path) as file:
-        return _unpickle(path, file)
-
-
-def _unpickle(path: Location, file: BinaryIO) -> object:
-    try:
-        found: object = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds over a damaged file
-        raise DataError(
-            f"{path.parent} holds no complete model: {path.name} is damaged, or holds more than "
-            f"tensors and could be a program; save the model as {WEIGHTS_NAME}"
-        ) from error
+        try:
+            _check_unpacked_size(file)
+            found: object = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises many kinds over a damaged file
+            raise DataError(
+                f"{path.parent} holds no complete model: {path.name} is damaged, or holds more "
+                f"than tensors and could be a program; save the model as {WEIGHTS_NAME}"
+            ) from error
     return found
+
+
+def _check_unpacked_size(file: BinaryIO) -> None:
+    """Raise ValueError for an archive of which more comes out than is in it.
+
+    torch compresses nothing.
+    """
+    if zipfile.is_zipfile(file):
+        size = file.seek(0, os.SEEK_END)
+        with zipfile.ZipFile(file) as archive:
+            if sum(member.file_size for member in archive.infolist()) > size:
+                raise ValueError("is compressed")
+    file.seek(0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,17 @@ def with_link(name: str, target: str) -> Damage:
         (folder / name).symlink_to(target)
 
     return damage
+
+
+def compressed(folder: Path) -> None:
+    """As torch never writes it: one that unpacks to far more would fill the memory."""
+    as_pickle(torch.zeros_like)(folder)
+    path = folder / "pytorch_model.bin"
+    with zipfile.ZipFile(path) as archive:
+        members = {info.filename: archive.read(info) for info in archive.infolist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
 
 
 def set_to(value: float) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -201,6 +213,12 @@ FILES: dict[str, tuple[Damage, str]] = {
     "an index of a pipe": (
         lambda folder: (with_index(weight_map={"a": "p"})(folder), os.mkfifo(folder / "p")),
         "is not a regular file",
+    ),
+    "a compressed pickle": (compressed, "is damaged, or holds more than tensors"),
+    "a manifest in brackets": (with_text("manifest.json", "[" * 200_000), "is damaged"),
+    "a manifest that is a link out": (
+        with_link("manifest.json", "../private"),
+        "leads out of its folder",
     ),
     "a tokenizer that panics": (
         with_text(
@@ -378,6 +396,7 @@ def test_nothing_private_is_copied_into_a_result(
     assert train(folders, tmp_path / "out") == 1
     assert "leads out of its folder" in read_error(capsys)
     assert not (tmp_path / "out" / name).exists()
+    assert not (tmp_path / "out" / "metrics.jsonl").exists()  # it did not train before it said so
 
 
 @pytest.mark.parametrize("kind", ["pipe", "/dev/zero", "link"])
