@@ -155,7 +155,7 @@ def load_encoder(
 
 def _wanted_shapes(config: ModelConfig) -> dict[str, torch.Size]:
     """Return the shapes of all parameters; nothing is allocated."""
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+    with torch.device("meta"):  # which draws no random numbers either
         return {name: value.shape for name, value in Bert(config).state_dict().items()}
 
 

@@ -92,9 +92,12 @@ def test_the_cache_of_the_hub_is_read(tmp_path: Path) -> None:
     (repository / "blobs" / "f01").symlink_to(tmp_path / "private")
     (snapshot / "over").symlink_to("../../blobs/f01")
     (snapshot / "dots").symlink_to("../../blobs/../../private")
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "f02").write_text("of another repository")
+    (snapshot / "another").symlink_to("../../../blobs/f02")
     assert read_foreign_table(snapshot / "config.json") == {}
     assert read_foreign(snapshot / "deep" / "vocab.txt", 10) == b"{}"
-    for name in ("other", "over", "dots"):
+    for name in ("other", "over", "dots", "another"):
         with pytest.raises(OSError, match="leads out of its folder"):
             read_foreign(snapshot / name, 10)
 
