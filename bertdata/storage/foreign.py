@@ -50,7 +50,7 @@ def read_foreign(location: Location, max_bytes: int) -> bytes:
         file.seek(0)
         data = file.read(max_bytes + 1) if size <= max_bytes else b""
     if max(size, len(data)) > max_bytes:
-        raise OSError(f"{location} has {size:,} bytes; the maximum is {max_bytes:,}")
+        raise OSError(f"{location.name} has {size:,} bytes; the maximum is {max_bytes:,}")
     return bytes(data)
 
 
@@ -96,7 +96,7 @@ def _check_regular(path: Path, opened: os.stat_result) -> None:
 
 
 def _irregular(path: Path) -> OSError:
-    return OSError(f"{path} is not a regular file; put a copy of the right file there")
+    return OSError(f"{path.name} is not a regular file; put a copy of the right file there")
 
 
 def _check_place(path: Path, opened: os.stat_result) -> None:
@@ -104,9 +104,9 @@ def _check_place(path: Path, opened: os.stat_result) -> None:
     found, top = path.resolve(), path.parent.resolve()
     if not (found.is_relative_to(top) or is_in_cache(found, top)):
         raise OSError(
-            f"{path} is a link that leads out of its folder, to {found}; "
+            f"{path.name} is a link that leads out of its folder, to {found}; "
             "if you trust it, put a copy of the file in its place"
         )
     # Of the place that was just looked at, not of one that the path led to a moment before.
     if not os.path.samestat(found.lstat(), opened):
-        raise OSError(f"{path} changed while it was opened; run again")
+        raise OSError(f"{path.name} changed while it was opened; run again")
