@@ -427,7 +427,7 @@ def _content_config(corpus: CorpusConfig) -> Table:
 
     Nor does it matter how much of it had to be kept.
     """
-    left_out = ("paths", _KEPT_KEY)
+    left_out = ("paths", "follow_links", _KEPT_KEY)
     return {key: value for key, value in to_table(corpus).items() if key not in left_out}
 
 

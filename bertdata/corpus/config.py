@@ -75,6 +75,8 @@ class CorpusConfig:
     for `demo`. Or addresses of other storage, with the same globs, such as
     "s3://bucket/**/*.jsonl.gz". For text, lines and jsonl also tar archives, compressed or not, and
     ZIP archives.
+    `follow_links`: whether files may be links that lead out of the folder that a pattern starts in,
+    or be found through such links. False, for folders of strangers: such a link ends the run.
     `text_field`, `id_field`: keys or columns of jsonl, parquet and arrow; without an `id_field`,
     records are named after their file and position.
     `on_bad_file`: an unreadable or damaged file ends the run ("stop") or is rejected ("skip").
@@ -94,6 +96,7 @@ class CorpusConfig:
     name: str
     format: str
     paths: tuple[str, ...] = ()
+    follow_links: bool = True
     text_field: str = "text"
     id_field: str = ""
     on_bad_file: str = "stop"
@@ -216,9 +219,10 @@ def find_inputs(
 ) -> FoundInputs:
     """The files of a corpus, each once even if several links lead to it, without those of runs.
 
-    `base`: the folder of relative patterns. `output`: the run's own folder. Raises
-    InputError when a pattern matches no file, a file cannot be read (unless on_bad_file = "skip"),
-    a storage does not answer, or the demo corpus's packages are not installed.
+    `base`: the folder of relative patterns. `output`: the run's own folder. Raises InputError when
+    a pattern matches no file, a file cannot be read (unless on_bad_file = "skip"), a link leads out
+    of a pattern's folder (unless `follow_links`), a storage does not answer, or the demo corpus's
+    packages are not installed.
     """
     if corpus.format == "demo":
         demo = tuple(_describe(corpus, path, path.name) for path in demo_files())
@@ -390,7 +394,7 @@ def _match(
     corpus: CorpusConfig, path: Location, pattern: Pattern, runs: OwnFiles
 ) -> tuple[set[str], set[str]]:
     """The files that a pattern matches, and those of them that runs wrote."""
-    matches = list(match_pattern(pattern))
+    matches = list(match_pattern(pattern, follow_links=corpus.follow_links))
     files = {match for match in matches if _is_wanted(match, corpus)}
     own = set[str]()
     if not pattern.is_literal:

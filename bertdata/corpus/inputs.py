@@ -12,6 +12,7 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import cast
 
+from bertdata.errors import InputError
 from bertdata.storage.files import is_file, is_folder, list_files, list_folders
 from bertdata.storage.locations import Address, Location, is_address, locate
 
@@ -65,22 +66,43 @@ def _split(pattern: Location, base: Location) -> tuple[Location, list[str]]:
     return (base if isinstance(base, Path) else Path()).absolute(), list(pattern.parts)
 
 
-def match_pattern(pattern: Pattern) -> Iterator[str]:
+def match_pattern(pattern: Pattern, *, follow_links: bool = True) -> Iterator[str]:
     """Paths of files and folders, or addresses of files, that match; `**` as in Python's `glob`.
 
     Links to folders are followed, but each folder is entered once, so that loops end. Raises
-    OSError when another storage does not answer.
+    OSError when another storage does not answer, and, unless `follow_links`, InputError for a link
+    that leads out of the pattern's folder; that folder may be a link itself.
     """
-    folder, parts = pattern.folder, pattern.parts
+    folder = pattern.folder
     if isinstance(folder, Address):
-        found = _find(folder, *parts) if pattern.is_literal else _expand_address(folder, parts)
-        yield from map(str, found)
-    elif pattern.is_literal:
-        path = Path(folder, *parts)
-        if os.path.lexists(path):
-            yield str(path)
-    else:
-        yield from map(os.path.normpath, _expand(str(folder), parts))
+        yield from map(str, _match_address(folder, pattern))
+        return
+    top = None if follow_links else os.path.realpath(folder)
+    for path in _match_local(folder, pattern, top):
+        _check_inside(path, top)
+        yield path
+
+
+def _match_address(folder: Address, pattern: Pattern) -> Iterator[Address]:
+    if pattern.is_literal:
+        return _find(folder, *pattern.parts)
+    return _expand_address(folder, pattern.parts)
+
+
+def _match_local(folder: Path, pattern: Pattern, top: str | None) -> Iterator[str]:
+    if not pattern.is_literal:
+        yield from map(os.path.normpath, _expand(str(folder), pattern.parts, top))
+    elif os.path.lexists(path := Path(folder, *pattern.parts)):
+        yield str(path)
+
+
+def _check_inside(path: str, top: str | None) -> None:
+    """Raise InputError if a path leads out of the folder `top`; None: it may."""
+    if top is not None and not Path(real := os.path.realpath(path)).is_relative_to(top):
+        raise InputError(
+            f"{path} leads out of its folder, to {real}; remove the link, or allow such links with "
+            "follow_links = true if you trust who made it"
+        )
 
 
 def name_files(paths: Iterable[str], patterns: Iterable[Pattern]) -> list[tuple[str, str]]:
@@ -168,28 +190,32 @@ def _is_match(names: Sequence[str], parts: Sequence[str]) -> bool:
     return not names[0].startswith(".") and _is_match(names[1:], parts)
 
 
-def _expand(folder: str, parts: Sequence[str]) -> Iterator[str]:
+def _expand(folder: str, parts: Sequence[str], within: str | None) -> Iterator[str]:
     if _RECURSIVE not in parts:
         yield from _glob(folder, parts)
         return
     place = parts.index(_RECURSIVE)
     for top in _glob(folder, parts[:place]) if place else (folder,):
-        for found in _walk(top):
-            yield from _expand(found, parts[place + 1 :] or ("*",))
+        for found in _walk(top, within):
+            yield from _expand(found, parts[place + 1 :] or ("*",), within)
 
 
 def _glob(folder: str, parts: Sequence[str]) -> list[str]:
     return glob.glob(os.path.join(glob.escape(folder), *parts))  # noqa: PTH118, PTH207
 
 
-def _walk(top: str) -> Iterator[str]:
-    """A folder and those below it, each once, hidden ones never; links after all others."""
+def _walk(top: str, within: str | None) -> Iterator[str]:
+    """A folder and those below it, each once, hidden ones never; links after all others.
+
+    Raises InputError before it enters one that is not in the folder `within`.
+    """
     folders, links, seen = deque([top]), deque[str](), set[str]()
     while folders or links:
         folder = (folders or links).popleft()
         real = os.path.realpath(folder)
         if real in seen or not _is_folder(folder):
             continue
+        _check_inside(folder, within)
         seen.add(real)
         yield folder
         for entry in _entries(folder):

@@ -7,6 +7,7 @@ unassigned characters are kept instead of dropped.
 
 from __future__ import annotations
 
+import io
 import unicodedata
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -14,6 +15,7 @@ from itertools import groupby
 from pathlib import Path
 
 from bertdata.errors import VocabularyError
+from bertdata.storage.foreign import MAX_PIECES_BYTES, read_foreign
 
 _MAX_WORD_CHARACTERS = 200
 
@@ -50,9 +52,11 @@ class OriginalTokenizer:
 def _read_ids(vocab_file: Path) -> dict[str, int]:
     """Piece to line number. Raises VocabularyError when the file or a special piece is missing."""
     try:
-        lines = vocab_file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        data = read_foreign(vocab_file, MAX_PIECES_BYTES)
+        text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8").read()
     except (OSError, UnicodeDecodeError) as error:
         raise VocabularyError(f"cannot read vocabulary {vocab_file}: {error}") from error
+    lines = text.removesuffix("\n").split("\n")
     ids = {line.strip(): number for number, line in enumerate(lines)}
     for piece in ("[UNK]", "[CLS]", "[SEP]", "[MASK]"):
         if piece not in ids:

@@ -26,6 +26,13 @@ __getattr__, __dir__, __all__ = list_contents(
             "size_of",
         ],
         "filesystems": ["open_filesystem", "renames_when_done", "storage_errors"],
+        "foreign": [
+            "MAX_PIECES_BYTES",
+            "open_foreign",
+            "parse_foreign_table",
+            "read_foreign",
+            "read_foreign_table",
+        ],
         "locations": ["Address", "Location", "is_address", "is_inside", "locate"],
         "locks": ["hold"],
         "manifest": [

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 
 from bertdata.config import Table
 from bertdata.errors import DataError
-from bertdata.storage.files import is_file, read_bytes, size_of
+from bertdata.storage.files import is_file, size_of
+from bertdata.storage.foreign import read_foreign
 from bertdata.storage.locations import Location
 from bertdata.storage.shards import Shard, check_inside, first_line, sha256_of
 from bertdata.storage.writing import sync, write_json
@@ -23,6 +24,7 @@ _VERSION = 1
 # Files of sentences hold ranges of partitions since version 2.
 _VERSIONS = {"bertdata-sentences": 2}
 FILE_NAME = "manifest.json"
+_MAX_BYTES = 1 << 30  # a terabyte of text has some ten megabytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,9 +89,10 @@ def read_manifest(folder: Location) -> Manifest:
     """
     path = folder / FILE_NAME
     try:
-        table = json.loads(read_bytes(path))
-        shards = tuple(Shard(**shard) for shard in table.pop("shards"))
+        table = json.loads(read_foreign(path, _MAX_BYTES))
+        shards = tuple(_read_shard(shard) for shard in table.pop("shards"))
         manifest = Manifest(shards=shards, **table)
+        _check_text(manifest.format)
         for shard in shards:
             check_inside(folder, shard.path)
     except FileNotFoundError:
@@ -103,6 +106,18 @@ def read_manifest(folder: Location) -> Manifest:
             "make the stage again in another --output"
         )
     return manifest
+
+
+def _read_shard(table: Table) -> Shard:
+    shard = Shard(**table)
+    _check_text(shard.path, shard.sha256)
+    return shard
+
+
+def _check_text(*values: object) -> None:
+    for value in values:
+        if not isinstance(value, str):
+            raise TypeError(f"{value!r:.60} is not a text")
 
 
 @contextlib.contextmanager

@@ -11,13 +11,13 @@ tokenizer does recognise them, for prompts such as "The capital of France is [MA
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from bertdata.config import Table, check_range
-from bertdata.storage.files import read_bytes
+from bertdata.storage.foreign import MAX_PIECES_BYTES, read_foreign
 from bertdata.storage.locations import Location
+from bertdata.storage.shards import first_line
 from bertdata.storage.writing import atomic_file, write_json
 from bertdata.tokens.tokenizer_settings import (
     SETTINGS_NAME,
@@ -82,9 +82,13 @@ def build_normalizer(config: TokenizationConfig) -> normalizers.Normalizer:
 
 def load_tokenizer(location: Location) -> Tokenizer:
     """The tokenizer in a tokenizer.json. Raises plain Exception, as `tokenizers` does."""
-    if isinstance(location, Path):
-        return Tokenizer.from_file(str(location))
-    return Tokenizer.from_str(read_bytes(location).decode("utf-8"))
+    text = read_foreign(location, MAX_PIECES_BYTES).decode("utf-8")
+    try:
+        return Tokenizer.from_str(text)
+    except (Exception, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # what Rust's panics become over values that it did not expect
+        raise ValueError(first_line(error)) from error
 
 
 def save_tokenizer(folder: Location, vocabulary: Vocabulary, config: TokenizationConfig) -> None:

@@ -6,7 +6,6 @@ even where tokenizer.json says otherwise.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -14,7 +13,8 @@ from tokenizers import AddedToken
 
 from bertdata.config import Table
 from bertdata.errors import VocabularyError
-from bertdata.storage.files import exists, read_bytes
+from bertdata.storage.files import exists
+from bertdata.storage.foreign import read_foreign_table
 from bertdata.storage.locations import Location
 from bertdata.storage.shards import first_line
 
@@ -65,7 +65,7 @@ def read_settings(folder: Location) -> TokenizerSettings:
     """The settings in a folder; the defaults where it has none. Raises VocabularyError."""
     try:
         settings = _read_settings(folder)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise VocabularyError(
             f"{folder / SETTINGS_NAME} has an invalid value: {first_line(error)}"
         ) from error
@@ -81,7 +81,7 @@ def _read_settings(folder: Location) -> TokenizerSettings:
     table = {**_read_table(folder / _SPECIAL_NAME), **_read_table(folder / SETTINGS_NAME)}
     name = table.get("tokenizer_class") or _class_of_model(folder) or "BertTokenizer"
     longest = table.get("model_max_length")
-    has_length = isinstance(longest, int) and 0 < longest < _MAX_MEANT_LENGTH
+    has_length = type(longest) is int and 0 < longest < _MAX_MEANT_LENGTH
     return TokenizerSettings(
         tokenizer_class=str(name).removesuffix("Fast"),
         lowercase=table.get("do_lower_case"),
@@ -138,12 +138,7 @@ def _content(piece: object) -> str | None:
 
 
 def _read_table(path: Location) -> Table:
-    if not exists(path):
-        return {}
     try:
-        table = json.loads(read_bytes(path))
+        return read_foreign_table(path) if exists(path) else {}
     except (OSError, ValueError) as error:
         raise VocabularyError(f"cannot read {path}: {first_line(error)}") from error
-    if not isinstance(table, dict):
-        raise VocabularyError(f"{path} is not a table of settings; copy it again from its source")
-    return table

@@ -7,7 +7,6 @@ the piece's id. A Hugging Face folder may have the pieces in tokenizer.json inst
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +15,8 @@ import numpy as np
 
 from bertdata.arrays import BoolArray
 from bertdata.errors import VocabularyError
-from bertdata.storage.files import exists, is_folder, read_bytes
+from bertdata.storage.files import exists, is_folder
+from bertdata.storage.foreign import MAX_PIECES_BYTES, parse_foreign_table, read_foreign
 from bertdata.storage.locations import Location, locate
 from bertdata.storage.shards import first_line
 from bertdata.storage.writing import write_text
@@ -141,7 +141,10 @@ def write_vocabulary(path: Location, vocabulary: Vocabulary) -> None:
 
 
 def _read_lines(path: Location, settings: TokenizerSettings) -> tuple[list[str], list[str]]:
-    pieces, notes = pieces_of_lines(_read_text(path))
+    text = _decode(path, _read(path))
+    if (size := text.count("\n")) > _MAX_SIZE:
+        raise VocabularyError(f"{path} has {size:,} lines; ids go up to {_MAX_SIZE - 1:,}")
+    pieces, notes = pieces_of_lines(text)
     # Pieces that were added to the tokenizer later follow those of vocab.txt.
     added = {id_: piece.content for id_, piece in settings.added_pieces.items()}
     return _fill(dict(enumerate(pieces)) | _beyond(added, len(pieces))), notes
@@ -149,10 +152,10 @@ def _read_lines(path: Location, settings: TokenizerSettings) -> tuple[list[str],
 
 def _read_tokenizer_json(path: Location, _: TokenizerSettings) -> tuple[list[str], list[str]]:
     try:
-        table = json.loads(_read_text(path))
+        table = parse_foreign_table(_read(path))
         pieces = {int(id_): str(piece) for piece, id_ in table["model"]["vocab"].items()}
         added = {int(piece["id"]): str(piece["content"]) for piece in table["added_tokens"]}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise VocabularyError(f"{path} has no WordPiece vocabulary") from error
     return _fill(pieces | added), []
 
@@ -170,12 +173,17 @@ def _fill(pieces: Mapping[int, str]) -> list[str]:
     return [pieces[id_] if id_ in pieces else next(unused) for id_ in range(size)]
 
 
-def _read_text(path: Location) -> str:
+def _read(path: Location) -> bytes:
     try:
-        return read_bytes(path).decode("utf-8-sig")  # a byte order mark is not part of a piece
+        return read_foreign(path, MAX_PIECES_BYTES)
     except OSError as error:
         reason = error.strerror or first_line(error)
         raise VocabularyError(f"cannot read vocabulary {path}: {reason}") from error
+
+
+def _decode(path: Location, data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")  # a byte order mark is not part of a piece
     except UnicodeDecodeError as error:
         raise VocabularyError(
             f"vocabulary {path} is not UTF-8 at byte {error.start}; save it as UTF-8"

@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = list_contents(
         "export": [
             "CONFIG_NAME",
             "check_model",
+            "check_regular",
             "copy_tokenizer",
             "export_model",
             "load_encoder",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bertdata.errors import ConfigError
 from trainer.models.names import NameTable
-from trainer.shape import ModelConfig
+from trainer.shape import ModelConfig, check_value
 
 _NAMES = NameTable(
     modules={
@@ -52,6 +52,7 @@ _CONFIG = {
     "layer_norm_eps": "layer_norm_eps",
     "pad_id": "pad_token_id",
 }
+_ATTENTION_DROPOUT = "attention_probs_dropout_prob"
 # Values of keys that older files leave out.
 _DEFAULTS = {
     "type_vocab_size": 2,
@@ -127,7 +128,7 @@ def to_hf_config(config: ModelConfig) -> dict[str, object]:
         "architectures": ["BertForPreTraining"],
         "model_type": "bert",
         **{theirs: getattr(config, ours) for ours, theirs in _CONFIG.items()},
-        "attention_probs_dropout_prob": config.attention_dropout_or_dropout,
+        _ATTENTION_DROPOUT: config.attention_dropout_or_dropout,
         "initializer_range": 0.02,
         "tie_word_embeddings": True,
     }
@@ -141,11 +142,14 @@ def from_hf_config(table: Mapping[str, Any]) -> ModelConfig:
     missing = [theirs for theirs in _CONFIG.values() if theirs not in table]
     if missing:
         raise ConfigError(f"config.json lacks {missing[0]!r}")
+    name = table["hidden_act"]
+    table["hidden_act"] = _ACTIVATIONS.get(name, name) if isinstance(name, str) else name
     values = {ours: table[theirs] for ours, theirs in _CONFIG.items()}
-    values["hidden_act"] = _ACTIVATIONS.get(values["hidden_act"], values["hidden_act"])
-    attention_dropout = table.get("attention_probs_dropout_prob", values["dropout"])
+    attention_dropout = table.get(_ATTENTION_DROPOUT, values["dropout"])
     if attention_dropout != values["dropout"]:
         values["attention_dropout"] = attention_dropout
+    for ours, value in values.items():
+        check_value(ours, value, _CONFIG.get(ours, _ATTENTION_DROPOUT))
     return ModelConfig(**values)
 
 
@@ -155,12 +159,15 @@ def _check_architecture(table: Mapping[str, Any]) -> None:
     Old folders have no model_type: the names of their classes decide.
     """
     name = table.get("model_type")
-    classes = [str(kind) for kind in table.get("architectures") or []]
+    listed = table.get("architectures") or []
+    if not isinstance(listed, list):
+        raise ConfigError(f"architectures must be a list of names, got {listed!r:.60}")
+    classes = [str(kind) for kind in listed]
     if name is None and not all(kind.startswith("Bert") for kind in classes):
         name = classes[0]
     if name not in (None, "bert"):
-        raise ConfigError(f"model_type must be 'bert', got {name!r}; only BERT can be read")
+        raise ConfigError(f"model_type must be 'bert', got {name!r:.60}; only BERT can be read")
     if (positions := table.get("position_embedding_type") or "absolute") != "absolute":
-        raise ConfigError(f"cannot use {positions!r} position embeddings, only 'absolute'")
+        raise ConfigError(f"cannot use {positions!r:.60} position embeddings, only 'absolute'")
     if table.get("is_decoder"):
         raise ConfigError("cannot use a decoder (is_decoder is true), only an encoder")

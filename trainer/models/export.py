@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bertdata.errors import ConfigError, DataError
-from bertdata.storage.files import exists, iterate_blocks, read_bytes, remove_file
+from bertdata.config import Table
+from bertdata.errors import ConfigError, DataError, MemoryUsedUpError
+from bertdata.notices import warn
+from bertdata.storage.files import exists, remove_file
+from bertdata.storage.foreign import (
+    MAX_PIECES_BYTES,
+    open_foreign,
+    read_foreign,
+    read_foreign_table,
+)
 from bertdata.storage.locations import Location
 from bertdata.storage.manifest import check_stage
 from bertdata.storage.shards import first_line
@@ -30,22 +40,48 @@ from trainer.models.weights import WEIGHTS_NAME, find_weights, read_weights
 from trainer.shape import ModelConfig
 
 CONFIG_NAME = "config.json"
+_PARAMETER_BYTES = 4
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _HEADS = ("pooler.", "transform.", "transform_norm.", "output_bias", "next_sentence.")
 
 
 def check_model(folder: Location) -> None:
-    """Raise DataError if a run's `model/` differs from its manifest; other folders have none."""
+    """Raise DataError if a file of a model must not be read, or differs from a run's manifest.
+
+    Folders that no run made have no manifest.
+    """
+    check_regular(folder, (CONFIG_NAME, *TOKENIZER_FILES))
     check_stage(folder, (CONFIG_NAME, WEIGHTS_NAME, *TOKENIZER_FILES))
 
 
+def check_regular(folder: Location, names: Iterable[str]) -> None:
+    """Raise DataError for the first of these files that must not be read or copied.
+
+    Before hours of work: `bertdata.storage.foreign` says which.
+    """
+    for name in names:
+        try:
+            if isinstance(folder, Path) and exists(folder / name):
+                open_foreign(folder / name).close()
+        except OSError as error:
+            raise DataError(f"cannot read {folder / name}: {first_line(error)}") from error
+
+
 def copy_tokenizer(source: Location, folder: Location) -> None:
-    """Copy the tokenizer's files that exist; remove those of an earlier tokenizer."""
+    """Copy the tokenizer's files that exist; remove those of an earlier tokenizer.
+
+    Raises DataError for a file that must not be copied: `bertdata.storage.foreign`.
+    """
     for name in TOKENIZER_FILES:
         if not exists(source / name):
             remove_file(folder / name)
-        else:
-            with atomic_file(folder / name) as temporary, temporary.open("wb") as file:
-                file.writelines(iterate_blocks(source / name))
+            continue
+        try:
+            data = read_foreign(source / name, MAX_PIECES_BYTES)
+        except OSError as error:
+            raise DataError(f"cannot copy {source / name}: {first_line(error)}") from error
+        with atomic_file(folder / name) as temporary:
+            temporary.write_bytes(data)
 
 
 def export_model(model: Bert, folder: Location, *, vocab: Location) -> None:
@@ -88,10 +124,10 @@ def load_encoder(
     a fine-tuned one; the heads of other tasks are left out. `dropout`: replaces the folder's own.
     `needs_tied_decoder`: whether the masked-language-model head will be used.
 
-    Raises DataError if the encoder is incomplete, ConfigError if that head is to be used and has a
-    matrix of its own.
+    Raises DataError if the encoder is incomplete or has numbers that are not finite, ConfigError if
+    that head is to be used and has a matrix of its own.
     """
-    model = new_bert(load_shape(folder, dropout=dropout))
+    config = load_shape(folder, dropout=dropout)
     weights = find_weights(folder)
     parameters = read_weights(weights)
     if needs_tied_decoder and has_own_decoder(parameters, _read_config(folder)):
@@ -102,15 +138,56 @@ def load_encoder(
     try:
         found = from_hf_parameters(parameters)
     except KeyError as error:
-        raise DataError(f"{weights} has {error}, which no BERT has") from error
-    missing = [name for name in model.state_dict() if name not in found]
+        raise DataError(f"{weights} has {error!s:.200}, which no BERT has") from error
+    wanted = _wanted_shapes(config)
+    missing = [name for name in wanted if name not in found]
     if encoder := [name for name in missing if not name.startswith(_HEADS)]:
         raise DataError(f"{weights} lacks {to_hf_name(encoder[0])}; is it a BERT?")
-    try:
-        model.load_state_dict(found, strict=False)
-    except RuntimeError as error:
-        raise DataError(f"{weights} does not fit: {' '.join(str(error).split())}") from error
+    if left_out := [name for name in found if name not in wanted]:
+        warn(f"{weights} has {to_hf_name(left_out[0]):.200}, which {CONFIG_NAME} leaves out")
+    found = {name: value for name, value in found.items() if name in wanted}
+    _check_memory(wanted)
+    _check_parameters(weights, found, wanted)
+    model = new_bert(config)
+    model.load_state_dict(found, strict=False)
     return model, missing
+
+
+def _wanted_shapes(config: ModelConfig) -> dict[str, torch.Size]:
+    """Return the shapes of all parameters; nothing is allocated."""
+    with torch.device("meta"):  # which draws no random numbers either
+        return {name: value.shape for name, value in Bert(config).state_dict().items()}
+
+
+def _check_memory(wanted: Mapping[str, torch.Size]) -> None:
+    """Raise MemoryUsedUpError if the parameters do not fit into the memory of this machine."""
+    needed = _PARAMETER_BYTES * sum(shape.numel() for shape in wanted.values())
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > memory:
+        raise MemoryUsedUpError(
+            f"a model of the sizes in {CONFIG_NAME} takes {needed / 2**30:,.0f} GiB, this machine "
+            f"has {memory / 2**30:,.0f}; are the sizes right?"
+        )
+
+
+def _check_parameters(
+    weights: Location, found: Mapping[str, Tensor], wanted: Mapping[str, torch.Size]
+) -> None:
+    """Raise DataError for the first parameter that does not fit, or has a NaN or infinite number.
+
+    Only the shapes are looked at before the numbers of any parameter.
+    """
+    for name, value in found.items():
+        what = f"{weights} does not fit: {to_hf_name(name)}"
+        if value.shape != wanted[name]:
+            shapes = f"{list(value.shape)}, {CONFIG_NAME} says {list(wanted[name])}"
+            raise DataError(f"{what} has the shape {shapes}")
+        is_plain = value.layout is torch.strided and value.device.type == "cpu"
+        if not (is_plain and value.dtype in _FLOATS):
+            raise DataError(f"{what} has no floating-point numbers but {value.dtype}")
+    for name, value in found.items():
+        if not value.float().isfinite().all():
+            raise DataError(f"{weights}: {to_hf_name(name)} has a number that is NaN or infinite")
 
 
 def load_shape(folder: Location, *, dropout: float | None = None) -> ModelConfig:
@@ -127,17 +204,21 @@ def load_shape(folder: Location, *, dropout: float | None = None) -> ModelConfig
     return dataclasses.replace(config, dropout=dropout, attention_dropout=None)
 
 
-def _read_config(folder: Location) -> dict[str, object]:
+def _read_config(folder: Location) -> Table:
     try:
-        table = json.loads(read_bytes(folder / CONFIG_NAME))
+        return read_foreign_table(folder / CONFIG_NAME)
     except (OSError, ValueError) as error:
         raise DataError(f"{folder} holds no complete model: {first_line(error)}") from error
-    if not isinstance(table, dict):
-        raise DataError(f"{folder} holds no complete model: {CONFIG_NAME} has no settings")
-    return table
 
 
 def new_bert(config: ModelConfig) -> Bert:
-    """Make a model with a random start, without changing the state of torch's generator."""
-    with torch.random.fork_rng(devices=[]):
-        return Bert(config)
+    """Make a model with a random start, without changing the state of torch's generator.
+
+    Raises MemoryUsedUpError if it does not fit into memory.
+    """
+    _check_memory(_wanted_shapes(config))
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return Bert(config)
+    except RuntimeError as error:  # torch's own allocator
+        raise MemoryUsedUpError(f"there is no memory for the model: {first_line(error)}") from error

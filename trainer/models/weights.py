@@ -6,10 +6,11 @@ first of these that exists is read, as in `transformers`.
 
 from __future__ import annotations
 
-import io
-import json
+import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from safetensors import SafetensorError
@@ -17,7 +18,8 @@ from safetensors.torch import load, load_file
 from torch import Tensor
 
 from bertdata.errors import DataError
-from bertdata.storage.files import exists, read_bytes
+from bertdata.storage.files import exists
+from bertdata.storage.foreign import open_foreign, read_foreign_table
 from bertdata.storage.locations import Location
 from bertdata.storage.shards import first_line
 
@@ -44,7 +46,8 @@ def find_weights(folder: Location) -> Location:
 def read_weights(path: Location) -> dict[str, Tensor]:
     """Return all parameters of a file, or of the shards of an index, by name.
 
-    Raises DataError if a file is missing or damaged, or holds anything but tensors.
+    Those of a safetensors file of this machine take no memory before they are used. Raises
+    DataError if a file is missing or damaged, or holds anything but tensors.
     """
     try:
         if not path.name.endswith(_INDEX_SUFFIX):
@@ -56,10 +59,10 @@ def read_weights(path: Location) -> dict[str, Tensor]:
 
 
 def _shard_names(index: Location) -> list[Location]:
-    table = json.loads(read_bytes(index))
-    if not isinstance(table, Mapping) or not isinstance(table.get("weight_map"), Mapping):
+    weight_map = read_foreign_table(index).get("weight_map")
+    if not isinstance(weight_map, Mapping):
         raise ValueError(f"{index.name} has no weight_map")
-    names = sorted({str(name) for name in table["weight_map"].values()})
+    names = sorted({str(name) for name in weight_map.values()})
     if outside := [name for name in names if Path(name).name != name]:
         raise ValueError(f"{index.name} names {outside[0]!r}, which is not a file beside it")
     return [index.parent / name for name in names]
@@ -73,18 +76,34 @@ def _read_file(path: Location) -> dict[str, Tensor]:
 
 
 def _load_tensors(path: Location) -> dict[str, Tensor]:
-    if isinstance(path, Path):
-        return dict(load_file(path))  # memory-mapped
-    return dict(load(read_bytes(path)))
+    with open_foreign(path) as file:
+        if not isinstance(path, Path):
+            return dict(load(file.read()))
+        # The file that was looked at, whatever its name leads to by now; memory-mapped.
+        return dict(load_file(f"/dev/fd/{file.fileno()}"))
 
 
 def _load_pickled(path: Location) -> object:
-    source = path if isinstance(path, Path) else io.BytesIO(read_bytes(path))
-    try:
-        found: object = torch.load(source, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds over a damaged file
-        raise DataError(
-            f"{path.parent} holds no complete model: {path.name} is damaged, or holds more than "
-            f"tensors and could be a program; save the model as {WEIGHTS_NAME}"
-        ) from error
+    with open_foreign(path) as file:
+        try:
+            _check_unpacked_size(file)
+            found: object = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises many kinds over a damaged file
+            raise DataError(
+                f"{path.parent} holds no complete model: {path.name} is damaged, or holds more "
+                f"than tensors and could be a program; save the model as {WEIGHTS_NAME}"
+            ) from error
     return found
+
+
+def _check_unpacked_size(file: BinaryIO) -> None:
+    """Raise ValueError for an archive of which more comes out than is in it.
+
+    torch compresses nothing.
+    """
+    if zipfile.is_zipfile(file):
+        size = file.seek(0, os.SEEK_END)
+        with zipfile.ZipFile(file) as archive:
+            if sum(member.file_size for member in archive.infolist()) > size:
+                raise ValueError("is compressed")
+    file.seek(0)

@@ -13,6 +13,7 @@ from bertdata.storage.manifest import check_stage
 from bertdata.tokens.tokenizer_settings import TOKENIZER_FILES, VOCABULARY_NAME
 from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
 from trainer.models.bert import Bert, pad_vocabulary
+from trainer.models.export import check_regular
 from trainer.optim.optimizers import Optimizers
 from trainer.pretraining.batches import validation_batches
 from trainer.pretraining.checkpoint import CheckpointWriter, Parameters, Progress
@@ -82,6 +83,7 @@ def open_run(
 
     Raises ConfigError if the configuration, the examples and the model do not fit together.
     """
+    check_regular(vocab, TOKENIZER_FILES)
     if ranks.is_first:
         check_stage(vocab, TOKENIZER_FILES)
     readers = _open_readers(examples, read_vocabulary(_vocabulary_of(vocab)), config, ranks)

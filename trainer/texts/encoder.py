@@ -54,15 +54,19 @@ class TextBatch:
 class TextEncoder:
     """Encodes texts with the tokenizer of a model's folder.
 
-    `max_seq_length`: in pieces, at least 4; or the maximum that the folder names, if that is lower.
+    `max_seq_length`: in pieces; or the maximum that the folder names, if that is lower.
     Warns of settings in the folder that are probably mistakes.
 
-    Raises VocabularyError if the folder has no tokenizer, ConfigError if the model, of the given
-    shape, has too few embeddings for its pieces.
+    Raises VocabularyError if the folder has no tokenizer, ConfigError if the length is below 4, or
+    if the model, of the given shape, has too few embeddings for its pieces.
     """
 
     def __init__(self, folder: Location, max_seq_length: int, shape: ModelConfig) -> None:
-        assert max_seq_length >= _SMALLEST_LENGTH
+        if max_seq_length < _SMALLEST_LENGTH:
+            raise ConfigError(
+                f"the model of {folder} reads texts of {max_seq_length} pieces; the minimum is "
+                f"{_SMALLEST_LENGTH}"
+            )
         self._shape = shape
         self._folder = open_tokenizer(folder, shape)
         self._tokenizer = self._folder.tokenizer

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bertdata.corpus.inputs import each_once, match_pattern, read_pattern
+from bertdata.corpus.config import CorpusConfig, list_inputs
+from bertdata.corpus.inputs import _entries, each_once, match_pattern, read_pattern
+from bertdata.errors import InputError
 
 
 @pytest.fixture
@@ -49,3 +51,50 @@ def test_a_loop_of_links_ends_and_a_file_counts_once(folder: Path) -> None:
     found = {str(folder / name) for name in matches("**/*.txt", folder)}
     kept = {Path(path).relative_to(folder).as_posix() for path in each_once(found, str(folder))}
     assert kept == {"a.txt", "b.txt", "notes [1].txt", "sub/c.txt", "sub/deep/d.txt"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "link"),
+    [
+        ("**/*.txt", "out.txt"),
+        ("**/*.txt", "out"),
+        ("*/*.txt", "out.txt"),
+        ("in/*.txt", "out.txt"),
+        ("in/out.txt", "out.txt"),
+        ("*/*/*.txt", "out"),
+    ],
+)
+def test_links_out_of_the_folder_can_be_forbidden(tmp_path: Path, pattern: str, link: str) -> None:
+    """Links within the folder are followed, and the folder itself may be one."""
+    given, outside = tmp_path / "given", tmp_path / "private"
+    (given / "in").mkdir(parents=True)
+    outside.mkdir()
+    (outside / "out.txt").write_text("private")
+    (given / "in" / "a.txt").write_text("a")
+    (given / "z.txt").symlink_to("in/a.txt")
+    (tmp_path / "top").symlink_to(given)
+
+    def names(*paths: str, follow_links: bool = False) -> list[str]:
+        corpus = CorpusConfig(name="c", format="text", paths=paths, follow_links=follow_links)
+        return [Path(file.name).name for file in list_inputs(corpus, tmp_path / "top")]
+
+    assert names("*.txt") == ["z.txt"]
+    assert names("**/*.txt") == ["a.txt"]
+    (given / "in" / link).symlink_to(outside / "out.txt" if link == "out.txt" else outside)
+    assert "out.txt" in names(pattern, follow_links=True)
+    with pytest.raises(InputError, match=r"leads out of its folder, to .*private.*follow_links"):
+        names(pattern)
+
+
+def test_a_forbidden_folder_is_not_even_listed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "sub" / "out").symlink_to("/proc")
+    listed: list[str] = []
+    monkeypatch.setattr(
+        "bertdata.corpus.inputs._entries", lambda name: listed.append(name) or _entries(name)
+    )
+    pattern = read_pattern(Path("**/*.txt"), folder)
+    with pytest.raises(InputError, match="leads out of its folder, to /proc"):
+        list(match_pattern(pattern, follow_links=False))
+    assert not any(name.endswith("out") for name in listed)
