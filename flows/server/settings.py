@@ -18,6 +18,8 @@ _DEFAULTS = {
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
     # The command line prints its own lines; Prefect's go to its server.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    # Such as that a server did not answer while the machine slept: what was lost is sent again.
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
     "PREFECT_CLI_COLORS": "false",
 }
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
