@@ -150,7 +150,7 @@ def _read_page(record: Record, corpus: CorpusConfig, document: str) -> str:
     body = _content(record)
     if content_type == "application/http" or body.startswith(b"HTTP/"):
         try:
-            response = parse_response(body)
+            response = parse_response(body, corpus.max_compression_ratio)
         except ValueError as error:
             raise _UnusableError("invalid_http", str(error)) from error
         if response.status != 200:
