@@ -32,6 +32,10 @@ def _repeat(unit: str, size: int) -> str:
     return unit * (size // len(unit))
 
 
+def _enclose(unit: str, size: int) -> str:
+    return f"x{unit * size}x"
+
+
 def _nest(opening: str, closing: str, size: int) -> str:
     count = size // (len(opening) + len(closing))
     return opening * count + "x" + closing * count
@@ -44,6 +48,7 @@ def _number(template: str, size: int) -> str:
 
 SHAPES: dict[str, Shape] = {
     **{f"{unit!r}…": partial(_repeat, unit) for unit in (*_RUNS, *_UNITS)},
+    **{f"x{unit!r}…x": partial(_enclose, unit) for unit in _RUNS},
     **{f"{opening!r}…{closing!r}…": partial(_nest, opening, closing) for opening, closing in _NESTS},
     **{
         f"{template!r}": partial(_number, template)

@@ -27,11 +27,11 @@ _ATTRIBUTE = (
     rf"[^{_SPACE}/>][^{_SPACE}/>=]*+"
     rf"(?:[{_SPACE}]*+=[{_SPACE}]*+(?:\"[^\"]*+\"|'[^']*+'|[^{_SPACE}>\"'][^{_SPACE}>]*+|(?=>)))?+"
 )
-# A tag, or a comment or declaration, whose end is found as browsers find it.
+# Tags, comments and declarations end where they end in browsers.
+_COMMENT = r"!--(?:-?>|(?:[^-]++|-(?!-!?>))*+(?:--!?>)?)|[!?/][^>]*+>?"
 _TOKEN = re.compile(
     rf"<(?:(?P<end>/?)(?P<name>[a-zA-Z][^{_SPACE}/>]*+)"
-    rf"(?P<attributes>(?:[{_SPACE}/]*+{_ATTRIBUTE})*+)[{_SPACE}/]*+>"
-    r"|!--(?:-?>|(?:[^-]++|-(?!-!?>))*+(?:--!?>)?)|[!?/][^>]*+>?)"
+    rf"(?P<attributes>(?:[{_SPACE}/]*+{_ATTRIBUTE})*+)[{_SPACE}/]*+>|{_COMMENT})"
 )
 _ATTRIBUTES = re.compile(_ATTRIBUTE)
 
@@ -48,6 +48,15 @@ _LITERAL_ENDS = {
 }
 _UNCLEAR = frozenset(("math", "select", "svg"))
 _MERGED = frozenset(("html", "body"))  # later ones add their attributes to the first
+_NOTED = "|".join(sorted(_LITERAL | _UNCLEAR | _MERGED))
+# All up to a tag that matters on a page with few formatting elements and options.
+_PASSED = re.compile(
+    rf"(?:[^<]++|<(?![a-zA-Z/!?])|<(?:(?:/|(?=[^bhimnstx])|(?!(?:{_NOTED})[{_SPACE}/>]))[a-zA-Z][^{_SPACE}/>]*+"
+    rf"(?:[{_SPACE}/]*+{_ATTRIBUTE}){{0,{_MAX_ATTRIBUTES}}}+[{_SPACE}/]*+>|!--(?:-?>|(?:[^-]++|-(?!-!?>))*+(?:--!?>)?)|[!?][^>]*+>?))*+",
+    re.IGNORECASE,
+)
+_NOTHING = re.compile("")
+_COSTLY = re.compile(rf"<(?:(option)|{'|'.join(sorted(_FORMATTING))})(?=[{_SPACE}/>])", re.IGNORECASE)
 _CLOSED = _BORDERS | _FORMATTING
 _NESTED_SCRIPT = re.compile(r"<!--.*<script", re.DOTALL | re.IGNORECASE)
 
@@ -57,7 +66,9 @@ def find_excess(html: str) -> str:
     if len(html) < _SMALL_PAGE_BYTES:
         return ""
     counts = _Counts()
-    counts.read(html)
+    costly = _COSTLY.findall(html)
+    is_plain = len(costly) * html.count("<") <= _MAX_REPEATED and len(costly) <= _MAX_OPTIONS
+    counts.read(html, _PASSED if is_plain else _NOTHING)
     return counts.excess
 
 
@@ -66,6 +77,13 @@ def is_deep(tree: Any, html: str) -> bool:
     allowed = _MAX_PRODUCT // max(1, html.count("<"))
     depth = min(_MAX_DEPTH, max(_MIN_MAX_DEPTH, allowed))
     return tree.document.query_selector(">".join("*" * (depth + 1))) is not None
+
+
+def _search(
+    html: str, position: int, stop: int, passed: re.Pattern[str]
+) -> re.Match[str] | None:
+    begin = passed.match(html, position, stop)
+    return _TOKEN.search(html, begin.end() if begin else position, stop)
 
 
 class _Counts:
@@ -82,10 +100,11 @@ class _Counts:
         self._is_unclear = False
         self._trusts_ends = True
 
-    def read(self, html: str) -> None:
+    def read(self, html: str, passed: re.Pattern[str]) -> None:
+        """Count the tags, except those in what `passed` matches."""
         stop = html.rfind(">") + 1  # what follows is no tag
         position = 0
-        while not self.excess and (token := _TOKEN.search(html, position, stop)):
+        while not self.excess and (token := _search(html, position, stop, passed)):
             position = token.end()
             if token["name"] is None:
                 continue
