@@ -9,22 +9,115 @@ Shape = Callable[[int], str]
 
 _RUNS = (
     *("a", " ", "\n", "\r", ".", "?", "'", '"', "(", "[", "{", "}", "<", ">", "&", "=", "-", "*"),
-    *("|", "#", ":", ",", "\\", "\t", "_", "1", "é", "\u0301", "\u00a0", "漢", "。", "「", "ก", "।"),
+    *(
+        "|",
+        "#",
+        ":",
+        ",",
+        "\\",
+        "\t",
+        "_",
+        "1",
+        "é",
+        "\u0301",
+        "\u00a0",
+        "漢",
+        "。",
+        "「",
+        "ก",
+        "।",
+    ),
 )
 # Repeated as often as fits.
 _UNITS = (
-    *("a ", "a\n", "a. ", "A. B ", "a\n\n", " \n", "\r\n", '."', ".)", "。」", "「。", '。"', "ก ", "!a"),
-    *("<div>", "<div>a", "<p>", "<p><b>x", "<table>", "<table><tr><td>", "<ul><li>", "<span>", "<a>"),
+    *(
+        "a ",
+        "a\n",
+        "a. ",
+        "A. B ",
+        "a\n\n",
+        " \n",
+        "\r\n",
+        '."',
+        ".)",
+        "。」",
+        "「。",
+        '。"',
+        "ก ",
+        "!a",
+    ),
+    *(
+        "<div>",
+        "<div>a",
+        "<p>",
+        "<p><b>x",
+        "<table>",
+        "<table><tr><td>",
+        "<ul><li>",
+        "<span>",
+        "<a>",
+    ),
     *("<!--", "<!-- -->", "<script>", "</p>", "<svg>", "<select><option>", "<article>x", "<a b='"),
-    *("&amp;", "&#1", "[[", "[[a|", "[[a]]", "{{", "{{a|", "{{{", "{|\n", "{|\n|a\n", "'''", "-{", "]]"),
-    *("-{a:b;", "<ref>", "<nowiki>", "[http://a ", "== a ==\n", "* a\n", "__A", "|a=", ";;", "}}", "a{{b}}"),
-    *('{"a":', "[{", '{"', '"\\', "a: b\n", " a\n", "a;b=c\n", "<page>", "<text>", "</page>", "Ã¼", "a-"),
+    *(
+        "&amp;",
+        "&#1",
+        "[[",
+        "[[a|",
+        "[[a]]",
+        "{{",
+        "{{a|",
+        "{{{",
+        "{|\n",
+        "{|\n|a\n",
+        "'''",
+        "-{",
+        "]]",
+    ),
+    *(
+        "-{a:b;",
+        "<ref>",
+        "<nowiki>",
+        "[http://a ",
+        "== a ==\n",
+        "* a\n",
+        "__A",
+        "|a=",
+        ";;",
+        "}}",
+        "a{{b}}",
+    ),
+    *(
+        '{"a":',
+        "[{",
+        '{"',
+        '"\\',
+        "a: b\n",
+        " a\n",
+        "a;b=c\n",
+        "<page>",
+        "<text>",
+        "</page>",
+        "Ã¼",
+        "a-",
+    ),
 )
 # An opening and its closing, each in half of the text.
 _NESTS = (
-    *(("<div>", "</div>"), ("<b>", "</b>"), ("<table><tr><td>", "</td></tr></table>"), ("[[a|", "]]")),
+    *(
+        ("<div>", "</div>"),
+        ("<b>", "</b>"),
+        ("<table><tr><td>", "</td></tr></table>"),
+        ("[[a|", "]]"),
+    ),
     *(("{{a|", "}}"), ("{{lang|a|", "}}"), ("{|\n|", "\n|}"), ("-{", "}-"), ("(", ")"), ("[", "]")),
-    *(('"', "”"), ("「", "」"), ("<div>", "</p>"), ("<ref>", "</ref>"), ('{"a":', "}"), ("<div>", "<br>x")),
+    *(
+        ('"', "”"),
+        ("「", "」"),
+        ("<div>", "</p>"),
+        ("<ref>", "</ref>"),
+        ('{"a":', "}"),
+        ("<div>", "<br>x"),
+    ),
 )
 
 
@@ -49,10 +142,20 @@ def _number(template: str, size: int) -> str:
 SHAPES: dict[str, Shape] = {
     **{f"{unit!r}…": partial(_repeat, unit) for unit in (*_RUNS, *_UNITS)},
     **{f"x{unit!r}…x": partial(_enclose, unit) for unit in _RUNS},
-    **{f"{opening!r}…{closing!r}…": partial(_nest, opening, closing) for opening, closing in _NESTS},
+    **{
+        f"{opening!r}…{closing!r}…": partial(_nest, opening, closing) for opening, closing in _NESTS
+    },
     **{
         f"{template!r}": partial(_number, template)
-        for template in ("<b c={}>", "<p><b c={}>x", "<font size={}>x", "w{} ", "w{}. W", "&a{};", "a{}: b\n")
+        for template in (
+            "<b c={}>",
+            "<p><b c={}>x",
+            "<font size={}>x",
+            "w{} ",
+            "w{}. W",
+            "&a{};",
+            "a{}: b\n",
+        )
     },
     "attributes": lambda size: f"<p {_number('a{}=1 ', size)}>x",
     "attributes of <html>": partial(_number, "<html a{}=1>"),

@@ -21,7 +21,7 @@ from bertdata.corpus.documents import Document
 from bertdata.corpus.formats.registry import read_unit
 from bertdata.corpus.units import plan_units
 from bertdata.sentences.punkt_training import train_parameters
-from bertdata.sentences.splitter import LANGUAGES, RULE_LANGUAGES, load_splitter
+from bertdata.sentences.splitter import RULE_LANGUAGES, load_splitter
 from bertdata.tokens.compiled import SentenceTokenizer
 from bertdata.tokens.tokenizer import TokenizationConfig
 from bertdata.tokens.vocabulary import Vocabulary
@@ -58,9 +58,11 @@ def _header(text: str) -> bytes:
 
 
 def _continued(text: str) -> bytes:
-    return ("WARC/1.0\r\nWARC-Type: response\r\nContent-Length: 0\r\nX: y\r\n" + (
-        " " + text.replace("\r", "").replace("\n", "\n ")[: 1 << 19]
-    ) + "\r\n\r\n\r\n").encode()
+    return (
+        "WARC/1.0\r\nWARC-Type: response\r\nContent-Length: 0\r\nX: y\r\n"
+        + (" " + text.replace("\r", "").replace("\n", "\n ")[: 1 << 19])
+        + "\r\n\r\n\r\n"
+    ).encode()
 
 
 _WRAPPERS: dict[str, tuple[str, Callable[[str], bytes]]] = {
@@ -71,7 +73,10 @@ _WRAPPERS: dict[str, tuple[str, Callable[[str], bytes]]] = {
     "json array, raw": ("jsonl", lambda text: b"[{" + text.encode()),
     "parquet": ("parquet", partial(_table, pq.write_table)),
     "arrow": ("arrow", partial(_table, _write_arrow)),
-    "wikipedia": ("wikipedia-xml", lambda text: (HEAD + page("A", html.escape(text)) + END).encode()),
+    "wikipedia": (
+        "wikipedia-xml",
+        lambda text: (HEAD + page("A", html.escape(text)) + END).encode(),
+    ),
     "wikipedia, raw page": ("wikipedia-xml", lambda text: (HEAD + page("A", text) + END).encode()),
     "wikipedia, raw": ("wikipedia-xml", lambda text: (HEAD + text).encode()),
     "wet": ("wet", lambda text: record("conversion", text.encode(), Content_Type="text/plain")),

@@ -35,17 +35,33 @@ _TOKEN = re.compile(
 )
 _ATTRIBUTES = re.compile(_ATTRIBUTE)
 
-_FORMATTING = frozenset("b big code em font i nobr s small strike strong tt u".split())
+_FORMATTING = frozenset(
+    ["b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"]
+)
 _MAX_EQUAL = 3  # unclosed elements with equal tags that are repeated
 # An end tag does not reach an element around one of these.
 _BORDERS = frozenset(
-    "applet caption html marquee math object select svg table td template th button".split()
+    [
+        "applet",
+        "caption",
+        "html",
+        "marquee",
+        "math",
+        "object",
+        "select",
+        "svg",
+        "table",
+        "td",
+        "template",
+        "th",
+        "button",
+    ]
 )
 # What is inside them is text, but not if they are in a picture, a formula or a list of options.
-_LITERAL = frozenset("iframe noembed noframes script style textarea title xmp".split())
-_LITERAL_ENDS = {
-    name: re.compile(rf"</{name}(?=[{_SPACE}/>])", re.IGNORECASE) for name in _LITERAL
-}
+_LITERAL = frozenset(
+    ["iframe", "noembed", "noframes", "script", "style", "textarea", "title", "xmp"]
+)
+_LITERAL_ENDS = {name: re.compile(rf"</{name}(?=[{_SPACE}/>])", re.IGNORECASE) for name in _LITERAL}
 _UNCLEAR = frozenset(("math", "select", "svg"))
 _MERGED = frozenset(("html", "body"))  # later ones add their attributes to the first
 _NOTED = "|".join(sorted(_LITERAL | _UNCLEAR | _MERGED))
@@ -56,7 +72,9 @@ _PASSED = re.compile(
     re.IGNORECASE,
 )
 _NOTHING = re.compile("")
-_COSTLY = re.compile(rf"<(?:(option)|{'|'.join(sorted(_FORMATTING))})(?=[{_SPACE}/>])", re.IGNORECASE)
+_COSTLY = re.compile(
+    rf"<(?:(option)|{'|'.join(sorted(_FORMATTING))})(?=[{_SPACE}/>])", re.IGNORECASE
+)
 _CLOSED = _BORDERS | _FORMATTING
 _NESTED_SCRIPT = re.compile(r"<!--.*<script", re.DOTALL | re.IGNORECASE)
 
@@ -79,9 +97,7 @@ def is_deep(tree: Any, html: str) -> bool:
     return tree.document.query_selector(">".join("*" * (depth + 1))) is not None
 
 
-def _search(
-    html: str, position: int, stop: int, passed: re.Pattern[str]
-) -> re.Match[str] | None:
+def _search(html: str, position: int, stop: int, passed: re.Pattern[str]) -> re.Match[str] | None:
     begin = passed.match(html, position, stop)
     return _TOKEN.search(html, begin.end() if begin else position, stop)
 
