@@ -159,6 +159,7 @@ SHAPES: dict[str, Shape] = {
     },
     "attributes": lambda size: f"<p {_number('a{}=1 ', size)}>x",
     "attributes of <html>": partial(_number, "<html a{}=1>"),
+    "comments in a script": lambda size: "<script>" + _repeat("<!--", size) + "</script>",
     "options": lambda size: "<select>" + _repeat("<option>x", size),
     "one word, then text": lambda size: "a" * (size // 2) + _repeat(" b.", size // 2),
 }

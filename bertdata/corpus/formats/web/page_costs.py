@@ -18,8 +18,8 @@ _MAX_DEPTH, _MIN_MAX_DEPTH = 512, 128  # browsers stop at 512
 _MAX_PRODUCT = 4 << 20  # of depth and tags: a longer page may be less deep
 _MAX_ATTRIBUTES = 1000
 _MAX_WORDS = 10_000  # that may be attributes, or a program between < and >
-_MAX_OPTIONS = 8000
-_MAX_REPEATED = 1 << 20  # formatting elements, counted at each tag before which they are unclosed
+_MAX_OPTIONS = 4000
+_MAX_REPEATED = 1 << 19  # formatting elements, counted at each tag before which they are unclosed
 _LOOKED_AT = 64  # unclosed elements that an end tag may mean
 
 _SPACE = r"\t\n\f\r "
@@ -28,10 +28,10 @@ _ATTRIBUTE = (
     rf"(?:[{_SPACE}]*+=[{_SPACE}]*+(?:\"[^\"]*+\"|'[^']*+'|[^{_SPACE}>\"'][^{_SPACE}>]*+|(?=>)))?+"
 )
 # Tags, comments and declarations end where they end in browsers.
-_COMMENT = r"!--(?:-?>|(?:[^-]++|-(?!-!?>))*+(?:--!?>)?)|[!?/][^>]*+>?"
+_COMMENT = r"!--(?:-?>|(?:[^-]++|-(?!-!?>))*+(?:--!?>)?)|[!?][^>]*+>?"
 _TOKEN = re.compile(
     rf"<(?:(?P<end>/?)(?P<name>[a-zA-Z][^{_SPACE}/>]*+)"
-    rf"(?P<attributes>(?:[{_SPACE}/]*+{_ATTRIBUTE})*+)[{_SPACE}/]*+>|{_COMMENT})"
+    rf"(?P<attributes>(?:[{_SPACE}/]*+{_ATTRIBUTE})*+)[{_SPACE}/]*+>|{_COMMENT}|/[^>]*+>?)"
 )
 _ATTRIBUTES = re.compile(_ATTRIBUTE)
 
@@ -41,21 +41,8 @@ _FORMATTING = frozenset(
 _MAX_EQUAL = 3  # unclosed elements with equal tags that are repeated
 # An end tag does not reach an element around one of these.
 _BORDERS = frozenset(
-    [
-        "applet",
-        "caption",
-        "html",
-        "marquee",
-        "math",
-        "object",
-        "select",
-        "svg",
-        "table",
-        "td",
-        "template",
-        "th",
-        "button",
-    ]
+    ["applet", "button", "caption", "html", "marquee", "math", "object", "select", "svg"]
+    + ["table", "td", "template", "th"]
 )
 # What is inside them is text, but not if they are in a picture, a formula or a list of options.
 _LITERAL = frozenset(
@@ -67,8 +54,9 @@ _MERGED = frozenset(("html", "body"))  # later ones add their attributes to the 
 _NOTED = "|".join(sorted(_LITERAL | _UNCLEAR | _MERGED))
 # All up to a tag that matters on a page with few formatting elements and options.
 _PASSED = re.compile(
-    rf"(?:[^<]++|<(?![a-zA-Z/!?])|<(?:(?:/|(?=[^bhimnstx])|(?!(?:{_NOTED})[{_SPACE}/>]))[a-zA-Z][^{_SPACE}/>]*+"
-    rf"(?:[{_SPACE}/]*+{_ATTRIBUTE}){{0,{_MAX_ATTRIBUTES}}}+[{_SPACE}/]*+>|!--(?:-?>|(?:[^-]++|-(?!-!?>))*+(?:--!?>)?)|[!?][^>]*+>?))*+",
+    rf"(?:[^<]++|<(?![a-zA-Z/!?])|<(?:(?:/|(?=[^bhimnstx])|(?!(?:{_NOTED})[{_SPACE}/>]))"
+    rf"[a-zA-Z][^{_SPACE}/>]*+(?:[{_SPACE}/]*+{_ATTRIBUTE}){{0,{_MAX_ATTRIBUTES}}}+[{_SPACE}/]*+>"
+    rf"|{_COMMENT}))*+",
     re.IGNORECASE,
 )
 _NOTHING = re.compile("")
@@ -76,7 +64,7 @@ _COSTLY = re.compile(
     rf"<(?:(option)|{'|'.join(sorted(_FORMATTING))})(?=[{_SPACE}/>])", re.IGNORECASE
 )
 _CLOSED = _BORDERS | _FORMATTING
-_NESTED_SCRIPT = re.compile(r"<!--.*<script", re.DOTALL | re.IGNORECASE)
+_SCRIPT = re.compile("<script", re.IGNORECASE)
 
 
 def find_excess(html: str) -> str:
@@ -187,7 +175,8 @@ class _Counts:
         """Where an element whose content is text ends."""
         found = _LITERAL_ENDS[name].search(html, start)
         stop = found.start() if found else len(html)
-        if name == "script" and _NESTED_SCRIPT.search(html, start, stop):
+        comment = html.find("<!--", start, stop) if name == "script" else -1
+        if comment >= 0 and _SCRIPT.search(html, comment, stop):
             self._trusts_ends = False  # the script may go on
         if self._is_unclear:
             self._count_unclear(html, start, stop)
