@@ -41,8 +41,10 @@ _FORMATTING = frozenset(
 _MAX_EQUAL = 3  # unclosed elements with equal tags that are repeated
 # An end tag does not reach an element around one of these.
 _BORDERS = frozenset(
-    ["applet", "button", "caption", "html", "marquee", "math", "object", "select", "svg"]
-    + ["table", "td", "template", "th"]
+    (
+        *("applet", "button", "caption", "html", "marquee", "math", "object", "select", "svg"),
+        *("table", "td", "template", "th"),
+    )
 )
 # What is inside them is text, but not if they are in a picture, a formula or a list of options.
 _LITERAL = frozenset(
