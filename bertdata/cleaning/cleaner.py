@@ -24,6 +24,8 @@ from bertdata.storage.shards import sha256_of
 
 _LANGUAGE_CHARACTERS = 100_000  # of a text, to detect its language
 
+_MAX_HOST_CHARACTERS = 254
+
 # What is wrong with a document: the reason, and a readable detail. None for a good document.
 _Filter = Callable[[Document], tuple[Reason, str] | None]
 
@@ -195,14 +197,16 @@ def _make_block_filter(config: CleaningConfig) -> _Filter:
 
 
 def _domains(address: str) -> Iterator[str]:
-    """The host of an address, and its parent domains."""
+    """The host of an address, and its parent domains, as far as they can be names of hosts."""
     try:
         host = urlsplit(address).hostname or ""
     except ValueError:
         return
-    while host:
+    if host:
         yield host
-        host = host.partition(".")[2]
+    parent = host[-_MAX_HOST_CHARACTERS:]
+    while parent := parent.partition(".")[2]:
+        yield parent
 
 
 def _read_list(path: str | None) -> list[str]:

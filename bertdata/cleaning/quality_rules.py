@@ -21,7 +21,8 @@ from collections.abc import Callable, Iterator, Sequence
 _STOP_WORDS = frozenset(("the", "be", "to", "of", "and", "that", "have", "with"))
 _BULLETS = ("•", "‣", "▪", "*", "-", "–", "●", "◦", "·")
 _ENDS = (".", "!", "?", '"', "'", "”", "’", "…", "。", "！", "？", "」", "』", "؟", "।", ";", ":")
-_SENTENCE_END = re.compile(r"[.!?。！？؟।]+[\"'”’)\]]*(?=\s|$)|[。！？]")
+# A run of marks is looked at once, from its start.
+_SENTENCE_END = re.compile(r"(?<![.!?。！？؟।])[.!?。！？؟।]++[\"'”’)\]]*+(?=\s|$)|[。！？]")
 
 _TOP_NGRAMS = {2: 0.20, 3: 0.18, 4: 0.16}
 _DUPLICATE_NGRAMS = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}

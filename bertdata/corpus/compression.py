@@ -28,6 +28,7 @@ SEARCH_BYTES = 1 << 16  # block size for short reads, such as to the end of a li
 MAX_RATIO = 1000
 FREE_BYTES = 64 << 20  # allowed with any ratio: small files may consist of one letter
 _COMPRESSED_BLOCK_BYTES = 1 << 14
+_MIN_BLOCK_BYTES = 1 << 12  # of output, which tiny members are joined to
 # How much of a file on other storage is fetched at once: a search ends soon, a reader goes on.
 _MIN_FETCH_BYTES, _MAX_FETCH_BYTES = 1 << 18, 1 << 23
 # One zstd call returns all that its input unpacks to, up to 128 KiB for 4 bytes.
@@ -184,7 +185,7 @@ def _decompress(
 ) -> Iterator[bytes]:
     uncompressed, start = 0, source.position
     try:
-        for block in _decompress_members(source, _MEMBER_TYPES[suffix]):
+        for block in _join_small(_decompress_members(source, _MEMBER_TYPES[suffix])):
             uncompressed += len(block)
             if uncompressed > max(FREE_BYTES, max_ratio * (source.position - start)):
                 raise EOFError(f"over {max_ratio:,} times what went in: a bomb")
@@ -215,6 +216,24 @@ def _decompress_member(source: _CompressedInput, member: _Member) -> Iterator[by
         if block := member.decompress(data, BLOCK_BYTES):
             yield block
     source.give_back(member.unused_data)
+
+
+def _join_small(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes in few blocks; those before damage are passed on before it is raised."""
+    pieces, size = list[bytes](), 0
+    try:
+        for block in blocks:
+            pieces.append(block)
+            size += len(block)
+            if size >= _MIN_BLOCK_BYTES:
+                yield b"".join(pieces)
+                pieces, size = [], 0
+    except _DECOMPRESSION_ERRORS:
+        if pieces:
+            yield b"".join(pieces)
+        raise
+    if pieces:
+        yield b"".join(pieces)
 
 
 class _CompressedInput:

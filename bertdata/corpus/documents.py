@@ -24,6 +24,7 @@ Reason = Literal[
     "redirect",
     "not_text",
     "too_long",
+    "too_complex",
     "too_short",
     "blocked",
     "other_language",

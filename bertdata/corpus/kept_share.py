@@ -89,6 +89,7 @@ _KEYS: Mapping[str, str] = {
     "redirect": "[[corpus]] paths",
     "not_text": "[[corpus]] format",
     "too_long": "[[corpus]] max_document_bytes and [cleaning] max_characters",
+    "too_complex": "[[corpus]] paths",
     "too_short": "[cleaning] min_characters",
     "blocked": "[cleaning] blocked and block_list",
     "other_language": "[cleaning] languages",

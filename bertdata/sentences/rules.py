@@ -38,7 +38,7 @@ _STOP = rf"(?:[。！？!?｡…]++|(?<=[{_HAN}])[.．](?=\s|$))"
 _EAST_ASIAN_END = re.compile(rf"{_STOP}[{_CLOSING}]*+[\"']?")
 _JAPANESE_OPEN, _JAPANESE_CLOSE = "「『（", "」』）"
 _GOES_ON = re.compile(r"[\u3041-\u309f、，]")
-_THAI_END = re.compile(rf"[!?…๚๛]++[\"'{_CLOSING}]*+(?=\s)|[”](?=[“])|(?P<space> )")
+_THAI_END = re.compile(rf"(?<![!?…๚๛])[!?…๚๛]++[\"'{_CLOSING}]*+(?=\s)|[”](?=[“])|(?P<space> )")
 
 
 class RuleSplitter:
@@ -107,7 +107,7 @@ def _find_thai_ends(paragraph: str) -> Iterator[int]:
 
 def _stops(own: str) -> Callable[[str], Iterator[int]]:
     """The rule of a script whose own full stops `own` matches."""
-    others = rf"[!?؟]++(?=[{_CLOSING}\"']*+(?:\s|$))"
+    others = rf"(?<![!?؟])[!?؟]++(?=[{_CLOSING}\"']*+(?:\s|$))"
     return partial(_find_ends, re.compile(rf"(?:(?:{own})++|{others})[{_CLOSING}]*+[\"']?"))
 
 

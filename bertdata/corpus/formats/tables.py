@@ -27,6 +27,7 @@ from bertdata.corpus.formats.arrow_messages import (
 )
 from bertdata.corpus.formats.decoding import decode
 from bertdata.corpus.formats.jsonl import record_id
+from bertdata.corpus.packed.packed_files import Allowance
 from bertdata.errors import InputError
 from bertdata.storage.files import open_arrow_file
 from bertdata.storage.locations import Address, Location, locate
@@ -34,6 +35,7 @@ from bertdata.storage.shards import first_line
 
 _ROWS_AT_ONCE = 64
 _BYTES_AT_ONCE = 8 << 20
+_USUAL_RATIO = 32  # more than general compression makes of prose
 _FETCH_BYTES = 8 << 20  # of a column on other storage; of a local one, all of a row group
 
 
@@ -162,9 +164,16 @@ def _wanted_columns(schema: pa.Schema, corpus: CorpusConfig) -> list[str]:
 def _rows_at_once(group: pq.RowGroupMetaData, column: str) -> int:
     """The number of rows of a row group to decode together: fewer if their texts are long."""
     columns = map(group.column, range(group.num_columns))
-    size = sum(c.total_uncompressed_size for c in columns if c.path_in_schema == column)
-    mean = max(1, int(size) // max(1, int(group.num_rows)))
-    return max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // mean))
+    size = sum(_text_bytes(c, group.num_rows) for c in columns if c.path_in_schema == column)
+    return max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // max(1, size)))
+
+
+def _text_bytes(column: pq.ColumnChunkMetaData, num_rows: int) -> int:
+    """The bytes of a text of this column: the mean, or all if one word may be in many rows."""
+    size = int(column.total_uncompressed_size)
+    if column.has_dictionary_page and size > _USUAL_RATIO * column.total_compressed_size:
+        return size
+    return size // max(1, num_rows)
 
 
 def _open_arrow(
@@ -192,9 +201,12 @@ def _read_batches(
     batches: Iterator[pa.RecordBatch], part: FilePart, corpus: CorpusConfig
 ) -> Iterator[Document | Rejection]:
     row = part.first_row
+    allowance = Allowance(locate(part.path), corpus.max_compression_ratio)
     for batch in batches:
         for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
             for text, value in _pairs(batch.slice(start, _ROWS_AT_ONCE), corpus):
+                # A small dictionary can make many rows.
+                allowance.take(len(text or b"") + (len(value) if isinstance(value, str) else 0))
                 fallback = f"{part.name}@{row}"
                 document = record_id(value, fallback)
                 place = "" if document == fallback else f"{part.name}, row {row:,}"
@@ -223,7 +235,7 @@ def _iterate_ids(batch: pa.RecordBatch, corpus: CorpusConfig) -> Iterator[object
 def _iterate_bytes(texts: pa.Array) -> Iterator[bytes | None]:
     """Texts as bytes, so that one with invalid UTF-8 does not affect the others.
 
-    One by one: each may be as long as a file, and a small dictionary can make many rows.
+    One by one: each may be as long as a file.
     """
     if pa.types.is_dictionary(texts.type):
         words = texts.dictionary.view(_BYTES[texts.dictionary.type])

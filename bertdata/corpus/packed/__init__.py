@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = list_contents(
     __name__,
     {
         "packed_files": [
+            "Allowance",
             "TextFile",
             "check_no_archive",
             "is_packed",

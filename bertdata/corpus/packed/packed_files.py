@@ -153,6 +153,25 @@ def _fail(error: InputError) -> Iterator[bytes]:
     yield b""
 
 
+class Allowance:
+    """What a file may still unpack to: 64 MiB in all, or `max_ratio` times its size if more."""
+
+    def __init__(self, path: Location, max_ratio: int) -> None:
+        self._path = path
+        self._max_ratio = max_ratio
+        try:
+            self._bytes_left = max(FREE_BYTES, max_ratio * size_of(path))
+        except OSError as error:
+            raise unreadable(path, error) from error
+
+    def take(self, count: int) -> None:
+        """Count so many unpacked bytes. Raises InputError when there are too many in all."""
+        self._bytes_left -= count
+        if self._bytes_left < 0:
+            ratio = f"{self._max_ratio:,}"
+            raise InputError(f"{self._path} holds over {ratio} times what it takes: a bomb")
+
+
 class _Unpacker:
     """Unpacks one file; the total output is limited by the file's size."""
 
@@ -160,7 +179,7 @@ class _Unpacker:
         self._path = locate(part.path)
         self._name = part.name
         self._corpus = corpus
-        self._bytes_left: int | None = None
+        self._allowance: Allowance | None = None
 
     def open(self, name: str, blocks: Iterator[bytes], layers: int = 0) -> Iterator[TextFile]:
         """The files in `blocks`; `layers`: number of archives and compressions around them."""
@@ -209,20 +228,11 @@ class _Unpacker:
         return TextFile(name=name, beginning=b"", blocks=iter(()), problem=problem)
 
     def _limit(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        ratio = self._corpus.max_compression_ratio
         for block in blocks:
-            if self._bytes_left is None:
-                self._bytes_left = max(FREE_BYTES, ratio * self._size())
-            self._bytes_left -= len(block)
-            if self._bytes_left < 0:
-                raise InputError(f"{self._path} holds over {ratio:,} times what it takes: a bomb")
+            if self._allowance is None:
+                self._allowance = Allowance(self._path, self._corpus.max_compression_ratio)
+            self._allowance.take(len(block))
             yield block
-
-    def _size(self) -> int:
-        try:
-            return size_of(self._path)
-        except OSError as error:
-            raise unreadable(self._path, error) from error
 
     def _describe(self, name: str) -> str:
         """The file for messages: its path, and the member in it."""

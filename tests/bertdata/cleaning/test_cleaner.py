@@ -81,6 +81,12 @@ def test_block_lists(tmp_path: Path) -> None:
     assert outcomes(config, document("t", source="junk")) == ["blocked"]
 
 
+def test_parents_of_a_host_that_is_too_long_are_blocked_too() -> None:
+    config = CleaningConfig(blocked=("spam.example", "x.spam.example"))
+    address = f"http://{'a.' * 500_000}spam.example/"
+    assert outcomes(config, document("t", name=address)) == ["blocked"]
+
+
 def test_a_block_list_counts_by_its_content(tmp_path: Path) -> None:
     described = []
     for name, text in [("a", "x"), ("b", "x"), ("c", "y")]:

@@ -71,6 +71,24 @@ def test_zero_padding_is_passed_over(tmp_path: Path, suffix: str) -> None:
     assert b"".join(read_blocks(path)) == b"text"
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_members_after_long_padding_are_read(tmp_path: Path, suffix: str) -> None:
+    member = COMPRESS[suffix](b"text")
+    padding = bytes(100_000 // 4 * 4)  # xz pads by four bytes
+    path = write(tmp_path, suffix, member + padding + member)
+    assert b"".join(read_blocks(path)) == b"texttext"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_tiny_members_are_joined(tmp_path: Path, suffix: str) -> None:
+    path = write(tmp_path, suffix, COMPRESS[suffix](b"t") * 10_000 + b"damage")
+    blocks = []
+    with pytest.raises(InputError, match="10,000 uncompressed bytes"):
+        blocks.extend(read_blocks(path))
+    assert b"".join(blocks) == b"t" * 10_000
+    assert len(blocks) <= 4
+
+
 def test_zstd_frames_without_a_size_and_skippable_ones(tmp_path: Path) -> None:
     streaming = zstandard.ZstdCompressor().compressobj()
     frame = streaming.compress(CONTENT) + streaming.flush()

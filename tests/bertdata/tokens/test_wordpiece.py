@@ -46,6 +46,10 @@ def test_unknown_and_too_long_words_are_one_piece() -> None:
     assert encode(["abx", "x", "abab"], max_word_characters=3) == [["[UNK]"], ["[UNK]"], ["[UNK]"]]
 
 
+def test_a_word_of_exactly_the_maximum_length_is_cut_into_pieces() -> None:
+    assert encode(["abc", "abca"], max_word_characters=3) == [["abc"], ["[UNK]"]]
+
+
 def test_other_words_are_left_to_the_library() -> None:
     assert encode(["é", "a-b", "ab"]) == [None, None, ["ab"]]
 

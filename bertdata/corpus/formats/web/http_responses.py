@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bertdata.corpus.compression import MAX_RATIO
 from bertdata.corpus.formats.web.http_codings import join_chunks, undo_codings
 from bertdata.corpus.formats.web.warc_records import parse_headers
 
@@ -24,10 +25,11 @@ class _Response:
     body: bytes
 
 
-def parse_response(data: bytes) -> _Response:
+def parse_response(data: bytes, max_ratio: int = MAX_RATIO) -> _Response:
     """A stored response. Raises ValueError with the reason when it cannot be decoded.
 
     `body`: without chunks and compression. If chunks are cut short, the complete ones are kept.
+    `max_ratio`: as for `undo_codings`.
     """
     status = _STATUS.match(data)
     end = _HEAD_END.search(data)
@@ -38,7 +40,8 @@ def parse_response(data: bytes) -> _Response:
     transfer = headers.get("transfer-encoding", "")
     if "chunked" in transfer.lower():
         body = join_chunks(body)
-    body = undo_codings(undo_codings(body, transfer), headers.get("content-encoding", ""))
+    body = undo_codings(body, transfer, max_ratio)
+    body = undo_codings(body, headers.get("content-encoding", ""), max_ratio)
     content_type, charset = parse_content_type(headers)
     return _Response(status=int(status[1]), content_type=content_type, charset=charset, body=body)
 

@@ -12,6 +12,7 @@ import contextlib
 import zlib
 from collections.abc import Callable, Iterator
 from functools import cache
+from typing import Any
 
 from bertdata.corpus.compression import is_compressed, read_blocks, read_range
 from bertdata.corpus.config import CorpusConfig, FilePart
@@ -24,6 +25,7 @@ from bertdata.corpus.documents import (
 )
 from bertdata.corpus.formats.decoding import decode
 from bertdata.corpus.formats.web.http_responses import parse_content_type, parse_response
+from bertdata.corpus.formats.web.page_costs import find_excess, is_deep
 from bertdata.corpus.formats.web.warc_records import MAX_RECORD_BYTES, Record, iter_records
 from bertdata.corpus.packed.signatures import name_archive, name_binary
 from bertdata.errors import ConfigError
@@ -77,21 +79,29 @@ def find_member(path: Location, position: int) -> int | None:
 
 def _extract_main_content(html: str) -> str:
     """The prose of a page, a blank line between blocks. Raises ConfigError without resiliparse."""
-    text = _load_extractor()(
-        html, main_content=True, alt_texts=False, list_bullets=False, preserve_formatting=True
+    parse, extract = _load_extractor()
+    if excess := find_excess(html):
+        raise _UnusableError("too_complex", excess)
+    tree = parse(html)
+    if is_deep(tree, html):
+        raise _UnusableError("too_complex", "elements inside too many others")
+    text = extract(
+        tree, main_content=True, alt_texts=False, list_bullets=False, preserve_formatting=True
     )
     return _lines_to_paragraphs(text)
 
 
 @cache
-def _load_extractor() -> Callable[..., str]:
+def _load_extractor() -> tuple[Callable[[str], Any], Callable[..., str]]:
+    """The functions from a page to its tree, and from that to its prose."""
     try:
         from resiliparse.extract.html2text import extract_plain_text
+        from resiliparse.parse.html import HTMLTree
     except ImportError as error:
         raise ConfigError(
             "format 'warc' needs the package resiliparse: pip install 'bertdata[web]'"
         ) from error
-    return extract_plain_text
+    return HTMLTree.parse, extract_plain_text
 
 
 def _begins_with_record(path: Location, start: int) -> bool:
@@ -150,7 +160,7 @@ def _read_page(record: Record, corpus: CorpusConfig, document: str) -> str:
     body = _content(record)
     if content_type == "application/http" or body.startswith(b"HTTP/"):
         try:
-            response = parse_response(body)
+            response = parse_response(body, corpus.max_compression_ratio)
         except ValueError as error:
             raise _UnusableError("invalid_http", str(error)) from error
         if response.status != 200:

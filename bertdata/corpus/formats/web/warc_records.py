@@ -47,18 +47,18 @@ def iter_records(
 
 def parse_headers(lines: Iterable[bytes]) -> dict[str, str]:
     """`Name: value` lines, names in lower case; continued lines are joined, other lines skipped."""
-    headers: dict[str, str] = {}
+    headers: dict[str, list[str]] = {}
     name = ""
     for line in lines:
         text = line.decode("utf-8", "replace")
         if text[:1] in (" ", "\t") and name:
-            headers[name] += " " + text.strip()
+            headers[name].append(text.strip())
             continue
         name, colon, value = text.partition(":")
         name = name.strip().lower() if colon else ""
         if name:
-            headers[name] = value.strip()
-    return headers
+            headers[name] = [value.strip()]
+    return {name: " ".join(values) for name, values in headers.items()}
 
 
 def _find_record(source: _ByteSource) -> int | None:

@@ -119,7 +119,7 @@ class _Scanner:
     """Takes blocks and yields pages; holds at most one page and one block."""
 
     def __init__(self, offset: int, in_head: bool) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()  # grows in place: a page may come in many blocks
         self._offset = offset  # of the buffer's first byte
         self._start = 0  # in the buffer: of the current page, or of the text after the last one
         self._in_page = False
@@ -148,18 +148,19 @@ class _Scanner:
             self._pass_over(len(self._buffer))
         yield from self._strays()
         if self._in_page:
-            *broken, last = self._cut(self._buffer[self._start :])
+            *broken, last = self._cut(bytes(self._buffer[self._start :]))
             yield from broken
             start = self._too_long if self._too_long >= 0 else last.offset
             yield RawPage(start, b"", "the dump ends inside this page")
 
     def _take(self, block: bytes) -> int:
         """Add a block and drop what is finished; returns where in the buffer to continue."""
-        kept = self._buffer[self._start :]
+        del self._buffer[: self._start]
         self._offset += self._start
         self._start = 0
-        self._buffer = kept + block
-        return max(0, len(kept) - len(_CLOSE) + 1)
+        searched = max(0, len(self._buffer) - len(_CLOSE) + 1)
+        self._buffer += block
+        return searched
 
     def _begin_page(self, index: int) -> Iterator[RawPage]:
         self._pass_over(index)
@@ -173,7 +174,7 @@ class _Scanner:
             yield RawPage(self._too_long, b"", problem)
             self._too_long = -1
         else:
-            yield from self._cut(self._buffer[self._start : end])
+            yield from self._cut(bytes(self._buffer[self._start : end]))
         self._start, self._in_page = end, False
 
     def _cut(self, data: bytes) -> Iterator[RawPage]:

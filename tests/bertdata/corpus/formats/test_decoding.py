@@ -148,3 +148,16 @@ def test_what_is_blank_in_utf8_alone_cuts_no_document(tmp_path: Path) -> None:
     )
     assert whole == cut
     assert len(whole) == 2
+
+
+@pytest.mark.parametrize("format_", ["lines", "jsonl"])
+def test_a_byte_order_mark_inside_a_file_is_text(tmp_path: Path, format_: str) -> None:
+    lines = {
+        "lines": "\ufeffOne.\n\n\ufeffTwo.\n",
+        "jsonl": '{"text": "One."}\n{"text": "\ufeffTwo."}',
+    }
+    assert texts(read(tmp_path, format_, lines[format_].encode())) == ["One.", "\ufeffTwo."]
+
+
+def test_only_the_first_byte_order_mark_is_dropped(tmp_path: Path) -> None:
+    assert texts(read(tmp_path, "text", "\ufeff\ufeffOne.\ufeff".encode())) == ["\ufeffOne.\ufeff"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import json
 import lzma
 import os
@@ -646,3 +647,34 @@ def test_damage_in_an_array_says_where(
     details = [item.detail for item in items if isinstance(item, Rejection)]
     assert any(message in detail for detail in details)
     assert len(details) == 1
+
+
+@pytest.mark.parametrize("format_", ["parquet", "arrow"])
+@pytest.mark.parametrize("column", ["text", "id"])
+def test_a_word_in_very_many_rows_is_a_bomb(tmp_path: Path, format_: str, column: str) -> None:
+    rows = 200_000
+    words = pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), ["word " * 200_000])
+    others = pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), ["x"])
+    table = pa.table({column: words, "id" if column == "text" else "text": others})
+    sink = io.BytesIO()
+    if format_ == "parquet":
+        pq.write_table(table, sink, compression="zstd")
+    else:
+        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        with pa.ipc.new_file(sink, table.schema, options=options) as writer:
+            writer.write_table(table)
+    assert len(sink.getvalue()) < 3000
+    values = {"id_field": "id"} if column == "id" else {}
+    *items, last = read_bytes(tmp_path, format_, sink.getvalue(), on_bad_file="skip", **values)
+    assert isinstance(last, Rejection)
+    assert "holds over 1,000 times what it takes: a bomb" in last.detail
+    assert 0 < len(items) < 70  # 64 MiB
+
+
+def test_long_words_of_a_dictionary_are_decoded_one_by_one(tmp_path: Path) -> None:
+    words = pa.array(["word " * (2 << 20)] * 8)
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"text": words}), sink, compression="zstd", store_schema=False)
+    group = pq.ParquetFile(io.BytesIO(sink.getvalue())).metadata.row_group(0)
+    assert tables._rows_at_once(group, "text") == 1
+    assert len(read_bytes(tmp_path, "parquet", sink.getvalue(), max_compression_ratio=1 << 20)) == 8

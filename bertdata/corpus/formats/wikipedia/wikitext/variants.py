@@ -16,7 +16,9 @@ _MAX_DEPTH = 10  # MediaWiki's own
 _CODE = r"[a-z]{2,3}(?:-[a-z]{2,8})*"
 _FLAGS = re.compile(rf"\s*(?:(?:[A-Z]|-|{_CODE})\s*(?:;\s*|(?=\|)))*\|")
 _FIRST_RULE = re.compile(
-    rf"\s*(?:[^;:=]*=>)?\s*{_CODE}\s*:(.*?)(?:;\s*(?:[^;:=]*=>\s*)?(?:{_CODE}\s*:|$)|$)", re.DOTALL
+    rf"\s*+(?:[^;:=]*+=>)?+\s*+{_CODE}\s*+:"
+    rf"(.*?)(?:;\s*+(?:[^;:=]*+=>\s*+)?+(?:{_CODE}\s*+:|$)|$)",
+    re.DOTALL,
 )
 _HIDING_FLAGS = frozenset("THDN-")
 # Wikis with a converter. On others -{…}- is markup only if it has the form of a rule.

@@ -9,6 +9,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import brotli
 import pytest
@@ -22,7 +23,7 @@ from bertdata.corpus.formats.registry import read_unit
 from bertdata.corpus.formats.web import http_codings, warc_records
 from bertdata.corpus.formats.web import pages as web
 from bertdata.corpus.formats.web.http_responses import parse_response
-from bertdata.corpus.formats.web.warc_records import iter_records
+from bertdata.corpus.formats.web.warc_records import iter_records, parse_headers
 from bertdata.corpus.units import plan_units
 from bertdata.errors import ConfigError, InputError
 
@@ -54,13 +55,13 @@ def response(body: bytes, status: str = "200 OK", **headers: str) -> bytes:
     )
 
 
-def read_file(path: Path, format_: str, unit_bytes: int = 1 << 40, **values: str) -> list[Item]:
+def read_file(path: Path, format_: str, unit_bytes: int = 1 << 40, **values: Any) -> list[Item]:
     corpus = CorpusConfig(name="c", format=format_, paths=(path.name,), **values)
     units = plan_units(corpus, list_inputs(corpus, path.parent), unit_bytes)
     return [item for unit in units for item in read_unit(unit)]
 
 
-def read(tmp_path: Path, data: bytes, format_: str = "warc", **values: str) -> list[Item]:
+def read(tmp_path: Path, data: bytes, format_: str = "warc", **values: Any) -> list[Item]:
     (tmp_path / "f.warc").write_bytes(data)
     return read_file(tmp_path / "f.warc", format_, **values)
 
@@ -396,3 +397,84 @@ def test_any_bytes_are_a_response_or_not(data: bytes, encoding: str) -> None:
             parse_response(whole)
         except ValueError:
             continue
+
+
+# pages and headers that cost more than their size
+
+DEEP_PAGES = {
+    "elements inside too many others": "<div>" * 50_000,
+    "a tag with over 1,000 attributes": f"<p {' '.join(f'a{n}=1' for n in range(1500))}>x",
+    "a list of over 4,000 options": "<select>" + "<option>x" * 5000,
+    "too many elements without an end": "".join(f"<p><b class=c{n}>x" for n in range(3000)),
+}
+
+
+@pytest.mark.parametrize("why", DEEP_PAGES)
+def test_a_page_that_costs_too_much_is_rejected_with_its_place(tmp_path: Path, why: str) -> None:
+    before, after = response(HTML.encode()), response(HTML.encode())
+    data = gzip.compress(before + response(DEEP_PAGES[why].encode()) + after)
+    (tmp_path / "f.warc.gz").write_bytes(data)
+    first, item, last = read_file(tmp_path / "f.warc.gz", "warc")
+    assert outcome(first) == outcome(last) != "too_complex"
+    assert isinstance(item, Rejection)
+    assert item.reason == "too_complex"
+    assert item.detail.startswith(f"f.warc.gz, record at byte {len(before)}: {why}")
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "<!--</b>-->",
+        "<table><td></b></table>",
+        "<script>'</b>'</script>",
+        "<script><!--<script></script></b>--></script>",
+        "<svg><title><div></svg></div></title><style><!--</style></svg></b>--></style>",
+    ],
+)
+def test_ends_that_end_nothing_hide_no_cost(tmp_path: Path, hidden: str) -> None:
+    page = "".join(f"<p><b class=c{number}>{hidden}x" for number in range(2000))
+    (item,) = read(tmp_path, response(page.encode()))
+    assert outcome(item) == "too_complex"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<div>" * 400 + f"<p>{PROSE}" + "</div>" * 400,
+        "".join(f"<p><b class=c{number}>{PROSE}</b></p>" for number in range(3000)),
+        f"<p>{PROSE}</p>" + "<select><option>x<option>y</select>" * 9000,
+        "<table>" + f"<tr><td><font color=red>{PROSE}" * 3000,
+        f"<p>{PROSE}" * 3000,
+        f"<p>{PROSE}</p>" + "<svg><path d='M0 0'/></svg><script>'</b><!--'</script>" * 2000,
+    ],
+    ids=lambda page: page[:30],
+)
+def test_long_and_old_fashioned_pages_are_read(tmp_path: Path, page: str) -> None:
+    (item,) = read(tmp_path, response(page.encode()))
+    assert PROSE[:20] in outcome(item)
+
+
+def test_continued_headers_are_joined(tmp_path: Path) -> None:
+    folded = response(
+        HTML.encode(), X="a\r\n b\r\n\tc", Content_Type="text/html;\r\n charset=utf-8"
+    )
+    (item,) = read(tmp_path, folded)
+    assert isinstance(item, Document)
+    assert parse_headers([b"A: b", b" c", b"\td ", b"e"]) == {"a": "b c d"}
+
+
+@pytest.mark.parametrize("coding", ["deflate", "br"])
+def test_the_ratio_holds_for_bodies(tmp_path: Path, coding: str) -> None:
+    body = CODINGS[coding](HTML.encode() + b" " * (8 << 20))
+    data = response(body, Content_Encoding=coding) + response(HTML.encode())
+    first, second = read(tmp_path, data, max_compression_ratio=100)
+    assert isinstance(first, Rejection)
+    assert "record at byte 0: the body holds more than 100 times its size: a bomb" in first.detail
+    assert outcome(second) != "invalid_http"
+    assert outcome(read(tmp_path, data, max_compression_ratio=1 << 20)[0]) != "invalid_http"
+
+
+def test_codings_are_counted(tmp_path: Path) -> None:
+    (item,) = read(tmp_path, response(b"x", Content_Encoding=", ".join(["gzip"] * 9)))
+    assert isinstance(item, Rejection)
+    assert "packed 9 times, more than 8" in item.detail

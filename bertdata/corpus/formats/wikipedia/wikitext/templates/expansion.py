@@ -129,7 +129,7 @@ def _show_missing_link(arguments: Arguments) -> str | None:
 
 _LANGUAGE_CODE = re.compile("[a-z]{2,3}")
 # {{'}}, {{' "}}, {{'s}}, {{-"}}: quotation marks with a thin space between or before.
-_QUOTATION_MARKS = re.compile("-?[ '’‘\"“”`]*['’‘\"“”`][ '’‘\"“”`]*s?-?")
+_QUOTATION_MARKS = re.compile("-? *+['’‘\"“”`][ '’‘\"“”`]*+s?-?")
 
 # Texts, and the names of the templates that show them.
 _TEXTS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from bertdata.corpus.formats.wikipedia.wikitext import clean_wikitext, make_namespaces
 from tests.benchmarks.wikitext import count_leftovers, find_paragraphs, read_articles
+from tests.growth.counting import check_growth
 
 GERMAN = make_namespaces([(6, "Datei"), (14, "Kategorie"), (-2, "Medium"), (0, ""), (1, "Talk")])
 
@@ -73,48 +75,50 @@ def test_a_slip_costs_no_paragraph(wikitext: str, kept: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "wikitext",
+    "shape",
     [
-        "{{a|" * 10_000 + "x" + "}}" * 10_000,
-        "{{" * 100_000,
-        "{{nowrap|a" * 50_000 + "}}" * 50_000,
-        "[[a|b " * 50_000 + "]]" * 50_000,
-        "[[" * 50_000 + "]]|w" * 50_000,
-        "[[a|[[b|" * 30_000 + "]] |c ]]" * 30_000,
-        "[[{{" * 50_000 + "]]}}" * 50_000,
-        "{|\n" * 50_000 + "|}\n" * 50_000,
-        "{| " * 200_000,
-        "<ref>" * 100_000,
-        "<ref>a</math>" * 50_000,
-        "<!-- " * 100_000,
-        "({{a}}, " * 50_000,
-        "(" * 100_000 + "{{a}}" + ")" * 100_000,
-        "long " * 100_000 + "{{a}} {{b}};" * 30_000,
-        "[http://a " * 100_000,
-        "{{lang" + "|a" * 200_000,
-        "=" * 100_000 + "x" + "=" * 100_000,
-        "=" + "-->" * 100_000,
-        "=" + "a=" * 100_000 + "a",
-        "'" * 300_000,
-        "''a '''b" * 50_000,
-        "[[a|b'' ''']] " * 50_000,
-        "-{" * 100_000 + "}-" * 100_000,
-        "-{zh:a;" * 50_000,
-        "-{" + "zh:a;" * 50_000 + "}-",
-        "-{A;" * 50_000 + "|",
-        "-{" + "zh;" * 100_000 + "}-",
-        "-{{{a}}" * 50_000,
-        "<rt>" * 100_000,
-        "<ruby><rt>a" * 50_000,
-        "{{quote|a" * 50_000 + "}}" * 50_000,
-        "{{convert" + "|1|to" * 50_000 + "}}",
-        "a{{x}}" * 100_000,
-        "w" * 2_000_000,
+        lambda n: "{{a|" * n + "x" + "}}" * n,
+        lambda n: "{{" * n,
+        lambda n: "{{nowrap|a" * n + "}}" * n,
+        lambda n: "[[a|b " * n + "]]" * n,
+        lambda n: "[[" * n + "]]|w" * n,
+        lambda n: "[[a|[[b|" * n + "]] |c ]]" * n,
+        lambda n: "[[{{" * n + "]]}}" * n,
+        lambda n: "{|\n" * n + "|}\n" * n,
+        lambda n: "{| " * n,
+        lambda n: "<ref>" * n,
+        lambda n: "<ref>a</math>" * n,
+        lambda n: "<!-- " * n,
+        lambda n: "({{a}}, " * n,
+        lambda n: "(" * n + "{{a}}" + ")" * n,
+        lambda n: "long " * n + "{{a}} {{b}};" * n,
+        lambda n: "[http://a " * n,
+        lambda n: "{{lang" + "|a" * n,
+        lambda n: "=" * n + "x" + "=" * n,
+        lambda n: "=" + "-->" * n,
+        lambda n: "=" + "a=" * n + "a",
+        lambda n: "'" * n,
+        lambda n: "''a '''b" * n,
+        lambda n: "[[a|b'' ''']] " * n,
+        lambda n: "-{" * n + "}-" * n,
+        lambda n: "-{zh:a;" * n,
+        lambda n: "-{" + "zh:a;" * n + "}-",
+        lambda n: "-{A;" * n + "|",
+        lambda n: "-{" + "zh;" * n + "}-",
+        lambda n: "-{{{a}}" * n,
+        lambda n: "<rt>" * n,
+        lambda n: "<ruby><rt>a" * n,
+        lambda n: "{{quote|a" * n + "}}" * n,
+        lambda n: "{{convert" + "|1|to" * n + "}}",
+        lambda n: "a{{x}}" * n,
+        lambda n: "w" * n,
+        lambda n: "-{" + " " * n + "x}-",
+        lambda n: "{{" + "' " * n + "x}}",
     ],
-    ids=lambda text: text[:12],
+    ids=lambda shape: shape(1)[:12],
 )
-def test_nesting_and_repetition_take_linear_time(wikitext: str) -> None:
-    clean_wikitext(wikitext)  # quadratic time would take minutes
+def test_nesting_and_repetition_take_linear_time(shape: Callable[[int], str]) -> None:
+    check_growth(clean_wikitext, shape, 2000)
 
 
 MARKUP = st.sampled_from(
