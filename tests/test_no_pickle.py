@@ -94,14 +94,18 @@ def test_a_checkpoint_with_a_program_is_refused_and_not_run(
 ) -> None:
     checkpoints = tmp_path / "model" / CHECKPOINTS_NAME
     checkpoints.mkdir(parents=True)
-    for _ in write_bombs(checkpoints / "step-00000002.pt", tmp_path / "ran"):
-        with pytest.raises(DataError, match=r"step-00000002\.pt is damaged"):
-            pretrain(
-                examples=folders.examples,
-                vocab=folders.vocab,
-                output=tmp_path / "model",
-                config=CONFIG,
-            )
+    for name, reason in (
+        ("step-00000002.safetensors", "is damaged"),
+        ("step-00000002.pt", "is a checkpoint of an earlier version, which is not read"),
+    ):
+        for _ in write_bombs(checkpoints / name, tmp_path / "ran"):
+            with pytest.raises(DataError, match=f"{name} {reason}"):
+                pretrain(
+                    examples=folders.examples,
+                    vocab=folders.vocab,
+                    output=tmp_path / "model",
+                    config=CONFIG,
+                )
     assert not (tmp_path / "ran").exists()
 
 

@@ -28,7 +28,7 @@ from tests.example_folder import Folders, write_folders
 from tests.process_tree import wait_for_handler
 from trainer.models.export import load_model
 from trainer.pretrain import main, pretrain
-from trainer.pretraining.checkpoint import newest_checkpoint
+from trainer.pretraining.checkpoint.folder import newest_checkpoint
 from trainer.pretraining.config import TrainConfig
 from trainer.pretraining.results import Results
 
@@ -245,7 +245,7 @@ def test_a_damaged_checkpoint_is_refused(folders: Folders, tmp_path: Path) -> No
     path = newest_checkpoint(tmp_path / "checkpoints")
     assert path is not None
     path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(DataError, match=r"step-00000005\.pt is damaged"):
+    with pytest.raises(DataError, match=r"step-00000005\.safetensors is damaged"):
         run(folders, tmp_path)
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(DataError, match=r"run\.json is damaged"):
@@ -255,7 +255,7 @@ def test_a_damaged_checkpoint_is_refused(folders: Folders, tmp_path: Path) -> No
 def test_only_the_newest_checkpoints_are_kept(folders: Folders, tmp_path: Path) -> None:
     run(folders, tmp_path, CONFIG.replaced(checkpoint_every=1, keep_checkpoints=3))
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
-    assert names == ["step-00000010.pt", "step-00000011.pt", "step-00000012.pt"]
+    assert names == [f"step-000000{number}.safetensors" for number in (10, 11, 12)]
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(folders: Folders, tmp_path: Path) -> None:
@@ -396,7 +396,7 @@ def test_a_run_at_an_address_ends_with_the_same_bytes(
     names = {found.path for found in list_files(s3 / "model", recursive=True, with_temporary=True)}
     assert names == {name for name in local if not name.startswith("tensorboard/")}
     assert {name for name in names if "/" in name} == {
-        f"checkpoints/step-000000{number}.pt" for number in (11, 12)
+        f"checkpoints/step-000000{number}.safetensors" for number in (11, 12)
     }
     for name in ("vocab.txt", "tokenizer_config.json", "config.json"):
         assert read_bytes(s3 / "model" / name) == read_bytes(tmp_path / "model" / name)

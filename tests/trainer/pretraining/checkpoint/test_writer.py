@@ -8,17 +8,29 @@ import pytest
 import torch
 
 from bertdata.errors import BertdataError
+from bertdata.storage.locations import Location
 from tests.trainer.models.test_bert import make_model
 from trainer.models.bert import Bert
 from trainer.optim.config import OptimizerOptions
 from trainer.optim.optimizers import Optimizers
-from trainer.pretraining.checkpoint import (
-    CheckpointWriter,
-    Progress,
-    load_checkpoint,
-    newest_checkpoint,
-    remove_leftovers,
-)
+from trainer.pretraining.checkpoint.folder import newest_checkpoint
+from trainer.pretraining.checkpoint.loading import load_checkpoint
+from trainer.pretraining.checkpoint.progress import Limits, Progress
+from trainer.pretraining.checkpoint.state import Parameters
+from trainer.pretraining.checkpoint.writer import CheckpointWriter
+
+IDENTITY = {"seed": 3, "learning_rate": 0.1, "examples": "ab"}
+LIMITS = Limits(steps=9, tokens=900, step_tokens=100, phases=1, has_best=False)
+
+
+def make_writer(
+    folder: Location, model: Bert, optimizers: Optimizers, keep: int = 2
+) -> CheckpointWriter:
+    return CheckpointWriter(folder, model, optimizers, identity=IDENTITY, keep=keep)
+
+
+def load(path: Location, model: Bert, optimizers: Optimizers) -> tuple[Progress, Parameters | None]:
+    return load_checkpoint(path, model, optimizers, identity=IDENTITY, limits=LIMITS)
 
 
 def do_step(model: Bert, optimizers: Optimizers) -> None:
@@ -30,7 +42,7 @@ def do_step(model: Bert, optimizers: Optimizers) -> None:
 def test_a_checkpoint_holds_its_own_step_whatever_follows(tmp_path: Path) -> None:
     model = make_model()
     optimizers = Optimizers(model, OptimizerOptions(optimizer="muon"))
-    writer = CheckpointWriter(tmp_path, model, optimizers, keep=2)
+    writer = make_writer(tmp_path, model, optimizers)
     do_step(model, optimizers)
     expected = {name: value.clone() for name, value in model.state_dict().items()}
     writer.start(Progress(steps=1, tokens=99, position=7))
@@ -41,7 +53,7 @@ def test_a_checkpoint_holds_its_own_step_whatever_follows(tmp_path: Path) -> Non
     fresh_optimizers = Optimizers(fresh, OptimizerOptions(optimizer="muon"))
     path = newest_checkpoint(tmp_path)
     assert path is not None
-    progress, _ = load_checkpoint(path, fresh, fresh_optimizers)
+    progress, _ = load(path, fresh, fresh_optimizers)
     assert progress == Progress(steps=1, tokens=99, position=7)
     for name, value in fresh.state_dict().items():
         assert torch.equal(value, expected[name]), name
@@ -56,7 +68,7 @@ def test_the_first_checkpoint_goes_to_memory_taken_before_the_first_step(
 ) -> None:
     model, expected = make_model(), make_model()
     optimizers = Optimizers(model, OptimizerOptions(optimizer=optimizer))
-    writer = CheckpointWriter(tmp_path, model, optimizers, keep=1)
+    writer = make_writer(tmp_path, model, optimizers)
     optimizers.make_state()
     writer.make_room()
     taken = {name: tensor.data_ptr() for name, tensor in writer._host.items()}
@@ -73,35 +85,28 @@ def test_the_first_checkpoint_goes_to_memory_taken_before_the_first_step(
 def test_later_checkpoints_reuse_memory_and_older_ones_go_after_success(tmp_path: Path) -> None:
     model = make_model()
     optimizers = Optimizers(model, OptimizerOptions())
-    writer = CheckpointWriter(tmp_path, model, optimizers, keep=2)
+    writer = make_writer(tmp_path, model, optimizers)
     for steps in range(1, 5):
         do_step(model, optimizers)
         writer.start(Progress(steps=steps))
         writer.wait_until_copied()
     writer.finish()
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["step-00000003.pt", "step-00000004.pt"]
+    assert names == ["step-00000003.safetensors", "step-00000004.safetensors"]
     fresh = make_model()
-    load_checkpoint(tmp_path / names[-1], fresh, Optimizers(fresh, OptimizerOptions()))
+    load(tmp_path / names[-1], fresh, Optimizers(fresh, OptimizerOptions()))
     for name, value in fresh.state_dict().items():
         assert torch.equal(value, model.state_dict()[name]), name
 
 
-def test_halves_of_checkpoints_are_removed_and_nothing_else(tmp_path: Path) -> None:
-    for name in (".step-00000002.pt.abc.tmp", "step-00000001.pt", "notes.tmp"):
-        (tmp_path / name).write_bytes(b"half")
-    remove_leftovers(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.tmp", "step-00000001.pt"]
-
-
 def test_what_cannot_be_written_is_said_and_removes_nothing(tmp_path: Path) -> None:
     model = make_model()
-    writer = CheckpointWriter(tmp_path / "c", model, Optimizers(model, OptimizerOptions()), keep=1)
+    writer = make_writer(tmp_path / "c", model, Optimizers(model, OptimizerOptions()), keep=1)
     writer.start(Progress(steps=1))
     writer.finish()
-    (tmp_path / "c" / "step-00000002.pt").mkdir()
+    (tmp_path / "c" / "step-00000002.safetensors").mkdir()
     writer.start(Progress(steps=2))
     writer.wait_until_copied()
     with pytest.raises(BertdataError, match="cannot write"):
         writer.finish()
-    assert (tmp_path / "c" / "step-00000001.pt").is_file()
+    assert (tmp_path / "c" / "step-00000001.safetensors").is_file()
