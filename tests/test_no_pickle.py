@@ -42,9 +42,7 @@ def find_unpickling(source: str) -> Iterator[str]:
         if isinstance(node, ast.Import | ast.ImportFrom):
             module = getattr(node, "module", None)
             names = [(module or alias.name, alias.name) for alias in node.names]
-            # The error that torch raises over a damaged file may be named.
-            bad = [m for m, name in names if m in UNPICKLERS and name != "UnpicklingError"]
-            yield from bad
+            yield from (module for module, _ in names if module in UNPICKLERS)
         if isinstance(node, ast.Call):
             safe = {k.arg: getattr(k.value, "value", None) for k in node.keywords}
             called = ast.unparse(node.func)

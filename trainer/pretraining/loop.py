@@ -182,10 +182,9 @@ def _check_skipped(run: Run, result: StepResult, rows: StepRows, reader: Example
 
 
 def _check_last_steps(run: Run) -> None:
-    """Raise BertdataError if no step at the end of the run had an update, one apart.
+    """Raise BertdataError if the run ends with skipped steps.
 
-    One step may be skipped for a single bad batch; a row that the run does not come back from says
-    that it has diverged.
+    The last step alone may be one bad batch; more than that say that the run has diverged.
     """
     progress = run.progress
     if progress.skipped_in_row >= min(_SKIPPED_AT_END, progress.steps):

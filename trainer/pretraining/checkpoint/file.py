@@ -65,7 +65,7 @@ def open_content(location: Location) -> Iterator[Content]:
             content = _read(file)
         except OSError as error:
             reason = error.strerror or first_line(error)
-            raise DataError(f"cannot read {location}: {reason}") from error
+            raise DataError(f"{location} cannot be read: {reason}") from error
         except (SafetensorError, ValueError, RuntimeError, LookupError, TypeError) as error:
             raise damaged(location, first_line(error)) from error
         yield content
@@ -80,6 +80,8 @@ def damaged(location: Location, reason: str) -> DataError:
 def _on_this_machine(location: Location) -> Iterator[Path]:
     """A file that can be memory-mapped: this one, or a copy of it."""
     if isinstance(location, Path):
+        with location.open("rb"):  # which says why it cannot be opened
+            pass
         yield location
         return
     with tempfile.TemporaryDirectory(prefix="bertdata-") as folder:

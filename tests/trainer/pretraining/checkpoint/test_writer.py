@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ import torch
 
 from bertdata.errors import BertdataError
 from bertdata.storage.locations import Location
+from tests.limits import limit_file_sizes
 from tests.trainer.models.test_bert import make_model
 from trainer.models.bert import Bert
 from trainer.optim.config import OptimizerOptions
@@ -110,3 +114,79 @@ def test_what_cannot_be_written_is_said_and_removes_nothing(tmp_path: Path) -> N
     with pytest.raises(BertdataError, match="cannot write"):
         writer.finish()
     assert (tmp_path / "c" / "step-00000001.safetensors").is_file()
+
+
+def test_a_file_that_may_not_grow_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    model = make_model()
+    writer = make_writer(tmp_path, model, Optimizers(model, OptimizerOptions()))
+    with limit_file_sizes(5000):
+        writer.start(Progress(steps=1))
+        with pytest.raises(BertdataError) as raised:
+            writer.finish()
+    assert str(raised.value) == f"cannot write {tmp_path}/step-00000001.safetensors: File too large"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("a file system can be mounted only with the rights of root")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_checkpoint_before(small_disk: Path) -> None:
+    model = make_model(num_layers=1)
+    optimizers = Optimizers(model, OptimizerOptions())
+    writer = make_writer(small_disk, model, optimizers, keep=1)
+    do_step(model, optimizers)
+    writer.start(Progress(steps=1, tokens=9))
+    writer.finish()
+    before = (small_disk / "step-00000001.safetensors").read_bytes()
+    assert len(before) > 32_000  # a second does not fit
+    writer.start(Progress(steps=2, tokens=9))
+    with pytest.raises(BertdataError) as raised:
+        writer.finish()
+    path = small_disk / "step-00000002.safetensors"
+    assert str(raised.value) == f"cannot write {path}: No space left on device"
+    assert [path.read_bytes() for path in small_disk.iterdir()] == [before]
+
+
+@pytest.mark.parametrize("part", ["parameter", "state", "best"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_state_that_is_not_finite_takes_the_place_of_no_checkpoint(
+    tmp_path: Path, part: str, value: float
+) -> None:
+    model = make_model()
+    optimizers = Optimizers(model, OptimizerOptions())
+    writer = make_writer(tmp_path, model, optimizers, keep=1)
+    do_step(model, optimizers)
+    best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    writer.start(Progress(steps=1), best)
+    broken = {
+        "parameter": model.pooler.bias.data,
+        "state": optimizers.state_dict()[0]["state"][3]["exp_avg_sq"],
+        "best": best["pooler.bias"],
+    }
+    writer.finish()
+    broken[part].view(-1)[2] = value
+    writer.start(Progress(steps=2), best)
+    with pytest.raises(BertdataError, match=r"is not finite after step 2, .* lower learning_rate"):
+        writer.finish()
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001.safetensors"]
+
+
+def test_the_best_parameters_are_not_copied(tmp_path: Path) -> None:
+    model = make_model()
+    optimizers = Optimizers(model, OptimizerOptions())
+    writer = make_writer(tmp_path, model, optimizers)
+    optimizers.make_state()
+    writer.make_room()
+    taken = set(writer._host)
+    writer.start(Progress(steps=1), dict(model.state_dict()))
+    writer.finish()
+    assert set(writer._host) == taken
