@@ -28,6 +28,7 @@ __getattr__, __dir__, __all__ = list_contents(
             "FLAT",
             "Table",
             "check_choice",
+            "check_positive",
             "check_range",
             "key_docs",
             "key_fields",

@@ -23,6 +23,8 @@ _T = TypeVar("_T")
 # Metadata of a field that holds a group of keys, which stand in the table of the field's owner.
 FLAT: Mapping[str, Any] = types.MappingProxyType({"is_flat": True})
 
+_MAX_POSITIVE = 1e30
+
 # An object of JSON or TOML, as it is read or is to be written.
 Table: TypeAlias = Mapping[str, Any]
 
@@ -112,7 +114,15 @@ def check_choice(name: str, value: str, choices: typing.Iterable[str]) -> None:
 def check_range(name: str, value: float, low: float, high: float) -> None:
     """Raise ConfigError unless low <= value <= high."""
     if not low <= value <= high:
-        raise ConfigError(f"{name} must be from {low:g} to {high:g}, got {value:g}")
+        shown = f"{value:g}" if isinstance(value, float) else value  # or too large for a float
+        raise ConfigError(f"{name} must be from {low:g} to {high:g}, got {shown}")
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raise ConfigError unless `value` is above 0, and far from what single precision can hold."""
+    if not value > 0:
+        raise ConfigError(f"{name} must be above 0, got {value:g}")
+    check_range(name, value, 0, _MAX_POSITIVE)
 
 
 def _split_fields(cls: type) -> tuple[dict[str, type], dict[str, dataclasses.Field[Any]]]:
@@ -195,7 +205,10 @@ def _read_tuple(hint: object, value: object, where: str) -> tuple[object, ...]:
 
 def _read_scalar(hint: type, value: object, where: str) -> object:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise ConfigError(f"{where} must be a number of 64 bits, got {value}") from error
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise ConfigError(f"{where} must be {_TYPE_NAMES[hint]}, got {value!r}")
     return value

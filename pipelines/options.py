@@ -52,8 +52,8 @@ class RunnerConfig:
 
     def __post_init__(self) -> None:
         check_range("workers", self.workers, 0, 1024)
-        check_range("stall_timeout_minutes", self.stall_timeout_minutes, 0, float("inf"))
-        check_range("idle_timeout_minutes", self.idle_timeout_minutes, 0, float("inf"))
+        for name in ("stall_timeout_minutes", "idle_timeout_minutes"):
+            check_range(name, getattr(self, name), 0, 2**31)
         if (refused := _REFUSED.get(self.name.lower())) is not None:
             raise ConfigError(
                 f"runner {refused} loses data; use direct, FlinkRunner, SparkRunner, DataflowRunner"

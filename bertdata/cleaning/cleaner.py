@@ -63,8 +63,8 @@ class CleaningConfig:
     near_duplicate_similarity: float = 0.8
 
     def __post_init__(self) -> None:
-        check_range("min_characters", self.min_characters, 0, float("inf"))
-        check_range("max_characters", self.max_characters, 0, float("inf"))
+        check_range("min_characters", self.min_characters, 0, 2**62)
+        check_range("max_characters", self.max_characters, 0, 2**62)
         if 0 < self.max_characters < self.min_characters:
             raise ConfigError(
                 f"max_characters {self.max_characters} is below min_characters "

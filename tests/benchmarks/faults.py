@@ -41,7 +41,7 @@ from tests.process_tree import (
     marked,
     wait_until_gone,
 )
-from trainer.pretraining.checkpoint import newest_checkpoint
+from trainer.pretraining.checkpoint.folder import newest_checkpoint
 
 TEXT_BYTES = 2_500_000  # over the size from which a run has workers
 END_SECONDS = 10.0

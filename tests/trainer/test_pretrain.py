@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -22,13 +22,15 @@ from bertdata.storage.locations import Address, Location, locate
 from bertdata.storage.locks import hold
 from bertdata.storage.manifest import make_manifest, write_manifest
 from bertdata.storage.shards import describe_file
+from bertdata.storage.writing import atomic_file
 from tests import closing_storage
 from tests.copies import copy_folder, write_bytes
 from tests.example_folder import Folders, write_folders
 from tests.process_tree import wait_for_handler
 from trainer.models.export import load_model
 from trainer.pretrain import main, pretrain
-from trainer.pretraining.checkpoint import newest_checkpoint
+from trainer.pretraining.checkpoint.file import open_content, write_content
+from trainer.pretraining.checkpoint.folder import newest_checkpoint
 from trainer.pretraining.config import TrainConfig
 from trainer.pretraining.results import Results
 
@@ -245,17 +247,75 @@ def test_a_damaged_checkpoint_is_refused(folders: Folders, tmp_path: Path) -> No
     path = newest_checkpoint(tmp_path / "checkpoints")
     assert path is not None
     path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(DataError, match=r"step-00000005\.pt is damaged"):
+    with pytest.raises(DataError, match=r"step-00000005\.safetensors is damaged"):
         run(folders, tmp_path)
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(DataError, match=r"run\.json is damaged"):
         run(folders, tmp_path)
 
 
+def test_a_checkpoint_of_another_run_is_refused(folders: Folders, tmp_path: Path) -> None:
+    """Put where run.json says nothing of it, or another thing."""
+    run(folders, tmp_path / "other", CONFIG.replaced(learning_rate=0.5), stop_after=5)
+    run(folders, tmp_path / "own", stop_after=4)
+    name = "checkpoints/step-00000005.safetensors"
+    shutil.copy(tmp_path / "other" / name, tmp_path / "own" / name)
+    refused = r"00005\.safetensors is of another run: it has learning_rate = 0\.5, this run 0\.001"
+    for _ in range(2):
+        with pytest.raises(DataError, match=refused):
+            run(folders, tmp_path / "own")
+        described = tmp_path / "own" / "run.json"
+        described.unlink(missing_ok=True)
+    assert not described.exists()  # nor is it then said to be of this run
+    (tmp_path / "own" / name).unlink()
+    assert run(folders, tmp_path / "own") is not None
+    assert run(folders, tmp_path / "whole") is not None
+    assert digest(tmp_path / "own") == digest(tmp_path / "whole")
+
+
+def test_a_checkpoint_of_other_examples_is_refused(folders: Folders, tmp_path: Path) -> None:
+    run(folders, tmp_path / "model", stop_after=5)
+    (tmp_path / "model" / "run.json").unlink()
+    with pytest.raises(DataError, match="is of another run: it has examples = "):
+        run(write_folders(tmp_path, num_train=36), tmp_path / "model")
+    with pytest.raises(DataError, match="is of another run: it has seed = 3, this run 99"):
+        pretrain(
+            examples=folders.examples,
+            vocab=folders.vocab,
+            output=tmp_path / "model",
+            config=CONFIG,
+            seed=99,
+        )
+
+
+def test_a_checkpoint_of_a_longer_run_is_not_a_finished_one(
+    folders: Folders, tmp_path: Path
+) -> None:
+    """Whoever changes a checkpoint, checksum and all, does not finish a run with it."""
+    run(folders, tmp_path, stop_after=5)
+    path = newest_checkpoint(tmp_path / "checkpoints")
+    assert isinstance(path, Path)
+    with open_content(path) as found:
+        for values in ({"steps": 10**30}, {"steps": 12}, {"phase": 2}, {"tokens": 10**9}):
+            changed = replace(found, progress={**found.progress, **values})
+            with atomic_file(path) as temporary:
+                write_content(temporary, changed)
+            with pytest.raises(DataError, match="is damaged"):
+                run(folders, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "7", "null", "[" * 100_000])
+def test_a_damaged_description_is_refused(folders: Folders, tmp_path: Path, text: str) -> None:
+    run(folders, tmp_path, CONFIG.replaced(steps=1))
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(DataError, match=r"run\.json is damaged; delete"):
+        run(folders, tmp_path, CONFIG.replaced(steps=1))
+
+
 def test_only_the_newest_checkpoints_are_kept(folders: Folders, tmp_path: Path) -> None:
     run(folders, tmp_path, CONFIG.replaced(checkpoint_every=1, keep_checkpoints=3))
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
-    assert names == ["step-00000010.pt", "step-00000011.pt", "step-00000012.pt"]
+    assert names == [f"step-000000{number}.safetensors" for number in (10, 11, 12)]
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(folders: Folders, tmp_path: Path) -> None:
@@ -396,7 +456,7 @@ def test_a_run_at_an_address_ends_with_the_same_bytes(
     names = {found.path for found in list_files(s3 / "model", recursive=True, with_temporary=True)}
     assert names == {name for name in local if not name.startswith("tensorboard/")}
     assert {name for name in names if "/" in name} == {
-        f"checkpoints/step-000000{number}.pt" for number in (11, 12)
+        f"checkpoints/step-000000{number}.safetensors" for number in (11, 12)
     }
     for name in ("vocab.txt", "tokenizer_config.json", "config.json"):
         assert read_bytes(s3 / "model" / name) == read_bytes(tmp_path / "model" / name)

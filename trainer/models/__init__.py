@@ -27,6 +27,7 @@ __getattr__, __dir__, __all__ = list_contents(
             "load_shape",
             "new_bert",
         ],
+        "tensor_file": ["bytes_of", "write_tensors"],
         "tokenizer_check": ["check_tokenizer"],
         "weights": ["WEIGHTS_NAME"],
     },

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
 from bertdata.config import Table
@@ -36,6 +34,7 @@ from trainer.models.bert_names import (
     to_hf_name,
     to_hf_parameters,
 )
+from trainer.models.tensor_file import write_tensors
 from trainer.models.weights import WEIGHTS_NAME, find_weights, read_weights
 from trainer.shape import ModelConfig
 
@@ -94,10 +93,7 @@ def export_model(model: Bert, folder: Location, *, vocab: Location) -> None:
     write_json(folder / CONFIG_NAME, to_hf_config(model.config))
     parameters = to_hf_parameters(_to_host(strip_vocabulary(model)))
     with atomic_file(folder / WEIGHTS_NAME) as temporary:
-        try:
-            save_file(parameters, temporary, metadata={"format": "pt"})
-        except SafetensorError as error:
-            raise OSError(first_line(error)) from error
+        write_tensors(temporary, parameters, {"format": "pt"})
 
 
 def _to_host(parameters: dict[str, Tensor]) -> dict[str, Tensor]:

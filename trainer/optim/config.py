@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bertdata.config import check_choice, check_range
-from bertdata.errors import ConfigError
+from bertdata.config import check_choice, check_positive, check_range
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +44,7 @@ class OptimizerOptions:
         for name in ("warmup_fraction", "cooldown_fraction", "beta1", "beta2", "weight_decay"):
             check_range(name, getattr(self, name), 0, 1)
         check_range("max_skipped_steps", self.max_skipped_steps, 1, 2**31)
+        if self.warmup_steps is not None:
+            check_range("warmup_steps", self.warmup_steps, 0, 2**31)
         for name in ("learning_rate", "muon_learning_rate", "eps", "max_grad_norm"):
-            if getattr(self, name) <= 0:
-                raise ConfigError(f"{name} must be above 0, got {getattr(self, name):g}")
+            check_positive(name, getattr(self, name))

@@ -66,11 +66,6 @@ class Optimizers:
         """Return the state of every optimiser, in their order."""
         return [optimizer.state_dict() for optimizer, _ in self._all]
 
-    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        """Load what `state_dict` returned."""
-        for (optimizer, _), state in zip(self._all, states, strict=True):
-            optimizer.load_state_dict(state)
-
     def _drop_gradients(self) -> None:
         for optimizer, _ in self._all:
             optimizer.zero_grad(set_to_none=True)

@@ -71,6 +71,8 @@ class ModelOptions:
         check_choice("position_init", self.position_init, ("normal", "sinusoidal"))
         check_choice("output_bias_init", self.output_bias_init, ("zeros", "unigram"))
         _check_shares(self, ("dropout", "attention_dropout"))
+        _check_positive(self, ("num_layers", "hidden_size", "num_heads", "intermediate_size"))
+        _check_positive(self, ("max_positions",))
         _check_counts(self, ("output_candidates", "vocabulary_multiple"))
 
     def shape(self, *, vocab_size: int, pad_id: int) -> ModelConfig:
@@ -151,6 +153,7 @@ class BatchOptions:
 
     def __post_init__(self) -> None:
         _check_positive(self, ("batch_size", "accumulate", "processes", "group_by_length"))
+        _check_positive(self, ("phase2_batch_size",))
         _check_counts(self, ("batch_tokens",))
         _check_shares(self, ("phase2_fraction",))
         if self.batch_tokens % (self.accumulate * self.processes):
@@ -244,7 +247,8 @@ def _check_shares(options: object, names: Iterable[str]) -> None:
 
 def _check_positive(options: object, names: Iterable[str]) -> None:
     for name in names:
-        check_range(name, getattr(options, name), 1, 2**31)
+        if (value := getattr(options, name)) is not None:
+            check_range(name, value, 1, 2**31)
 
 
 def _check_counts(options: object, names: Iterable[str]) -> None:

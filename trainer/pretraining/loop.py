@@ -17,6 +17,7 @@ from trainer.device import HostCopy
 from trainer.optim.optimizers import clip_gradients
 from trainer.optim.schedule import make_schedule
 from trainer.pretraining.batches import StepRows
+from trainer.pretraining.checkpoint.progress import Progress
 from trainer.pretraining.gradients import StepResult
 from trainer.pretraining.measures.evaluation import Evaluation
 from trainer.pretraining.measures.flops import peak_flops, step_flops
@@ -24,12 +25,14 @@ from trainer.pretraining.measures.metrics import Log
 from trainer.pretraining.phase import Phase, is_phase_over, open_phase
 from trainer.pretraining.run import Run, validate
 
+_SKIPPED_AT_END = 2  # steps, from which on a run that ends with them has failed
+
 
 def train(run: Run, should_stop: Callable[[], bool]) -> bool:
     """Train until the run is done or `should_stop`, and save; return whether it is done.
 
     `should_stop` is called between steps. Raises BertdataError if too many steps in a row are not
-    finite.
+    finite, or the last ones of the run.
     """
     config, progress, ranks = run.config, run.progress, run.ranks
     schedule = make_schedule(
@@ -92,6 +95,8 @@ def train(run: Run, should_stop: Callable[[], bool]) -> bool:
         if is_done and log.has_news:
             log.report(progress, share_done=run.used / run.budget.total)
         log.flush()
+        if is_done:
+            _check_last_steps(run)
         run.save()
         return is_done
     finally:
@@ -170,9 +175,29 @@ def _check_skipped(run: Run, result: StepResult, rows: StepRows, reader: Example
         write_json(path, _describe_rows(rows, reader))
     raise BertdataError(
         f"the loss is {result.loss} and the gradient norm {result.gradient_norm} at step "
-        f"{progress.steps}, not finite {progress.skipped_in_row} steps in a row; "
-        f"lower learning_rate, or look at the examples listed in {path}"
+        f"{progress.steps}, not finite {progress.skipped_in_row} steps in a row, from step "
+        f"{_first_skipped(progress)} on; lower learning_rate, or look at the examples listed in "
+        f"{path}"
     )
+
+
+def _check_last_steps(run: Run) -> None:
+    """Raise BertdataError if the run ends with skipped steps.
+
+    The last step alone may be one bad batch; more than that say that the run has diverged.
+    """
+    progress = run.progress
+    if progress.skipped_in_row >= min(_SKIPPED_AT_END, progress.steps):
+        raise BertdataError(
+            f"the loss or the gradient norm is not finite from step {_first_skipped(progress)} to "
+            f"the last, {progress.steps}; lower learning_rate, and choose another --output or "
+            f"delete {run.output}"
+        )
+
+
+def _first_skipped(progress: Progress) -> int:
+    """Return the first of the steps in a row that were skipped last."""
+    return progress.steps - progress.skipped_in_row + 1
 
 
 def _describe_rows(rows: StepRows, reader: ExampleReader) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,11 @@ import numpy as np
 import torch
 
 from bertdata.arrays import Float64Array
+from bertdata.errors import BertdataError
 from trainer.models.bert import strip_vocabulary
 from trainer.models.export import export_model
 from trainer.pretraining.batches import validation_rows
+from trainer.pretraining.checkpoint.state import find_not_finite
 from trainer.pretraining.measures.evaluation import Evaluation
 from trainer.pretraining.measures.yardstick import Yardstick, measure_yardstick
 from trainer.pretraining.run import Run, validate
@@ -48,7 +51,10 @@ class Results:
 
 
 def finish(run: Run) -> Results:
-    """Evaluate and export the last parameters, or the best ones if the run may stop early."""
+    """Evaluate and export the last parameters, or the best ones if the run may stop early.
+
+    Raises BertdataError, and exports nothing, if they or their losses are not finite.
+    """
     evaluation = validate(run)
     exported_step = run.progress.steps
     if _is_worse_than_best(run, evaluation):
@@ -56,6 +62,7 @@ def finish(run: Run) -> Results:
         run.model.load_state_dict(run.best)
         exported_step = run.progress.best_step
         evaluation = validate(run)
+    _check_finite(run, evaluation, exported_step)
     losses_R = _all_row_losses(run, evaluation)
     if run.ranks.is_first:
         export_model(run.model, run.output, vocab=run.vocab)
@@ -68,6 +75,19 @@ def _is_worse_than_best(run: Run, evaluation: Evaluation) -> bool:
     if run.best is None or best is None or run.progress.best_step == run.progress.steps:
         return False
     return loss is None or not loss < best  # true also of a loss that is not finite
+
+
+def _check_finite(run: Run, evaluation: Evaluation, step: int) -> None:
+    found = find_not_finite(run.model.state_dict())
+    losses = {"mlm": evaluation.mlm_loss, "nsp": evaluation.nsp_loss}
+    for name, loss in losses.items():
+        if loss is not None and not math.isfinite(loss):
+            found = found or f"the validation {name} loss"
+    if found:
+        raise BertdataError(
+            f"{found} is not finite after step {step}; lower learning_rate, and choose another "
+            f"--output or delete {run.output}"
+        )
 
 
 def _all_row_losses(run: Run, evaluation: Evaluation) -> Float64Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bertdata.config import Table, to_table
 from bertdata.errors import ConfigError
 from bertdata.reader.example_reader import ExampleReader
 from bertdata.storage.files import exists
@@ -16,7 +17,9 @@ from trainer.models.bert import Bert, pad_vocabulary
 from trainer.models.export import check_regular
 from trainer.optim.optimizers import Optimizers
 from trainer.pretraining.batches import validation_batches
-from trainer.pretraining.checkpoint import CheckpointWriter, Parameters, Progress
+from trainer.pretraining.checkpoint.progress import Progress
+from trainer.pretraining.checkpoint.state import Parameters
+from trainer.pretraining.checkpoint.writer import CheckpointWriter
 from trainer.pretraining.config import Budget, TrainConfig
 from trainer.pretraining.measures.evaluation import Evaluation, evaluate
 from trainer.pretraining.start.model import check_examples, new_model
@@ -24,6 +27,16 @@ from trainer.ranks import Ranks
 
 CHECKPOINTS_NAME = "checkpoints"
 _GPU_VOCABULARY_MULTIPLE = 64
+# What may change between a run and its continuation: it does not shape the model.
+_FREE_KEYS = (
+    "log_every",
+    "evaluate_every",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "loader_workers",
+    "max_skipped_steps",
+    "peak_tflops",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +51,13 @@ class _Readers:
 class Run:
     """One training run, as one of its ranks sees it.
 
-    `best`: the parameters of the best evaluation so far, in a run that may stop early.
+    `identity`: all that shapes the model, to be compared when the run is continued. `best`: the
+    parameters of the best evaluation so far, in a run that may stop early.
     """
 
     config: TrainConfig
     seed: int
+    identity: Table
     ranks: Ranks
     output: Location
     vocab: Location
@@ -95,17 +110,24 @@ def open_run(
     pad_vocabulary(model, config.model.vocabulary_multiple or default_multiple)
     model = model.to(ranks.device)
     optimizers = Optimizers(model, config.optimizer, config.machine.precision)
-    keep = config.reports.keep_checkpoints
+    identity = _describe(config, seed, readers)
     return Run(
         config=config,
         seed=seed,
+        identity=identity,
         ranks=ranks,
         output=output,
         vocab=vocab,
         readers=readers,
         model=model,
         optimizers=optimizers,
-        writer=CheckpointWriter(output / CHECKPOINTS_NAME, model, optimizers, keep=keep),
+        writer=CheckpointWriter(
+            output / CHECKPOINTS_NAME,
+            model,
+            optimizers,
+            identity=identity,
+            keep=config.reports.keep_checkpoints,
+        ),
     )
 
 
@@ -132,6 +154,21 @@ def _open_readers(
     phases = [ExampleReader(f, vocabulary, verify_checksums=verify) for f in folders]
     validation = ExampleReader(examples, vocabulary, split="validation", verify_checksums=verify)
     return _Readers(phases, validation)
+
+
+def _describe(config: TrainConfig, seed: int, readers: _Readers) -> Table:
+    """Return all that shapes the model."""
+    free = set(_FREE_KEYS)
+    if config.length.early_stop_evaluations:
+        free.remove("evaluate_every")  # then it decides which parameters are exported
+    first, *later = readers.phases
+    return {
+        **{key: value for key, value in to_table(config).items() if key not in free},
+        "seed": seed,
+        "examples": first.manifest.content_sha256,
+        "vocabulary": first.vocabulary.fingerprint,
+        **({"phase2_examples": later[0].manifest.content_sha256} if later else {}),
+    }
 
 
 def _check_early_stop(config: TrainConfig, validation: ExampleReader) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from bertdata.config import check_choice, check_range
+from bertdata.config import check_choice, check_positive, check_range
 from bertdata.errors import ConfigError
 from bertdata.storage.locations import locate
 from trainer.command import add_flags
@@ -78,8 +78,7 @@ class FinetuneConfig:
         check_range("max_seq_length", self.max_seq_length, 8, 2**16)
         check_range("threads", self.threads, 0, 2**16)
         for name in ("learning_rate", "max_grad_norm"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} must be above 0, got {getattr(self, name):g}")
+            check_positive(name, getattr(self, name))
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ConfigError("seeds must be different whole numbers, at least one")
 

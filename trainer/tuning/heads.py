@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from bertdata.storage.locations import Location
@@ -20,6 +19,7 @@ from bertdata.storage.writing import atomic_file, write_json
 from trainer.models.bert import Bert
 from trainer.models.bert_names import to_hf_config, to_hf_name
 from trainer.models.export import CONFIG_NAME, copy_tokenizer
+from trainer.models.tensor_file import write_tensors
 from trainer.models.weights import WEIGHTS_NAME
 from trainer.texts.encoder import TextBatch
 
@@ -75,7 +75,7 @@ def export_task_model(
     used = model.used_parameters()
     named = {_to_hf_name(name): value.detach().cpu().contiguous() for name, value in used.items()}
     with atomic_file(folder / WEIGHTS_NAME) as temporary:
-        save_file(named, temporary, metadata={"format": "pt"})
+        write_tensors(temporary, named, {"format": "pt"})
 
 
 def task_config(model: TaskModel, labels: Sequence[str]) -> dict[str, object]:

@@ -75,6 +75,8 @@ class TaskTrainer:
             train_loss = self._train_epoch(run, number)
             scores = self.evaluate(model, validation)
             self._report({"seed": seed, "epoch": number, "train_loss": train_loss, **scores})
+            if not math.isfinite(scores["loss"]):
+                raise _diverged("the validation loss", scores["loss"], run.step)
             epochs.append(_Epoch(epoch=number, train_loss=train_loss, validation=scores))
             best_scores = epochs[best].validation
             if number == 1 or is_better(scores, best_scores, self._config.selection):
@@ -121,7 +123,7 @@ class TaskTrainer:
         assert batch.targets_N is not None
         loss = _task_loss(logits_NC.float(), batch.targets_N, bool(self._labels))
         if not math.isfinite(value := loss.item()):
-            raise BertdataError(f"the loss is {value} at step {run.step}; lower --learning-rate")
+            raise _diverged("the loss", value, run.step)
         loss.backward()
         run.update()
         return value
@@ -161,14 +163,20 @@ class _Run:
         self._optimizer = adamw(model.used_parameters().items(), self._options, is_fused=False)
 
     def update(self) -> None:
-        """Step the optimiser at the rate of this step."""
-        clip_gradients(self.model, self._options.max_grad_norm)
+        """Step the optimiser at the rate of this step. Raises BertdataError if it cannot."""
+        norm = clip_gradients(self.model, self._options.max_grad_norm).item()
+        if not math.isfinite(norm):
+            raise _diverged("the gradient norm", norm, self.step)
         rate = self._options.learning_rate * self._schedule.factor(self.step, self.step + 1)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self.step += 1
+
+
+def _diverged(what: str, value: float, step: int) -> BertdataError:
+    return BertdataError(f"{what} is {value} at step {step}; lower --learning-rate")
 
 
 def _task_loss(logits_NC: Tensor, targets_N: Tensor, has_labels: bool) -> Tensor:

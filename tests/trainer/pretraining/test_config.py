@@ -41,6 +41,11 @@ def test_single_numbers_of_a_size_can_be_replaced() -> None:
     [
         ({"model": "huge"}, "model must be one of tiny, mini"),
         ({"optimizer": "sgd"}, "optimizer must be one of"),
+        ({"num_layers": 0}, "num_layers must be from 1"),
+        ({"hidden_size": -8}, "hidden_size must be from 1"),
+        ({"phase2_batch_size": 0}, "phase2_batch_size must be from 1"),
+        ({"learning_rate": 10**400}, "learning_rate must be a number of 64 bits, got 1"),
+        ({"steps": 10**400}, "steps must be from 1 to 2.14748e\\+09, got 1"),
         ({"steps": 0}, "steps must be from 1"),
         ({"dropout": 1.5}, "dropout must be from 0 to 1, got 1.5"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0, got 0"),

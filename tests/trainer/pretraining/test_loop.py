@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
+from bertdata.config import Table
 from bertdata.errors import BertdataError, ConfigError
 from tests.example_folder import Folders, write_folders
 from tests.trainer.test_pretrain import CONFIG, ROOT, digest, run, to_flags
 from trainer.models.export import load_model
+from trainer.optim.optimizers import Optimizers
+from trainer.pretrain import main
+from trainer.pretraining.checkpoint.file import open_content
+from trainer.pretraining.checkpoint.folder import newest_checkpoint
 from trainer.pretraining.config import TrainConfig
+from trainer.pretraining.gradients import Gradients
 
 PACKED = CONFIG.replaced(batch_tokens=120, accumulate=2, group_by_length=1)
 
@@ -254,3 +264,115 @@ def test_combinations_that_make_no_sense() -> None:
     ):
         with pytest.raises(ConfigError, match=message):
             TrainConfig.of(**values)  # type: ignore[arg-type]
+
+
+def break_steps(monkeypatch: pytest.MonkeyPatch, broken: Callable[[int], bool]) -> None:
+    """Have the loss of some steps (from 1) not be a number."""
+    accumulate = Gradients.accumulate
+
+    def break_some(self: Gradients, step: int, *arguments: Any) -> Tensor:
+        return accumulate(self, step, *arguments) * (math.nan if broken(step + 1) else 1.0)
+
+    monkeypatch.setattr(Gradients, "accumulate", break_some)
+
+
+def progress_of(output: Path) -> Table:
+    path = newest_checkpoint(output / "checkpoints")
+    assert path is not None
+    with open_content(path) as content:
+        return content.progress
+
+
+def test_a_good_step_ends_a_row_of_skipped_ones(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_steps(monkeypatch, lambda step: step % 2 == 1)
+    config = CONFIG.replaced(max_skipped_steps=2)
+    assert run(folders, tmp_path / "odd", config) is not None
+    odd = progress_of(tmp_path / "odd")
+    assert (odd["steps"], odd["skipped"], odd["skipped_in_row"]) == (12, 6, 0)
+    monkeypatch.undo()
+    break_steps(monkeypatch, lambda step: step == 12)
+    assert run(folders, tmp_path / "last", config.replaced(max_skipped_steps=1000)) is not None
+    assert progress_of(tmp_path / "last")["skipped_in_row"] == 1
+
+
+def test_a_row_of_skipped_steps_is_named_by_its_first(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_steps(monkeypatch, lambda step: step in (2, 3) or step >= 5)
+    with pytest.raises(BertdataError) as raised:
+        run(folders, tmp_path, CONFIG.replaced(max_skipped_steps=3))
+    assert "at step 7, not finite 3 steps in a row, from step 5 on; lower" in str(raised.value)
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(("steps", "first"), [(5, 1), (12, 11), (1, 1)])
+def test_a_run_that_ends_with_skipped_steps_has_failed(
+    folders: Folders,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    steps: int,
+    first: int,
+) -> None:
+    """Also if they are fewer than max_skipped_steps; and again if the command is."""
+    break_steps(monkeypatch, lambda step: step >= first)
+    for _ in range(2):
+        assert main([*to_flags(folders, tmp_path), f"--steps={steps}"]) == 1
+    for error in capsys.readouterr().err.splitlines():
+        assert error == (
+            f"error: the loss or the gradient norm is not finite from step {first} to the last, "
+            f"{steps}; lower learning_rate, and choose another --output or delete {tmp_path}"
+        )
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_parameters_that_are_not_finite_are_not_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last step breaks them, and no step and no evaluation follows that would notice."""
+    update = Optimizers.step
+
+    def step(self: Optimizers, *arguments: Any) -> float:
+        for optimizer, _ in self._all if len(arguments) > 1 else ():
+            optimizer.param_groups[0]["params"][0].data.fill_(math.inf)
+        return update(self, *arguments)
+
+    monkeypatch.setattr(Optimizers, "step", step)
+    folders = write_folders(tmp_path / "data", num_validation=0)
+    flags = to_flags(folders, tmp_path / "model")
+    assert main([*flags, "--steps=1"]) == 1
+    error = capsys.readouterr().err
+    assert "is not finite after step 1" in error
+    assert error.count("\n") == 1
+    assert list((tmp_path / "model").glob("*.safetensors")) == []
+    assert not (tmp_path / "model" / "checkpoints").exists()
+
+
+def test_a_validation_loss_that_is_not_finite_ends_the_run(
+    folders: Folders, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Parameters so large that their products are not finite, and no step that would notice."""
+    flags = [*to_flags(folders, tmp_path), "--steps=1", "--warmup_steps=0"]
+    assert main([*flags, "--learning_rate=1e30"]) == 1
+    error = capsys.readouterr().err
+    assert re.match(r"error: the validation mlm loss is not finite after step 1; lower", error)
+    assert error.count("\n") == 1
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_phase_2_begins_at_the_first_of_its_examples(
+    folders: Folders, longer: Folders, tmp_path: Path
+) -> None:
+    """Which batches it reads is known by what its steps count."""
+    config = CONFIG.replaced(phase2_examples=str(longer.examples), phase2_fraction=0.25)
+    run(folders, tmp_path, config)
+    progress = progress_of(tmp_path)
+    assert (progress["phase"], progress["position"]) == (2, 3 * 4)
+    resumed = tmp_path / "resumed"
+    assert run(folders, resumed, config, stop_after=9) is None
+    assert (progress_of(resumed)["phase"], progress_of(resumed)["position"]) == (1, 9 * 4)
+    run(folders, resumed, config)
+    assert {**progress_of(resumed), "seconds": 0} == {**progress, "seconds": 0}
+    assert digest(resumed) == digest(tmp_path)

@@ -17,7 +17,7 @@ from bertdata.notices import note
 from bertdata.storage.files import exists, read_bytes
 from bertdata.storage.locations import Location
 from trainer.batch import Counts
-from trainer.pretraining.checkpoint import Progress
+from trainer.pretraining.checkpoint.progress import Progress
 from trainer.pretraining.gradients import StepResult
 from trainer.pretraining.measures.evaluation import Evaluation
 from trainer.pretraining.measures.line_file import LineFile
