@@ -15,6 +15,7 @@ from flows.processes.signals import Stopped, stopped_status, was_stopped
 # Typer's `--help` takes 0.8 CPU s, click's with rich 0.3 s, argparse's 0.1 s; and click has no
 # options with several values, such as `features --input A B`.
 _Parser = argparse.ArgumentParser
+_NO_MEMORY = "out of memory, or of processes: raise this user's limits (ulimit -v, -u)"
 _STAGES = {
     "sentences": "split the corpora into sentences",
     "vocab": "count words and train the vocabulary",
@@ -47,6 +48,9 @@ def _report(error: Exception, debug: bool) -> int:
         return exit_status(error)
     if debug:
         raise error
+    if isinstance(error, MemoryError) or str(error) == "can't start new thread":
+        print(f"bertdata: {_NO_MEMORY}", file=sys.stderr)
+        return 1
     line = (str(error).splitlines() or [""])[0]
     print(f"bertdata: {type(error).__name__}: {line} (--debug shows where)", file=sys.stderr)
     return 1

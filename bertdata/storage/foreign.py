@@ -48,9 +48,11 @@ def read_foreign(location: Location, max_bytes: int) -> bytes:
     with storage_errors(), open_foreign(location) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        data = file.read(max_bytes + 1) if size <= max_bytes else b""
-    if max(size, len(data)) > max_bytes:
-        raise OSError(f"{location.name} has {size:,} bytes; the maximum is {max_bytes:,}")
+        if size > max_bytes:
+            raise OSError(f"{location.name} has {size:,} bytes; the maximum is {max_bytes:,}")
+        data = file.read(size + 1)  # no more room than that is taken
+    if len(data) != size:
+        raise OSError(f"{location.name} changed while it was read")
     return bytes(data)
 
 

@@ -28,6 +28,8 @@ from tests.benchmarks.tables import Row, Table, to_text
 from tests.process_tree import find_processes
 
 _MEMORY = (0.3, 0.6, 1.0, 1.5, 2.0, 3.0, 4.0)  # GB of addresses a process
+_MEMORY_TOGETHER = (300, 500, 700, 1000)  # MB of all processes of a run
+_CGROUP = Path("/sys/fs/cgroup/memory/bertdata-conditions")  # version 1 of control groups
 _STOP_SECONDS = 60.0
 _POLL_SECONDS = 0.01
 # Imported by every Python of a run: an hour is lost some seconds after its start.
@@ -42,19 +44,20 @@ time.time = lambda: _time() - (3600 if time.monotonic() - _start > 1 else 0)
 class Condition:
     """What is different for a run.
 
-    `limits`: of its processes, as `resource` names them. `umask`, `environment`, `prefix`: with
+    `limits`: of its processes, as `resource` names them. `memory`: bytes for all of its processes
+    together, by a control group of Linux; 0: no limit. `umask`, `environment`, `prefix`: with
     which it is started. `act`: called with the command, its processes' mark and the stage in which
-    it comes, once the run is there. `may_end_well`: whether it need not end with an error.
+    it comes, once the run is there.
     """
 
     name: str
     limits: Mapping[int, int] = field(default_factory=dict)
+    memory: int = 0
     umask: int = 0o022
     environment: Mapping[str, str] = field(default_factory=dict)
     prefix: Sequence[str] = ()
     act: Callable[[Trial], None] | None = None
     stage: str = ""
-    may_end_well: bool = True
 
 
 @dataclass(slots=True)
@@ -73,9 +76,14 @@ class Trial:
 
         def prepare_process() -> None:
             os.umask(condition.umask)
+            if condition.memory:
+                (_CGROUP / "cgroup.procs").write_text(str(os.getpid()))
             for limit, value in condition.limits.items():
                 resource.setrlimit(limit, (value, value))
 
+        if condition.memory:
+            _CGROUP.mkdir(exist_ok=True)
+            (_CGROUP / "memory.limit_in_bytes").write_text(str(condition.memory))
         self.process, self.mark = self.command.start(
             prefix=condition.prefix, environment=condition.environment, before=prepare_process
         )
@@ -94,7 +102,10 @@ def conditions(folder: Path) -> Iterator[Condition]:
     for gigabytes in _MEMORY:
         limits = {resource.RLIMIT_AS: int(gigabytes * 1e9)}
         yield Condition(name=f"ulimit -v {gigabytes:g} GB", limits=limits)
-    yield Condition(name="ulimit -n 64", limits={resource.RLIMIT_NOFILE: 64}, may_end_well=True)
+    if os.access(_CGROUP.parent, os.W_OK):
+        for megabytes in _MEMORY_TOGETHER:
+            yield Condition(name=f"cgroup of {megabytes} MB", memory=megabytes << 20)
+    yield Condition(name="ulimit -n 64", limits={resource.RLIMIT_NOFILE: 64})
     yield Condition(name="umask 077", umask=0o077)
     yield Condition(name="umask 000", umask=0)
     clock = folder / "clock"

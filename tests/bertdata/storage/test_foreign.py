@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -190,3 +191,19 @@ def test_a_manifest_with_values_of_a_wrong_type_is_damaged(tmp_path: Path, key: 
     write_json(tmp_path / "manifest.json", {"format": "bertdata-model", **rest})
     with pytest.raises(DataError, match="is damaged"):
         read_manifest(tmp_path)
+
+
+def test_reading_takes_no_more_room_than_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "small.json"
+    path.write_bytes(b"{}")
+    tracemalloc.start()
+    assert read_foreign(path, 1 << 30) == b"{}"
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+@pytest.mark.skipif(not Path("/proc/version").exists(), reason="needs files without a size")
+def test_a_file_that_holds_more_than_it_says_is_refused() -> None:
+    with pytest.raises(OSError, match="version changed while it was read"):
+        read_foreign(Path("/proc/version"), 1 << 20)
