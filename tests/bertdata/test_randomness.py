@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from bertdata.randomness import (
     draw_array,
     mix,
     mix_array,
+    permutation,
     stable_hash,
     uniform_array,
 )
@@ -34,6 +36,42 @@ def test_splitmix64_returns_the_published_sequence() -> None:
 def test_keys_and_hashes_never_change() -> None:
     assert stable_hash("wiki", "Paris") == 0x1E21D34B2FAD09C7
     assert derive_key(12345, "pairs", 0, 7) == 0xDCCD1CD2447373FA
+
+
+@pytest.mark.parametrize(
+    ("parts", "key"),
+    [
+        ((1, "pairs", 0, 7), 0xD8910CC44871D507),
+        ((2, "pairs", 0, 7), 0x0B1407DBF6EDE148),
+        ((1, "masks", 0, 7), 0x6988822BBBCB13FE),
+        ((1, "pairs", 1, 7), 0xA7B5067F5A515555),
+        ((1, "pairs", 0, 8), 0x3C3A884B4E40E302),
+        ((1, "pairs", 7, 0), 0x98EFD12A4577E3BD),
+        ((1, "pairs", 0), 0x781C00BA6609136B),
+        ((1, "pairs"), 0x3668028957FE1D2C),
+    ],
+)
+def test_each_part_of_a_key_counts_and_its_place_too(
+    parts: tuple[int, str, int], key: int
+) -> None:
+    assert derive_key(*parts) == key
+
+
+def test_hashes_know_where_a_part_ends() -> None:
+    assert stable_hash("ab", "c") == 0x090CA65598F9ACBD
+    assert stable_hash("a", "bc") == 0xE60C765B934485C6
+    assert stable_hash(b"abc") == stable_hash("abc") == 0x653D6A764563050B
+    assert stable_hash("\ud800") == 0xCD6238D04F9715B7  # a name that is not UTF-8
+
+
+def test_orders_never_change() -> None:
+    assert permutation(8, 5).tolist() == [4, 6, 0, 5, 2, 1, 3, 7]
+    assert permutation(8, 6).tolist() == [2, 4, 3, 5, 6, 1, 0, 7]
+    source, items = CounterSource(5), [*range(8)]
+    source.shuffle(items)
+    assert items == [7, 1, 0, 6, 4, 2, 5, 3]
+    assert [source.randint(0, 9) for _ in range(8)] == [7, 2, 0, 1, 3, 9, 5, 4]
+    assert source.random() == 0.6034405546675778
 
 
 @given(keys, st.integers(1, 2**40))

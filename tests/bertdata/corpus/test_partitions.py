@@ -65,6 +65,27 @@ def test_partitions_and_validation_are_fair_and_seeded() -> None:
     assert not choose_validation(ids, 0.0, seed=1).any()
 
 
+@pytest.mark.parametrize(
+    ("seed", "partitions", "held_out"),
+    [
+        (1, [81, 45, 99, 50, 30, 46, 79, 32], [0, 1, 1, 1, 1, 0, 1, 0]),
+        (2, [97, 88, 67, 0, 17, 99, 32, 94], [1, 0, 0, 0, 0, 1, 0, 1]),
+    ],
+)
+def test_where_a_document_lies_never_changes(
+    seed: int, partitions: list[int], held_out: list[int]
+) -> None:
+    ids = np.arange(1, 9, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    assert assign_partitions(ids, 100, seed).tolist() == partitions
+    assert choose_validation(ids, 0.5, seed).tolist() == [bool(flag) for flag in held_out]
+
+
+def test_a_pool_of_exactly_sixteen_documents_is_large_enough() -> None:
+    assert join_small_partitions([16, 16]) == [(0, 1), (1, 2)]
+    assert join_small_partitions([15, 1, 16]) == [(0, 2), (2, 3)]
+    assert join_small_partitions([16, 15]) == [(0, 2)]
+
+
 @given(counts)
 def test_pools_cover_all_partitions_and_hold_enough_documents(counts: list[int]) -> None:
     pools = join_small_partitions(counts)

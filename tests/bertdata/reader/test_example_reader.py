@@ -236,6 +236,27 @@ def test_dynamic_masks_follow_seed_epoch_and_row(tmp_path: Path) -> None:
         assert len(row["masked_lm_positions"]) == max(1, round(len(restored) * 0.15))
 
 
+@pytest.mark.parametrize(
+    ("seed", "epoch", "positions"),
+    [
+        (1, 0, [10, 13, 3, 13, 14, 2, 7, 1, 4, 1, 10, 11, 5, 6, 11]),
+        (1, 1, [12, 14, 3, 5, 7, 5, 8, 1, 8, 1, 11, 16, 2, 3, 4]),
+        (2, 0, [5, 6, 8, 15, 17, 2, 7, 1, 8, 3, 10, 11, 1, 2, 14]),
+    ],
+)
+def test_dynamic_masks_never_change(
+    tmp_path: Path, seed: int, epoch: int, positions: list[int]
+) -> None:
+    folders = write_folders(tmp_path, config=DYNAMIC)
+    reader = ExampleReader(folders.examples, folders.vocabulary)
+    batch = reader.read(np.arange(6), seed=seed, epochs=np.full(6, epoch))
+    assert batch.masked_positions.tolist() == positions
+    # Alone, or beside rows of another epoch, a row is masked the same.
+    mixed = reader.read(np.array([9, 5]), seed=seed, epochs=np.array([epoch + 7, epoch]))
+    count = np.diff(batch.masked_offsets)[-1]
+    assert mixed.masked_positions[-count:].tolist() == positions[-count:]
+
+
 def test_validation_masks_do_not_change_with_the_epoch(tmp_path: Path) -> None:
     folders = write_folders(tmp_path, config=DYNAMIC)
     reader = ExampleReader(folders.examples, folders.vocabulary, split="validation")

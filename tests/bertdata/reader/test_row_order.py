@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -31,6 +33,32 @@ def test_any_place_is_worked_out_alone(block_rows: list[int], data: st.DataObjec
     rows, own_epochs = RowOrder(block_rows).rows_at(np.array(places, dtype=np.int64), seed=5)
     assert rows.tolist() == whole[places].tolist()
     assert own_epochs.tolist() == epochs[places].tolist()
+
+
+@pytest.mark.parametrize(
+    ("seed", "epoch", "windows"),
+    [
+        (1, 0, [[31, 23, 19, 5, 4, 35], [56, 55, 47, 53, 52, 9], [40, 13, 25, 37, 36, 39]]),
+        (1, 1, [[43, 51, 23, 12, 9, 22], [27, 40, 17, 41, 6, 15], [2, 37, 55, 1, 38, 0]]),
+        (2, 0, [[17, 35, 50, 25, 4, 15], [8, 28, 42, 10, 43, 11], [56, 46, 54, 45, 55, 32]]),
+        (2, 1, [[55, 29, 43, 47, 34, 35], [0, 4, 24, 57, 20, 2], [51, 9, 52, 53, 30, 11]]),
+    ],
+)
+def test_the_order_never_changes(seed: int, epoch: int, windows: list[list[int]]) -> None:
+    """Each of seed, epoch and window counts; a run that is resumed relies on all of them."""
+    order = RowOrder([3] * 20)
+    size = 3 * WINDOW_BLOCKS
+    starts = epoch * 60 + np.arange(0, 60, size)
+    found = [order.rows_at(start + np.arange(6), seed)[0].tolist() for start in starts]
+    assert found == windows
+
+
+def test_windows_of_equal_blocks_are_in_orders_of_their_own() -> None:
+    order = RowOrder([100] * 3 * WINDOW_BLOCKS)
+    rows, _ = order.rows_at(np.arange(order.num_rows), seed=1)
+    ranks = [np.argsort(np.argsort(window)) for window in rows.reshape(3, -1)]
+    for first, second in itertools.combinations(ranks, 2):
+        assert (first == second).mean() < 0.02
 
 
 def test_a_window_has_the_rows_of_its_blocks() -> None:

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from bertdata.errors import ConfigError
 from bertdata.reader.batches import to_padded
 from bertdata.reader.example_reader import ExampleReader
 from tests.example_folder import write_folders
-from trainer.batch import PaddedBatch, to_tensors
-from trainer.pretraining.batches import PaddedBatches, validation_batches
+from trainer.batch import PackShape, PaddedBatch, to_tensors
+from trainer.pretraining.batches import (
+    PackedBatches,
+    PaddedBatches,
+    _num_fitting,
+    pack_shape,
+    validation_batches,
+)
 
 
 @pytest.fixture
@@ -65,6 +73,82 @@ def test_any_step_can_be_asked_for(reader: ExampleReader) -> None:
     backward = PaddedBatches(reader, batch_size=4, seed=5, window=3)
     ahead = [rows_of(batch_at(forward, step)) for step in range(20)]
     assert ahead == [rows_of(batch_at(backward, step)) for step in reversed(range(20))][::-1]
+
+
+@pytest.mark.parametrize(
+    ("seed", "position", "rows", "epochs"),
+    [
+        (5, 0, [[35, 5], [36, 4]], [[0, 0], [0, 0]]),
+        (5, 4, [[9, 0], [27, 12]], [[0, 0], [0, 0]]),
+        (5, 12, [[17, 15], [21, 7]], [[0, 0], [0, 0]]),
+        (5, 36, [[28, 6], [16, 26]], [[1, 1], [1, 1]]),
+        (5, 48, [[18, 27], [14, 36]], [[1, 1], [1, 1]]),
+        (6, 0, [[0, 13], [12, 11]], [[0, 0], [0, 0]]),
+        (6, 12, [[6, 30], [23, 18]], [[0, 0], [0, 0]]),
+        (6, 48, [[9, 29], [0, 18]], [[1, 1], [1, 1]]),
+    ],
+)
+def test_the_rows_of_a_step_never_change(
+    reader: ExampleReader,
+    seed: int,
+    position: int,
+    rows: list[list[int]],
+    epochs: list[list[int]],
+) -> None:
+    """Of three batches cut together, in two parts; of 37 rows an epoch."""
+    step = PaddedBatches(reader, batch_size=4, seed=seed, window=3, parts=2).rows_at(position)
+    assert [part.tolist() for part in step.rows] == rows
+    assert [part.tolist() for part in step.epochs] == epochs
+    assert step.next_position == position + 4
+
+
+@pytest.mark.parametrize(
+    ("seed", "position", "rows", "following"),
+    [
+        (5, 0, [[23, 35, 9], [36, 4]], 5),
+        (5, 5, [[6, 12, 5], [22, 19, 27, 0]], 12),
+        (6, 0, [[9, 16, 8], [12, 0, 13]], 6),
+        (6, 6, [[5, 1], [14, 22, 11]], 11),
+    ],
+)
+def test_the_rows_of_a_pack_never_change(
+    reader: ExampleReader, seed: int, position: int, rows: list[list[int]], following: int
+) -> None:
+    step = PackedBatches(reader, batch_tokens=120, seed=seed, parts=2).rows_at(position)
+    assert [part.tolist() for part in step.rows] == rows
+    assert step.next_position == following
+
+
+def test_each_row_of_a_window_keeps_its_epoch(reader: ExampleReader) -> None:
+    """An epoch ends within a window; masks are those of the epoch in which a row comes."""
+    batches = PaddedBatches(reader, batch_size=4, seed=5, window=10)
+    taken = [batches.rows_at(position) for position in range(0, 80, 4)]
+    pairs = {(row, epoch) for s in taken for row, epoch in zip(s.rows[0], s.epochs[0])}
+    assert {(row, epoch) for row in range(37) for epoch in (0, 1)} <= pairs
+
+
+@pytest.mark.parametrize(
+    ("lengths", "predictions", "fitting"),
+    [
+        ([5, 4], [1, 1], 2),  # one of ten tokens is left
+        ([5, 5], [1, 1], 1),
+        ([3, 3], [2, 2], 2),  # as many predictions as there is room for
+        ([3, 3], [2, 3], 1),
+        ([2, 2, 2, 2], [1, 1, 1, 1], 3),
+    ],
+)
+def test_a_pack_is_full_at_its_limits(
+    lengths: list[int], predictions: list[int], fitting: int
+) -> None:
+    shape = PackShape(tokens=10, sequences=3, predictions=4, length=8)
+    assert _num_fitting(np.array(lengths), np.array(predictions), shape) == fitting
+
+
+def test_a_pack_holds_the_longest_row_and_one_more_token(reader: ExampleReader) -> None:
+    longest = reader.longest_row()
+    assert pack_shape(reader, longest + 1).length == longest
+    with pytest.raises(ConfigError, match=f"{longest} tokens per micro-batch do not hold"):
+        pack_shape(reader, longest)
 
 
 def test_grouping_by_length_pads_less_and_drops_nothing(reader: ExampleReader) -> None:

@@ -106,10 +106,60 @@ def test_a_mean_of_means_would_be_another_loss() -> None:
     assert losses[2] != pytest.approx((losses[0] + losses[1]) / 2, rel=1e-3)
 
 
+class SeedKeeper:
+    """A decoder that notes with which seed the numbers of its batch are drawn."""
+
+    def __init__(self) -> None:
+        self.seeds: list[int] = []
+        self._decoder_loss = DecoderLoss()
+
+    def __call__(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        self.seeds.append(torch.initial_seed())
+        return self._decoder_loss(*tensors)
+
+
+@pytest.mark.parametrize(
+    ("seed", "step", "seeds"),
+    [
+        (1, 0, {0: 0x0920004BE40CBA96, 1: 0x4DCB43DE5DC47106}),
+        (1, 1, {0: 0x3FD84782C6200B8A, 3: 0x49B719B6D87E4C26}),
+        (2, 0, {0: 0x2766E57CB9881555}),
+    ],
+)
+def test_the_seed_of_dropout_is_of_seed_and_step_and_part(
+    seed: int, step: int, seeds: dict[int, int]
+) -> None:
+    """These values never change: a run that is resumed, or cut into other ranks, needs them."""
+    keeper = SeedKeeper()
+    config = TrainConfig.of(accumulate=4)
+    train_step = TrainStep(make_model(), config, plan=StepPlan(decoder_loss=keeper), seed=seed)
+    batch = to_tensors(to_compact(uneven_rows()[:2]), pad_id=0)
+    train_step(step, [(part, batch) for part in seeds], batch.counts, 0.0)
+    assert keeper.seeds == [*seeds.values()]
+
+
 def test_dropout_follows_from_step_and_part() -> None:
-    first, second = one_step(4, dropout=0.5)[0], one_step(4, dropout=0.5)[0]
-    assert first == second
-    assert first.loss != one_step(4)[0].loss
+    """Whatever was drawn before, and whichever other parts this rank has."""
+    batch = to_tensors(to_compact(uneven_rows()[:8]), pad_id=0)
+    step = TrainStep(make_model(dropout=0.5), TrainConfig.of(accumulate=2))
+
+    def loss(number: int, *parts: int) -> float:
+        torch.rand(3)
+        return step(number, [(part, batch) for part in parts], batch.counts, 0.0).mlm_loss
+
+    first, second = loss(0, 0), loss(0, 1)
+    assert loss(0, 0) == first
+    assert loss(0, 0, 1) == pytest.approx(first + second, rel=1e-6)
+    assert len({first, second, loss(1, 0), loss(1, 1)}) == 4
+
+
+def test_a_step_after_an_evaluation_has_dropout_too() -> None:
+    model = make_model(dropout=0.5)
+    batch = to_tensors(to_compact(uneven_rows()[:8]), pad_id=0)
+    step = TrainStep(model, TrainConfig())
+    expected = step(0, [(0, batch)], batch.counts, 0.0).loss
+    model.eval()
+    assert step(0, [(0, batch)], batch.counts, 0.0).loss == expected
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
