@@ -200,7 +200,7 @@ def _fail(copy: Path, tests: Sequence[str], limit: float) -> bool:
 def _environment(copy: Path) -> dict[str, str]:
     """The environment of tests in a copy: its code comes before any other."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-    return {**kept, "PYTHONPATH": str(copy), "TMPDIR": str(copy.parent)}
+    return {**kept, "PYTHONPATH": str(copy), "TMPDIR": str(copy.parent), "OMP_NUM_THREADS": "1"}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
