@@ -75,3 +75,11 @@ def test_ranks_meet_in_a_file_and_listen_on_loopback_alone(
         process.communicate(timeout=60)
     assert said == [f"{rank} 'gr\\xfcn' [2.0, 4.0]\n" for rank in range(2)]
     assert {address for address, _ in ports} <= {LOOPBACK}
+
+
+def test_only_the_first_of_all_machines_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "8")
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    assert not is_first_rank()
+    monkeypatch.setenv("RANK", "0")
+    assert is_first_rank()

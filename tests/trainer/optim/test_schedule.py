@@ -37,6 +37,7 @@ def test_constant_with_cooldown() -> None:
 
 def test_without_warm_up_the_first_rate_is_the_peak() -> None:
     assert factors(OptimizerOptions(warmup_fraction=0.0), 10)[0] == 1
+    assert factors(OptimizerOptions(warmup_steps=0, warmup_fraction=0.5), 10)[0] == 1
 
 
 def test_warm_up_is_a_whole_number_of_steps_but_any_number_of_tokens() -> None:
