@@ -24,10 +24,27 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
 
 def test_defaults_give_way_to_what_is_set(environment: dict[str, str]) -> None:
     environment["PREFECT_SERVER_ANALYTICS_ENABLED"] = "true"
+    environment["PREFECT_CLI_COLORS"] = "mine"
     prepare_environment()
     assert environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "true"
+    assert environment["PREFECT_CLI_COLORS"] == "mine"
     assert environment["PREFECT_SERVER_LOGGING_LEVEL"] == "CRITICAL"
     assert environment["no_proxy"] == "localhost,127.0.0.1,::1"
+
+
+def test_nothing_is_reported_to_anybody_and_no_proxy_is_asked(environment: dict[str, str]) -> None:
+    environment["NO_PROXY"] = "example.org"
+    prepare_environment()
+    assert environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    assert environment["DO_NOT_TRACK"] == "1"
+    direct = "example.org,localhost,127.0.0.1,::1"
+    assert [environment[name] for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy")] == [direct] * 3
+
+
+def test_grpc_keeps_its_own_list() -> None:
+    made = reach_loopback_directly({"no_proxy": "a", "no_grpc_proxy": "b"})
+    assert made["no_grpc_proxy"] == "b,localhost,127.0.0.1,::1"
+    assert made["no_proxy"] == "a,localhost,127.0.0.1,::1"
 
 
 def test_debug_lets_the_log_of_prefect_through(environment: dict[str, str]) -> None:
