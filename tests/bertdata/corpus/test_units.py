@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertdata.config import read_table, to_table
-from bertdata.corpus.config import CorpusConfig, InputUnit, list_inputs
+from bertdata.corpus.config import CorpusConfig, FilePart, InputUnit, list_inputs
 from bertdata.corpus.documents import Document, Rejection
 from bertdata.corpus.formats.jsonl import find_line
 from bertdata.corpus.formats.registry import read_unit
@@ -135,6 +136,32 @@ def test_units_are_joined_but_for_the_last_ones(tmp_path: Path) -> None:
     assert read[0] == read[1]
     (alone,) = join_units(small[:3], 560)
     assert (alone.bytes, len(alone.parts)) == (420, 1)
+
+
+def parts_of(*bounds: tuple[str, int, int | None]) -> tuple[FilePart, ...]:
+    return tuple(FilePart(path=name, name=name, start=a, stop=b, version="1") for name, a, b in bounds)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "joined"),
+    [
+        ([("a", 0, 5)], [("a", 5, 9)], [("a", 0, 9)]),
+        ([("a", 0, 5)], [("a", 6, 9)], [("a", 0, 5), ("a", 6, 9)]),  # something is between them
+        ([("a", 0, 5)], [("b", 5, 9)], [("a", 0, 5), ("b", 5, 9)]),
+        ([("a", 0, None)], [("b", 0, None)], [("a", 0, None), ("b", 0, None)]),
+        (
+            [("a", 0, 5), ("b", 0, 5)],
+            [("b", 5, 9), ("c", 0, 1), ("d", 0, 1)],
+            [("a", 0, 5), ("b", 0, 9), ("c", 0, 1), ("d", 0, 1)],
+        ),
+    ],
+)
+def test_joined_units_have_all_parts(first: Any, second: Any, joined: Any) -> None:
+    corpus = CorpusConfig(name="x", format="lines", paths=("*",))
+    units = [InputUnit(corpus=corpus, parts=parts_of(*p), bytes=1) for p in (first, second)]
+    rest = [InputUnit(corpus=corpus, parts=parts_of(("z", 0, 1)), bytes=1) for _ in range(20)]
+    unit = join_units([*units, *rest], 2)[0]
+    assert (unit.parts, unit.bytes) == (parts_of(*joined), 2)
 
 
 def test_units_of_two_corpora_stay_apart(tmp_path: Path) -> None:

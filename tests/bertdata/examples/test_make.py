@@ -15,6 +15,7 @@ from bertdata.errors import ConfigError
 from bertdata.examples.config import ExamplesConfig
 from bertdata.examples.make import (
     create_examples,
+    cut_into_blocks,
     masking_vocabulary,
     select_split,
     tokenize_documents,
@@ -150,6 +151,30 @@ def test_examples_are_shuffled() -> None:
     batch = create_examples(documents, ExamplesConfig(max_seq_length=16), VOCABULARY, 1, 1)
     ids = batch.column("document_id").to_numpy()
     assert (np.diff(ids.astype(np.int64)) < 0).mean() > 0.3
+
+
+def test_the_order_of_examples_never_changes() -> None:
+    corpus = [["a b c."] * 3 for _ in range(12)]
+    documents = tokenize_documents(to_table(corpus), TOKENIZER)
+    found = [
+        create_examples(documents, ExamplesConfig(), VOCABULARY, seed, 1)
+        .column("document_id")
+        .to_pylist()
+        for seed in (1, 2)
+    ]
+    assert found == [
+        [17, 7, 10, 9, 13, 18, 15, 16, 12, 7, 7, 18, 11, 8, 11, 17, 14, 11, 12, 14, 10, 13],
+        [13, 16, 7, 8, 12, 7, 10, 9, 11, 17, 15, 14, 15, 17, 14, 18, 10, 15, 10, 9],
+    ]
+
+
+def test_blocks_hold_the_rows_that_fit() -> None:
+    """131,072 pieces if all rows are full; one row at least; none is lost."""
+    batch = pa.record_batch({"n": range(2500)})
+    for length, sizes in ((128, [1024, 1024, 452]), (512, [256] * 9 + [196]), (1 << 20, [1] * 2500)):
+        blocks = list(cut_into_blocks(batch, length))
+        assert [block.num_rows for block in blocks] == sizes
+        assert [n for block in blocks for n in block["n"].to_pylist()] == list(range(2500))
 
 
 def test_no_documents_give_no_examples() -> None:

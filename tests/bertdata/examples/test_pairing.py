@@ -85,6 +85,25 @@ def test_the_plain_python_under_the_compiler_returns_the_same() -> None:
     assert [column[:count].tolist() for column in plain] == [c.tolist() for c in compiled]
 
 
+@pytest.mark.parametrize(
+    ("documents", "halves"),
+    [
+        ([[[5]]], []),  # half of a single piece is nothing
+        ([[[5, 6]]], [(0, 1, 1, 2)]),
+        ([[[5], [6], [7]]], None),
+    ],
+)
+def test_a_document_alone_is_paired_with_itself_and_never_with_nothing(
+    documents: list[list[list[int]]], halves: list[tuple[int, ...]] | None
+) -> None:
+    for key in range(40):
+        keys = np.array([key], dtype=np.uint64)
+        pairs = create_pairs(flatten(documents), keys, PairingConfig(short_seq_prob=0.5))
+        assert (pairs.a_start < pairs.a_end).all()
+        assert (pairs.b_start < pairs.b_end).all()
+        assert halves is None or list(zip(*(c.tolist() for c in pairs[:4]))) == halves
+
+
 def test_the_original_tries_are_refused() -> None:
     with pytest.raises(NotImplementedError):
         create_pairs(

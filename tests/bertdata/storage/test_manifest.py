@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from bertdata.errors import DataError
 from bertdata.storage.manifest import (
     Manifest,
     check_stage,
+    content_hash,
     find_damage,
     is_complete,
     make_manifest,
@@ -44,6 +46,24 @@ def test_content_hash_follows_the_data(tmp_path: Path) -> None:
     assert again.content_sha256 == manifest.content_sha256
     fewer = make_manifest("test", config={}, inputs={}, counts={}, shards=manifest.shards[:1])
     assert fewer.content_sha256 != manifest.content_sha256
+
+
+@pytest.mark.parametrize(
+    ("change", "is_other"),
+    [({"path": "c.arrow"}, True), ({"rows": 2}, True), ({"sha256": "0"}, True), ({"bytes": 9}, False)],
+)
+def test_names_rows_and_bytes_are_in_the_content_hash(
+    change: dict[str, Any], is_other: bool, tmp_path: Path
+) -> None:
+    """The size is not: it follows from the bytes."""
+    first, second = _manifest(tmp_path).shards
+    changed = dataclasses.replace(second, **change)
+    assert (content_hash([first, changed]) != content_hash([first, second])) is is_other
+
+
+def test_the_content_hash_never_changes() -> None:
+    shard = Shard(path="a.arrow", rows=3, bytes=9, sha256="00ff")
+    assert content_hash([shard]).startswith("44201c2a50916033")
 
 
 def test_damage_is_named(tmp_path: Path) -> None:
@@ -82,7 +102,7 @@ def test_damaged_manifests_are_refused(text: str, message: str, tmp_path: Path) 
         read_manifest(tmp_path)
 
 
-@pytest.mark.parametrize("path", ["../a.arrow", "/etc/passwd", "x/../../a.arrow", "link", "up/b"])
+@pytest.mark.parametrize("path", ["../a.arrow", "/etc/passwd", "x/../../a.arrow", "link", "up/b", "."])
 def test_manifests_name_only_what_is_in_their_folder(path: str, tmp_path: Path) -> None:
     folder = tmp_path / "stage"
     folder.mkdir()

@@ -71,6 +71,7 @@ def test_spans_are_right_only_whole() -> None:
         ("LOC", 4, 5),
         ("PER", 5, 6),
     ]
+    assert spans(["B-PER", "O", "I-PER", "I-PER"]) == [("PER", 0, 1), ("PER", 2, 4)]
     wanted = [["B-PER", "I-PER", "O", "B-LOC"], ["O"]]
     assert span_f1(wanted, wanted) == 1.0
     assert span_f1(wanted, [["B-PER", "O", "O", "B-LOC"], ["O"]]) == 0.5
