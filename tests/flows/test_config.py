@@ -95,6 +95,7 @@ def test_overrides(override: str, value: object, tmp_path: Path) -> None:
         (MINIMAL + MINIMAL, [], "two corpora are named 'a'"),
         (MINIMAL, ["examples"], "expects table.key=value"),
         (MINIMAL, ["corpus.7.name=x"], "there is no '7'"),
+        (MINIMAL, ["corpus.1.name=x"], "there is no '1'"),
         (MINIMAL, ["corpus=x"], "two brackets"),
         (MINIMAL, ["examples.max_seq_length=many"], "must be an integer, got 'many'"),
     ],
@@ -115,6 +116,15 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
 def test_file_names_start_from_the_configuration(tmp_path: Path) -> None:
     config = load(tmp_path, MINIMAL + '[vocab]\nfile = "v.txt"\n')
     assert config.vocab.file == str(tmp_path / "v.txt")
+
+
+def test_file_names_stay_what_they_are_in_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    config = load(Path("here"), MINIMAL + '[vocab]\nfile = "v.txt"\n')
+    assert config.vocab.file == str(tmp_path / "here" / "v.txt")
 
 
 def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
