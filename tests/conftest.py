@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from hypothesis.internal.conjecture import providers
 
 pytest_plugins = [
     "tests.flows_fixtures",
@@ -17,6 +18,10 @@ pytest_plugins = [
 # The first call of compiled code takes a second; and no test here is about time.
 hypothesis.settings.register_profile("bertdata", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("bertdata")
+
+# Hypothesis also draws constants that it finds in the source of all our modules that are imported
+# by then: a test alone would have other examples than in the whole suite. There is no setting.
+providers._get_local_constants = providers.Constants
 
 
 @pytest.fixture

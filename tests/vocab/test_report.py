@@ -23,6 +23,21 @@ def test_coverage_worked_out_by_hand() -> None:
     assert coverage.missing_characters == (("x", 5),)
 
 
+def test_a_word_of_exactly_the_maximum_length_is_not_long() -> None:
+    words = ["a" + "b" * (length - 1) for length in (3, 4, 5)]
+    counts = pa.table([words, [4, 2, 1]], schema=COUNTS_SCHEMA)
+    for limit, long_words in ((2, 7), (3, 3), (4, 1), (5, 0)):
+        coverage = measure_coverage(counts, VOCABULARY, VocabConfig(max_word_characters=limit))
+        assert coverage.long_words == coverage.unknown_words == long_words
+
+
+def test_unknown_words_and_missing_characters_count_as_often_as_they_occur() -> None:
+    counts = pa.table([["dx", "cd", "ab"], [3, 3, 9]], schema=COUNTS_SCHEMA)
+    coverage = measure_coverage(counts, VOCABULARY, VocabConfig())
+    assert (coverage.unknown_words, coverage.unknown_share) == (6, 0.4)
+    assert coverage.missing_characters == (("d", 6), ("c", 3), ("x", 3))  # ties by code point
+
+
 def test_cased_words_are_looked_up_as_they_are() -> None:
     config = VocabConfig(lowercase=False)
     counts = count_words([pa.array(["Z A ab"])], config)

@@ -83,6 +83,21 @@ def test_words_too_long_do_not_count(train: Train) -> None:
     assert pieces(train, {"ab": 5, "zzzz": 100}, config) == ["a", "b", "##b", "ab"]
 
 
+def test_a_word_of_exactly_the_maximum_length_counts(train: Train) -> None:
+    config = VocabConfig(size=5 + 2 + 1 + 1, max_word_characters=3)
+    assert pieces(train, {"abb": 5, "zzzz": 100}, config) == ["a", "b", "##b", "##bb"]
+    assert pieces(train, {"a": 9, "bb": 5}, VocabConfig(size=8, max_word_characters=2)) == [
+        "a", "b", "##b",
+    ]  # fmt: skip
+
+
+def test_special_pieces_have_the_ids_of_the_original(train: Train) -> None:
+    config = VocabConfig(size=999 + 11, layout="bert-base-uncased")
+    special = train(table_of(HUGS), config).special
+    ids = (special.pad, special.unk, special.cls, special.sep, special.mask)
+    assert ids == (0, 100, 101, 102, 103)
+
+
 def test_chinese_characters_stand_alone_and_accents_stay(train: Train) -> None:
     counts = {"中": 9, "文": 8, "é": 3, "né": 3, "ß": 2}
     assert pieces(train, counts, VocabConfig(size=5 + 5 + 1 + 1)) == [

@@ -46,6 +46,14 @@ def documents_table(**columns: pa.Array) -> pa.Table:
     )
 
 
+def test_bands_meet_only_bands_of_their_own_number() -> None:
+    """Even of signatures that are the same everywhere."""
+    flat = pa.array([7] * NUM_PLACES, pa.uint32())
+    table = documents_table(signature=pa.FixedSizeListArray.from_arrays(flat, NUM_PLACES))
+    keys = list_bands(table)["key"].to_pylist()
+    assert len(keys) == len(set(keys)) == NUM_BANDS
+
+
 @given(st.lists(hashes, max_size=30), st.integers(0, 5))
 def test_the_first_of_equal_documents_is_kept(pairs: list[tuple[int, int]], seed: int) -> None:
     high, low = ([pair[half] for pair in pairs] for half in (0, 1))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from bertdata.corpus.documents import Document, Rejection
 from bertdata.corpus.partitions import Layout
+from bertdata.duplicates.find import DROPPED
 from bertdata.duplicates.fingerprints import Fingerprints
 from bertdata.errors import DataError
 from bertdata.sentences import files as sentence_files
@@ -113,6 +114,24 @@ def test_every_document_is_accounted_for(
     assert sorted(row["document"] for row in rows) == sorted(
         f"d{n}" for n, text in enumerate(texts) if not text.strip()
     )
+
+
+def test_sentences_that_are_dropped_are_counted(tmp_path: Path) -> None:
+    """Also the first one of a document; not whole documents, which are rejected."""
+    layout = Layout(num_partitions=1, num_files=1, seed=1)
+    (block,) = make_blocks(documents_of(["a|b|c", "d", "e|f"]), layout, 3)
+    first, second, third = block["order"].to_pylist()
+    rows = [(first, 0), (first, 2), (second, -1), (third, 1)]
+    dropped = pa.Table.from_pylist(
+        [
+            {"order": order, "file": 0, "sentence": n, "reason": "duplicate", "detail": "before"}
+            for order, n in rows
+        ],
+        schema=DROPPED,
+    )
+    counts = write_file(tmp_path, 0, layout, [block], [dropped]).counts
+    assert (counts["sentences_dropped"], counts["sentences"]) == (3, 2)
+    assert counts["rejected"] == {"duplicate": 1}
 
 
 def test_the_record_names_its_files_and_documents(tmp_path: Path) -> None:

@@ -50,6 +50,14 @@ def test_a_word_of_exactly_the_maximum_length_is_cut_into_pieces() -> None:
     assert encode(["abc", "abca"], max_word_characters=3) == [["abc"], ["[UNK]"]]
 
 
+def test_a_word_of_exactly_the_maximum_length_is_known() -> None:
+    words = ["ab", "aba", "abab"]
+    wanted = [["ab"], ["ab", "##a"], ["ab", "##a", "##b"]]
+    for limit in (2, 3, 4):
+        found = encode(words, max_word_characters=limit)
+        assert found == [*wanted[: limit - 1], *[["[UNK]"]] * (4 - limit)]
+
+
 def test_other_words_are_left_to_the_library() -> None:
     assert encode(["é", "a-b", "ab"]) == [None, None, ["ab"]]
 

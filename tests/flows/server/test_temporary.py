@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from bertdata.errors import BertdataError
-from flows.server.temporary import _wait
+from flows.server import temporary
+from flows.server.temporary import _leave_socks_proxy, _wait, ensure_server
 
 START = """
 from flows.server.settings import prepare_environment
@@ -100,6 +101,34 @@ def test_a_server_that_cannot_start_says_why(capsys: pytest.CaptureFixture[str])
     assert "Prefect cannot use its database (OperationalError: unable" in capsys.readouterr().err
     assert "unable to open database file" in str(caught.value)
     assert str(caught.value).endswith("set PREFECT_API_URL to one that runs")
+
+
+@pytest.mark.parametrize(
+    ("proxy", "is_kept"),
+    [
+        ("socks5://127.0.0.1:9", False),
+        ("SOCKS5H://127.0.0.1:9", False),
+        ("http://127.0.0.1:9", True),
+    ],
+)
+def test_proxies_that_prefect_cannot_use_are_left_out(
+    proxy: str, is_kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, proxy)
+    _leave_socks_proxy()
+    assert [name in os.environ for name in ("ALL_PROXY", "all_proxy")] == [is_kept] * 2
+
+
+def test_the_users_own_server_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    def start() -> None:
+        pytest.fail("a server was started")
+
+    monkeypatch.setattr(temporary, "temporary_server", start)
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        ensure_server()()
 
 
 def _start(program: str, **settings: str) -> subprocess.Popen[str]:
