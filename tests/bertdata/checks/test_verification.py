@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Callable
@@ -305,6 +306,108 @@ def test_nulls(run: RunPaths) -> None:
 def test_wrong_word_counts(run: RunPaths, change: Any, wanted: str) -> None:
     edit_shard(run.vocab, "word_counts.arrow", lambda batches: change(batches[0]))
     assert wanted in "\n".join(verify_vocabulary(run.vocab).findings)
+
+
+def test_words_of_one_count_are_in_order_of_their_bytes(run: RunPaths) -> None:
+    """Two such words are exchanged: counts still fall, and all else is as it was."""
+
+    def exchange(batches: Batches) -> None:
+        rows = batches[0]
+        pairs = enumerate(itertools.pairwise(rows))
+        place = next(n for n, (one, other) in pairs if one["count"] == other["count"])
+        rows[place], rows[place + 1] = rows[place + 1], rows[place]
+
+    edit_shard(run.vocab, "word_counts.arrow", exchange)
+    (finding,) = verify_vocabulary(run.vocab).findings
+    assert "is out of order; its count is" in finding
+
+
+def write_damaged(folder: Path, name: str, column: str, damaged: pa.Array) -> None:
+    """A file of which a column is replaced; its checksum and its rows are right again."""
+    with open_arrow(folder / name) as reader:
+        schema, table = reader.schema, reader.read_all()
+    rows = len(damaged)
+    columns = [
+        damaged if field.name == column else table[field.name].combine_chunks().slice(0, rows)
+        for field in schema
+    ]
+    batch = pa.RecordBatch.from_arrays(columns, schema=schema)
+    write_arrow(folder / name, schema, [batch])
+    record = describe_file(folder / name, rows)
+
+    def change(table: dict[str, Any]) -> None:
+        for shard in table["shards"]:
+            if shard["path"] == name:
+                shard.update(rows=rows, bytes=record.bytes, sha256=record.sha256)
+
+    edit_manifest(folder, change)
+
+
+def test_text_that_is_no_utf_8_is_found(run: RunPaths) -> None:
+    """Arrow does not look at text when it reads it."""
+    name = first_shard(run.sentences, "sentences")
+    buffers = [None, pa.py_buffer(np.array([0, 2], np.int32)), pa.py_buffer(b"\xff\xfe")]
+    write_damaged(run.sentences, name, "source", pa.Array.from_buffers(pa.string(), 1, buffers))
+    findings = verify_sentences(run.sentences).findings
+    assert findings[0].startswith(f"{run.sentences / name} is not a complete Arrow file (")
+    assert "Invalid UTF8 sequence" in findings[0]
+
+
+@pytest.mark.parametrize("offsets", [[0, 5, 3], [0, 900, 3]])
+def test_lists_that_cannot_be_are_found(run: RunPaths, offsets: list[int]) -> None:
+    """Arrow looks at the last offset alone when it reads them."""
+    name = first_shard(run.examples, "train")
+    buffers = [None, pa.py_buffer(np.array(offsets, np.int32))]
+    values = pa.array(range(20), pa.uint16())
+    lists = pa.Array.from_buffers(pa.list_(pa.uint16()), 2, buffers, children=[values])
+    write_damaged(run.examples, name, "masked_lm_positions", lists)
+    findings = verify_examples(run.examples).findings
+    assert findings[0].startswith(f"{run.examples / name} is not a complete Arrow file (")
+    assert "offset for slot 1 out of bounds" in findings[0]
+
+
+def test_a_file_that_is_listed_twice_is_found(run: RunPaths) -> None:
+    edit_manifest(run.vocab, lambda table: table["shards"].append(table["shards"][0]))
+    findings = "\n".join(verify_vocabulary(run.vocab).findings)
+    assert "is listed twice in the manifest" in findings
+
+
+def test_a_last_file_that_is_missing_is_found(run: RunPaths) -> None:
+    name = max(path.name for path in run.examples.glob("train-*.arrow"))
+    (run.examples / name).unlink()
+
+    def drop(table: dict[str, Any]) -> None:
+        table["shards"] = [shard for shard in table["shards"] if shard["path"] != name]
+
+    edit_manifest(run.examples, drop)
+    findings = verify_examples(run.examples).findings
+    assert f"{run.examples / name}: is not in the manifest" in findings
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("extra.arrow", "is not in the manifest; delete it"),
+        ("deep/extra.txt", "is not in the manifest; delete it"),
+        (".extra.arrow.0.tmp", "is left from a write that was cut off; delete it"),
+        (".progress/x/file-00000.json", "is left from an unfinished run; delete it"),
+    ],
+)
+def test_files_of_nobody_are_found(run: RunPaths, name: str, why: str) -> None:
+    path = run.vocab / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    found = run.vocab / (".progress" if name.startswith(".progress") else name)
+    assert verify_vocabulary(run.vocab).findings == [f"{found}: {why}"]
+
+
+def test_a_content_hash_of_other_files_is_found(run: RunPaths) -> None:
+    path = run.vocab / "manifest.json"
+    table = json.loads(path.read_bytes())
+    table["content_sha256"] = "0" * 64
+    path.write_text(json.dumps(table))
+    (finding,) = verify_vocabulary(run.vocab).findings
+    assert "does not match its shards" in finding
 
 
 def test_tokenizer_of_another_vocabulary(run: RunPaths) -> None:

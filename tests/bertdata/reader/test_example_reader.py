@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,7 +23,7 @@ from bertdata.storage.files import open_file, read_bytes, remove_file
 from bertdata.storage.locations import Address, Location
 from bertdata.storage.manifest import read_manifest, write_manifest
 from bertdata.storage.schema import examples_schema
-from bertdata.storage.shards import write_arrow
+from bertdata.storage.shards import describe_file, write_arrow
 from bertdata.storage.writing import write_json
 from bertdata.tokens.vocabulary import read_vocabulary
 from tests.copies import copy_folder, write_bytes
@@ -348,6 +349,30 @@ def test_masks_beyond_their_row_are_refused(folders: Folders) -> None:
     finish(folders, [write_shard(folders, "train-0.arrow", rows)], {})
     with pytest.raises(DataError, match="predicts pieces beyond their rows"):
         ExampleReader(folders.examples, folders.vocabulary)
+
+
+def test_a_column_that_is_cut_short_is_refused(tmp_path: Path) -> None:
+    """Arrow would read beyond its buffer."""
+    folders = write_folders(tmp_path)
+    schema = examples_schema(folders.vocabulary.size)
+    (batch,) = pa.Table.from_pylist(folders.validation, schema=schema).to_batches()
+    name = "validation-00000-of-00001.arrow"
+    write_arrow(folders.examples / name, schema, [batch])
+    # In its header, the size of the last column's numbers: 9 of 8 bytes.
+    data = (folders.examples / name).read_bytes()
+    place = data.rindex(struct.pack("<q", 72))
+    (folders.examples / name).write_bytes(data[:place] + struct.pack("<q", 8) + data[place + 8 :])
+    record = describe_file(folders.examples / name, rows=9)
+    manifest = read_manifest(folders.examples)
+    shards = tuple(record if shard.path == name else shard for shard in manifest.shards)
+    write_manifest(folders.examples, replace(manifest, shards=shards))
+    with pytest.raises(DataError, match=r"is not a complete Arrow file \(.*Buffer #1 too small"):
+        ExampleReader(folders.examples, folders.vocabulary, split="validation")
+    reader = ExampleReader(
+        folders.examples, folders.vocabulary, split="validation", verify_checksums=False
+    )
+    with pytest.raises(DataError, match="is not a complete Arrow file"):
+        reader.read(np.arange(2))
 
 
 def test_a_wrong_row_count_is_refused(folders: Folders) -> None:

@@ -19,6 +19,7 @@ def test_a_database_of_a_newer_version_is_left_alone(
     newer = tmp_path / "prefect.db"
     own = tmp_path / f"prefect-{metadata.version('prefect')}.db"
     assert list_databases(tmp_path)[:2] == [None, own]  # Prefect's own choice first
+    assert not newer.exists()  # it was only looked for
     write_database(newer, known_revision())
     assert list_databases(tmp_path)[:2] == [None, own]
     assert capsys.readouterr().err == ""
