@@ -6,13 +6,14 @@
 what the fault breaks. `same` says why a change changes nothing that anybody could see; such a
 mutant should survive. Text that is no longer in its file exactly once is an error.
 
-The tests first run on the unchanged copy. Each takes a fault as noticed when it fails, or when it
-runs longer than it may.
+The tests first run on an unchanged copy. A fault is noticed if its tests fail, or run longer than
+they may.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import shutil
@@ -98,20 +99,26 @@ def try_mutant(mutant: Mutant, limit: float = LIMIT_SECONDS) -> Outcome:
     """Run the tests of a mutant in a copy of the code that has it."""
     started = time.perf_counter()
     changed = mutate(mutant, ROOT)
-    with _copy() as copy:
+    with _copied_checkout() as copy:
         (copy / mutant.file).write_text(changed, encoding="utf-8")
         if mutant.file.startswith(_COMPILED_IN):
             _forget_compiled(copy)
         has_failed = _fail(copy, mutant.tests, limit)
-    survived = SAME if mutant.same else SURVIVED
-    verdict = NOTICED if has_failed else survived
+    verdict = verdict_on(mutant, has_failed)
     return Outcome(mutant=mutant, verdict=verdict, seconds=time.perf_counter() - started)
+
+
+def verdict_on(mutant: Mutant, has_failed: bool) -> str:
+    """What it means for a mutant that its tests failed, or did not."""
+    if has_failed:
+        return NOTICED
+    return SAME if mutant.same else SURVIVED
 
 
 def check_unchanged(tests: Iterable[str], limit: float) -> float:
     """Raise MutantError unless these tests pass without a change; returns their seconds."""
     started = time.perf_counter()
-    with _copy() as copy:
+    with _copied_checkout() as copy:
         if _fail(copy, sorted(set(tests)), limit):
             raise MutantError("tests fail without any fault, so they would notice all of them")
     return time.perf_counter() - started
@@ -151,11 +158,11 @@ def _total(name: str, outcomes: Sequence[Outcome]) -> Row:
     return {"package": name, "faults": len(outcomes), "noticed": noticed, "share": share}
 
 
-class _copy(tempfile.TemporaryDirectory[str]):  # noqa: N801 (used as a function)
+@contextlib.contextmanager
+def _copied_checkout() -> Iterator[Path]:
     """A folder with a copy of the code, its compiled parts, and its tests."""
-
-    def __enter__(self) -> Path:  # type: ignore[override]
-        copy = Path(super().__enter__(), "checkout")
+    with tempfile.TemporaryDirectory(prefix="mutants-", ignore_cleanup_errors=True) as folder:
+        copy = Path(folder, "checkout")
         copy.mkdir()
         for name in _COPIED:
             source = ROOT / name
@@ -163,7 +170,7 @@ class _copy(tempfile.TemporaryDirectory[str]):  # noqa: N801 (used as a function
                 shutil.copytree(source, copy / name)
             elif source.exists():
                 shutil.copy2(source, copy / name)
-        return copy
+        yield copy
 
 
 def _forget_compiled(copy: Path) -> None:
@@ -205,10 +212,8 @@ def _environment(copy: Path) -> dict[str, str]:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End the tests and what they started."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 

@@ -51,9 +51,7 @@ def test_keys_and_hashes_never_change() -> None:
         ((1, "pairs"), 0x3668028957FE1D2C),
     ],
 )
-def test_each_part_of_a_key_counts_and_its_place_too(
-    parts: tuple[int, str, int], key: int
-) -> None:
+def test_each_part_of_a_key_counts_and_its_place_too(parts: tuple[int, str, int], key: int) -> None:
     assert derive_key(*parts) == key
 
 

@@ -259,7 +259,7 @@ def test_an_error_of_the_trainer_is_raised(
 
     monkeypatch.setattr(stages, "run_child", fail)
     said: list[str] = []
-    with pytest.raises(kind, match="^no key$") as caught:
+    with pytest.raises(kind, match=r"^no key$") as caught:
         stages.train_model(run_of(training), said.append)
     assert type(caught.value) is kind
     assert said == ["note: x"]

@@ -139,7 +139,9 @@ def test_units_are_joined_but_for_the_last_ones(tmp_path: Path) -> None:
 
 
 def parts_of(*bounds: tuple[str, int, int | None]) -> tuple[FilePart, ...]:
-    return tuple(FilePart(path=name, name=name, start=a, stop=b, version="1") for name, a, b in bounds)
+    return tuple(
+        FilePart(path=name, name=name, start=a, stop=b, version="1") for name, a, b in bounds
+    )
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,11 @@ def test_the_order_of_examples_never_changes() -> None:
 def test_blocks_hold_the_rows_that_fit() -> None:
     """131,072 pieces if all rows are full; one row at least; none is lost."""
     batch = pa.record_batch({"n": range(2500)})
-    for length, sizes in ((128, [1024, 1024, 452]), (512, [256] * 9 + [196]), (1 << 20, [1] * 2500)):
+    for length, sizes in (
+        (128, [1024, 1024, 452]),
+        (512, [256] * 9 + [196]),
+        (1 << 20, [1] * 2500),
+    ):
         blocks = list(cut_into_blocks(batch, length))
         assert [block.num_rows for block in blocks] == sizes
         assert [n for block in blocks for n in block["n"].to_pylist()] == list(range(2500))

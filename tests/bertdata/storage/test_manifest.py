@@ -50,7 +50,12 @@ def test_content_hash_follows_the_data(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("change", "is_other"),
-    [({"path": "c.arrow"}, True), ({"rows": 2}, True), ({"sha256": "0"}, True), ({"bytes": 9}, False)],
+    [
+        ({"path": "c.arrow"}, True),
+        ({"rows": 2}, True),
+        ({"sha256": "0"}, True),
+        ({"bytes": 9}, False),
+    ],
 )
 def test_names_rows_and_bytes_are_in_the_content_hash(
     change: dict[str, Any], is_other: bool, tmp_path: Path
@@ -102,7 +107,9 @@ def test_damaged_manifests_are_refused(text: str, message: str, tmp_path: Path) 
         read_manifest(tmp_path)
 
 
-@pytest.mark.parametrize("path", ["../a.arrow", "/etc/passwd", "x/../../a.arrow", "link", "up/b", "."])
+@pytest.mark.parametrize(
+    "path", ["../a.arrow", "/etc/passwd", "x/../../a.arrow", "link", "up/b", "."]
+)
 def test_manifests_name_only_what_is_in_their_folder(path: str, tmp_path: Path) -> None:
     folder = tmp_path / "stage"
     folder.mkdir()

@@ -86,9 +86,8 @@ def test_a_manifest_comes_after_the_names_of_its_files_and_before_its_own(
 
 
 def test_nothing_is_left_of_a_file_that_failed(tmp_path: Path, calls: list[str]) -> None:
-    with pytest.raises(KeyError), atomic_file(tmp_path / "t") as temporary:
-        temporary.write_text("half")
-        raise KeyError
+    with pytest.raises(BertdataError), atomic_file(tmp_path / "t") as temporary:
+        (temporary / "no folder").touch()
     assert calls == ["remove temporary"]
     assert list(tmp_path.iterdir()) == []
     check_writable(tmp_path)

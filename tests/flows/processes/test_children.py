@@ -75,7 +75,8 @@ def test_what_a_child_prints_is_read_as_it_was_meant(
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
     monkeypatch.setenv("LC_ALL", "C")
     monkeypatch.setenv("PYTHONUTF8", "0")
-    code = "import sys; print('\\xfc \\u20ac', 'a name\\udcff'); print('\\xe9 \\u6771', file=sys.stderr)"
+    code = "import sys; print('\\xfc \\u20ac', 'a name\\udcff')"
+    code += "; print('\\xe9 \\u6771', file=sys.stderr)"
     code += "; sys.stdout.flush(); sys.stdout.buffer.write(b'\\xff\\n'); print('end')"
     status, lines, errors = run_code(code, tmp_path / "log")
     assert status == 0

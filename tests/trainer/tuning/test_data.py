@@ -54,7 +54,9 @@ def test_rows_and_batches_have_orders_of_their_own(tmp_path: Path) -> None:
     data = make_data(tmp_path)
     for batch_size in (1, 4):
         orders = [
-            str(data.epoch(batch_size, seed=seed, epoch=epoch)) for seed in (1, 2) for epoch in (0, 1)
+            str(data.epoch(batch_size, seed=seed, epoch=epoch))
+            for seed in (1, 2)
+            for epoch in (0, 1)
         ]
         assert len(set(orders)) == 4
 
