@@ -10,6 +10,8 @@ def test_numbers() -> None:
     assert percent(0.1496) == "15.0%"
     sizes = [size(count) for count in (7, 1500, 16_600_000, 2.5e9)]
     assert sizes == ["7 bytes", "1.5 kB", "16.6 MB", "2.5 GB"]
+    edges = [size(count) for count in (999, 1e3, 1e6, 1e9)]
+    assert edges == ["999 bytes", "1.0 kB", "1.0 MB", "1.0 GB"]
 
 
 def test_what_would_steer_a_terminal_is_escaped() -> None:
@@ -18,4 +20,5 @@ def test_what_would_steer_a_terminal_is_escaped() -> None:
 
 def test_one_document_or_several() -> None:
     assert repeated_ids(1).startswith("1 document repeats the id of another")
+    assert repeated_ids(2).startswith("2 documents repeat the id of another")
     assert repeated_ids(1200).startswith("1,200 documents repeat the id of another")

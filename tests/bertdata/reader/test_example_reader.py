@@ -122,6 +122,17 @@ def test_no_rows_make_an_empty_batch(reader: ExampleReader) -> None:
     assert to_padded(batch, pad_id=0)["input_ids"].shape == (0, 0)
 
 
+def test_parts_of_a_batch_are_batches_of_their_own(reader: ExampleReader) -> None:
+    whole = reader.read(np.arange(10))
+    parts = list(whole.split(4))
+    assert [len(part.lengths) for part in parts] == [4, 4, 2]
+    assert [row for part in parts for row in _to_rows(part)] == _to_rows(whole)
+    for part in parts:
+        assert (part.offsets[0], part.offsets[-1]) == (0, len(part.input_ids))
+        assert (part.masked_offsets[0], part.masked_offsets[-1]) == (0, len(part.masked_ids))
+        assert len(part.masked_positions) == len(part.masked_ids)
+
+
 def test_rows_outside_the_split_are_an_error(reader: ExampleReader) -> None:
     with pytest.raises(IndexError, match="from 0 to 36"):
         reader.read(np.array([37]))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from bertdata.errors import DataError
-from bertdata.reader.loaded_blocks import LoadedBlocks
-from bertdata.storage.schema import examples_schema
+from bertdata.reader.loaded_blocks import LoadedBlocks, _check_lists
+from bertdata.storage.schema import MAX_PIECES, examples_schema
 
 SCHEMA = examples_schema(100)
 
@@ -51,6 +53,24 @@ def test_lists_that_cannot_be_are_refused(column: str, offsets: list[int], messa
     """Arrow itself looks at the last offset of lists only."""
     with pytest.raises(DataError, match=message):
         _read_both_rows(with_lists(column, offsets))
+
+
+@pytest.mark.parametrize(
+    ("offsets", "num_values", "is_sound"),
+    [
+        ([0, 3, 3], 3, True),
+        ([0, 3, 4], 3, False),
+        ([0, MAX_PIECES], 600, True),  # the longest row that there may be
+        ([0, MAX_PIECES + 1], 600, False),
+        ([-1, 3], 3, False),
+        ([1, 3], 3, True),
+        ([0], 0, True),
+    ],
+)
+def test_lists_at_the_limits(offsets: list[int], num_values: int, is_sound: bool) -> None:
+    expected = contextlib.nullcontext() if is_sound else pytest.raises(DataError)
+    with expected:
+        _check_lists(np.array(offsets, np.int32), np.zeros(num_values, np.uint16))
 
 
 def test_what_could_not_be_read_leaves_the_others_as_they_were() -> None:

@@ -236,6 +236,16 @@ def test_unfinished_stage(run: RunPaths) -> None:
     assert "is not complete" in verify(run.examples)[0]
 
 
+@pytest.mark.parametrize(("rows", "is_sound"), [(0, True), (1, True), (64, True), (-1, False)])
+def test_a_model_may_have_more_rows_than_pieces(run: RunPaths, rows: int, is_sound: bool) -> None:
+    """As one that started from a given model has."""
+    size = read_vocabulary(run.model / "vocab.txt").size
+    write_json(run.model / "config.json", {"vocab_size": size + rows})
+    describe_model(run)
+    found = [line for line in verify(run.output) if "vocab_size" in line]
+    assert (found == []) is is_sound
+
+
 def test_needs_neither_engine_nor_torch() -> None:
     heavy = {"apache_beam", "prefect", "torch", "numba", "nltk"}
     modules = ", ".join(
