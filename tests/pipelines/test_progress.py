@@ -18,6 +18,7 @@ from bertdata.errors import (
     DataError,
     InputError,
     MemoryUsedUpError,
+    StorageError,
 )
 from bertdata.storage.locations import Address
 from bertdata.storage.manifest import make_manifest, write_manifest
@@ -111,6 +112,43 @@ def test_other_errors_are_no_failures_but_want_of_memory_is(plan: StagePlan) -> 
         raise MemoryError
     with pytest.raises(MemoryUsedUpError, match=r"lower \[runner\] workers"):
         plan.workplace.raise_failure()
+
+
+def test_a_storage_that_fails_is_noted_as_one_that_may_answer_later(plan: StagePlan) -> None:
+    with pytest.raises(StorageError, match="Input/output error"), plan.workplace.noting_failure():
+        raise OSError(5, "Input/output error")
+    with pytest.raises(BertdataError, match="stopped, since other work"):
+        plan.workplace.check_others()
+    with pytest.raises(StorageError, match="Input/output error"):
+        plan.workplace.raise_failure()
+
+
+def test_what_was_made_of_damaged_files_is_made_again_once(plan: StagePlan) -> None:
+    workplace = plan.workplace
+    workplace.write_record(NOTHING)
+    workplace.start_again()
+    assert workplace.read_records() == {0: NOTHING}
+    workplace.distrust()
+    workplace.start_again()
+    assert workplace.read_records() == {}
+    workplace.write_record(NOTHING)
+    workplace.start_again()
+    assert workplace.read_records() == {0: NOTHING}
+
+
+def test_a_record_of_several_files_counts_while_all_are_there(plan: StagePlan) -> None:
+    for name in ("a.arrow", "b.arrow"):
+        (plan.folder / name).write_text(name)
+    shards = tuple(describe_file(plan.folder / name, rows=1) for name in ("a.arrow", "b.arrow"))
+    record = FileRecord(number=1, shards=shards, counts={})
+    plan.workplace.write_record(record)
+    assert plan.workplace.read_records() == {1: record}
+    (plan.folder / "b.arrow").write_text("longer than before")
+    assert plan.workplace.read_records() == {}
+
+
+def test_all_that_makes_the_bytes_is_compared_by_version(plan: StagePlan) -> None:
+    assert plan.workplace.versions.keys() == {"bertdata", "pyarrow", "apache-beam"}
 
 
 def test_a_failure_that_cannot_be_noted_is_raised(plan: StagePlan) -> None:

@@ -227,6 +227,15 @@ def test_collator_refuses_rows_without_masks() -> None:
         ExampleCollator(pad_id=0)(rows)
 
 
+def test_collator_refuses_a_batch_of_which_one_row_has_no_masks(folders: Folders) -> None:
+    rows = [
+        *folders.train[:2],
+        {**folders.train[2], "masked_lm_positions": [], "masked_lm_ids": []},
+    ]
+    with pytest.raises(DataError, match="a row has no masks"):
+        ExampleCollator(pad_id=0)(rows)
+
+
 def test_dynamic_masks_follow_seed_epoch_and_row(tmp_path: Path) -> None:
     folders = write_folders(tmp_path, config=DYNAMIC)
     reader = ExampleReader(folders.examples, folders.vocabulary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,16 @@ from bertdata.duplicates.fingerprints import Fingerprints
 from bertdata.errors import InputError
 from bertdata.sentences.blocks import blocks_schema, first_order
 from bertdata.sentences.splitter import SentencesConfig
+from bertdata.storage.shards import write_passing
 from pipelines.plans import Corpora, SentencesWork, plan_sentences
 from pipelines.progress import FileRecord, StagePlan
 from pipelines.stages import sentences
 from pipelines.stages.sentences import (
     Block,
     BlockCoder,
+    ReadDocuments,
+    _add_up,
+    _find_read,
     clean_block,
     count_repeated,
     read_blocks,
@@ -169,6 +174,51 @@ def test_too_little_is_an_error_with_the_way_out(plan: StagePlan) -> None:
         sentences._finish(plan, work_of(plan), plan.workplace, [record], [])
     names = {path.name for path in plan.workplace.folder.iterdir()}
     assert names == {"unusable"}
+
+
+def test_partitions_are_counted_in_the_order_of_the_files() -> None:
+    records = [
+        FileRecord(number=n, shards=(), counts={"documents_per_partition": counts, "n": n})
+        for n, counts in enumerate([[3, 0], [5], [7, 1]])
+    ]
+    assert _add_up(records) == {"documents_per_partition": [3, 0, 5, 7, 1], "n": 3}
+
+
+@pytest.mark.parametrize(
+    ("names", "is_read"),
+    [
+        (["00000-last"], True),
+        (["00000", "00001-last"], True),
+        (["00000", "00001"], False),  # the last block did not come
+        (["00001-last"], False),  # the first one is lost
+        (["00000", "00002-last"], False),
+    ],
+)
+def test_a_unit_is_read_once_all_its_blocks_are_there(
+    names: list[str], is_read: bool, tmp_path: Path
+) -> None:
+    for name in names:
+        write_passing(tmp_path / f"documents-00007-{name}.arrow", DROPPED, [])
+    found = [tmp_path / f"documents-00007-{name}.arrow" for name in names]
+    assert _find_read(tmp_path) == ({7: found} if is_read else {})
+
+
+def test_the_largest_units_are_read_first(plan: StagePlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    created: list[Any] = []
+
+    def create(elements: list[Any]) -> beam.PTransform:
+        created.extend(elements)
+        return CREATE(elements)
+
+    monkeypatch.setattr(sentences.beam, "Create", create)
+    (unit,) = work_of(plan).units
+    units = tuple(replace(unit, bytes=size) for size in (5, 9, 7, 9))
+    work = replace(work_of(plan), units=units)
+    _ = beam.Pipeline() | ReadDocuments(work, plan.workplace, (2,))
+    assert [(number, found.bytes) for number, found in created] == [(1, 9), (3, 9), (0, 5)]
+
+
+CREATE = beam.Create
 
 
 def test_the_counts_of_all_files_are_added_up(plan: StagePlan) -> None:
