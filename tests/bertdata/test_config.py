@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bertdata.config import read_table, to_table
+from bertdata.config import check_choice, check_range, read_table, to_table
 from bertdata.errors import ConfigError
 
 
@@ -59,3 +59,21 @@ def test_whole_numbers_are_numbers() -> None:
 def test_refusals(table: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         read_table(Outer, table, "[outer]")
+
+
+@pytest.mark.parametrize(
+    ("value", "is_allowed"),
+    [(2, True), (5, True), (3.5, True), (1.99, False), (5.01, False), (float("nan"), False)],
+)
+def test_both_ends_of_a_range_are_allowed(value: float, is_allowed: bool) -> None:
+    if is_allowed:
+        check_range("size", value, 2, 5)
+        return
+    with pytest.raises(ConfigError, match=f"size must be from 2 to 5, got {value:g}"):
+        check_range("size", value, 2, 5)
+
+
+def test_choices_are_named() -> None:
+    check_choice("kind", "b", ("a", "b"))
+    with pytest.raises(ConfigError, match="kind must be one of a, b; got 'B'"):
+        check_choice("kind", "B", ("a", "b"))

@@ -8,13 +8,15 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 
 from bertdata.storage.files import list_files, read_bytes
 from bertdata.storage.locations import Address
 from trainer.batch import Counts
+from trainer.pretraining.checkpoint import Progress
 from trainer.pretraining.gradients import StepResult
 from trainer.pretraining.measures import metrics
-from trainer.pretraining.measures.metrics import Metrics, Timed, summarize
+from trainer.pretraining.measures.metrics import Log, Metrics, Timed, _duration, summarize
 
 
 def test_lines_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
@@ -117,3 +119,39 @@ def test_at_an_address_there_is_no_tensorboard_and_lines_are_kept(s3: Address) -
     lines = [json.loads(line) for line in read_bytes(s3 / "metrics.jsonl").splitlines()]
     assert lines == [{"step": n, "mlm_loss": x} for n, x in ((1, 1.5), (2, 1.5), (3, 2.5))]
     assert [found.path for found in list_files(s3, recursive=True)] == ["metrics.jsonl"]
+
+
+def make_log(folder: Path) -> Log:
+    """Of a run that has trained for 10 s of 40 s, a quarter of it."""
+    device = torch.device("cpu")
+    progress = Progress(steps=2, seconds=10.0)
+    return Log(folder, progress, share_done=0.25, device=device, peak_flops=None)
+
+
+def test_a_report_is_of_the_steps_since_the_last_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = make_log(tmp_path)
+    for loss in (2.0, 4.0):
+        log.add(make_result(loss), seconds=1.0, wait_seconds=0.0, flops=1.0)
+    assert log.has_news
+    log.report(Progress(steps=4, seconds=20.0, tokens=160, skipped=1), share_done=0.5)
+    assert not log.has_news
+    log.add(make_result(8.0), seconds=1.0, wait_seconds=0.0, flops=1.0)
+    log.report(Progress(steps=5, seconds=30.0), share_done=0.75)
+    log.flush()
+    first, second = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
+    assert (first["step"], first["mlm_loss"], first["tokens"]) == (4, 3.0, 160)
+    assert (second["step"], second["mlm_loss"]) == (5, 8.0)
+    # 40 s for a whole run: half of them are left, then a quarter.
+    assert (first["seconds_left"], second["seconds_left"]) == (20.0, 10.0)
+    assert first["skipped_steps"] == 1
+    assert "left 20s" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "0s"), (59.4, "59s"), (59.6, "1m00s"), (81.2, "1m21s"), (3599, "59m59s"), (3661, "1h01m")],
+)
+def test_the_time_left_is_readable(seconds: float, shown: str) -> None:
+    assert _duration(seconds) == shown
