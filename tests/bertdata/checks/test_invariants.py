@@ -125,6 +125,44 @@ def test_slice_has_the_same_faults(rule: str, change: Callable[[Row], None]) -> 
     assert check_examples(batch.slice(1, 2), RULES) == faults_of([broken, pair_row()])
 
 
+def row_of(length: int, b_start: int) -> Row:
+    """A pair of this length without predictions; its B begins there."""
+    ids = [CLS, *[10] * (length - 2), SEP]
+    ids[b_start - 1] = SEP
+    return pair_row() | {
+        "input_ids": ids,
+        "segment_b_start": b_start,
+        "masked_lm_positions": [],
+        "masked_lm_ids": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("length", "b_start", "fault"),
+    [
+        (5, 3, ""),  # [CLS] A [SEP] B [SEP]
+        (4, 3, "has fewer than 5 pieces: 4"),
+        (12, 3, ""),
+        (12, 10, ""),
+        (12, 11, "leaves no room for A or B; segment_b_start is 11"),
+        (12, 2, "leaves no room for A or B; segment_b_start is 2"),
+        (13, 5, "has more than 12 pieces: 13"),
+    ],
+)
+def test_rows_at_the_limits(length: int, b_start: int, fault: str) -> None:
+    found = faults_of([row_of(length, b_start)], replace(RULES, masking=None))
+    said = [f"{broken.rule} {broken.value}" for broken in found]
+    assert said[:1] == ([fault] if fault else [])
+
+
+@pytest.mark.parametrize(("piece", "is_known"), [(19, True), (20, False)])
+def test_ids_go_up_to_the_size_of_the_vocabulary(piece: int, is_known: bool) -> None:
+    for key, place in (("input_ids", 6), ("masked_lm_ids", 0)):
+        row = pair_row()
+        row[key][place] = piece
+        assert (faults_of([row]) == []) is is_known
+
+
 def test_a_predicted_place_may_show_any_piece() -> None:
     row = pair_row()
     row["input_ids"][7] = SEP

@@ -80,6 +80,26 @@ def test_listings_have_sizes_and_no_temporary_files(folder: Location) -> None:
     assert found[0].changed > 0
 
 
+@pytest.mark.parametrize(
+    ("name", "is_unfinished"),
+    [
+        (".a.arrow.0f.tmp", True),
+        ("deep/.a.arrow.0f.tmp", True),
+        (".hidden", False),
+        ("a.tmp", False),
+        (".deep.tmp/a", False),
+    ],
+)
+def test_only_our_own_unfinished_files_are_left_out(
+    name: str, is_unfinished: bool, tmp_path: Path
+) -> None:
+    assert is_temporary(name) is is_unfinished
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    found = [file.path for file in list_files(tmp_path, recursive=True)]
+    assert found == ([] if is_unfinished else [name])
+
+
 def test_files_and_folders_are_removed(folder: Location) -> None:
     write_text(folder / "a" / "b.txt", "1")
     write_text(folder / "a" / "c.txt", "1")

@@ -38,6 +38,15 @@ def test_a_folder_is_held_by_one_and_then_free(tmp_path: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["file"]
 
 
+def test_a_folder_that_was_there_stays(tmp_path: Path) -> None:
+    """Also an empty one: it is the user's."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    with hold(folder):
+        pass
+    assert folder.is_dir()
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_lock_dies_with_its_holder(number: signal.Signals, tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLDER, str(tmp_path)]

@@ -185,6 +185,12 @@ def test_a_corpus_without_training_examples_is_refused(plan: StagePlan) -> None:
         examples._finish(plan, records, [], [])
 
 
+def test_a_vocabulary_that_changed_meanwhile_is_not_used(plan: StagePlan, tmp_path: Path) -> None:
+    work = replace(work_of(plan), vocabulary_sha256="0" * 64)
+    with pytest.raises(DataError, match=r"vocab\.txt changed while it was read; run again once"):
+        write(tmp_path, work, group_of((0, 1)))
+
+
 def test_the_largest_groups_come_first(plan: StagePlan) -> None:
     work = work_of(plan)
     assert [group.number for group in work.groups] == list(range(1, len(work.groups) + 1))
