@@ -12,6 +12,7 @@ folder of the user's.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import os
 import shutil
@@ -23,6 +24,12 @@ from typing import Any, TypeVar
 from numba import config, njit
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
+
+# What kernels of other packages inline, and the numbers that it uses.
+_SHARED_SOURCES = (
+    *Path(__file__).parent.glob("*.py"),
+    Path(__file__).parents[1] / "randomness.py",
+)
 
 
 def kernel(function: _Function) -> _Function:
@@ -37,7 +44,9 @@ def inlined(function: _Function) -> _Function:
 
 def _compile(function: _Function, **options: Any) -> _Function:
     compiled = njit(cache=True, **options)(function)
-    _copy_installed(Path(function.__code__.co_filename).parent, Path(compiled.stats.cache_path))
+    folder = Path(compiled.stats.cache_path)
+    _copy_installed(Path(function.__code__.co_filename).parent, folder)
+    _forget_outdated(folder)
     return compiled  # type: ignore[no-any-return]
 
 
@@ -53,6 +62,19 @@ def _copy_installed(package: Path, folder: Path) -> None:
             with tempfile.NamedTemporaryFile(dir=folder, delete=False) as copy:
                 shutil.copy2(source, copy.name)
             Path(copy.name).replace(target)
+
+
+@functools.cache
+def _forget_outdated(folder: Path) -> None:
+    """Remove compiled code that is older than the parts of other modules that are inlined in it.
+
+    numba compares it with the file of its own function alone.
+    """
+    newest = max(source.stat().st_mtime for source in _SHARED_SOURCES)
+    for index in folder.glob("*.nbi"):
+        with contextlib.suppress(OSError):  # another process removes it, or it cannot be removed
+            if index.stat().st_mtime < newest:
+                index.unlink()
 
 
 def _ensure_folder() -> None:

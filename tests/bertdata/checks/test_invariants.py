@@ -80,6 +80,8 @@ BROKEN = {
     "no [SEP] 3 at its end": put("input_ids", 9, 10),
     "special piece where none is predicted": put("input_ids", 6, SEP),
     "special piece where none is predicted: 4": put("input_ids", 1, MASK),
+    "special piece where none is predicted: 0": put("input_ids", 6, PAD),
+    "predicts a special piece: 0": put("masked_lm_ids", 0, PAD),
     "beyond the 20": put("input_ids", 6, 20),
     "beyond the 20 ": put("masked_lm_ids", 0, 300),
     "more than 12 pieces": give(input_ids=[CLS, *[10] * 3, SEP, *[10] * 8, SEP]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,21 @@ def write_table(table: pa.Table, path: Path, rows_per_block: int) -> None:
     new = pa.ipc.new_stream if path.suffix == ".stream" else pa.ipc.new_file
     with new(str(path), table.schema) as writer:
         writer.write_table(table, max_chunksize=rows_per_block)
+
+
+def test_parts_say_which_version_of_their_file_they_are_of(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    corpus = CorpusConfig(name="x", format="jsonl", paths=("*.jsonl",))
+    versions = []
+    for text in (b'{"text": "x"}\n', b'{"text": "y"}\n'):
+        path.write_bytes(text * 30)
+        os.utime(path, ns=(0, len(versions) + 1))
+        (file,) = list_inputs(corpus, tmp_path)
+        parts = [part for unit in units_of(corpus, tmp_path, 100) for part in unit.parts]
+        assert len(parts) > 3
+        assert {part.version for part in parts} == {file.version}
+        versions.append(file.version)
+    assert "" != versions[0] != versions[1] != ""
 
 
 def test_a_large_file_is_cut_and_small_ones_are_grouped(tmp_path: Path) -> None:

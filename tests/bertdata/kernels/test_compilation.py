@@ -45,6 +45,15 @@ def test_compiled_loops_lie_beside_the_source(package: Path) -> None:
     assert _run(package) == ["1", str(package / "__pycache__")]
 
 
+def test_compiled_loops_are_made_again_once_what_they_inline_is_newer(package: Path) -> None:
+    """As after an update: numba itself looks at the loop's own file alone."""
+    _run(package)
+    for index in (package / "__pycache__").glob("*.nbi"):
+        os.utime(index, (1e9, 1e9))
+    assert _run(package)[0] == "0"
+    assert _run(package)[0] == "1"
+
+
 @pytest.mark.parametrize("has_home", [True, False])
 def test_compiled_loops_are_read_where_nothing_can_be_written(
     package: Path, has_home: bool
