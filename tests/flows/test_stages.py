@@ -18,6 +18,7 @@ from flows import stages
 from flows.config import Run, RunConfig
 from flows.paths import RunPaths
 from flows.processes.jobs import JobDiedError
+from flows.processes.watchdog import Patience
 from flows.stages import _Listener, _pass_notices_on, _training_error, train_arguments
 from pipelines.options import RunnerConfig
 from pipelines.progress import StagePlan
@@ -142,9 +143,11 @@ def test_a_job_is_told_how_long_it_may_be_silent(
 ) -> None:
     given: list[Any] = []
     monkeypatch.setattr(stages, "run_job", lambda *arguments: given.append(arguments))
-    runner, plan, log = RunnerConfig(stall_timeout_minutes=3), plan_of(tmp_path), tmp_path / "log"
+    runner = RunnerConfig(stall_timeout_minutes=3, idle_timeout_minutes=2)
+    plan, log = plan_of(tmp_path), tmp_path / "log"
     stages._run(plan, runner, log, print)
-    wanted = (plan, runner), log, print, 180, "the sentences job"
+    patience = Patience(silent=180, idle=120)
+    wanted = (plan, runner), log, print, patience, "the sentences job"
     assert given == [("pipelines.run:run_stage", *wanted)]
 
 
