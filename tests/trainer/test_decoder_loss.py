@@ -108,6 +108,36 @@ def test_candidates_estimate_the_whole_softmax_without_bias() -> None:
     torch.testing.assert_close(estimate_N, exact_N, rtol=0.1, atol=0)
 
 
+def test_the_loss_is_over_the_candidates_with_their_weights() -> None:
+    features, weight, bias, labels = (x.detach() for x in make_inputs(30))
+    candidates = Candidates(torch.arange(41), 10, multiple=1)
+    torch.manual_seed(5)
+    ids_C, log_weights_C, places_N = candidates.choose(labels)
+    assert log_weights_C.any()
+    scores_NC = features @ weight[ids_C].T + bias[ids_C] + log_weights_C
+    expected = functional.cross_entropy(scores_NC, places_N, reduction="sum")
+    torch.manual_seed(5)
+    found, _ = DecoderLoss(candidates)(features, weight, bias, labels)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_each_step_samples_other_candidates() -> None:
+    candidates = Candidates(torch.zeros(41), 10, multiple=1)
+    torch.manual_seed(5)
+    labels_N = torch.tensor([3])
+    chosen = {tuple(sorted(candidates.choose(labels_N)[0].tolist())) for _ in range(20)}
+    assert len(chosen) > 15
+
+
+def test_numbers_of_another_type_get_memory_of_their_own() -> None:
+    inputs = make_inputs(50)
+    kept = DecoderLoss()
+    kept(*inputs)  # in single precision
+    with torch.autocast("cpu", torch.bfloat16):
+        fresh, again = DecoderLoss()(*inputs)[0], kept(*inputs)[0]
+    assert fresh.item() == again.item() != kept(*inputs)[0].item()
+
+
 def test_enough_candidates_are_the_whole_softmax() -> None:
     inputs = make_inputs(30)
     whole, _ = DecoderLoss()(*inputs)

@@ -65,6 +65,18 @@ def test_ties_go_to_the_smaller_strings(train: Train) -> None:
     assert merged == ["##ab", "ab", "ba"]
 
 
+def test_ties_go_by_the_left_piece_before_the_right(train: Train) -> None:
+    tokens = pieces(train, {"az": 3, "bc": 3}, VocabConfig(size=5 + 6 + 2))
+    assert tokens == ["a", "b", "c", "z", "##c", "##z", "az", "bc"]
+
+
+def test_pairs_that_became_rarer_keep_their_turn(train: Train) -> None:
+    """Merges made (##d, ##d) as rare as others; of these, it has the smallest strings."""
+    counts = {"ddd": 2, "dbad": 2, "caddc": 1}
+    tokens = pieces(train, counts, VocabConfig(size=18, min_frequency=1))
+    assert tokens[8:] == ["##ad", "##bad", "##dd", "dbad", "ddd"]
+
+
 def test_overlapping_pairs_merge_from_the_left(train: Train) -> None:
     merged = pieces(train, {"xaaa": 2, "xaaaaa": 2}, VocabConfig(size=8 + 5))[3:]
     # x aa a, x aa aa a: (##aa, ##a) 4, (x, ##aa) 4, (##aa, ##aa) 2; the smaller strings first.

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bertdata.duplicates import minhash
 from bertdata.duplicates.minhash import (
     NUM_BANDS,
     NUM_PLACES,
@@ -54,11 +55,13 @@ def test_signatures_and_their_keys_never_change() -> None:
     assert keys[0, -1] == 10828569276957669814
 
 
-def test_the_whole_of_a_long_text_counts() -> None:
-    words = [f"w{number}" for number in range(5000)]
-    changed = [*words[:2500], *(f"x{number}" for number in range(2500))]
-    first, second = (make_signature(" ".join(text)) for text in (words, changed))
-    assert abs(float(estimate_similarity(first, second)) - 1 / 3) < 0.12
+@pytest.mark.parametrize("at_once", [1, 100, 595, 596])
+def test_how_many_runs_are_hashed_at_once_changes_nothing(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = make_signature(" ".join(WORDS))  # of 596 runs
+    monkeypatch.setattr(minhash, "_RUNS_AT_ONCE", at_once)
+    assert (make_signature(" ".join(WORDS)) == whole).all()
 
 
 def test_han_and_thai_characters_are_words() -> None:

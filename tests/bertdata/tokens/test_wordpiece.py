@@ -50,6 +50,12 @@ def test_a_word_of_exactly_the_maximum_length_is_cut_into_pieces() -> None:
     assert encode(["abc", "abca"], max_word_characters=3) == [["abc"], ["[UNK]"]]
 
 
+def test_the_longest_piece_of_all_is_found() -> None:
+    vocabulary = Vocabulary((*SPECIAL_PIECES, "abcabcabc", "abcabcab", "##c"))
+    lengths, ids = CompiledWordPiece(vocabulary, 100).encode(table_of(["abcabcabc"]), 0)
+    assert (lengths.tolist(), ids.tolist()) == ([1], [5])
+
+
 def test_a_word_of_exactly_the_maximum_length_is_known() -> None:
     words = ["ab", "aba", "abab"]
     wanted = [["ab"], ["ab", "##a"], ["ab", "##a", "##b"]]

@@ -53,6 +53,8 @@ def row_by_row(model: Bert, reader: ExampleReader) -> tuple[list[float], list[in
 @pytest.mark.parametrize("batch_size", [1, 4, 9])
 def test_all_numbers_are_means_over_the_split(reader: ExampleReader, batch_size: int) -> None:
     model = make_model(dropout=0.5).eval()
+    with torch.no_grad():
+        model.output_bias[5] = 9.0  # the answer to all, which is right here and there
     losses, right, pairs = row_by_row(model, reader)
     model.train()  # as a training leaves it
     found = evaluate(model, batches(reader, batch_size), next_sentence=True, ranks=ALONE)
@@ -61,6 +63,7 @@ def test_all_numbers_are_means_over_the_split(reader: ExampleReader, batch_size:
     assert found.row_losses.tolist() == pytest.approx(losses, rel=1e-5)
     assert found.mlm_loss == pytest.approx(sum(losses) / masked, rel=1e-5)
     assert found.mlm_accuracy == pytest.approx(sum(right) / masked)
+    assert 0 < sum(right) < masked
     assert found.nsp_loss == pytest.approx(sum(pairs) / 9, rel=1e-5)
     assert found.nsp_accuracy is not None
     assert 0 <= found.nsp_accuracy <= 1

@@ -24,6 +24,14 @@ def test_counts_are_of_the_original_pieces_of_the_split(tmp_path: Path) -> None:
     assert {i: int(n) for i, n in enumerate(counts) if n} == expected
 
 
+def test_counts_are_a_copy_of_what_is_kept(tmp_path: Path) -> None:
+    reader = open_split(write_folders(tmp_path), "validation")
+    counts = count_masked_pieces(reader, seed=0)
+    before = counts.tolist()
+    counts[:] = 0
+    assert count_masked_pieces(reader, seed=0).tolist() == before
+
+
 def test_of_many_rows_a_spread_of_them_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
