@@ -134,6 +134,13 @@ def test_words_fall_into_all_buckets_alike() -> None:
     assert len(sizes) == 4
 
 
+def test_words_of_one_beginning_are_told_apart_by_their_length() -> None:
+    words = pa.chunked_array([["supercalifragil" + "i" * n for n in range(400)]])
+    sizes = Counter(assign_buckets(words, 4).tolist())
+    assert len(sizes) == 4
+    assert min(sizes.values()) > 60
+
+
 def test_no_words_are_in_no_bucket() -> None:
     for words in (pa.chunked_array([], pa.string()), pa.chunked_array([pa.array([], pa.string())])):
         assert assign_buckets(words, 3).tolist() == []

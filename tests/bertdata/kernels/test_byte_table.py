@@ -31,6 +31,12 @@ def test_rows_are_numbered_in_order_of_first_occurrence(calls: list[list[str]]) 
     assert table.keys_from(len(rows)).to_pylist() == []
 
 
+def test_keys_that_differ_in_leading_zeros_are_different() -> None:
+    """Packed, they are the same number."""
+    keys = ["a", "\0a", "\0\0a", "", "\0", "a" * SHORT, "\0" + "a" * SHORT]
+    assert find(ByteTable(10), [*keys, *keys]) == [*range(7)] * 2
+
+
 def test_a_table_grows_beyond_its_capacity_and_says_that_it_is_full() -> None:
     table = ByteTable(10)
     keys = [f"key {number}" for number in range(10_000)]

@@ -22,7 +22,8 @@ from tests.copies import copy_folder
 from tests.runs import make_run, some_documents
 from tests.trainer.task_files import make_texts, write_jsonl, write_model
 from trainer.features.__main__ import main
-from trainer.features.extraction import batches_by_length
+from trainer.features.config import FeaturesConfig
+from trainer.features.extraction import batches_by_length, extract_features
 
 transformers = pytest.importorskip("transformers")
 
@@ -89,6 +90,20 @@ def test_rows_name_their_texts(model: Path, rows: Path) -> None:
     assert table["num_pieces"][-1].as_py() == len(table["input_ids"][-1]) == 24
     assert table.schema.field("layer_2").type == pa.list_(pa.list_(pa.float16(), 16))
     assert table.schema.metadata == {b"pooling": b"tokens", b"max_seq_length": b"24"}
+
+
+def test_nothing_is_dropped_out(rows: Path, tmp_path: Path) -> None:
+    plain = to_numpy(run(write_model(tmp_path / "plain"), rows)["layer_2"])
+    with_dropout = to_numpy(run(write_model(tmp_path / "other", dropout=0.5), rows)["layer_2"])
+    assert np.array_equal(plain, with_dropout)
+
+
+def test_texts_that_are_cut_are_counted_once(model: Path, rows: Path) -> None:
+    config = FeaturesConfig(threads=1)
+    output = rows.with_name("counted.arrow")
+    counts = extract_features(model=model, inputs=[rows], output=output, config=config)
+    assert (counts.texts, counts.cut) == (len(TEXTS), 1)
+    assert counts.pieces == sum(read(output)["num_pieces"].to_pylist())
 
 
 def test_float16_is_float32_rounded(model: Path, rows: Path) -> None:

@@ -153,6 +153,24 @@ def test_dropout_follows_from_step_and_part() -> None:
     assert len({first, second, loss(1, 0), loss(1, 1)}) == 4
 
 
+@pytest.mark.parametrize("broken", range(5))
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_step_is_finite_only_if_all_of_its_numbers_are(broken: int, value: float) -> None:
+    numbers = [6.0, 1.0, 2.0, 1.0, 0.5]
+    counts = Counts(masked=3, sequences=2)
+    good = StepResult.of(numbers, counts, rate=0.1, next_sentence=True)
+    assert good.is_finite
+    assert (good.loss, good.mlm_loss, good.nsp_loss) == (2.5, 2.0, 0.5)
+    numbers[broken] = value
+    assert not StepResult.of(numbers, counts, rate=0.1, next_sentence=False).is_finite
+
+
+def test_a_step_that_predicts_nothing_has_no_loss() -> None:
+    found = StepResult.of([0.0] * 5, Counts(), rate=0.1, next_sentence=True)
+    assert (found.loss, found.mlm_accuracy, found.nsp_accuracy) == (0, 0, 0)
+    assert found.is_finite
+
+
 def test_a_step_after_an_evaluation_has_dropout_too() -> None:
     model = make_model(dropout=0.5)
     batch = to_tensors(to_compact(uneven_rows()[:8]), pad_id=0)

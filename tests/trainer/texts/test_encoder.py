@@ -44,6 +44,14 @@ def test_the_longer_one_is_cut_first(a: int, b: int, most: int) -> None:
     assert longest_first(a, b, most) == (first, second)
 
 
+def test_a_word_without_pieces_is_unknown(model: Path) -> None:
+    """So that every word has its place, and its tag."""
+    encoder = TextEncoder(model, 24, load_shape(model))
+    (text,) = encoder.encode_words([["good", "\x01", "film"]])
+    assert text.ids == [2, 5, 1, 13, 3]
+    assert text.word_starts == [1, 2, 3]
+
+
 def test_ids_equal_those_of_transformers(model: Path, theirs: Any) -> None:
     encoder = TextEncoder(model, 12, load_shape(model))
     singles = theirs(TEXTS, truncation=True, max_length=12)
