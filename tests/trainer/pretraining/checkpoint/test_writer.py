@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,6 +102,40 @@ def test_later_checkpoints_reuse_memory_and_older_ones_go_after_success(tmp_path
     load(tmp_path / names[-1], fresh, Optimizers(fresh, OptimizerOptions()))
     for name, value in fresh.state_dict().items():
         assert torch.equal(value, model.state_dict()[name]), name
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the file of a descriptor")
+def test_a_checkpoint_has_its_name_on_disk_before_an_older_one_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut one of them is there."""
+    model, calls = make_model(), []
+    writer = make_writer(tmp_path / "c", model, Optimizers(model, OptimizerOptions()), keep=1)
+    writer.start(Progress(steps=1))
+    writer.finish()
+    sync, replace, unlink = os.fsync, os.replace, os.unlink
+
+    def note_sync(number: int) -> None:
+        name = Path(f"/proc/self/fd/{number}").readlink().name
+        calls.append("sync the file" if name.endswith(".tmp") else f"sync {name}")
+        sync(number)
+
+    def note_replace(source: Path, target: Path) -> None:
+        calls.append(f"rename to {Path(target).name}")
+        replace(source, target)
+
+    def note_unlink(path: Path) -> None:
+        if Path(path).exists():
+            calls.append(f"remove {Path(path).name}")
+        unlink(path)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(os, "replace", note_replace)
+    monkeypatch.setattr(os, "unlink", note_unlink)
+    writer.start(Progress(steps=2))
+    writer.finish()
+    first, second = (f"step-0000000{n}.safetensors" for n in (1, 2))
+    assert calls == ["sync the file", f"rename to {second}", "sync c", f"remove {first}"]
 
 
 def test_what_cannot_be_written_is_said_and_removes_nothing(tmp_path: Path) -> None:
