@@ -17,7 +17,9 @@ from bertdata.cleaning.line_rules import LINE_RULES
         ("The river runs to the sea...", ""),
         ("The river runs.", ""),  # under five words
         ("He said: “The river runs to the sea.”", "He said: “The river runs to the sea.”"),
-        (f"The river runs to {'a' * 1001}.", ""),
+        ("The river runs away.", ""),
+        ("The river runs away now.", "The river runs away now."),
+        (f"The river runs to {'a' * 1000}.", ""),  # with its full stop
         (f"The river runs to {'a' * 999}.", f"The river runs to {'a' * 999}."),
         ("Please enable JavaScript to see this page.", ""),
         ("By reading on you accept our Terms of Use.", ""),

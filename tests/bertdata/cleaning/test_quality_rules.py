@@ -56,6 +56,77 @@ def test_each_threshold(rule: str, text: str, why: str) -> None:
     assert why in RULES[rule](text)
 
 
+def words_with(*special: str, number: int = 50) -> list[str]:
+    """Words of which two are stop words, and these among them."""
+    return ["the", "of", *special, *["words"] * (number - 2 - len(special))]
+
+
+def lines_of(*lines: str, number: int) -> str:
+    """Lines of thirty characters or more that differ in all their words, and these before them."""
+    others = [f"{'x' * 10}{n} {'y' * 10}{n} {'z' * 10}{n}" for n in range(number - len(lines))]
+    return "\n".join([*lines, *others])
+
+
+@pytest.mark.parametrize(
+    ("rule", "within", "beyond"),
+    [
+        ("gopher-quality", words_with(number=50), words_with(number=49)),
+        ("gopher-quality", words_with(number=100_000), words_with(number=100_001)),
+        ("gopher-quality", ["the", "and"] * 25, ["the", "and"] * 24 + ["to", "and"]),
+        (
+            "gopher-quality",
+            ["the", "and", *["x" * 10] * 34, *["x" * 11] * 14],
+            ["the", "and", *["x" * 10] * 33, *["x" * 11] * 15],
+        ),
+        ("gopher-quality", words_with(*["#tag"] * 5), words_with(*["#tag"] * 6)),
+        ("gopher-quality", words_with(*["so…"] * 5), words_with(*["so…"] * 6)),
+        ("gopher-quality", words_with(*["12345"] * 10), words_with(*["12345"] * 11)),
+        ("gopher-quality", ["the", "of", *["words"] * 60], ["the", "the", *["words"] * 60]),
+    ],
+)
+def test_words_at_the_thresholds(rule: str, within: list[str], beyond: list[str]) -> None:
+    assert RULES[rule](" ".join(within)) == ""
+    assert RULES[rule](" ".join(beyond)) != ""
+
+
+BULLET, ELLIPSIS = "- the words of this line", "the words of this line…"
+LINE = "the words of this line"
+
+
+@pytest.mark.parametrize(
+    ("rule", "within", "beyond"),
+    [
+        ("gopher-quality", "\n".join([BULLET] * 9 + [LINE]), "\n".join([BULLET] * 10)),
+        (
+            "gopher-quality",
+            "\n".join([ELLIPSIS] * 3 + [LINE] * 7),
+            "\n".join([ELLIPSIS] * 4 + [LINE] * 6),
+        ),
+        ("gopher-repetition", lines_of(*"aaaa", number=10), lines_of(*"aaaaa", number=11)),
+        ("c4", "One is. Two is! Three is?", "One is. Two is! Three is"),
+        (
+            "fineweb",
+            lines_of(*(f"{'a' * 30}{n}." for n in range(4)), number=25),
+            lines_of(*(f"{'a' * 30}{n}." for n in range(3)), number=25),
+        ),
+        (
+            "fineweb",
+            "\n".join([*[f"{n:029}." for n in range(10)], f"{9:029}."]),
+            "\n".join([*[f"{n:029}." for n in range(9)], f"{8:029}."]),
+        ),
+        (
+            "fineweb",
+            "\n".join([*[f"{n:028}." for n in range(66)], *[f"{n:029}." for n in range(34)]]),
+            "\n".join([*[f"{n:028}." for n in range(67)], *[f"{n:029}." for n in range(33)]]),
+        ),
+    ],
+    ids=["bullets", "ellipses", "lines", "sentences", "ends", "duplicates", "short"],
+)
+def test_lines_at_the_thresholds(rule: str, within: str, beyond: str) -> None:
+    assert RULES[rule](within) == ""
+    assert RULES[rule](beyond) != ""
+
+
 @given(st.sampled_from(sorted(RULES)), st.text("ab. \n#-…", max_size=200) | st.text(max_size=50))
 def test_any_text_has_a_verdict(rule: str, text: str) -> None:
     assert isinstance(RULES[rule](text), str)
