@@ -53,6 +53,14 @@ def test_wordpiece_with_a_tiny_vocabulary() -> None:
     assert ids_of(tokenizer, sentences) == [[9, 6, 7, 12, 10, 11], [1, 10, 11], []]
 
 
+def test_special_pieces_of_other_letters_in_text_are_plain_text_too() -> None:
+    """These are not cut at their marks, and come to `tokenizers` whole."""
+    special = ("«pad»", "«unk»", "«cls»", "«sep»", "«mask»")
+    vocabulary = Vocabulary((*special, "«", "»", "mask"), special)
+    encoder = SentenceTokenizer(vocabulary, TokenizationConfig())
+    assert encoder.encode(pa.array(["«mask»"])).ids.tolist() == [5, 7, 6]
+
+
 def test_special_pieces_in_text_are_plain_text() -> None:
     tokenizer = SentenceTokenizer(SMALL, TokenizationConfig())
     (ids,) = ids_of(tokenizer, ["a [MASK]"])

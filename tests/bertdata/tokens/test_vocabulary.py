@@ -44,6 +44,12 @@ def test_write_then_read_gives_the_same(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["vocab.txt"]
 
 
+def test_a_byte_order_mark_is_not_part_of_a_piece(tmp_path: Path) -> None:
+    text = "".join(f"{piece}\n" for piece in (*SPECIAL_PIECES, "a"))
+    (tmp_path / "vocab.txt").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert read_vocabulary(tmp_path / "vocab.txt").tokens == (*SPECIAL_PIECES, "a")
+
+
 def test_last_line_end_may_be_missing(tmp_path: Path) -> None:
     path = tmp_path / "vocab.txt"
     path.write_bytes(TINY.to_text().encode().rstrip(b"\n"))
