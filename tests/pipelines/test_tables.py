@@ -138,6 +138,25 @@ def test_rows_of_a_key_keep_their_order(tmp_path: Path) -> None:
     assert table["value"].to_pylist() == ["z", "b", "c", "a"]
 
 
+@pytest.mark.parametrize(
+    "keys", [[1, 2, 3], [1, 3, 2], [3, 2, 1], [2, 2, 1, 2, 1], [1], []], ids=str
+)
+def test_a_table_is_split_by_its_keys(keys: list[int]) -> None:
+    """In order, each with its rows as they stood."""
+    values = [chr(ord("a") + place) for place in range(len(keys))]
+    found = tables._split_table(table_of(list(zip(keys, values)), "x"), "key")
+    wanted = {key: [v for k, v in zip(keys, values) if k == key] for key in sorted(set(keys))}
+    assert [(key, rows["value"].to_pylist()) for key, rows in found] == [*wanted.items()]
+
+
+def test_only_runs_with_a_key_are_read_for_it() -> None:
+    runs = [tables.Run((1, 3), path="a", tag="left"), tables.Run((2,), path="b", tag="left")]
+    for key, paths in ((0, []), (1, ["a"]), (2, ["b"]), (3, ["a"])):
+        found_key, found = tables._gather(key, runs, ["left", "right"])
+        assert (found_key, [run.path for run in found["left"].runs]) == (key, paths)  # type: ignore[attr-defined]
+        assert list(found["right"]) == []
+
+
 def test_runs_of_an_earlier_attempt_come_out_too(tmp_path: Path) -> None:
     keep([table_of([(3, "c"), (1, "a")], "00000"), table_of([], "00001")], tmp_path)
     done = find_runs(tmp_path, "kept")

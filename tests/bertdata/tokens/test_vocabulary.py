@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from bertdata.errors import VocabularyError
 from bertdata.storage.locations import Address
+from bertdata.tokens import vocabulary
 from bertdata.tokens.vocabulary import (
     SPECIAL_PIECES,
     SpecialIds,
@@ -48,6 +50,21 @@ def test_a_byte_order_mark_is_not_part_of_a_piece(tmp_path: Path) -> None:
     text = "".join(f"{piece}\n" for piece in (*SPECIAL_PIECES, "a"))
     (tmp_path / "vocab.txt").write_bytes(b"\xef\xbb\xbf" + text.encode())
     assert read_vocabulary(tmp_path / "vocab.txt").tokens == (*SPECIAL_PIECES, "a")
+
+
+@pytest.mark.parametrize(("size", "is_allowed"), [(6, True), (7, False)])
+def test_ids_go_up_to_a_limit(
+    size: int, is_allowed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vocabulary, "_MAX_SIZE", 6)
+    pieces = (*SPECIAL_PIECES, "a", "b")[:size]
+    table = {"model": {"vocab": {piece: n for n, piece in enumerate(pieces)}}, "added_tokens": []}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(table))
+    if is_allowed:
+        assert read_vocabulary(tmp_path / "tokenizer.json").tokens == pieces
+        return
+    with pytest.raises(VocabularyError, match="a piece has the id 6; ids go up to 5"):
+        read_vocabulary(tmp_path / "tokenizer.json")
 
 
 def test_last_line_end_may_be_missing(tmp_path: Path) -> None:
