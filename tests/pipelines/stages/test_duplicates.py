@@ -16,6 +16,7 @@ from bertdata.corpus.partitions import Layout
 from bertdata.duplicates.find import DROPPED, find_equal, list_sentences
 from bertdata.duplicates.fingerprints import Fingerprints
 from pipelines.stages.duplicates import (
+    DROPPED_TAGS,
     add_bucket,
     attach_in_bucket,
     bands_of,
@@ -167,6 +168,21 @@ def test_buckets_find_repeated_sentences_of_kept_documents(blocks: list[pa.Table
     places = [(r["order"], r["sentence"]) for table in found for r in table.to_pylist()]
     assert sorted(places) == wanted
     assert len(wanted) > 10
+
+
+@pytest.mark.parametrize("tag", DROPPED_TAGS[:2])
+def test_documents_that_are_dropped_make_no_sentence_repeated(
+    tag: str, blocks: list[pa.Table]
+) -> None:
+    """Whether they are equal to another or similar."""
+    hashed = [select_kept(block, ("order", "file", "sentence_hashes")) for block in blocks]
+    orders = pa.concat_tables(hashed)["order"].to_pylist()
+    row = {"file": 0, "sentence": -1, "reason": "duplicate", "detail": "before"}
+    dropped = pa.Table.from_pylist([{"order": orders[0], **row}], schema=DROPPED)
+    (whole,) = sentences_in_file((0, {"hashed": hashed}))
+    (left,) = sentences_in_file((0, {"hashed": hashed, tag: [dropped]}))
+    assert set(left["order"].to_pylist()) == set(whole["order"].to_pylist()) - {orders[0]}
+    assert len(left) < len(whole)
 
 
 @pytest.mark.parametrize(

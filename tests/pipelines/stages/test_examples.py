@@ -158,6 +158,23 @@ def test_held_out_documents_are_gone_through_once(plan: StagePlan, tmp_path: Pat
     assert counts["train", 3] > 2 * counts["train", 1]
 
 
+def test_held_out_examples_are_written_pool_after_pool(plan: StagePlan, tmp_path: Path) -> None:
+    """Whichever comes first of the workers that made them."""
+    work = work_of(plan)
+    (made,) = create_held_out((0, {"held out": held_out_of(work)}), work)
+    size = len(made) // 3
+    pools = [made.slice(n * size, size) for n in range(3)]
+    numbers = [pa.array([number] * size, pa.int32()) for number in range(3)]
+    pools = [t.set_column(t.num_columns - 1, "pool", n) for t, n in zip(pools, numbers)]
+    found = []
+    for name, order in (("a", (0, 1, 2)), ("b", (2, 0, 1))):
+        workplace = Workplace(folder=tmp_path / name / "y" / "z")
+        (record,) = write_held_out([pools[n] for n in order], work, workplace)
+        found.append(record.shards)
+    assert found[0] == found[1]
+    assert found[0][0].rows == 3 * size > 0
+
+
 def test_nothing_held_out_is_an_empty_shard(plan: StagePlan, tmp_path: Path) -> None:
     workplace = Workplace(folder=tmp_path / "y" / "z")
     (record,) = write_held_out([], work_of(plan), workplace)
