@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from bertdata.errors import DataError, InputError
+from bertdata.examples.statistics import no_examples
 from bertdata.storage.schema import SENTENCES
 from pipelines.plans import ExamplesGroup, ExamplesWork
 from pipelines.progress import FileRecord, StagePlan, Workplace
@@ -140,6 +141,22 @@ def test_held_out_documents_are_in_their_pools(plan: StagePlan) -> None:
         for pool, partition in zip(table["pool"].to_pylist(), partitions.tolist()):
             first, end = work.held_out[pool]
             assert first <= partition < end
+
+
+def test_each_pool_may_be_a_single_partition(plan: StagePlan) -> None:
+    end = work_of(plan).sentences.layout.num_partitions
+    work = replace(work_of(plan), held_out=tuple((n, n + 1) for n in range(end)))
+    for table in held_out_of(work):
+        partitions = work.sentences.layout.partitions_of(table["document_id"].to_numpy())
+        assert table["pool"].to_pylist() == partitions.tolist()
+
+
+def test_a_held_out_record_that_comes_twice_counts_once(plan: StagePlan) -> None:
+    counts = {**no_examples(), "examples": 5, "pieces": 50}
+    training = FileRecord(number=1, shards=(), counts={"train": counts})
+    held_out = FileRecord(number=0, shards=(), counts={"validation": counts})
+    manifest = examples._finish(plan, [training], [], [held_out, held_out])
+    assert [manifest.counts[name]["examples"] for name in ("train", "validation")] == [5, 5]
 
 
 def test_held_out_documents_are_gone_through_once(plan: StagePlan, tmp_path: Path) -> None:
