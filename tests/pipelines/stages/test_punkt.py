@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from nltk.tokenize.punkt import PunktParameters
 
 from bertdata.errors import InputError
 from bertdata.sentences.punkt_training import read_parameters
 from pipelines import plans
 from pipelines.plans import PunktWork
 from pipelines.progress import StagePlan
+from pipelines.stages import punkt
 from pipelines.stages.punkt import sample_unit, train_punkt
 from tests.pipelines.corpus import Stages, write_books
 from tests.runs import make_stage
@@ -54,6 +57,23 @@ def test_the_model_does_not_depend_on_the_order_of_the_tables(plan: StagePlan) -
     assert first == second == plan.workplace.read_records()[0]
     assert first.counts["paragraphs"] == 24
     assert read_parameters(plan.workplace.stage_folder / "punkt.json").ortho_context["river"]
+
+
+def test_paragraphs_are_read_in_the_order_of_the_input(
+    plan: StagePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever unit was sampled first: what NLTK learns may depend on it."""
+    read: list[list[str]] = []
+
+    def train(paragraphs: Iterator[str]) -> PunktParameters:
+        read.append(list(paragraphs))
+        return PunktParameters()
+
+    monkeypatch.setattr(punkt, "train_parameters", train)
+    tables = [t for pair in enumerate(work_of(plan).units) for t in sample_unit(pair, 1.0)]
+    for some in (tables, tables[::-1]):
+        list(train_punkt(iter(some), plan.workplace))
+    assert read == [sample(plan, 1.0)] * 2
 
 
 def test_no_text_to_train_on(tmp_path: Path) -> None:

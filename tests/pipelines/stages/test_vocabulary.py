@@ -156,6 +156,20 @@ def test_files_and_buckets_count_what_one_table_does(stages: Stages) -> None:
     assert [table.schema.metadata[b"bertdata.name"] for table in merged][1] == b"00001"
 
 
+def test_all_files_of_a_group_are_counted(stages: Stages) -> None:
+    plan = stages.vocabulary(VocabConfig(size=60))
+    assert isinstance(plan.work, VocabularyWork)
+    folder = plan.work.sentences
+    assert folder is not None
+    ((shard,),) = plan.work.groups
+    once, twice = (
+        next(iter(count_files((0, [shard] * times), folder, plan.work.vocab, 1)))
+        for times in (1, 2)
+    )
+    assert twice["word"].to_pylist() == once["word"].to_pylist()
+    assert twice["count"].to_pylist() == [2 * count for count in once["count"].to_pylist()]
+
+
 def test_an_empty_bucket_of_words_is_empty() -> None:
     (table,) = merge_bucket((0, {"counts": []}))
     assert table.num_rows == 0
