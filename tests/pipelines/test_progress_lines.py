@@ -95,3 +95,14 @@ def test_every_stage_has_as_many_parts_as_it_finishes(
     lines = ProgressLines(made, made.workplace.waiting, print)
     done, _ = lines._look()
     assert done == progress_lines._count_parts(made, made.workplace.waiting)
+
+
+def test_the_time_left_is_that_of_the_parts_of_this_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress_lines, "_count_parts", lambda plan, spill: 10)
+    plan = StagePlan(stage="examples", folder=tmp_path, config={}, inputs={}, text_bytes=50_000_000)
+    line = progress_lines._progress_line(plan, None, 6, 4, 10.0)
+    assert line == "examples: 6 of 10 parts, 1.0 MB/s, about 20 s left"
+    assert progress_lines._progress_line(plan, None, 4, 4, 10.0) == "examples: 4 of 10 parts"
+    assert "about 0 s left" in progress_lines._progress_line(plan, None, 12, 4, 10.0)
