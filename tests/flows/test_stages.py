@@ -151,6 +151,17 @@ def test_a_job_is_told_how_long_it_may_be_silent(
     assert given == [("pipelines.run:run_stage", *wanted)]
 
 
+def test_a_job_that_waits_for_other_machines_is_never_idle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr(stages, "run_job", lambda *arguments: given.append(arguments))
+    runner = RunnerConfig(name="flink", stall_timeout_minutes=3, idle_timeout_minutes=2)
+    assert not runner.is_on_this_machine
+    stages._run(plan_of(tmp_path), runner, tmp_path / "log", print)
+    assert given[0][4] == Patience(silent=180, idle=0)
+
+
 def test_only_the_last_errors_of_a_training_are_kept() -> None:
     listener = _Listener(print)
     for number in range(1000):
