@@ -24,6 +24,14 @@ def speak(lines: list[str], say: Say) -> int:
     return len(lines)
 
 
+def speak_slowly(count: int, seconds: float, say: Say) -> int:
+    """Say so many lines, with so much time between them; returns how many."""
+    for number in range(count):
+        time.sleep(seconds)
+        say(str(number))
+    return count
+
+
 def fail(name: str, message: str, say: Say) -> NoReturn:
     """Raise an error by its name: one of bertdata's own or one of Python's."""
     kind = getattr(errors, name, ValueError)

@@ -70,3 +70,17 @@ def test_shares_are_of_pieces_predictions_and_examples() -> None:
     assert shares["mean_length"] == 5.5
     assert shares["padding"] == 1 - 11 / 20
     assert with_shares(counts, 10)["shares"]["masked"] == 0.333333
+
+
+def test_a_mask_that_was_one_before_counts_once() -> None:
+    """A random piece may be [MASK], and be kept or hidden."""
+    row = {
+        "input_ids": [2, MASK, 11, 3],
+        "segment_b_start": 4,
+        "masked_lm_positions": [1, 2],
+        "masked_lm_ids": [MASK, 11],
+        "next_sentence_label": 0,
+        "document_id": 1,
+    }
+    counts = count_examples(pa.RecordBatch.from_pylist([row], examples_schema(50)), MASK)
+    assert (counts["masked"], counts["kept"], counts["replaced"]) == (1, 1, 0)

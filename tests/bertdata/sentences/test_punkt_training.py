@@ -69,6 +69,10 @@ def test_samples_are_the_same_on_every_run() -> None:
     sample = list(sample_paragraphs(text, "c", "d", 0.25))
     assert sample == list(sample_paragraphs(text, "c", "d", 0.25))
     assert sample != list(sample_paragraphs(text, "c", "e", 0.25))
+    assert sample != list(sample_paragraphs(text, "x", "d", 0.25))
+    # Ids may repeat: another text is sampled at other places.
+    other = list(sample_paragraphs(text + "\n\nMore.", "c", "d", 0.25))
+    assert sample != [paragraph for paragraph in other if paragraph != "More."]
     assert 400 < len(sample) < 600
     assert list(sample_paragraphs(text, "c", "d", 1.0)) == text.split("\n\n")
 

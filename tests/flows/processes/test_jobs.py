@@ -305,3 +305,8 @@ def test_a_long_path_for_temporary_files(tmp_path: Path) -> None:
         caller.terminate()
         caller.wait(10)
     assert list(folder.iterdir()) == []
+
+
+def test_a_job_that_speaks_may_take_longer_than_it_may_be_silent(log: Path) -> None:
+    patience = Patience(silent=2.0)
+    assert run_job(f"{JOBS}:speak_slowly", (14, 0.25), log, lambda line: None, patience) == 14

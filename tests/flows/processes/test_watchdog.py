@@ -8,11 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
+from flows.processes import watchdog
 from flows.processes.watchdog import Patience, Watchdog, cpu_seconds, find_members
 
 _FOR_LONG = 60.0
@@ -105,3 +106,43 @@ def test_the_processes_of_a_session_are_counted_together() -> None:
     while find_members(leader):
         time.sleep(0.01)
     assert cpu_seconds(leader) == float("inf")
+
+
+class Looks:
+    """Stands for the end of a watch that never comes but after so many looks."""
+
+    def __init__(self, number: int, before_look: Callable[[int], object]) -> None:
+        self._left = iter(range(number))
+        self._before_look = before_look
+
+    def wait(self, seconds: float) -> bool:
+        number = next(self._left, None)
+        if number is not None:
+            self._before_look(number)
+        return number is None
+
+
+@pytest.mark.parametrize(("every", "is_bitten"), [(1, False), (3, False), (4, False), (5, True)])
+def test_every_word_starts_the_wait_again(every: int, is_bitten: bool) -> None:
+    """Four looks without one are too many."""
+    dog = Watchdog(Patience(silent=4.0), 0, lambda: None)
+    looks = Looks(40, lambda number: dog.pat() if number % every == 0 else None)
+    dog._ended = looks  # type: ignore[assignment]
+    dog._watch()
+    assert (dog.bitten_after == 4.0) is is_bitten
+
+
+@pytest.mark.parametrize(("every", "is_bitten"), [(2, False), (4, False), (5, True)])
+def test_pauses_of_a_job_that_computes_do_not_add_up(
+    every: int, is_bitten: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = [0.0]
+
+    def compute(number: int) -> None:
+        used[0] += 1.0 if number % every == 0 else 0.0
+
+    monkeypatch.setattr(watchdog, "cpu_seconds", lambda session: used[0])
+    dog = Watchdog(Patience(idle=4.0), 0, lambda: None)
+    dog._ended = Looks(40, compute)  # type: ignore[assignment]
+    dog._watch()
+    assert (dog.bitten_after == 4.0) is is_bitten
