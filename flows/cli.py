@@ -51,6 +51,9 @@ def _report(error: Exception, debug: bool) -> int:
     if isinstance(error, MemoryError) or str(error) == "can't start new thread":
         print(f"bertdata: {_NO_MEMORY}", file=sys.stderr)
         return 1
+    if isinstance(error, OSError) and error.filename:
+        print(f"bertdata: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
     line = (str(error).splitlines() or [""])[0]
     print(f"bertdata: {type(error).__name__}: {line} (--debug shows where)", file=sys.stderr)
     return 1

@@ -6,6 +6,7 @@ before it forks. Nothing else imports this module.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -69,6 +70,8 @@ with ending_with_parent():  # later, the fork server itself notices
             importlib.import_module(_module)
     with contextlib.suppress(Exception):  # the job that meets it says what is wrong
         _warm_up()
+# There is nothing to take apart, which takes a while, when the run has ended.
+atexit.register(os._exit, 0)
 # What is there now stays: no collection, in any fork, need look at it (and copy its pages).
 gc.collect()
 gc.freeze()

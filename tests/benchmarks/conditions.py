@@ -1,4 +1,4 @@
-"""Runs under bad conditions: little memory, few open files, a clock that jumps, a closed folder.
+"""Runs under bad conditions: little memory, few open files, a closed folder.
 
     python -m tests.benchmarks.conditions
 
@@ -32,12 +32,6 @@ _MEMORY_TOGETHER = (300, 500, 700, 1000)  # MB of all processes of a run
 _CGROUP = Path("/sys/fs/cgroup/memory/bertdata-conditions")  # version 1 of control groups
 _STOP_SECONDS = 60.0
 _POLL_SECONDS = 0.01
-# Imported by every Python of a run: an hour is lost some seconds after its start.
-_JUMPING_CLOCK = """
-import time
-_time, _start = time.time, time.monotonic()
-time.time = lambda: _time() - (3600 if time.monotonic() - _start > 1 else 0)
-"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +91,7 @@ class Trial:
         return self.process.wait(), self.command.errors()
 
 
-def conditions(folder: Path) -> Iterator[Condition]:
+def conditions() -> Iterator[Condition]:
     """All of them."""
     for gigabytes in _MEMORY:
         limits = {resource.RLIMIT_AS: int(gigabytes * 1e9)}
@@ -108,11 +102,6 @@ def conditions(folder: Path) -> Iterator[Condition]:
     yield Condition(name="ulimit -n 64", limits={resource.RLIMIT_NOFILE: 64})
     yield Condition(name="umask 077", umask=0o077)
     yield Condition(name="umask 000", umask=0)
-    clock = folder / "clock"
-    clock.mkdir()
-    (clock / "sitecustomize.py").write_text(_JUMPING_CLOCK)
-    path = os.pathsep.join([str(clock), os.environ.get("PYTHONPATH", "")])
-    yield Condition(name="the clock jumps back an hour", environment={"PYTHONPATH": path})
     for stage in STAGES:
         yield Condition(name=f"SIGSTOP for a minute in {stage}", stage=stage, act=stop_for_a_minute)
         yield Condition(name=f"output read-only from {stage} on", stage=stage, act=close_folder)
@@ -223,7 +212,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if undisturbed_process.wait():
                 raise SystemExit(f"the undisturbed run failed: {command.errors()}")
             undisturbed, _names = read_output(command.output)
-            for condition in conditions(folder):
+            for condition in conditions():
                 if given.only in condition.name:
                     row = try_condition(condition, folder, process.for_clients, undisturbed)
                     print(row, flush=True)

@@ -104,6 +104,20 @@ def test_later_checkpoints_reuse_memory_and_older_ones_go_after_success(tmp_path
         assert torch.equal(value, model.state_dict()[name]), name
 
 
+def test_a_step_is_written_once(tmp_path: Path) -> None:
+    model = make_model()
+    optimizers = Optimizers(model, OptimizerOptions())
+    writer = make_writer(tmp_path, model, optimizers)
+    do_step(model, optimizers)
+    writer.start(Progress(steps=1))
+    writer.finish()
+    written = (tmp_path / "step-00000001.safetensors").stat()
+    writer.start(Progress(steps=1))
+    writer.finish()
+    assert len(writer.waits) == 1
+    assert (tmp_path / "step-00000001.safetensors").stat().st_ino == written.st_ino
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the file of a descriptor")
 def test_a_checkpoint_has_its_name_on_disk_before_an_older_one_goes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
