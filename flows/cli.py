@@ -6,11 +6,15 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bertdata.errors import BertdataError, ConfigError
 from bertdata.storage.locations import Location, locate
 from bertdata.terminal import exit_status, is_reader_gone
 from flows.processes.signals import Stopped, stopped_status, was_stopped
+
+if TYPE_CHECKING:
+    from flows.terminal.view import View
 
 # Typer's `--help` takes 0.8 CPU s, click's with rich 0.3 s, argparse's 0.1 s; and click has no
 # options with several values, such as `features --input A B`.
@@ -22,6 +26,7 @@ _STAGES = {
     "examples": "write the MLM/NSP examples",
     "train": "pre-train BERT on the examples",
 }
+_NEXT = {"sentences": "vocab", "vocab": "examples", "examples": "train"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -121,18 +126,46 @@ def _run_demo(options: argparse.Namespace) -> int:
 
 def _run_everything(options: argparse.Namespace) -> int:
     """`bertdata run`."""
-    from flows.views.summary import summarize
+    from flows.views.summary import summary_lines
 
-    output = _run_flow("run", options)
-    print(summarize(output))
+    view = _choose_view(options)
+    output = _run_flow("run", options, view)
+    view.end(output, summary_lines(output, view.seconds))
     return 0
 
 
 def _run_stage(options: argparse.Namespace) -> int:
     """`bertdata sentences|vocab|examples|train`."""
-    output = _run_flow(options.stage, options)
-    print(f"{options.stage}: done, in {output}")
+    view = _choose_view(options)
+    output = _run_flow(options.stage, options, view)
+    lines = [f"{options.stage}: done, in {output}"]
+    if options.stage in _NEXT:
+        lines.append(f"next        {_next_command(options)}")
+    view.end(output, lines)
     return 0
+
+
+def _next_command(options: argparse.Namespace) -> str:
+    """The command of the stage after this one."""
+    import shlex
+
+    given = ["--output", str(options.output)] if options.output else []
+    given += [part for override in options.set for part in ("--set", override)]
+    return shlex.join(["bertdata", _NEXT[options.stage], str(options.config), *given])
+
+
+def _choose_view(options: argparse.Namespace) -> View:
+    """Who shows the run: lines in a pipe or file, a live line on a terminal, or as asked for."""
+    from flows.terminal.styled import can_draw
+    from flows.terminal.view import JsonView, QuietView, View
+
+    if options.quiet or options.json:
+        return QuietView() if options.quiet else JsonView()
+    if not can_draw():
+        return View()
+    from flows.terminal.live import LiveView
+
+    return LiveView()
 
 
 def _verify_run(options: argparse.Namespace) -> int:
@@ -216,7 +249,7 @@ def _show_config(options: argparse.Namespace) -> int:
     return 0
 
 
-def _run_flow(name: str, options: argparse.Namespace) -> Location:
+def _run_flow(name: str, options: argparse.Namespace, view: View) -> Location:
     from bertdata.config import to_table
     from bertdata.storage.locks import hold
     from bertdata.storage.writing import check_writable
@@ -229,7 +262,7 @@ def _run_flow(name: str, options: argparse.Namespace) -> Location:
     # Errors in the configuration are reported before anything starts.
     config = load_config(options.config, options.set)
     output: Location = options.output or default_output(options.config)
-    with hold(output):
+    with hold(output), view.showing():
         check_writable(output)  # hours of work would be lost otherwise
         prepare_environment(options.debug)
         # Both start while this process imports Prefect.
@@ -269,6 +302,11 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         type=locate,
         metavar="DIR",
         help="folder for the results, also s3://bucket/folder (runs/<config name>)",
+    )
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--quiet", action="store_true", help="print only warnings and errors")
+    shown.add_argument(
+        "--json", action="store_true", help="print what happens as JSON, an object a line"
     )
     _add_set(parser)
 
