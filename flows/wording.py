@@ -24,7 +24,7 @@ def percent(share: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """1.44 -> "1.4 s"; 108.4 -> "1 min 48 s"; 5025 -> "1 h 24 min"."""
+    """1.44 -> "1.4 s"; 108.4 -> "1 min 48 s"; 5025 -> "1 h 23 min"."""
     if seconds < 10:
         return f"{round(seconds, 1):g} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -23,7 +23,7 @@ from flows.paths import RunPaths
 from flows.terminal.styled import Styled
 from flows.wording import duration, number, percent, repeated_ids, size
 
-_INDENT = " " * 12
+_INDENT = " " * 12  # of what stands beside the titles
 
 
 def summarize(output: Location) -> str:
@@ -40,6 +40,8 @@ def summary_lines(output: Location, seconds: Mapping[str, float] | None = None) 
     lines: list[str] = []
     if run.sentences:
         lines += _titled("sentences", _describe_sentences(run.sentences))
+        if run.sentences.counts["documents_rejected"]:
+            lines += _titled("rejected", ["each with its reason in sentences/rejected-*.arrow"])
     if run.vocab:
         lines += _titled("vocabulary", _describe_vocabulary(run.vocab))
     if run.examples:
@@ -131,8 +133,6 @@ def _describe_sentences(manifest: Manifest) -> Iterator[str]:
         f"{documents} documents, {describe_rejected(counts)}; "
         f"{number(counts['sentences'])} sentences, {size(counts['text_bytes'])}"
     )
-    if counts["documents_rejected"]:
-        yield "rejected documents, each with its reason: sentences/rejected-*.arrow"
     if repeated := counts.get("repeated_ids"):
         yield repeated_ids(repeated)
 

@@ -31,7 +31,7 @@ def test_lines_come_when_parts_are_done(plan: StagePlan) -> None:
     waiting.mkdir(parents=True)
     total = len(plan.units) + 1
     assert total > 3
-    with ProgressLines(plan, waiting, lines.append):
+    with ProgressLines(plan, waiting, lambda progress: lines.append(str(progress))):
         time.sleep(0.1)
         assert lines == []  # silence, while nothing is written
         _write_until_told(waiting / "documents-00000-00000.arrow", lines)
@@ -46,7 +46,7 @@ def test_lines_come_when_parts_are_done(plan: StagePlan) -> None:
 def test_what_an_earlier_run_finished_is_not_this_one_s_speed(plan: StagePlan) -> None:
     lines: list[str] = []
     plan.workplace.write_record(FileRecord(number=0, shards=(), counts={}))
-    with ProgressLines(plan, None, lines.append):
+    with ProgressLines(plan, None, lambda progress: lines.append(str(progress))):
         _write_until_told(plan.workplace.folder / "other.json", lines)
     assert set(lines) == {"sentences: 1 of 1 parts"}
 
