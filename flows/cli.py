@@ -92,6 +92,9 @@ def _make_parser(command: str) -> _Parser:
     inspect.add_argument("--rows", type=int, default=3, help="how many examples (3)")
     inspect.add_argument("--split", choices=("train", "validation"), default="train")
     inspect.add_argument("--stats", action="store_true", help="measured shares and lengths instead")
+    diff = add("diff", _diff_runs, "what differs between two runs, and whether the data do")
+    diff.add_argument("folder", type=locate, metavar="RUN_A")
+    diff.add_argument("other", type=locate, metavar="RUN_B")
     report = add("report", _report_run, "write one HTML page about a run")
     report.add_argument("folder", type=locate, metavar="DIR")
     fill = add("fill-mask", _fill_mask, "predict [MASK] with a trained model")
@@ -194,6 +197,17 @@ def _inspect_run(options: argparse.Namespace) -> int:
     for line in lines:
         print(line)
     return 0
+
+
+def _diff_runs(options: argparse.Namespace) -> int:
+    """`bertdata diff`: 0 if the data are the same, 1 if they differ."""
+    from flows.paths import RunPaths
+    from flows.terminal.styled import print_lines
+    from flows.views.differences import compare_runs
+
+    comparison = compare_runs(RunPaths(options.folder), RunPaths(options.other))
+    print_lines(comparison.lines)
+    return 0 if comparison.are_same else 1
 
 
 def _report_run(options: argparse.Namespace) -> int:

@@ -254,6 +254,20 @@ def test_inspect_report_and_config_show_the_run(
     assert "max_predictions_per_seq = 20" in capsys.readouterr().out
 
 
+def test_diff_of_a_run_and_its_copy(
+    finished: Path, tmp_path: Path, s3: Address, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy_folder(finished, s3)
+    assert main(["diff", str(finished), str(s3)]) == 0
+    assert capsys.readouterr().out.endswith("\nthe data are the same\n")
+    (tmp_path / "vocab").mkdir()
+    shutil.copy(finished / "vocab" / "manifest.json", tmp_path / "vocab")
+    assert main(["diff", str(finished), str(tmp_path)]) == 1
+    assert capsys.readouterr().out.endswith("\nthe data differ: sentences, examples\n")
+    assert main(["diff", str(finished), str(tmp_path / "none")]) == 1
+    assert "holds no finished stage" in capsys.readouterr().err
+
+
 def test_fill_mask_uses_the_newest_model(
     finished: Path,
     tmp_path: Path,
