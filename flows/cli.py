@@ -91,7 +91,19 @@ def _make_parser(command: str) -> _Parser:
     inspect.add_argument("folder", type=locate, metavar="DIR")
     inspect.add_argument("--rows", type=int, default=3, help="how many examples (3)")
     inspect.add_argument("--split", choices=("train", "validation"), default="train")
-    inspect.add_argument("--stats", action="store_true", help="measured shares and lengths instead")
+    instead = inspect.add_mutually_exclusive_group()
+    instead.add_argument("--stats", action="store_true", help="measured shares and lengths instead")
+    instead.add_argument(
+        "--document",
+        metavar="ID",
+        help="one document's whole way instead: its document_id, or its name as shown here",
+    )
+    inspect.add_argument(
+        "--config",
+        type=Path,
+        metavar="CONFIG.toml",
+        help="of the run, to read the document's text again (NAME.toml for runs/NAME)",
+    )
     diff = add("diff", _diff_runs, "what differs between two runs, and whether the data do")
     diff.add_argument("folder", type=locate, metavar="RUN_A")
     diff.add_argument("other", type=locate, metavar="RUN_B")
@@ -186,16 +198,17 @@ def _verify_run(options: argparse.Namespace) -> int:
 def _inspect_run(options: argparse.Namespace) -> int:
     """`bertdata inspect`."""
     from flows.paths import RunPaths
+    from flows.terminal.styled import print_lines
+    from flows.views.document import show_document
     from flows.views.inspect import show_examples, show_statistics
 
     paths = RunPaths(options.folder)
-    lines = (
-        show_statistics(paths)
-        if options.stats
-        else show_examples(paths, options.split, options.rows)
-    )
-    for line in lines:
-        print(line)
+    if options.stats:
+        print_lines(show_statistics(paths))
+    elif options.document is not None:
+        print_lines(show_document(paths, options.document, options.rows, options.config))
+    else:
+        print_lines(show_examples(paths, options.split, options.rows))
     return 0
 
 

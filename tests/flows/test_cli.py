@@ -246,6 +246,11 @@ def test_inspect_report_and_config_show_the_run(
     assert "book-" in capsys.readouterr().out
     assert main(["inspect", str(finished), "--stats"]) == 0
     assert "%" in capsys.readouterr().out
+    document = ["--document", "book-01.txt", "--config", str(small_config)]
+    assert main(["inspect", str(finished), *document]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("books: book-01.txt\nraw          ")
+    assert "\nexamples     " in shown
     assert main(["report", str(finished)]) == 0
     assert capsys.readouterr().out.strip() == str(finished / "report.html")
     assert main(["config", str(small_config), "--set", "seed=8"]) == 0
