@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = list_contents(
     {
         "events": ["Event", "Note", "Say", "StageFinished", "StageStarted", "read_trainer_line"],
         "live": ["LiveView"],
-        "styled": ["Styled", "can_draw", "print_lines"],
+        "styled": ["Span", "Styled", "can_draw", "print_lines"],
         "view": ["JsonView", "QuietView", "View", "current_view"],
     },
 )

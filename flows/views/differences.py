@@ -27,7 +27,7 @@ _Row = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Comparison:
+class _Comparison:
     """Lines about what differs between runs A and B, and whether their data are the same.
 
     The data are sentences, vocabulary and examples, by their content hashes. Models do not count:
@@ -38,7 +38,7 @@ class Comparison:
     are_same: bool
 
 
-def compare_runs(a: RunPaths, b: RunPaths) -> Comparison:
+def compare_runs(a: RunPaths, b: RunPaths) -> _Comparison:
     """Compare two runs. Raises DataError if one has no finished stage, or is damaged."""
     try:
         return _compare(a, b)
@@ -47,7 +47,7 @@ def compare_runs(a: RunPaths, b: RunPaths) -> Comparison:
         raise DataError(f"a manifest of {a.output} or {b.output} is damaged ({what})") from error
 
 
-def _compare(a: RunPaths, b: RunPaths) -> Comparison:
+def _compare(a: RunPaths, b: RunPaths) -> _Comparison:
     runs = read_run(a), read_run(b)
     verdicts = _judge_stages(*runs)
     changed = [stage for stage in _DATA if verdicts.get(stage, _SAME) != _SAME]
@@ -66,7 +66,7 @@ def _compare(a: RunPaths, b: RunPaths) -> Comparison:
         "",
         Styled((end, _STYLES[_DIFFERENT if changed else _SAME])),
     ]
-    return Comparison(lines=tuple(lines), are_same=not changed)
+    return _Comparison(lines=tuple(lines), are_same=not changed)
 
 
 def _judge_stages(a: FinishedRun, b: FinishedRun) -> dict[str, str]:

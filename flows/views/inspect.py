@@ -120,7 +120,7 @@ def _names_of(batch: pa.RecordBatch, wanted: UInt64Array) -> Iterator[tuple[int,
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ShownExample:
+class _ShownExample:
     """One example and its place in a shard."""
 
     shard: str
@@ -147,7 +147,7 @@ def read_examples(
     vocabulary: Vocabulary,
     split: str,
     document_id: int | None = None,
-) -> Iterator[ShownExample]:
+) -> Iterator[_ShownExample]:
     """The examples of a split, in order; with `document_id` those of this document."""
     schema = examples_schema(vocabulary.size)
     for shard in manifest.shards:
@@ -164,12 +164,12 @@ def read_examples(
 
 def _examples_in(
     batch: pa.RecordBatch, shard: str, start: int, document_id: int | None
-) -> Iterator[ShownExample]:
+) -> Iterator[_ShownExample]:
     ids = batch.column("document_id").to_numpy()
     places = range(len(ids)) if document_id is None else np.flatnonzero(ids == document_id).tolist()
     for place in places:
         (row,) = batch.slice(place, 1).to_pylist()
-        yield ShownExample(shard=shard, place=start + place, row=row)
+        yield _ShownExample(shard=shard, place=start + place, row=row)
 
 
 def legend(manifest: Manifest) -> str:
@@ -188,7 +188,7 @@ def legend(manifest: Manifest) -> str:
 
 
 def show_example(
-    example: ShownExample, vocabulary: Vocabulary, origin: str, is_pair: bool
+    example: _ShownExample, vocabulary: Vocabulary, origin: str, is_pair: bool
 ) -> Iterator[str]:
     """Lines that show an example. `origin`: a line about where it is from, or ""."""
     row = example.row
