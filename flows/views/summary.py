@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -56,18 +57,19 @@ def summary_lines(output: Location, seconds: Mapping[str, float] | None = None) 
 
 
 def describe_made(manifest: Manifest) -> str:
-    """What a finished stage made, in a few words; "" for one that is not known."""
+    """What a finished stage made, in a few words; "" where its manifest does not say."""
     counts = manifest.counts
-    match manifest.format.removeprefix("bertdata-"):
-        case "sentences":
-            documents = number(counts["documents_written"])
-            return f"{documents} documents, {number(counts['sentences'])} sentences"
-        case "vocab":
-            return f"{number(counts['pieces'])} pieces"
-        case "examples":
-            return f"{_count_examples(manifest)} examples in {len(manifest.shards)} shards"
-        case "model":
-            return f"{number(counts['steps'])} steps"
+    with contextlib.suppress(LookupError):
+        match manifest.format.removeprefix("bertdata-"):
+            case "sentences":
+                documents = number(counts["documents_written"])
+                return f"{documents} documents, {number(counts['sentences'])} sentences"
+            case "vocab":
+                return f"{number(counts['pieces'])} pieces"
+            case "examples":
+                return f"{_count_examples(manifest)} examples in {len(manifest.shards)} shards"
+            case "model":
+                return f"{number(counts['steps'])} steps"
     return ""
 
 

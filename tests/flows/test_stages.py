@@ -275,10 +275,10 @@ def test_an_error_of_the_trainer_is_raised(
         return status
 
     monkeypatch.setattr(stages, "run_child", fail)
-    said: list[str] = []
+    said: list[Event] = []
     with pytest.raises(kind, match=r"^no key$") as caught:
         stages.train_model(run_of(training), said.append)
     assert type(caught.value) is kind
-    assert said == ["note: x"]
+    assert said[1:] == [Note(text="note: x")]
     assert not (training.folder.parent / "train.log").exists()
     assert not (training.folder / "manifest.json").exists()
