@@ -50,7 +50,7 @@ __getattr__, __dir__, __all__ = list_contents(
         ],
         "grouping": ["fill_groups", "fit_groups"],
         "import_path": ["leave_current_folder", "safe_environment"],
-        "notices": ["is_notice", "note", "warn"],
+        "notices": ["is_notice", "is_warning", "note", "warn"],
         "randomness": ["FACTOR_1", "derive_key", "mix_array", "permutation", "stable_hash"],
         "terminal": ["exit_status", "is_reader_gone", "run_command"],
     },

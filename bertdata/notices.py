@@ -23,3 +23,8 @@ def warn(text: str) -> None:
 def is_notice(line: str) -> bool:
     """Whether a line of a log was written by `note` or `warn`."""
     return line.startswith((_NOTE, _WARNING))
+
+
+def is_warning(line: str) -> bool:
+    """Whether a line of a log was written by `warn`."""
+    return line.startswith(_WARNING)

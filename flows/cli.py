@@ -6,11 +6,15 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bertdata.errors import BertdataError, ConfigError
 from bertdata.storage.locations import Location, locate
 from bertdata.terminal import exit_status, is_reader_gone
 from flows.processes.signals import Stopped, stopped_status, was_stopped
+
+if TYPE_CHECKING:
+    from flows.terminal.view import View
 
 # Typer's `--help` takes 0.8 CPU s, click's with rich 0.3 s, argparse's 0.1 s; and click has no
 # options with several values, such as `features --input A B`.
@@ -22,6 +26,7 @@ _STAGES = {
     "examples": "write the MLM/NSP examples",
     "train": "pre-train BERT on the examples",
 }
+_NEXT = {"sentences": "vocab", "vocab": "examples", "examples": "train"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -89,7 +94,22 @@ def _make_parser(command: str) -> _Parser:
     inspect.add_argument("folder", type=locate, metavar="DIR")
     inspect.add_argument("--rows", type=int, default=3, help="how many examples (3)")
     inspect.add_argument("--split", choices=("train", "validation"), default="train")
-    inspect.add_argument("--stats", action="store_true", help="measured shares and lengths instead")
+    instead = inspect.add_mutually_exclusive_group()
+    instead.add_argument("--stats", action="store_true", help="measured shares and lengths instead")
+    instead.add_argument(
+        "--document",
+        metavar="ID",
+        help="one document's whole way instead: its document_id, or its name as shown here",
+    )
+    inspect.add_argument(
+        "--config",
+        type=Path,
+        metavar="CONFIG.toml",
+        help="of the run, to read the document's text again (NAME.toml for runs/NAME)",
+    )
+    diff = add("diff", _diff_runs, "what differs between two runs, and whether the data do")
+    diff.add_argument("folder", type=locate, metavar="RUN_A")
+    diff.add_argument("other", type=locate, metavar="RUN_B")
     report = add("report", _report_run, "write one HTML page about a run")
     report.add_argument("folder", type=locate, metavar="DIR")
     fill = add("fill-mask", _fill_mask, "predict [MASK] with a trained model")
@@ -124,18 +144,46 @@ def _run_demo(options: argparse.Namespace) -> int:
 
 def _run_everything(options: argparse.Namespace) -> int:
     """`bertdata run`."""
-    from flows.views.summary import summarize
+    from flows.views.summary import summary_lines
 
-    output = _run_flow("run", options)
-    print(summarize(output))
+    view = _choose_view(options)
+    output = _run_flow("run", options, view)
+    view.end(output, summary_lines(output, view.seconds))
     return 0
 
 
 def _run_stage(options: argparse.Namespace) -> int:
     """`bertdata sentences|vocab|examples|train`."""
-    output = _run_flow(options.stage, options)
-    print(f"{options.stage}: done, in {output}")
+    view = _choose_view(options)
+    output = _run_flow(options.stage, options, view)
+    lines = [f"{options.stage}: done, in {output}"]
+    if options.stage in _NEXT:
+        lines.append(f"next        {_next_command(options)}")
+    view.end(output, lines)
     return 0
+
+
+def _next_command(options: argparse.Namespace) -> str:
+    """The command of the stage after this one."""
+    import shlex
+
+    given = ["--output", str(options.output)] if options.output else []
+    given += [part for override in options.set for part in ("--set", override)]
+    return shlex.join(["bertdata", _NEXT[options.stage], str(options.config), *given])
+
+
+def _choose_view(options: argparse.Namespace) -> View:
+    """Who shows the run: lines in a pipe or file, a live line on a terminal, or as asked for."""
+    from flows.terminal.styled import can_draw
+    from flows.terminal.view import JsonView, QuietView, View
+
+    if options.quiet or options.json:
+        return QuietView() if options.quiet else JsonView()
+    if not can_draw():
+        return View()
+    from flows.terminal.live import LiveView
+
+    return LiveView()
 
 
 def _verify_run(options: argparse.Namespace) -> int:
@@ -153,17 +201,29 @@ def _verify_run(options: argparse.Namespace) -> int:
 def _inspect_run(options: argparse.Namespace) -> int:
     """`bertdata inspect`."""
     from flows.paths import RunPaths
+    from flows.terminal.styled import print_lines
+    from flows.views.document import show_document
     from flows.views.inspect import show_examples, show_statistics
 
     paths = RunPaths(options.folder)
-    lines = (
-        show_statistics(paths)
-        if options.stats
-        else show_examples(paths, options.split, options.rows)
-    )
-    for line in lines:
-        print(line)
+    if options.stats:
+        print_lines(show_statistics(paths))
+    elif options.document is not None:
+        print_lines(show_document(paths, options.document, options.rows, options.config))
+    else:
+        print_lines(show_examples(paths, options.split, options.rows))
     return 0
+
+
+def _diff_runs(options: argparse.Namespace) -> int:
+    """`bertdata diff`: 0 if the data are the same, 1 if they differ."""
+    from flows.paths import RunPaths
+    from flows.terminal.styled import print_lines
+    from flows.views.differences import compare_runs
+
+    comparison = compare_runs(RunPaths(options.folder), RunPaths(options.other))
+    print_lines(comparison.lines)
+    return 0 if comparison.are_same else 1
 
 
 def _report_run(options: argparse.Namespace) -> int:
@@ -219,7 +279,7 @@ def _show_config(options: argparse.Namespace) -> int:
     return 0
 
 
-def _run_flow(name: str, options: argparse.Namespace) -> Location:
+def _run_flow(name: str, options: argparse.Namespace, view: View) -> Location:
     from bertdata.config import to_table
     from bertdata.storage.locks import hold
     from bertdata.storage.writing import check_writable
@@ -232,7 +292,7 @@ def _run_flow(name: str, options: argparse.Namespace) -> Location:
     # Errors in the configuration are reported before anything starts.
     config = load_config(options.config, options.set)
     output: Location = options.output or default_output(options.config)
-    with hold(output):
+    with hold(output), view.showing():
         check_writable(output)  # hours of work would be lost otherwise
         prepare_environment(options.debug)
         # Both start while this process imports Prefect.
@@ -272,6 +332,11 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         type=locate,
         metavar="DIR",
         help="folder for the results, also s3://bucket/folder (runs/<config name>)",
+    )
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--quiet", action="store_true", help="print only warnings and errors")
+    shown.add_argument(
+        "--json", action="store_true", help="print what happens as JSON, an object a line"
     )
     _add_set(parser)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from bertdata.config import to_table
 from bertdata.errors import BertdataError, ConfigError, CrashError, DataError
@@ -16,7 +18,13 @@ from bertdata.sentences.splitter import TRAIN
 from bertdata.storage.files import read_bytes
 from bertdata.storage.locations import Location
 from bertdata.storage.locks import hold
-from bertdata.storage.manifest import is_complete, make_manifest, read_manifest, write_manifest
+from bertdata.storage.manifest import (
+    Manifest,
+    is_complete,
+    make_manifest,
+    read_manifest,
+    write_manifest,
+)
 from bertdata.storage.shards import describe_file
 from bertdata.tokens.tokenizer_comparison import check_tokenization
 from bertdata.tokens.tokenizer_settings import has_tokenizer
@@ -26,13 +34,13 @@ from flows.processes.children import run_child
 from flows.processes.endings import crash
 from flows.processes.jobs import JobDiedError, run_job
 from flows.processes.watchdog import Patience
+from flows.terminal.events import Note, Say, StageFinished, StageStarted, read_trainer_line
+from flows.views.summary import describe_made
 from flows.wording import repeated_ids
 from pipelines.options import RunnerConfig
 from pipelines.plans import Corpora, plan_examples, plan_punkt, plan_sentences, plan_vocabulary
 from pipelines.progress import StagePlan, StageState, prepare_stage, write_plan
 from trainer.pretraining.config import TrainConfig
-
-Say = Callable[[str], None]
 
 # By name: this process need not import Beam.
 _RUN_STAGE = "pipelines.run:run_stage"
@@ -83,11 +91,14 @@ def make_examples(run: Run, say: Say) -> str:
 
 def train_model(run: Run, say: Say) -> Table:
     """Train, evaluate and export; returns the results. A killed training is continued."""
-    paths = run.paths
+    paths, began = run.paths, time.monotonic()
     plan = _plan_training(run)
     if prepare_stage(plan) is StageState.COMPLETE:
-        say("model: already complete")
-        return dict(read_manifest(paths.model).counts)
+        manifest = read_manifest(paths.model)
+        say(_finished(plan, manifest))
+        return dict(manifest.counts)
+    steps = _steps(run.config.train)
+    say(StageStarted(stage=plan.stage, steps=steps))
     arguments = [
         f"--examples={paths.examples}",
         f"--vocab={paths.vocab}",
@@ -98,7 +109,7 @@ def train_model(run: Run, say: Say) -> Table:
     log = _log_path(paths.output, "train")
     with hold(paths.model, patience=_LAST_TRAINING_SECONDS):
         pass  # wait: a training whose run was killed may be about to end
-    listener = _Listener(say)
+    listener = _Listener(say, steps)
     status = run_child(
         "trainer.pretrain", arguments, log, listener.take_output, listener.take_error
     )
@@ -112,6 +123,7 @@ def train_model(run: Run, say: Say) -> Table:
         plan.stage, config=plan.config, inputs=plan.inputs, counts=results, shards=shards
     )
     write_manifest(paths.model, manifest)
+    say(_finished(plan, manifest, began))
     return results
 
 
@@ -136,6 +148,12 @@ def train_arguments(config: TrainConfig) -> list[str]:
     return [f"--{key}={value}" for key, value in to_table(config).items()]
 
 
+def _steps(config: TrainConfig) -> int:
+    """The number of steps of a training; 0 if it ends otherwise."""
+    budget = config.length.budget
+    return int(budget.total) if budget.unit == "steps" else 0
+
+
 def _make(plan: StagePlan, runner: RunnerConfig, say: Say) -> str:
     # A flow that Prefect itself starts does not have the command's lock.
     with hold(plan.folder):
@@ -143,20 +161,47 @@ def _make(plan: StagePlan, runner: RunnerConfig, say: Say) -> str:
 
 
 def _make_alone(plan: StagePlan, runner: RunnerConfig, say: Say) -> str:
+    began = time.monotonic()
     for notice in plan.notices:
-        say(f"{plan.stage}: {notice}")
+        say(Note(text=f"{plan.stage}: {notice}"))
     if prepare_stage(plan) is StageState.COMPLETE:
-        say(f"{plan.stage}: already complete")
-        return read_manifest(plan.folder).content_sha256
+        manifest = read_manifest(plan.folder)
+        say(_finished(plan, manifest))
+        return manifest.content_sha256
+    say(StageStarted(stage=plan.stage, text_bytes=plan.text_bytes))
     write_plan(plan)
     _run(plan, runner.for_text(plan.text_bytes), _log_path(plan.folder.parent, plan.stage), say)
     manifest = read_manifest(plan.folder)
     if rejected := manifest.counts.get("rejected"):
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in rejected.items())
-        say(f"{plan.stage}: rejected {reasons}; they are listed in {plan.folder}/rejected-*.arrow")
+        where = f"they are listed in {plan.folder}/rejected-*.arrow"
+        say(Note(text=f"{plan.stage}: rejected {reasons}; {where}"))
     if repeated := manifest.counts.get("repeated_ids"):
-        say(f"{plan.stage}: {repeated_ids(repeated)}")
+        say(Note(text=f"{plan.stage}: {repeated_ids(repeated)}"))
+    say(_finished(plan, manifest, began))
     return manifest.content_sha256
+
+
+def _finished(plan: StagePlan, manifest: Manifest, began: float | None = None) -> StageFinished:
+    """What is said of a stage that is complete. `began`: when this run began with it, if it did."""
+    return StageFinished(
+        stage=plan.stage,
+        folder=str(plan.folder),
+        made=describe_made(manifest),
+        seconds=0.0 if began is None else time.monotonic() - began,
+        was_complete=began is None,
+        content_sha256=manifest.content_sha256,
+        counts=_without_lists(manifest.counts),
+    )
+
+
+def _without_lists(counts: Mapping[str, Any]) -> dict[str, Any]:
+    """Counts without the long lists of lengths and partitions."""
+    return {
+        key: _without_lists(value) if isinstance(value, Mapping) else value
+        for key, value in counts.items()
+        if not isinstance(value, list)
+    }
 
 
 def _run(plan: StagePlan, runner: RunnerConfig, log: Path, say: Say) -> None:
@@ -199,11 +244,12 @@ class _Listener:
     """Keeps the last lines of a child's stderr, and passes its notices on between stdout's lines.
 
     `take_error` may be called in a different thread than `take_output`; only the latter passes
-    lines on. `errors`: the last lines of stderr.
+    lines on. `errors`: the last lines of stderr. `steps`: as in StageStarted.
     """
 
-    def __init__(self, say: Say) -> None:
+    def __init__(self, say: Say, steps: int = 0) -> None:
         self._say = say
+        self._steps = steps
         self._notices: deque[str] = deque()
         self.errors: deque[str] = deque(maxlen=_LINES_KEPT)
 
@@ -216,12 +262,12 @@ class _Listener:
     def take_output(self, line: str) -> None:
         """Pass a line of stdout on, after the notices before it."""
         self.say_notices()
-        self._say(line)
+        self._say(read_trainer_line(line, self._steps))
 
     def say_notices(self) -> None:
         """Pass on the notices so far."""
         while self._notices:
-            self._say(self._notices.popleft())
+            self._say(Note(text=self._notices.popleft()))
 
 
 def _pass_notices_on(log: Path, say: Say) -> None:
@@ -229,7 +275,7 @@ def _pass_notices_on(log: Path, say: Say) -> None:
     if log.is_file():
         for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
             if is_notice(line):
-                say(line)
+                say(Note(text=line))
 
 
 def _training_error(status: int, lines: Iterable[str], log: Path) -> Exception:

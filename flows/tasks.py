@@ -18,7 +18,8 @@ from prefect.tasks import Task
 from bertdata.errors import CrashError, StorageError
 from flows import stages
 from flows.config import Run, Table
-from flows.stages import Say
+from flows.terminal.events import Event, Say
+from flows.terminal.view import current_view
 from flows.views import report
 
 _RETRY_SECONDS: list[float] = [1, 10]
@@ -38,12 +39,12 @@ async def _may_succeed(task: Task[..., Any], run: TaskRun, state: State[Any]) ->
 
 
 def _say() -> Say:
-    """A function that prints a line on the terminal and logs it in Prefect."""
-    logger = get_run_logger()
+    """A function that shows what happens on the terminal and logs it in Prefect."""
+    logger, view = get_run_logger(), current_view()
 
-    def both(line: str) -> None:
-        print(line, flush=True)
-        logger.info(line)
+    def both(event: Event) -> None:
+        view.show(event)
+        logger.info(str(event))
 
     return both
 

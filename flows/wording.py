@@ -23,6 +23,17 @@ def percent(share: float) -> str:
     return f"{share:.1%}"
 
 
+def duration(seconds: float) -> str:
+    """1.44 -> "1.4 s"; 108.4 -> "1 min 48 s"; 5025 -> "1 h 23 min"."""
+    if seconds < 10:
+        return f"{round(seconds, 1):g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 def repeated_ids(count: int) -> str:
     """A message about documents with the id of an earlier document and a different text."""
     documents = "1 document repeats" if count == 1 else f"{number(count)} documents repeat"

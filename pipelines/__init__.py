@@ -9,7 +9,14 @@ __getattr__, __dir__, __all__ = list_contents(
     {
         "options": ["RunnerConfig", "beam_arguments", "open_runner"],
         "plans": ["Corpora", "plan_examples", "plan_punkt", "plan_sentences", "plan_vocabulary"],
-        "progress": ["StagePlan", "StageState", "prepare_stage", "write_plan"],
+        "progress": [
+            "StagePlan",
+            "StageState",
+            "describe_differences",
+            "prepare_stage",
+            "write_plan",
+        ],
+        "progress_lines": ["StageProgress"],
         "run": ["run_stage"],
         "tables": ["CoGroupTables", "GatherTables", "KeepTables"],
     },

@@ -1,31 +1,64 @@
-"""Lines about how far a stage is, every few seconds while it is being made."""
+"""How far a stage is, every few seconds while it is being made."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from bertdata.errors import DataError
 from bertdata.storage.files import list_files
 from bertdata.storage.locations import Location
+from bertdata.storage.shards import open_arrow
 from pipelines.plans import ExamplesWork, SentencesWork, VocabularyWork
 from pipelines.progress import StagePlan
 
 _SECONDS, _SECONDS_AWAY = 2.0, 10.0  # between two looks, at a disk and at other storage
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageProgress:
+    """How far a stage is; as text, one line. A part is a unit of input, a file or some files.
+
+    `documents`: gone through so far, None where nobody can say; `bytes`: the same of text, about;
+    `total_documents`, `total_bytes`: of the whole stage, 0 if not known. `bytes_per_second`,
+    `seconds_left`: None before this run has finished a part.
+    """
+
+    stage: str
+    done: int
+    total: int
+    documents: int | None = None
+    total_documents: int = 0
+    bytes: int = 0
+    total_bytes: int = 0
+    bytes_per_second: float | None = None
+    seconds_left: float | None = None
+
+    def __str__(self) -> str:
+        parts = [f"{self.stage}: {self.done} of {self.total} parts"]
+        if self.bytes_per_second is not None and self.seconds_left is not None:
+            speed = f"{self.bytes_per_second / 1e6:.1f} MB/s"
+            parts += [speed, f"about {self.seconds_left:.0f} s left"]
+        return ", ".join(parts)
+
+
 class ProgressLines:
     """Says how many parts of a stage are done, and about how long the others take.
 
-    A part is a unit of input, a file or a group of files. Nothing is said where nothing was written
-    since the last line: silence is how others tell that a job hangs.
+    Nothing is said where nothing was written since the last line: silence is how others tell that a
+    job hangs.
     """
 
-    def __init__(self, plan: StagePlan, spill: Location | None, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, plan: StagePlan, spill: Location | None, say: Callable[[StageProgress], None]
+    ) -> None:
         self._plan = plan
         self._spill = spill
         self._say = say
+        self._documents = _DocumentsRead(spill)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._report, daemon=True)
 
@@ -43,8 +76,7 @@ class ProgressLines:
             done, written = self._look()
             if written != seen:
                 seen = written
-                taken = time.monotonic() - started
-                self._say(_progress_line(self._plan, self._spill, done, at_start, taken))
+                self._say(self._describe(done, at_start, time.monotonic() - started))
 
     def _look(self) -> tuple[int, int]:
         """The number of parts that are done, and the number of bytes written so far."""
@@ -53,18 +85,51 @@ class ProgressLines:
         done = sum(_is_part(file.path) for file in files)
         return done, sum(file.bytes for file in files)
 
+    def _describe(self, done: int, at_start: int, seconds: float) -> StageProgress:
+        """`at_start`: parts that an earlier run had finished; `seconds`: since this one began."""
+        plan, total = self._plan, _count_parts(self._plan, self._spill)
+        speed = left = None
+        if done > at_start:
+            left = max(0, total - done) / (done - at_start) * seconds
+            speed = plan.text_bytes * (done - at_start) / total / seconds
+        share, documents = min(done, total) / total, _count_documents(plan)
+        return StageProgress(
+            stage=plan.stage,
+            done=min(done, total),
+            total=total,
+            documents=round(documents * share) if documents else self._documents.count(),
+            total_documents=documents,
+            bytes=round(plan.text_bytes * share),
+            total_bytes=plan.text_bytes,
+            bytes_per_second=speed,
+            seconds_left=left,
+        )
 
-def _progress_line(
-    plan: StagePlan, spill: Location | None, done: int, at_start: int, seconds: float
-) -> str:
-    """One line: parts done, time left. `at_start`: parts that an earlier run had finished."""
-    total = _count_parts(plan, spill)
-    parts = [f"{plan.stage}: {min(done, total)} of {total} parts"]
-    if done > at_start:
-        left = max(0, total - done) / (done - at_start) * seconds
-        speed = plan.text_bytes * (done - at_start) / total / seconds
-        parts += [f"{speed / 1e6:.1f} MB/s", f"about {left:.0f} s left"]
-    return ", ".join(parts)
+
+class _DocumentsRead:
+    """Counts the documents in the blocks that wait in a folder of this machine."""
+
+    def __init__(self, folder: Location | None) -> None:
+        self._folder = folder if isinstance(folder, Path) else None
+        self._rows: dict[str, int] = {}
+
+    def count(self) -> int | None:
+        """How many there are so far; None without such a folder. Each file is opened once."""
+        if self._folder is None:
+            return None
+        for file in list_files(self._folder):
+            if file.path.startswith("documents-") and file.path not in self._rows:
+                self._rows[file.path] = _count_rows(self._folder / file.path)
+        return sum(self._rows.values())
+
+
+def _count_rows(path: Location) -> int:
+    try:
+        with open_arrow(path) as reader:
+            batches = range(reader.num_record_batches)
+            return sum(reader.get_batch(number).num_rows for number in batches)
+    except DataError:  # left from a power cut: the stage makes it again
+        return 0
 
 
 def _is_part(name: str) -> bool:
@@ -82,3 +147,13 @@ def _count_parts(plan: StagePlan, spill: Location | None) -> int:
         case ExamplesWork():
             return len(plan.work.groups) + bool(plan.work.held_out)
     return 1
+
+
+def _count_documents(plan: StagePlan) -> int:
+    """How many documents a stage goes through; 0 where only the end shows it."""
+    match plan.work:
+        case VocabularyWork():
+            return sum(shard.rows for group in plan.work.groups for shard in group)
+        case ExamplesWork():
+            return sum(shard.rows for shard in plan.work.sentences.shards)
+    return 0

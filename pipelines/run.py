@@ -18,7 +18,7 @@ from bertdata.storage.manifest import is_complete, read_manifest
 from pipelines.options import RunnerConfig, beam_arguments, describe_failure, open_runner
 from pipelines.plans import ExamplesWork, PunktWork, SentencesWork, VocabularyWork
 from pipelines.progress import StagePlan, StageState, clear_progress, error_named, find_state
-from pipelines.progress_lines import ProgressLines
+from pipelines.progress_lines import ProgressLines, StageProgress
 from pipelines.stages.examples import MakeExamples
 from pipelines.stages.punkt import MakePunkt
 from pipelines.stages.sentences import MakeSentences
@@ -30,10 +30,10 @@ _ERROR_IN_TEXT = re.compile(
 )
 
 
-def run_stage(plan: StagePlan, runner: RunnerConfig, say: Callable[[str], None]) -> str:
+def run_stage(plan: StagePlan, runner: RunnerConfig, say: Callable[[StageProgress], None]) -> str:
     """Run the pipeline of a stage; returns the stage's content hash.
 
-    `say`: called with lines about progress, in a thread. What an earlier run finished is not done
+    `say`: called with how far it is, in a thread. What an earlier run finished is not done
     again. Raises the error of whatever failed first, and CrashError when a worker died.
     """
     logging.getLogger().setLevel(logging.ERROR)
@@ -54,7 +54,10 @@ def run_stage(plan: StagePlan, runner: RunnerConfig, say: Callable[[str], None])
 
 
 def _make(
-    plan: StagePlan, runner: RunnerConfig, spill: Location | None, say: Callable[[str], None]
+    plan: StagePlan,
+    runner: RunnerConfig,
+    spill: Location | None,
+    say: Callable[[StageProgress], None],
 ) -> None:
     with open_runner(runner) as (beam_runner, find_death), ProgressLines(plan, spill, say):
         try:

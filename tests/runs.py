@@ -82,7 +82,7 @@ def make_stage(plan: StagePlan, runner: RunnerConfig | None = None) -> Manifest:
     return read_manifest(plan.folder)
 
 
-def _say_nothing(line: str) -> None:
+def _say_nothing(progress: object) -> None:
     """Nobody reads how far a test is."""
 
 

@@ -23,9 +23,9 @@ from flows.processes.stacks import show_stacks_on_signal
 
 @dataclass(frozen=True)
 class Said:
-    """A line for people."""
+    """What a job says while it works: a line, or what its function has a type for."""
 
-    line: str
+    what: Any
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def work(
     _end_with_parent(temporary)
     status = 1
     try:
-        sender.send(_call(function, arguments, lambda line: sender.send(Said(line))))
+        sender.send(_call(function, arguments, lambda what: sender.send(Said(what))))
         status = 0
     except BaseException:
         with suppress(OSError):  # a full disk
@@ -73,7 +73,7 @@ def work(
         os._exit(status)
 
 
-def _call(function: str, arguments: Sequence[Any], say: Callable[[str], None]) -> Done | Failed:
+def _call(function: str, arguments: Sequence[Any], say: Callable[[Any], None]) -> Done | Failed:
     try:
         return Done(pkgutil.resolve_name(function)(*arguments, say))
     except BertdataError as error:

@@ -42,14 +42,14 @@ def run_job(
     function: str,
     arguments: Sequence[Any],
     log: Path,
-    say: Callable[[str], None],
+    say: Callable[[Any], None],
     patience: Patience = FOR_EVER,
     name: str = "the job",
 ) -> Any:
     """Call `function(*arguments, say)` in a process of its own; returns what it returns.
 
     `function`: its module and name, such as "json:loads"; this process does not import it. `say`:
-    called here with each line that the function says. `log`: gets its stderr, as far as the disk
+    called here with each thing that the function says. `log`: gets its stderr, as far as the disk
     has space. `name`: for messages. If the caller is interrupted or dies, the process ends.
 
     Raises the BertdataError that the function raises, CrashError if it hangs for longer than
@@ -63,7 +63,7 @@ def run_job(
             with Watchdog(patience, job.pid or 0, lambda: _end_stalled(job, log)) as dog:
                 while isinstance(message := _receive(receiver), Said):
                     dog.pat()
-                    say(message.line)
+                    say(message.what)
             job.join(_END_SECONDS)
         finally:
             _end(job)

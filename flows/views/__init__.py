@@ -7,8 +7,10 @@ from bertdata.contents import list_contents
 __getattr__, __dir__, __all__ = list_contents(
     __name__,
     {
+        "differences": ["compare_runs"],
+        "document": ["show_document"],
         "inspect": ["show_examples", "show_statistics"],
         "report": ["write_report"],
-        "summary": ["summarize"],
+        "summary": ["describe_made", "summary_lines"],
     },
 )

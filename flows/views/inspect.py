@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,20 +12,26 @@ import pyarrow as pa
 
 from bertdata.arrays import UInt64Array
 from bertdata.config import check_choice, check_range
-from bertdata.corpus.partitions import assign_partitions
+from bertdata.corpus.partitions import Layout
 from bertdata.errors import DataError
+from bertdata.storage.locations import Location
 from bertdata.storage.manifest import Manifest, check_stage, read_manifest
-from bertdata.storage.schema import check_schema, examples_schema
+from bertdata.storage.schema import SENTENCES, check_schema, examples_schema
 from bertdata.storage.shards import open_arrow
 from bertdata.tokens.vocabulary import CONTINUATION_PREFIX, MASK, Vocabulary, read_vocabulary
 from flows.finished import SPLITS, config_of, is_dynamic, shares_of, splits_of
 from flows.paths import RunPaths
+from flows.terminal.styled import Span, Styled
 from flows.wording import number, percent, printable, size
 
 _WIDTH = 100
 _INDENT = "      "
+_HEADING = "bold"
+_SEGMENTS = {"A": "cyan", "B": "magenta"}
+_HIDDEN, _WRONG, _RIGHT = "bold yellow", "bold red", "bold green"
 _BAR_WIDTH = 50
 _HISTOGRAM_ROWS = 16
+NAMES = ("document_id", "source", "document")
 
 
 def show_examples(paths: RunPaths, split: str, rows: int) -> Iterator[str]:
@@ -37,17 +43,17 @@ def show_examples(paths: RunPaths, split: str, rows: int) -> Iterator[str]:
     check_range("--rows", rows, 1, 1_000_000)
     check_choice("--split", split, SPLITS)
     manifest = read_manifest(paths.examples)
-    vocabulary = _vocabulary_of(paths, manifest)
+    vocabulary = vocabulary_of(paths, manifest)
     if not manifest.counts.get(split, {}).get("examples"):
         raise DataError(f"{paths.examples} has no {split} examples")
-    yield from _legend(manifest)
-    shown = list(_first_rows(paths, manifest, vocabulary, split, rows))
+    yield legend(manifest)
+    shown = list(itertools.islice(read_examples(paths, manifest, vocabulary, split), rows))
     documents = find_documents(paths, {example.row["document_id"] for example in shown})
     is_pair = config_of(manifest).next_sentence
     for example in shown:
         name = documents.get(example.row["document_id"], "a document that is not in sentences/")
         yield ""
-        yield from _show(example, vocabulary, name, is_pair)
+        yield from show_example(example, vocabulary, f"from {name}", is_pair)
 
 
 def show_statistics(paths: RunPaths) -> Iterator[str]:
@@ -65,18 +71,45 @@ def find_documents(paths: RunPaths, document_ids: Iterable[int]) -> dict[int, st
     Reads only the record batches of these ids' partitions, without their text.
     """
     wanted = np.array(sorted(document_ids), dtype=np.uint64)
-    manifest = read_manifest(paths.sentences)
-    num_partitions = len(manifest.counts["documents_per_partition"])
-    partitions = set(assign_partitions(wanted, num_partitions, manifest.config["seed"]).tolist())
     found: dict[int, str] = {}
-    for shard in manifest.shards:
-        if not shard.path.startswith("sentences-"):
-            continue
-        with open_arrow(paths.sentences / shard.path) as reader:
-            for batch_number in range(reader.num_record_batches):
-                if batch_number % num_partitions in partitions:
-                    found.update(_names_of(reader.get_batch(batch_number), wanted))
+    for place in find_batches(paths.sentences, read_manifest(paths.sentences), wanted):
+        found.update(_names_of(place.read(NAMES), wanted))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlace:
+    """A record batch of `sentences/`: the documents of a partition."""
+
+    path: Location
+    number: int
+
+    def read(self, columns: Sequence[str]) -> pa.RecordBatch:
+        """Some columns of it; nothing else is read."""
+        options = pa.ipc.IpcReadOptions(included_fields=list(map(SENTENCES.names.index, columns)))
+        with open_arrow(self.path, options=options) as reader:
+            return reader.get_batch(self.number)
+
+
+def find_batches(
+    folder: Location, manifest: Manifest, document_ids: UInt64Array | None = None
+) -> Iterator[BatchPlace]:
+    """The batches of `sentences/`, in order; with `document_ids` those that may hold one."""
+    names = [shard.path for shard in manifest.shards if shard.path.startswith("sentences-")]
+    layout = Layout(
+        num_partitions=len(manifest.counts["documents_per_partition"]),
+        num_files=len(names),
+        seed=manifest.config["seed"],
+    )
+    partitions = (
+        range(layout.num_partitions)
+        if document_ids is None
+        else np.unique(layout.partitions_of(document_ids)).tolist()
+    )
+    for name, (start, end) in zip(names, layout.ranges, strict=True):
+        for partition in partitions:
+            if start <= partition < end:
+                yield BatchPlace(folder / name, partition - start)
 
 
 def _names_of(batch: pa.RecordBatch, wanted: UInt64Array) -> Iterator[tuple[int, str]]:
@@ -87,7 +120,7 @@ def _names_of(batch: pa.RecordBatch, wanted: UInt64Array) -> Iterator[tuple[int,
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Shown:
+class _ShownExample:
     """One example and its place in a shard."""
 
     shard: str
@@ -95,7 +128,8 @@ class _Shown:
     row: Mapping[str, Any]
 
 
-def _vocabulary_of(paths: RunPaths, manifest: Manifest) -> Vocabulary:
+def vocabulary_of(paths: RunPaths, manifest: Manifest) -> Vocabulary:
+    """The vocabulary that examples were made with. Raises DataError if it is another one now."""
     check_stage(paths.vocab, ["vocab.txt"])
     vocabulary = read_vocabulary(paths.vocab / "vocab.txt")
     if vocabulary.fingerprint != manifest.inputs["vocabulary"]["sha256"]:
@@ -107,39 +141,66 @@ def _vocabulary_of(paths: RunPaths, manifest: Manifest) -> Vocabulary:
     return vocabulary
 
 
-def _first_rows(
-    paths: RunPaths, manifest: Manifest, vocabulary: Vocabulary, split: str, rows: int
-) -> Iterator[_Shown]:
-    left = rows
+def read_examples(
+    paths: RunPaths,
+    manifest: Manifest,
+    vocabulary: Vocabulary,
+    split: str,
+    document_id: int | None = None,
+) -> Iterator[_ShownExample]:
+    """The examples of a split, in order; with `document_id` those of this document."""
     schema = examples_schema(vocabulary.size)
     for shard in manifest.shards:
-        if not left or not shard.path.startswith(f"{split}-"):
+        if not shard.path.startswith(f"{split}-"):
             continue
-        place = 0
+        start = 0
         with open_arrow(paths.examples / shard.path) as reader:
             check_schema(reader.schema, schema, str(paths.examples / shard.path))
             for batch_number in range(reader.num_record_batches):
-                for row in reader.get_batch(batch_number).slice(0, left).to_pylist():
-                    yield _Shown(shard=shard.path, place=place, row=row)
-                    place, left = place + 1, left - 1
+                batch = reader.get_batch(batch_number)
+                yield from _examples_in(batch, shard.path, start, document_id)
+                start += batch.num_rows
 
 
-def _legend(manifest: Manifest) -> Iterator[str]:
+def _examples_in(
+    batch: pa.RecordBatch, shard: str, start: int, document_id: int | None
+) -> Iterator[_ShownExample]:
+    ids = batch.column("document_id").to_numpy()
+    places = range(len(ids)) if document_id is None else np.flatnonzero(ids == document_id).tolist()
+    for place in places:
+        (row,) = batch.slice(place, 1).to_pylist()
+        yield _ShownExample(shard=shard, place=start + place, row=row)
+
+
+def legend(manifest: Manifest) -> str:
+    """The line above examples that says how to read them."""
     if is_dynamic(manifest):
-        yield "masking is dynamic: the reader masks in every epoch; pieces are shown unmasked"
-    else:
-        yield "pieces to predict: [MASK]→hidden  wrong→right  right=right; ## continues a word"
+        return "masking is dynamic: the reader masks in every epoch; pieces are shown unmasked"
+    return Styled(
+        ("pieces to predict: ", ""),
+        ("[MASK]→hidden", _HIDDEN),
+        ("  ", ""),
+        ("wrong→right", _WRONG),
+        ("  ", ""),
+        ("right=right", _RIGHT),
+        ("; ## continues a word", ""),
+    )
 
 
-def _show(example: _Shown, vocabulary: Vocabulary, name: str, is_pair: bool) -> Iterator[str]:
+def show_example(
+    example: _ShownExample, vocabulary: Vocabulary, origin: str, is_pair: bool
+) -> Iterator[str]:
+    """Lines that show an example. `origin`: a line about where it is from, or ""."""
     row = example.row
     pieces = _mark_predictions(row, vocabulary)
     b_start = row["segment_b_start"]
     facts = [f"{len(pieces)} pieces, {len(row['masked_lm_positions'])} to predict"]
     if is_pair:
         facts.insert(0, "B is random" if row["next_sentence_label"] else "B follows A")
-    yield f"{example.shard} row {example.place}: {', '.join(facts)}"
-    yield f"{_INDENT[:2]}from {name}"
+    heading = f"{example.shard} row {example.place}"
+    yield Styled((heading, _HEADING), (f": {', '.join(facts)}", ""))
+    if origin:
+        yield f"{_INDENT[:2]}{origin}"
     yield from _paragraph("A", pieces[1 : b_start - 1])
     if is_pair:
         yield from _paragraph("B", pieces[b_start:-1])
@@ -155,28 +216,56 @@ def _mark_predictions(row: Mapping[str, Any], vocabulary: Vocabulary) -> list[tu
     return pieces
 
 
-def _paragraph(label: str, pieces: Sequence[tuple[str, bool]]) -> list[str]:
-    return textwrap.wrap(
-        printable(join_pieces(pieces)),
-        _WIDTH,
-        initial_indent=f"  {label}   ",
-        subsequent_indent=_INDENT,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+def _paragraph(label: str, pieces: Sequence[tuple[str, bool]]) -> Iterator[str]:
+    words = [
+        (part, _style_of(word) if is_predicted else _SEGMENTS[label])
+        for word, is_predicted in _words_of(pieces)
+        for part in printable(word).split(" ")
+    ]
+    head: Span = (f"  {label}   ", f"bold {_SEGMENTS[label]}")
+    for line in fill_lines(words, _WIDTH - len(_INDENT)):
+        yield Styled(head, *line)
+        head = (_INDENT, "")
+
+
+def fill_lines(words: Iterable[Span], width: int) -> Iterator[list[Span]]:
+    """Words with a space between them, in lines of at most `width`; a longer one has its own."""
+    line: list[Span] = []
+    length = 0
+    for word in words:
+        if line and length + 1 + len(word[0]) > width:
+            yield line
+            line, length = [], 0
+        if line:
+            line.append((" ", ""))
+        length += len(word[0]) + bool(length)
+        line.append(word)
+    if line:
+        yield line
+
+
+def _style_of(word: str) -> str:
+    """The style of a piece to predict, by how it is shown."""
+    if word.startswith(f"{MASK}→"):
+        return _HIDDEN
+    return _RIGHT if word == "=".join([word[: len(word) // 2]] * 2) else _WRONG
 
 
 def join_pieces(pieces: Sequence[tuple[str, bool]]) -> str:
     """Text of pieces: play, ##ing is "playing"; pieces to predict are words of their own."""
-    words: list[str] = []
+    return " ".join(word for word, _ in _words_of(pieces))
+
+
+def _words_of(pieces: Sequence[tuple[str, bool]]) -> list[tuple[str, bool]]:
+    words: list[tuple[str, bool]] = []
     may_glue = False
     for piece, is_predicted in pieces:
         if may_glue and not is_predicted and piece.startswith(CONTINUATION_PREFIX):
-            words[-1] += piece.removeprefix(CONTINUATION_PREFIX)
+            words[-1] = words[-1][0] + piece.removeprefix(CONTINUATION_PREFIX), False
         else:
-            words.append(piece)
+            words.append((piece, is_predicted))
         may_glue = not is_predicted
-    return " ".join(words)
+    return words
 
 
 def _show_split(manifest: Manifest, split: str) -> Iterator[str]:

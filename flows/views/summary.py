@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -20,26 +21,56 @@ from flows.finished import (
     splits_of,
 )
 from flows.paths import RunPaths
-from flows.wording import number, percent, repeated_ids, size
+from flows.terminal.styled import Styled
+from flows.wording import duration, number, percent, repeated_ids, size
 
-_INDENT = " " * 12
+_INDENT = " " * 12  # of what stands beside the titles
 
 
 def summarize(output: Location) -> str:
     """About twelve lines about a run. Raises DataError if no stage is finished."""
+    return "\n".join(summary_lines(output))
+
+
+def summary_lines(output: Location, seconds: Mapping[str, float] | None = None) -> list[str]:
+    """The lines of `summarize`, with their styles.
+
+    `seconds`: that the stages took which were made just now.
+    """
     run = read_run(RunPaths(output))
     lines: list[str] = []
     if run.sentences:
         lines += _titled("sentences", _describe_sentences(run.sentences))
+        if run.sentences.counts["documents_rejected"]:
+            lines += _titled("rejected", ["each with its reason in sentences/rejected-*.arrow"])
     if run.vocab:
         lines += _titled("vocabulary", _describe_vocabulary(run.vocab))
     if run.examples:
         lines += _titled("examples", _describe_examples(run.examples))
     if run.results:
         lines += _titled("model", describe_results(run.results, nsp_baseline(run)))
+    if seconds:
+        lines += _titled("time", [_describe_seconds(seconds)])
     lines += _titled("files", [_where(run)])
     lines += _titled("next", _next_commands(run))
-    return "\n".join(lines)
+    return lines
+
+
+def describe_made(manifest: Manifest) -> str:
+    """What a finished stage made, in a few words; "" where its manifest does not say."""
+    counts = manifest.counts
+    with contextlib.suppress(LookupError):
+        match manifest.format.removeprefix("bertdata-"):
+            case "sentences":
+                documents = number(counts["documents_written"])
+                return f"{documents} documents, {number(counts['sentences'])} sentences"
+            case "vocab":
+                return f"{number(counts['pieces'])} pieces"
+            case "examples":
+                return f"{_count_examples(manifest)} examples in {len(manifest.shards)} shards"
+            case "model":
+                return f"{number(counts['steps'])} steps"
+    return ""
 
 
 def describe_results(results: Results, baseline: float | None = None) -> Iterator[str]:
@@ -119,11 +150,9 @@ def _describe_vocabulary(manifest: Manifest) -> Iterator[str]:
 
 
 def _describe_examples(manifest: Manifest) -> Iterator[str]:
-    splits = splits_of(manifest)
-    numbers = [f"{number(manifest.counts[split]['examples'])} {split}" for split in splits]
     total = sum(shard.bytes for shard in manifest.shards)
-    yield f"{', '.join(numbers)} in {len(manifest.shards)} shards, {size(total)}"
-    shares = shares_of(manifest, splits[0])
+    yield f"{_count_examples(manifest)} in {len(manifest.shards)} shards, {size(total)}"
+    shares = shares_of(manifest, splits_of(manifest)[0])
     facts = [f"{shares['mean_length']:.0f} pieces on average"]
     if is_dynamic(manifest):
         facts.append("masked by the reader")
@@ -133,6 +162,19 @@ def _describe_examples(manifest: Manifest) -> Iterator[str]:
     if config_of(manifest).next_sentence:
         facts.append(f"B random in {percent(shares['random_next'])}")
     yield ", ".join(facts)
+
+
+def _count_examples(manifest: Manifest) -> str:
+    """ "144,508 train, 2,363 validation"."""
+    counts = manifest.counts
+    return ", ".join(
+        f"{number(counts[split]['examples'])} {split}" for split in splits_of(manifest)
+    )
+
+
+def _describe_seconds(seconds: Mapping[str, float]) -> str:
+    parts = ", ".join(f"{stage} {duration(taken)}" for stage, taken in seconds.items())
+    return f"{duration(sum(seconds.values()))}: {parts}" if len(seconds) > 1 else parts
 
 
 def _where(run: FinishedRun) -> str:
@@ -151,4 +193,7 @@ def _next_commands(run: FinishedRun) -> Iterator[str]:
 
 
 def _titled(title: str, lines: Iterable[str]) -> list[str]:
-    return [f"{title if n == 0 else '':<{len(_INDENT)}}{line}" for n, line in enumerate(lines)]
+    return [
+        Styled((f"{title if n == 0 else '':<{len(_INDENT)}}", "bold"), (line, ""))
+        for n, line in enumerate(lines)
+    ]

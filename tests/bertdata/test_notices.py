@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bertdata.notices import is_notice, note, warn
+from bertdata.notices import is_notice, is_warning, note, warn
 
 
 def test_notices_go_to_standard_error_and_are_recognised(
@@ -17,5 +17,6 @@ def test_notices_go_to_standard_error_and_are_recognised(
     lines = captured.err.splitlines()
     assert lines == ["note: three workers", "warning: the vocabulary has no capitals"]
     assert all(map(is_notice, lines))
+    assert [is_warning(line) for line in lines] == [False, True]
     assert not is_notice("Traceback (most recent call last):")
     assert not is_notice(" note: indented")

@@ -28,7 +28,7 @@ TRAIN = TrainConfig.of(
 )
 
 
-def say(_: str) -> None:
+def say(_: object) -> None:
     """Nothing."""
 
 

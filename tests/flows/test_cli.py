@@ -22,6 +22,8 @@ from bertdata.storage.manifest import read_manifest
 from flows.cli import main
 from flows.processes.signals import MESSAGE
 from tests.copies import copy_folder, write_bytes
+from tests.flows.terminal.test_live import frames
+from tests.flows.terminal.test_styled import on_terminal
 from tests.process_tree import marked, wait_until_gone
 from tests.trainer.task_files import make_texts, write_model, write_tsv
 
@@ -61,6 +63,63 @@ def test_stage_by_stage_with_two_workers_gives_the_same(
     for stage in ("sentences", "vocab", "examples", "train"):
         assert main([stage, *common]) == 0
     assert content(output) == content(finished)
+
+
+@pytest.mark.usefixtures("trainer_in_process", "prefect_server")
+def test_in_a_pipe_every_stage_has_a_line_at_its_start_and_end(
+    small_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "run"
+    assert main(["run", str(small_config), "--output", str(output)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    places = [
+        next(n for n, line in enumerate(lines) if line.startswith(f"{stage}: {what}"))
+        for stage in STAGES
+        for what in ("started", "done in ")
+    ]
+    assert places == sorted(places)
+    assert "model: started, 6 steps" in lines
+    titles = [line.split()[0] for line in lines if line and line[0] != " "]
+    end = ["vocabulary", "examples", "model", "time", "files", "next"]
+    assert titles[-len(end) :] == end
+    (time,) = [line for line in lines if line.startswith("time ")]
+    assert all(f"{stage} " in time for stage in STAGES)
+
+
+@pytest.mark.usefixtures("trainer_in_process", "prefect_server")
+def test_json_and_quiet(
+    small_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], finished: Path
+) -> None:
+    output = tmp_path / "run"
+    common = ["run", str(small_config), "--output", str(output)]
+    assert main([*common, "--json"]) == 0
+    told = list(map(json.loads, capsys.readouterr().out.splitlines()))
+    for event in ("stage_started", "stage_finished"):
+        assert [table["stage"] for table in told if table["event"] == event] == [*STAGES]
+    hashes = {
+        table["stage"]: table["content_sha256"]
+        for table in told
+        if table["event"] == "stage_finished"
+    }
+    assert hashes == content(finished)
+    assert told[-1].keys() == {"event", "output", "seconds"}
+    assert main([*common, "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+    with pytest.raises(SystemExit):
+        main([*common, "--quiet", "--json"])
+
+
+def test_a_live_line_on_a_terminal(small_config: Path, tmp_path: Path) -> None:
+    arguments = ["sentences", str(small_config), f"--output={tmp_path / 'run'}"]
+    printed = on_terminal(
+        f"import sys; sys.argv[1:] = {arguments!r}; from flows.start import main; main()"
+    )
+    found = frames(printed)
+    assert found[0].startswith("starting ━")
+    assert any(line.startswith("sentences ━") for line in found)
+    (done,) = [line for line in found if line.startswith("sentences: done in ")]
+    assert found.index(done) < found.index(f"sentences: done, in {tmp_path / 'run'}")
+    assert found[-1] == f"next        bertdata vocab {small_config} --output {tmp_path / 'run'}"
 
 
 def test_another_configuration_is_refused(
@@ -187,12 +246,31 @@ def test_inspect_report_and_config_show_the_run(
     assert "book-" in capsys.readouterr().out
     assert main(["inspect", str(finished), "--stats"]) == 0
     assert "%" in capsys.readouterr().out
+    document = ["--document", "book-01.txt", "--config", str(small_config)]
+    assert main(["inspect", str(finished), *document]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("books: book-01.txt\nraw          ")
+    assert "\nexamples     " in shown
     assert main(["report", str(finished)]) == 0
     assert capsys.readouterr().out.strip() == str(finished / "report.html")
     assert main(["config", str(small_config), "--set", "seed=8"]) == 0
     assert "seed = 8\n" in capsys.readouterr().out
     assert main(["config"]) == 0
     assert "max_predictions_per_seq = 20" in capsys.readouterr().out
+
+
+def test_diff_of_a_run_and_its_copy(
+    finished: Path, tmp_path: Path, s3: Address, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy_folder(finished, s3)
+    assert main(["diff", str(finished), str(s3)]) == 0
+    assert capsys.readouterr().out.endswith("\nthe data are the same\n")
+    (tmp_path / "vocab").mkdir()
+    shutil.copy(finished / "vocab" / "manifest.json", tmp_path / "vocab")
+    assert main(["diff", str(finished), str(tmp_path)]) == 1
+    assert capsys.readouterr().out.endswith("\nthe data differ: sentences, examples\n")
+    assert main(["diff", str(finished), str(tmp_path / "none")]) == 1
+    assert "holds no finished stage" in capsys.readouterr().err
 
 
 def test_fill_mask_uses_the_newest_model(

@@ -13,6 +13,7 @@ from bertdata.tokens.vocabulary import SPECIAL_PIECES
 from flows import stages
 from flows.config import Run, RunConfig
 from flows.paths import RunPaths
+from flows.terminal.events import Event
 from pipelines.options import RunnerConfig
 from tests.example_folder import write_folders
 from tests.tokenizer_folders import Settings, write_folder
@@ -27,9 +28,9 @@ def test_of_a_job(tmp_path: Path) -> None:
     given.write_text("".join(f"{piece}\n" for piece in SPECIAL_PIECES) + "the\n\nof\n")
     config = RunConfig(vocab=VocabConfig(file=str(given)), runner=RunnerConfig(workers=1))
     run = Run(config=config, base=tmp_path, paths=RunPaths(tmp_path / "run"))
-    said: list[str] = []
+    said: list[Event] = []
     stages.make_vocabulary(run, said.append)
-    (line,) = [line for line in said if line.startswith("note: ")]
+    (line,) = [line for line in map(str, said) if line.startswith("note: ")]
     assert line.startswith(f"note: {given}: an empty line")
     assert not list(tmp_path.rglob("*.log"))
 
@@ -53,9 +54,9 @@ def test_of_training(tmp_path: Path) -> None:
     export_model(make_model(vocab_size=58), tmp_path / "start", vocab=folders.vocab)
     train = TrainConfig.of(init_from=str(tmp_path / "start"), steps=1, batch_size=4, threads=1)
     run = Run(config=replace(RunConfig(), train=train), base=tmp_path, paths=RunPaths(tmp_path))
-    said: list[str] = []
+    said: list[Event] = []
     stages.train_model(run, said.append)
-    notes = [line for line in said if line.startswith("note: ")]
+    notes = [line for line in map(str, said) if line.startswith("note: ")]
     assert notes == [
         f"note: {tmp_path / 'start'} has 8 more rows of embeddings than pieces; they are kept"
     ]

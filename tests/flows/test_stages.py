@@ -20,6 +20,7 @@ from flows.paths import RunPaths
 from flows.processes.jobs import JobDiedError
 from flows.processes.watchdog import Patience
 from flows.stages import _Listener, _pass_notices_on, _training_error, train_arguments
+from flows.terminal.events import Event, Note
 from pipelines.options import RunnerConfig
 from pipelines.progress import StagePlan
 from trainer.pretraining.config import TrainConfig
@@ -33,22 +34,22 @@ def test_the_trainers_flags_leave_out_what_is_not_set() -> None:
 
 
 def test_notices_come_before_the_lines_after_them() -> None:
-    said: list[str] = []
+    said: list[Event] = []
     listener = _Listener(said.append)
     listener.take_output("step 1")
     listener.take_error("note: two rows")
     listener.take_error("Traceback")
     listener.take_output("step 2")
-    assert said == ["step 1", "note: two rows", "step 2"]
+    assert list(map(str, said)) == ["step 1", "note: two rows", "step 2"]
     assert list(listener.errors) == ["note: two rows", "Traceback"]
 
 
 def test_only_the_notices_of_a_log_are_passed_on(tmp_path: Path) -> None:
-    said: list[str] = []
+    said: list[Event] = []
     _pass_notices_on(tmp_path / "none.log", said.append)
     (tmp_path / "log").write_bytes(b"Traceback \xff\nnote: an empty line\n")
     _pass_notices_on(tmp_path / "log", said.append)
-    assert said == ["note: an empty line"]
+    assert said == [Note(text="note: an empty line")]
 
 
 @pytest.mark.parametrize(
@@ -100,12 +101,12 @@ def test_the_log_of_a_job_is_kept_where_it_says_more(
 
     monkeypatch.setattr(stages, "run_job", run_job)
     plan = StagePlan(stage="sentences", folder=tmp_path / "sentences", config={}, inputs={})
-    said: list[str] = []
+    said: list[Event] = []
     with pytest.raises(BertdataError) as caught:
         stages._run(plan, RunnerConfig(), log, said.append)
     assert re.fullmatch(message, str(caught.value))
     assert log.exists() is is_kept
-    assert said == ([] if is_kept else ["note: an empty line"])
+    assert said == ([] if is_kept else [Note(text="note: an empty line")])
 
 
 def plan_of(folder: Path) -> StagePlan:
@@ -209,7 +210,7 @@ def run_of(training: Training, seed: int = 7) -> Run:
 
 
 def test_a_training_is_of_the_seed_and_the_folders_of_its_run(training: Training) -> None:
-    output, said = training.folder.parent, []
+    output, said = training.folder.parent, list[Event]()
     assert stages.train_model(run_of(training), said.append) == {"steps": 3}
     assert training.arguments[:4] == [
         f"--examples={output}/examples",
@@ -232,7 +233,9 @@ def test_a_training_is_of_the_seed_and_the_folders_of_its_run(training: Training
     training.arguments.clear()
     assert stages.train_model(run_of(training), said.append) == {"steps": 3}
     assert training.arguments == []
-    assert said == ["model: already complete"]
+    assert str(said[0]) == "model: started, 3 steps"
+    assert str(said[-2]).startswith("model: done in ")
+    assert str(said[-1]) == "model: already complete"
 
 
 def test_a_model_of_another_seed_or_other_examples_is_not_complete(training: Training) -> None:
@@ -272,10 +275,10 @@ def test_an_error_of_the_trainer_is_raised(
         return status
 
     monkeypatch.setattr(stages, "run_child", fail)
-    said: list[str] = []
+    said: list[Event] = []
     with pytest.raises(kind, match=r"^no key$") as caught:
         stages.train_model(run_of(training), said.append)
     assert type(caught.value) is kind
-    assert said == ["note: x"]
+    assert said[1:] == [Note(text="note: x")]
     assert not (training.folder.parent / "train.log").exists()
     assert not (training.folder / "manifest.json").exists()

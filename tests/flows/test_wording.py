@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flows.wording import number, percent, printable, repeated_ids, size
+import pytest
+
+from flows.wording import duration, number, percent, printable, repeated_ids, size
 
 
 def test_numbers() -> None:
@@ -12,6 +14,21 @@ def test_numbers() -> None:
     assert sizes == ["7 bytes", "1.5 kB", "16.6 MB", "2.5 GB"]
     edges = [size(count) for count in (999, 1e3, 1e6, 1e9)]
     assert edges == ["999 bytes", "1.0 kB", "1.0 MB", "1.0 GB"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0 s"),
+        (1.44, "1.4 s"),
+        (9, "9 s"),
+        (59.6, "1 min 0 s"),
+        (108.4, "1 min 48 s"),
+        (5025.0, "1 h 23 min"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
 
 
 def test_what_would_steer_a_terminal_is_escaped() -> None:

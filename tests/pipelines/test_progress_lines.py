@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bertdata.storage.manifest import read_manifest
 from pipelines import plans, progress_lines
 from pipelines.progress import FileRecord, StagePlan
 from pipelines.progress_lines import ProgressLines
@@ -31,7 +32,7 @@ def test_lines_come_when_parts_are_done(plan: StagePlan) -> None:
     waiting.mkdir(parents=True)
     total = len(plan.units) + 1
     assert total > 3
-    with ProgressLines(plan, waiting, lines.append):
+    with ProgressLines(plan, waiting, lambda progress: lines.append(str(progress))):
         time.sleep(0.1)
         assert lines == []  # silence, while nothing is written
         _write_until_told(waiting / "documents-00000-00000.arrow", lines)
@@ -46,7 +47,7 @@ def test_lines_come_when_parts_are_done(plan: StagePlan) -> None:
 def test_what_an_earlier_run_finished_is_not_this_one_s_speed(plan: StagePlan) -> None:
     lines: list[str] = []
     plan.workplace.write_record(FileRecord(number=0, shards=(), counts={}))
-    with ProgressLines(plan, None, lines.append):
+    with ProgressLines(plan, None, lambda progress: lines.append(str(progress))):
         _write_until_told(plan.workplace.folder / "other.json", lines)
     assert set(lines) == {"sentences: 1 of 1 parts"}
 
@@ -102,7 +103,29 @@ def test_the_time_left_is_that_of_the_parts_of_this_run(
 ) -> None:
     monkeypatch.setattr(progress_lines, "_count_parts", lambda plan, spill: 10)
     plan = StagePlan(stage="examples", folder=tmp_path, config={}, inputs={}, text_bytes=50_000_000)
-    line = progress_lines._progress_line(plan, None, 6, 4, 10.0)
-    assert line == "examples: 6 of 10 parts, 1.0 MB/s, about 20 s left"
-    assert progress_lines._progress_line(plan, None, 4, 4, 10.0) == "examples: 4 of 10 parts"
-    assert "about 0 s left" in progress_lines._progress_line(plan, None, 12, 4, 10.0)
+    lines = ProgressLines(plan, None, print)
+    progress = lines._describe(6, 4, 10.0)
+    assert str(progress) == "examples: 6 of 10 parts, 1.0 MB/s, about 20 s left"
+    assert (progress.bytes, progress.total_bytes) == (30_000_000, 50_000_000)
+    assert progress.documents is None  # nobody can say
+    assert str(lines._describe(4, 4, 10.0)) == "examples: 4 of 10 parts"
+    assert "10 of 10 parts, 4.0 MB/s, about 0 s left" in str(lines._describe(12, 4, 10.0))
+
+
+def test_documents_are_counted(plan: StagePlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those in blocks that wait; of later stages, whose total is known, the share of the parts."""
+    monkeypatch.setattr("pipelines.run.clear_progress", lambda folder: None)
+    monkeypatch.setattr("pipelines.run.remove_folder", lambda folder: None)
+    waiting = plan.workplace.waiting
+    lines = ProgressLines(plan, waiting, print)
+    assert lines._describe(0, 0, 1.0).documents == 0
+    written = make_stage(plan).counts["documents_read"]
+    (waiting / "documents-99999-00000.arrow").write_bytes(b"cut off by a power cut")
+    progress = lines._describe(1, 0, 1.0)
+    assert (progress.documents, progress.total_documents) == (written, 0)
+    vocabulary = Stages(plan.folder.parent / "books", plan.folder.parent).vocabulary()
+    kept = read_manifest(plan.folder).counts["documents_written"]
+    counted = ProgressLines(vocabulary, vocabulary.workplace.waiting, print)
+    progress = counted._describe(progress_lines._count_parts(vocabulary, waiting), 0, 1.0)
+    assert (progress.documents, progress.total_documents) == (kept, kept)
+    assert counted._describe(0, 0, 1.0).documents == 0

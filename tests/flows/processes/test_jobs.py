@@ -201,7 +201,7 @@ def test_a_job_removes_nothing_but_its_own_folder(tmp_path: Path) -> None:
     arguments = (sender, tmp_path / "log", gone, environment, f"{JOBS}:be_stubborn", ())
     job = fork(work, *arguments)
     sender.close()
-    assert receiver.recv().line == "ready"
+    assert receiver.recv().what == "ready"
     job._popen.finalizer()  # type: ignore[attr-defined]  # as this process's death does
     with pytest.raises(EOFError):
         receiver.recv()

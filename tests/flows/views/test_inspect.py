@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import re
 import shutil
+import textwrap
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bertdata.errors import ConfigError, DataError
 from bertdata.storage.locations import Address
 from bertdata.storage.manifest import read_manifest
 from bertdata.storage.shards import open_arrow
 from flows.paths import RunPaths
+from flows.terminal.styled import Styled
 from flows.views.inspect import (
     bin_lengths,
+    fill_lines,
     find_documents,
     join_pieces,
     show_examples,
     show_statistics,
 )
+from flows.wording import printable
 from tests.copies import copy_folder
 from tests.runs import edit_shard, make_run, some_documents
 
@@ -71,6 +77,31 @@ def test_predictions_show_what_is_seen_and_what_is_right(run: RunPaths, tmp_path
     assert lines[4:] == ["  A   [MASK]→the the", "  B   was→the the=the"]
 
 
+@given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=120)))
+def test_lines_are_filled_as_the_standard_library_does(words: list[str]) -> None:
+    words = [printable(word).replace(" ", "") or "x" for word in words]
+    lines = ["".join(text for text, _ in line) for line in fill_lines(((w, "") for w in words), 94)]
+    assert lines == textwrap.wrap(
+        " ".join(words), 94, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def test_what_is_coloured(run: RunPaths) -> None:
+    lines = [line for line in show_examples(run, "train", 50) if isinstance(line, Styled)]
+    assert all("".join(text for text, _ in line.spans) == line for line in lines)
+    styles: dict[str, set[str]] = {}
+    for line in lines[1:]:
+        for text, style in line.spans:
+            styles.setdefault(style, set()).add(text)
+    assert all("→" in text and text.startswith("[MASK]→") for text in styles["bold yellow"])
+    assert all("→" in text and "[MASK]" not in text for text in styles["bold red"])
+    assert all(
+        text[: len(text) // 2] == text[len(text) // 2 + 1 :] for text in styles["bold green"]
+    )
+    assert (styles["bold cyan"], styles["bold magenta"]) == ({"  A   "}, {"  B   "})
+    assert not any("→" in text for text in styles["cyan"] | styles["magenta"])
+
+
 @pytest.mark.parametrize(
     ("pieces", "text"),
     [
@@ -95,6 +126,16 @@ def test_find_documents(run: RunPaths) -> None:
     assert find_documents(run, wanted) == wanted
     assert find_documents(run, {5}) == {}
     assert find_documents(run, ()) == {}
+
+
+def test_find_documents_in_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bertdata.corpus.partitions._PARTITION_BYTES", 1000)
+    monkeypatch.setattr("bertdata.corpus.partitions._MIN_FILE_BYTES", 3000)
+    monkeypatch.setattr("bertdata.corpus.partitions._MAX_FILE_BYTES", 3000)
+    paths = make_run(tmp_path, some_documents())
+    assert len(list(paths.sentences.glob("sentences-*"))) > 3
+    test_find_documents(paths)
+    assert "not in sentences/" not in "\n".join(show_examples(paths, "train", 1000))
 
 
 def test_document_that_sentences_lack(run: RunPaths, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from flows.config import Run, RunConfig
 from flows.finished import parse_results
 from flows.paths import RunPaths
 from flows.stages import make_sentences
-from flows.views.summary import describe_results, summarize
+from flows.terminal.events import Event
+from flows.views.summary import describe_results, summarize, summary_lines
 from flows.wording import repeated_ids
 from pipelines.options import RunnerConfig
 from tests.copies import copy_folder
@@ -64,12 +65,20 @@ def test_whole_run(run: RunPaths) -> None:
     counts = read_manifest(run.examples).counts["validation"]
     share = counts["random_next"] / counts["examples"]
     assert f"{max(share, 1 - share):.1%})" in text
+    assert "rejected    each with its reason in sentences/rejected-*.arrow\n" in text
     # A folder with a space in its name is quoted.
     assert f"bertdata inspect '{run.output}'" in text
     assert f"bertdata fill-mask --model '{run.model}'" in text
     assert "report.html" not in text
     run.report.touch()
     assert "report.html shows it all" in summarize(run.output)
+
+
+def test_how_long_it_took(run: RunPaths) -> None:
+    lines = summary_lines(run.output, {"vocab": 61.0, "examples": 1.25})
+    assert "time        1 min 2 s: vocab 1 min 1 s, examples 1.2 s" in lines
+    assert "time        vocab 3 s" in summary_lines(run.output, {"vocab": 3.0})
+    assert summary_lines(run.output, {}) == summary_lines(run.output)
 
 
 @pytest.mark.usefixtures("jobs_in_process")
@@ -84,10 +93,10 @@ def test_ids_that_repeat(run: RunPaths, tmp_path: Path) -> None:
         runner=RunnerConfig(workers=1),
     )
     paths = RunPaths(tmp_path / "run")
-    said: list[str] = []
+    said: list[Event] = []
     make_sentences(Run(config=config, base=tmp_path, paths=paths), said.append)
     line = repeated_ids(2)
-    assert said[-1] == f"sentences: {line}"
+    assert str(said[-2]) == f"sentences: {line}"
     assert line in summarize(paths.output)
     assert "repeat the id" not in summarize(run.output)
 
@@ -95,7 +104,12 @@ def test_ids_that_repeat(run: RunPaths, tmp_path: Path) -> None:
 def test_as_far_as_the_run_has_come(run: RunPaths, tmp_path: Path) -> None:
     shutil.copytree(run.sentences, tmp_path / "sentences")
     text = summarize(tmp_path)
-    assert [line.split()[0] for line in text.splitlines()] == ["sentences", "files", "next"]
+    assert [line.split()[0] for line in text.splitlines()] == [
+        "sentences",
+        "rejected",
+        "files",
+        "next",
+    ]
     shutil.copytree(run.vocab, tmp_path / "vocab")
     assert "vocabulary  150 pieces" in summarize(tmp_path)
     with pytest.raises(DataError, match="holds no finished stage; first: bertdata run"):
