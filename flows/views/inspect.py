@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from bertdata.arrays import UInt64Array
 from bertdata.config import check_choice, check_range
-from bertdata.corpus.partitions import assign_partitions
+from bertdata.corpus.partitions import Layout
 from bertdata.errors import DataError
 from bertdata.storage.manifest import Manifest, check_stage, read_manifest
 from bertdata.storage.schema import check_schema, examples_schema
@@ -66,16 +66,18 @@ def find_documents(paths: RunPaths, document_ids: Iterable[int]) -> dict[int, st
     """
     wanted = np.array(sorted(document_ids), dtype=np.uint64)
     manifest = read_manifest(paths.sentences)
-    num_partitions = len(manifest.counts["documents_per_partition"])
-    partitions = set(assign_partitions(wanted, num_partitions, manifest.config["seed"]).tolist())
+    names = [shard.path for shard in manifest.shards if shard.path.startswith("sentences-")]
+    layout = Layout(
+        num_partitions=len(manifest.counts["documents_per_partition"]),
+        num_files=len(names),
+        seed=manifest.config["seed"],
+    )
+    partitions = np.unique(layout.partitions_of(wanted))
     found: dict[int, str] = {}
-    for shard in manifest.shards:
-        if not shard.path.startswith("sentences-"):
-            continue
-        with open_arrow(paths.sentences / shard.path) as reader:
-            for batch_number in range(reader.num_record_batches):
-                if batch_number % num_partitions in partitions:
-                    found.update(_names_of(reader.get_batch(batch_number), wanted))
+    for file, partition in zip(layout.files_of(partitions).tolist(), partitions.tolist()):
+        with open_arrow(paths.sentences / names[file]) as reader:
+            batch = reader.get_batch(partition - layout.ranges[file][0])
+            found.update(_names_of(batch, wanted))
     return found
 
 
