@@ -1,4 +1,4 @@
-"""A page in a real browser: Debian's or any other Chromium, by its DevTools protocol over a pipe."""
+"""A page in a real browser: any Chromium, by its DevTools protocol over a pipe."""
 
 from __future__ import annotations
 

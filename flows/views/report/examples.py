@@ -20,7 +20,7 @@ from flows.views.inspect import bin_lengths, find_documents, join_pieces
 from flows.views.report.sampling import sample_batches, spread
 
 _LENGTH_BINS = 32
-_MASKED_BATCHES, _MASKED_PIECES = 8, 15
+_MASKED_BATCHES, _MASKED_PIECES = 8, 10
 _SHOWN = {"train": 15, "validation": 5}
 _SHARES = {"masked": 0.8, "kept": 0.1, "replaced": 0.1}
 _RANDOM_NEXT = 0.5
@@ -80,7 +80,7 @@ class ShownExample:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExamplesFacts:
-    """`examples/`. `masked`: (piece, times it is to predict, share of all) in `sampled` examples."""
+    """`examples/`. `masked`: (piece, times it is to predict, share) in `sampled` examples."""
 
     max_seq_length: int
     is_dynamic: bool

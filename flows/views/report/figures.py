@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _INCHES = (4.6, 2.7)
-_PLACE = {"left": 0.15, "right": 0.975, "bottom": 0.18, "top": 0.965}
+_PLACE = {"left": 0.15, "right": 0.975, "bottom": 0.18, "top": 0.92}
 # Colours that matplotlib is given, and what the page's style sheet calls them.
 _COLOURS = {
     "#010203": "--text",
@@ -116,9 +116,21 @@ def draw_curves(
         if from_zero:
             axes.set_ylim(bottom=0)
         if len(curves) > 1:
-            axes.legend(loc="best", fontsize=9)
+            _add_legend(axes, len(curves))
 
     return _draw(name, label, x_title, y_title, draw)
+
+
+def _add_legend(axes: Axes, num_curves: int) -> None:
+    """Above the axes, where it hides nothing."""
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 0.98),
+        ncols=num_curves,
+        fontsize=9,
+        handlelength=1.3,
+        columnspacing=1.2,
+    )
 
 
 def _draw_curve(axes: Axes, curve: Curve) -> None:
@@ -153,6 +165,7 @@ def _draw(
         draw(axes)
         axes.set_xlabel(x_title)
         axes.set_ylabel(y_title)
+        axes.minorticks_off()
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(_short)
         file = io.StringIO()
@@ -174,7 +187,7 @@ def _settings() -> Iterator[None]:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib
 
-    with matplotlib.rc_context(_SETTINGS):
+    with matplotlib.rc_context(_SETTINGS):  # type: ignore[arg-type] # names, as in its own files
         yield
 
 
@@ -194,7 +207,5 @@ def _for_page(svg: str, name: str, label: str) -> Markup:
 def _own_ids(svg: str, name: str) -> str:
     """The SVG with the ids that it uses, each with the figure's name before it."""
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', svg))
-    svg = re.sub(
-        r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", svg
-    )
+    svg = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", svg)
     return re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", svg)

@@ -16,7 +16,13 @@ from flows.finished import FinishedRun, read_run
 from flows.paths import RunPaths
 from flows.views.report.examples import ExamplesFacts, describe_examples
 from flows.views.report.figures import Curve, draw_bins, draw_curves, draw_lengths
-from flows.views.report.stages import Check, StageFacts, check_run, describe_stages
+from flows.views.report.stages import (
+    Check,
+    StageFacts,
+    check_run,
+    describe_input,
+    describe_stages,
+)
 from flows.views.report.text import TextFacts, describe_text
 from flows.views.report.training import (
     FineTuning,
@@ -30,9 +36,13 @@ from flows.wording import number, percent, printable, size
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Facts:
-    """Everything that the page shows; None for what the run does not have yet."""
+    """Everything that the page shows; None for what the run does not have yet.
+
+    `sources`: amounts of text that went in, and their names.
+    """
 
     title: str
+    sources: tuple[tuple[str, str], ...]
     stages: tuple[StageFacts, ...]
     checks: tuple[Check, ...]
     text: TextFacts | None
@@ -67,6 +77,7 @@ def _gather(run: FinishedRun, reference: Location | None) -> _Facts:
             examples = describe_examples(run, run.examples)
     return _Facts(
         title=_name_of(paths.output),
+        sources=tuple(describe_input(run.sentences)) if run.sentences else (),
         stages=tuple(describe_stages(run)),
         checks=tuple(check_run(run, vocabulary)),
         text=text,
@@ -190,8 +201,8 @@ def _draw_losses(training: TrainingFacts) -> Markup:
     if (unigram := training.unigram_loss) is not None:
         steps = [step for curve in curves for step, _ in curve.points]
         ends = [(0.0, unigram), (max(steps), unigram)]
-        curves.append(Curve(name="piece frequencies alone", style="mark", points=ends))
-        label += f"; piece frequencies alone {unigram:.2f} nats"
+        curves.append(Curve(name="unigram", style="mark", points=ends))
+        label += f"; unigram {unigram:.2f} nats"
     return draw_curves(
         curves,
         "losses",

@@ -50,7 +50,9 @@ def sample_batches(
 
     `prefix`: of the files' names, such as "train-".
     """
-    files = spread([shard for shard in manifest.shards if shard.path.startswith(prefix)], _MAX_FILES)
+    files = spread(
+        [shard for shard in manifest.shards if shard.path.startswith(prefix)], _MAX_FILES
+    )
     for shard in files:
         with open_arrow(folder / shard.path) as reader:
             check_schema(reader.schema, schema, str(folder / shard.path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,13 +11,14 @@ from dataclasses import dataclass
 from bertdata.checks.shares import check_masking
 from bertdata.storage.files import find_file, is_file, read_bytes
 from bertdata.storage.locations import Location
-from bertdata.storage.manifest import FILE_NAME, Manifest
+from bertdata.storage.manifest import FILE_NAME, Manifest, manifest_errors_as_data_errors
 from flows.finished import FinishedRun, Results, config_of, is_dynamic, nsp_baseline, splits_of
 from flows.views.report.vocabulary import VocabularyFacts
 from flows.wording import number, percent, size
 
 _RARE_UNKNOWN = 0.01
 _SURE = 2  # standard errors
+_MAX_ROWS = 200  # of a configuration, or of inputs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,7 +26,8 @@ class StageFacts:
     """One stage. `finished`: when its manifest was written, in UTC, "2026-11-29 07:56:22".
 
     `took`: how long that was after the stage before, or the parts of a training, in words.
-    `config`, `inputs`: flat names and values of the manifest.
+    `config`, `inputs`: flat names and values of the manifest, the first few
+    hundred of them.
     """
 
     name: str
@@ -46,6 +49,16 @@ class Check:
     numbers: str
 
 
+def describe_input(sentences: Manifest) -> Iterator[tuple[str, str]]:
+    """What the sentences were made from: numbers and their names."""
+    corpora = [found for found in sentences.inputs.values() if isinstance(found, list)]
+    files = [file for found in corpora for file in found]
+    yield number(len(sentences.config["corpus"])), "corpora" if len(corpora) > 1 else "corpus"
+    yield number(len(files)), "input files"
+    yield size(sum(file["bytes"] for file in files)), "on the disk"
+    yield number(sentences.counts["documents_read"]), "documents read"
+
+
 def describe_stages(run: FinishedRun) -> Iterator[StageFacts]:
     """The finished stages in their order."""
     before: int | None = None
@@ -58,18 +71,26 @@ def describe_stages(run: FinishedRun) -> Iterator[StageFacts]:
         if manifest is None:
             continue
         changed = find_file(folder / FILE_NAME).changed
-        total = sum(shard.bytes for shard in manifest.shards)
-        yield StageFacts(
-            name=name,
-            amounts=tuple(amounts(manifest)),
-            files=f"{number(len(manifest.shards))} files, {size(total)}",
-            content_sha256=manifest.content_sha256,
-            finished=_utc(changed),
-            took=_training_time(folder) or _after(before, changed),
-            config=tuple(_flatten(manifest.config)),
-            inputs=tuple(_flatten(manifest.inputs)),
-        )
+        took = _training_time(folder) or _after(before, changed)
+        with manifest_errors_as_data_errors(folder):
+            yield _describe_stage(name, manifest, tuple(amounts(manifest)), _utc(changed), took)
         before = changed
+
+
+def _describe_stage(
+    name: str, manifest: Manifest, amounts: tuple[tuple[str, str], ...], finished: str, took: str
+) -> StageFacts:
+    total = sum(shard.bytes for shard in manifest.shards)
+    return StageFacts(
+        name=name,
+        amounts=amounts,
+        files=f"{number(len(manifest.shards))} files, {size(total)}",
+        content_sha256=manifest.content_sha256,
+        finished=finished,
+        took=took,
+        config=_first_rows(manifest.config),
+        inputs=_first_rows(manifest.inputs),
+    )
 
 
 def check_run(run: FinishedRun, vocabulary: VocabularyFacts | None) -> Iterator[Check]:
@@ -79,7 +100,9 @@ def check_run(run: FinishedRun, vocabulary: VocabularyFacts | None) -> Iterator[
     if len(links := list(_links(run))):
         broken = [name for name, is_same in links if not is_same]
         found = f"not {' and '.join(broken)}" if broken else "content hashes agree"
-        yield Check(rule="Each stage was made from the one before", is_kept=not broken, numbers=found)
+        yield Check(
+            rule="Each stage was made from the one before", is_kept=not broken, numbers=found
+        )
     if vocabulary and vocabulary.coverages:
         share = vocabulary.coverages[0].unknown_share
         rule = f"Less than {percent(_RARE_UNKNOWN)} of the words are unknown"
@@ -187,24 +210,34 @@ def _utc(nanoseconds: int) -> str:
 def _after(before: int | None, changed: int) -> str:
     if not before or changed < before:
         return ""
-    return f"{duration((changed - before) / 1e9)} after the stage before"
+    return f"{_duration((changed - before) / 1e9)} after the stage before"
 
 
 def _training_time(folder: Location) -> str:
     path = folder / "timing.json"
     if not is_file(path):
         return ""
-    seconds = json.loads(read_bytes(path))
-    return f"{duration(seconds['train'])} of training"
+    try:
+        seconds = float(json.loads(read_bytes(path))["train"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return f"{_duration(seconds)} of training"
 
 
-def duration(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     """3.25 -> "3.2 s", 200 -> "3 min 20 s", 7500 -> "2 h 5 min"."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, left = divmod(minutes, 60)
     return f"{hours} h {left} min" if hours else f"{minutes} min {rest} s"
+
+
+def _first_rows(table: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    rows = _flatten(table)
+    shown = tuple(itertools.islice(rows, _MAX_ROWS))
+    left = sum(1 for _ in rows)
+    return (*shown, ("…", f"{number(left)} more in {FILE_NAME}")) if left else shown
 
 
 def _flatten(value: object, name: str = "") -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ from flows.views.report.sampling import Lengths, measure_lengths, sample_batches
 
 _MAX_BATCHES = 16  # of 2 MB
 _PER_REASON, _MAX_SAMPLES = 3, 30
+_MAX_CHARACTERS = 300  # of a name or detail
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,7 +116,15 @@ def _sample_rejected(folder: Location, manifest: Manifest) -> Iterator[RejectedD
             rows = batch.filter(pc.equal(batch.column("reason"), reason))
             rows = rows.slice(0, _PER_REASON - found[reason])
             found[reason] += rows.num_rows
-            samples += (RejectedDocument(**row) for row in rows.to_pylist())
+            samples += (_shorten(row) for row in rows.to_pylist())
     yield from sorted(samples, key=lambda row: (row.reason, row.source, row.document))[
         :_MAX_SAMPLES
     ]
+
+
+def _shorten(row: Mapping[str, str]) -> RejectedDocument:
+    short = {
+        name: value if len(value) <= _MAX_CHARACTERS else f"{value[:_MAX_CHARACTERS]}…"
+        for name, value in row.items()
+    }
+    return RejectedDocument(**short)

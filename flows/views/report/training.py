@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bertdata.errors import DataError
 from bertdata.storage.files import is_file, list_folders, read_bytes
 from bertdata.storage.locations import Location
+from bertdata.storage.shards import first_line
 from flows.finished import FinishedRun, Results, nsp_baseline
 from flows.views.summary import too_few
 from flows.wording import number, percent
@@ -52,7 +54,7 @@ class FineTuning:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingFacts:
-    """`model/`. `losses`, `validation_losses`, `speeds`: (step, value), at most some hundred points.
+    """`model/`. `losses`, `validation_losses`, `speeds`, …: (step, value), at most some hundred.
 
     `unigram_loss`: None if it was not measured. `results`: names and values in words. `warning`:
     "" if there are enough validation pieces.
@@ -94,7 +96,7 @@ def find_finetunings(output: Location) -> Iterator[FineTuning]:
         for inner in ("", *list_folders(output / name)):
             path = f"{name}/{inner}" if inner else name
             if (table := _read_finetuning(output / path / "results.json")) is not None:
-                yield _describe_finetuning(path, table)
+                yield _describe_finetuning(output / path, path, table)
 
 
 def _read_finetuning(path: Location) -> Mapping[str, Any] | None:
@@ -107,7 +109,15 @@ def _read_finetuning(path: Location) -> Mapping[str, Any] | None:
     return table if is_one else None
 
 
-def _describe_finetuning(name: str, table: Mapping[str, Any]) -> FineTuning:
+def _describe_finetuning(folder: Location, name: str, table: Mapping[str, Any]) -> FineTuning:
+    try:
+        return _parse_finetuning(name, table)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        where = folder / "results.json"
+        raise DataError(f"{where} is damaged: {first_line(error)}; fine-tune again") from error
+
+
+def _parse_finetuning(name: str, table: Mapping[str, Any]) -> FineTuning:
     rows = ", ".join(f"{number(count)} {split}" for split, count in table["rows"].items())
     return FineTuning(
         name=name,
@@ -121,20 +131,23 @@ def _describe_finetuning(name: str, table: Mapping[str, Any]) -> FineTuning:
 
 
 def _spread(scores: Mapping[str, Mapping[str, float]]) -> dict[str, tuple[float, float]]:
-    return {name: (found["mean"], found["std"]) for name, found in scores.items()}
+    return {name: (float(found["mean"]), float(found["std"])) for name, found in scores.items()}
 
 
 def _validation_losses(run: FinishedRun, results: Results) -> Iterator[Point]:
     found = _points(run.metrics, "validation_mlm_loss")
-    yield from found
+    yield from _thin(found)
     exported = results.exported_step or results.steps or 0
     if results.mlm_loss is not None and exported not in {step for step, _ in found}:
         yield exported, results.mlm_loss
 
 
 def _curve(run: FinishedRun, key: str) -> Sequence[Point]:
+    return _thin(_points(run.metrics, key))
+
+
+def _thin(points: Sequence[Point]) -> Sequence[Point]:
     """At most a few hundred points: means of neighbours."""
-    points = _points(run.metrics, key)
     size = -(-len(points) // _MAX_POINTS)
     if size <= 1:
         return points

@@ -43,7 +43,7 @@ class NamedCoverage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VocabularyFacts:
-    """`vocab/`. `coverages`: its own, then that of the vocabulary to compare with; () without words.
+    """`vocab/`. `coverages`: its own, then that of the one to compare with; () without words.
 
     `words`, `distinct_words`: that were counted for it, None for a vocabulary that was given.
     `looked_up`: distinct words that the coverage is measured with. `ranks`: (rank, occurrences) of
@@ -73,7 +73,7 @@ def describe_vocabulary(
     config = VocabConfig(**{key: table[key] for key in _WORD_KEYS if key in table})
     counted = _read_counts(run.paths.vocab / "word_counts.arrow")
     words = _sample_words(counted) if counted is not None else _count_some(run, config)
-    others = [] if reference is None else [(str(reference), read_vocabulary(reference))]
+    others = [] if reference is None else [(_name_of(reference), read_vocabulary(reference))]
     is_continuation = own.continuation
     return VocabularyFacts(
         pieces=own.size,
@@ -82,7 +82,7 @@ def describe_vocabulary(
         continuations=int(is_continuation.sum()),
         coverages=tuple(
             _name_coverage(name, vocabulary, measure_coverage(words, vocabulary, config))
-            for name, vocabulary in [("this run", own), *others]
+            for name, vocabulary in [("this vocabulary", own), *others]
             if len(words)
         ),
         looked_up=len(words),
@@ -90,6 +90,11 @@ def describe_vocabulary(
         longest=tuple(_longest(own, continuing=False)),
         longest_continuations=tuple(_longest(own, continuing=True)),
     )
+
+
+def _name_of(reference: Location) -> str:
+    """Its folder's name too: most are called vocab.txt."""
+    return f"{reference.parent.name}/{reference.name}".lstrip("/")
 
 
 def _name_coverage(name: str, vocabulary: Vocabulary, found: Coverage) -> NamedCoverage:
