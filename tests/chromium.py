@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _SILENT = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions"]
+_WITH_PIPES = """
+import os, sys
+for end, wanted in zip(map(int, sys.argv[1:3]), (3, 4)):
+    os.dup2(end, wanted)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 _NOTICES = {"Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown"}
 
 
@@ -118,20 +126,21 @@ def open_browser(folder: Path) -> Iterator[Page]:
     assert CHROMIUM is not None
     their_in, our_out = os.pipe()
     our_in, their_out = os.pipe()
-
+    # The browser wants its ends as 3 and 4, which may be taken here.
+    ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (their_in, their_out)]
     command = [
-        *("sh", "-c", f'exec "$@" 3<&{their_in} 4>&{their_out}', "sh"),
+        *(sys.executable, "-c", _WITH_PIPES, *map(str, ends)),
         *(CHROMIUM, *_SILENT, "--remote-debugging-pipe", f"--user-data-dir={folder / 'profile'}"),
     ]
     browser = subprocess.Popen(
         command,
-        pass_fds=(their_in, their_out),
+        pass_fds=ends,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "HOME": str(folder)},
     )
-    os.close(their_in)
-    os.close(their_out)
+    for end in (their_in, their_out, *ends):
+        os.close(end)
     page = Page(our_out, our_in)
     try:
         page.attach()

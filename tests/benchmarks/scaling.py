@@ -6,10 +6,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bertdata.storage.writing import write_text
-from flows.paths import RunPaths
 from flows.views.report_html import figure, page, plots, section
 from flows.views.report_plots import Axis, Series, line_plot
+
+from bertdata.storage.writing import write_text
+from flows.paths import RunPaths
 from tests.benchmarks.corpus import CorpusFile, take_files
 from tests.benchmarks.job import describe_memory, make_config, run_stage
 from tests.benchmarks.measure import Cost

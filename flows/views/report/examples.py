@@ -27,7 +27,7 @@ _RANDOM_NEXT = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Share:
+class _Share:
     """A measured share beside the configured one, both in [0, 1]."""
 
     name: str
@@ -36,7 +36,7 @@ class Share:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SplitFacts:
+class _SplitFacts:
     """Numbers of a split. `lengths`: (from, to, examples) in pieces. `padding`: share of places."""
 
     name: str
@@ -45,7 +45,7 @@ class SplitFacts:
     mean_length: float
     padding: float
     lengths: tuple[tuple[int, int, int], ...]
-    shares: tuple[Share, ...]
+    shares: tuple[_Share, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +61,7 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ShownExample:
+class _ShownExample:
     """An example as it is read. `follows`: whether B follows A; None without pairs.
 
     `document`: "corpus: name" of the document, "" if it is not in sentences/.
@@ -85,10 +85,10 @@ class ExamplesFacts:
     max_seq_length: int
     is_dynamic: bool
     is_pair: bool
-    splits: tuple[SplitFacts, ...]
+    splits: tuple[_SplitFacts, ...]
     sampled: int
     masked: tuple[tuple[str, int, float], ...]
-    shown: tuple[ShownExample, ...]
+    shown: tuple[_ShownExample, ...]
 
 
 def describe_examples(run: FinishedRun, manifest: Manifest) -> ExamplesFacts:
@@ -117,10 +117,10 @@ def _vocabulary_of(run: FinishedRun, manifest: Manifest) -> Vocabulary | None:
     return vocabulary if is_same else None
 
 
-def _describe_split(manifest: Manifest, split: str) -> SplitFacts:
+def _describe_split(manifest: Manifest, split: str) -> _SplitFacts:
     counts, shares = manifest.counts[split], shares_of(manifest, split)
     length = config_of(manifest).max_seq_length
-    return SplitFacts(
+    return _SplitFacts(
         name=split,
         examples=counts["examples"],
         pieces=counts["pieces"],
@@ -131,16 +131,16 @@ def _describe_split(manifest: Manifest, split: str) -> SplitFacts:
     )
 
 
-def _shares(manifest: Manifest, shares: Mapping[str, float]) -> Iterator[Share]:
+def _shares(manifest: Manifest, shares: Mapping[str, float]) -> Iterator[_Share]:
     config = config_of(manifest)
     if not is_dynamic(manifest):
         wanted = config.masked_lm_prob
-        yield Share(name="pieces to predict", measured=shares["predicted"], wanted=wanted)
+        yield _Share(name="pieces to predict", measured=shares["predicted"], wanted=wanted)
         names = ("shown as [MASK]", "shown unchanged", "shown as another")
         for name, (key, wanted) in zip(names, _SHARES.items()):
-            yield Share(name=name, measured=shares[key], wanted=wanted)
+            yield _Share(name=name, measured=shares[key], wanted=wanted)
     if config.next_sentence:
-        yield Share(name="B is random", measured=shares["random_next"], wanted=_RANDOM_NEXT)
+        yield _Share(name="B is random", measured=shares["random_next"], wanted=_RANDOM_NEXT)
 
 
 def _most_masked(
@@ -173,7 +173,7 @@ class _Row:
 
 def _show_some(
     run: FinishedRun, manifest: Manifest, vocabulary: Vocabulary
-) -> Iterator[ShownExample]:
+) -> Iterator[_ShownExample]:
     rows = [
         row
         for split in splits_of(manifest)
@@ -184,7 +184,7 @@ def _show_some(
     for row in rows:
         parts = list(_parts(row.values, vocabulary))
         start = row.values["segment_b_start"]
-        yield ShownExample(
+        yield _ShownExample(
             split=row.split,
             shard=row.shard,
             row=row.row,
@@ -227,7 +227,7 @@ def _rows_of(
         if not reader.num_record_batches:
             return
         batch = reader.get_batch(0)
-        order = permutation(batch.num_rows, derive_key(0, "report", int(shard.sha256[:15], 16)))
+        order = permutation(batch.num_rows, derive_key(0, "shown", int(shard.sha256[:15], 16)))
         for place in sorted(order[:count].tolist()):
             (values,) = batch.slice(place, 1).to_pylist()
             yield _Row(split=split, shard=shard.path, row=place, values=values)

@@ -195,7 +195,9 @@ def _for_page(svg: str, name: str, label: str) -> Markup:
     """The SVG as a part of a page: colours of its style sheet, ids of its own, a label."""
     _, _, inside = svg[svg.index("<svg") :].partition(">")
     inside = re.sub(r"<metadata>.*?</metadata>", "", inside, flags=re.DOTALL)
+    # Text is in the page's font, of the size that it has here.
     inside = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", inside)
+    inside = re.sub(r"font-family: [^;\"]*; ?", "", inside)
     for colour, variable in _COLOURS.items():
         inside = inside.replace(colour, f"var({variable})")
     inside = _own_ids(inside, name)

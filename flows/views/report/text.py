@@ -22,7 +22,7 @@ _MAX_CHARACTERS = 300  # of a name or detail
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Source:
+class _Source:
     """A corpus, and how many of its documents were written and rejected."""
 
     name: str
@@ -31,7 +31,7 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RejectedDocument:
+class _RejectedDocument:
     """A document that was not written."""
 
     source: str
@@ -53,9 +53,9 @@ class TextFacts:
     sentences: int
     text_bytes: int
     partitions: int
-    sources: tuple[Source, ...]
+    sources: tuple[_Source, ...]
     reasons: tuple[tuple[str, int], ...]
-    samples: tuple[RejectedDocument, ...]
+    samples: tuple[_RejectedDocument, ...]
     sampled: int
     sentence_lengths: Lengths | None
     document_lengths: Lengths | None
@@ -78,7 +78,7 @@ def describe_text(folder: Location, manifest: Manifest) -> TextFacts:
         text_bytes=counts["text_bytes"],
         partitions=len(counts["documents_per_partition"]),
         sources=tuple(
-            Source(name=name, written=found.get("written", 0), rejected=found.get("rejected", 0))
+            _Source(name=name, written=found.get("written", 0), rejected=found.get("rejected", 0))
             for name, found in counts["sources"].items()
         ),
         reasons=tuple(sorted(rejected.items(), key=lambda item: (-item[1], item[0]))),
@@ -107,10 +107,10 @@ def _characters(texts: pa.StringArray) -> Int64Array:
     return np.asarray(pc.utf8_length(texts)).astype(np.int64)
 
 
-def _sample_rejected(folder: Location, manifest: Manifest) -> Iterator[RejectedDocument]:
+def _sample_rejected(folder: Location, manifest: Manifest) -> Iterator[_RejectedDocument]:
     """The first few documents with each reason, in the order of the reasons."""
     found: Counter[str] = Counter()
-    samples: list[RejectedDocument] = []
+    samples: list[_RejectedDocument] = []
     for batch in sample_batches(folder, manifest, "rejected-", REJECTED, max_batches=_MAX_BATCHES):
         for reason in batch.column("reason").unique().to_pylist():
             rows = batch.filter(pc.equal(batch.column("reason"), reason))
@@ -122,9 +122,9 @@ def _sample_rejected(folder: Location, manifest: Manifest) -> Iterator[RejectedD
     ]
 
 
-def _shorten(row: Mapping[str, str]) -> RejectedDocument:
+def _shorten(row: Mapping[str, str]) -> _RejectedDocument:
     short = {
         name: value if len(value) <= _MAX_CHARACTERS else f"{value[:_MAX_CHARACTERS]}…"
         for name, value in row.items()
     }
-    return RejectedDocument(**short)
+    return _RejectedDocument(**short)

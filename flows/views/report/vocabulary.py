@@ -30,7 +30,7 @@ _WORD_KEYS = ("lowercase", "strip_accents", "split_chinese_characters", "max_wor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NamedCoverage:
+class _NamedCoverage:
     """How a vocabulary covers the words of the run."""
 
     name: str
@@ -54,7 +54,7 @@ class VocabularyFacts:
     words: int | None
     distinct_words: int | None
     continuations: int
-    coverages: tuple[NamedCoverage, ...]
+    coverages: tuple[_NamedCoverage, ...]
     looked_up: int
     ranks: tuple[tuple[float, float], ...]
     longest: tuple[str, ...]
@@ -97,8 +97,8 @@ def _name_of(reference: Location) -> str:
     return f"{reference.parent.name}/{reference.name}".lstrip("/")
 
 
-def _name_coverage(name: str, vocabulary: Vocabulary, found: Coverage) -> NamedCoverage:
-    return NamedCoverage(
+def _name_coverage(name: str, vocabulary: Vocabulary, found: Coverage) -> _NamedCoverage:
+    return _NamedCoverage(
         name=name,
         pieces=vocabulary.size,
         pieces_per_word=found.pieces_per_word,

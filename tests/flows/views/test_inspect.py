@@ -6,12 +6,16 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
+from bertdata.corpus.partitions import Layout
 from bertdata.errors import ConfigError, DataError
 from bertdata.storage.locations import Address
-from bertdata.storage.manifest import read_manifest
-from bertdata.storage.shards import open_arrow
+from bertdata.storage.manifest import make_manifest, read_manifest, write_manifest
+from bertdata.storage.schema import SENTENCES
+from bertdata.storage.shards import open_arrow, write_arrow
 from flows.paths import RunPaths
 from flows.views.inspect import (
     bin_lengths,
@@ -95,6 +99,35 @@ def test_find_documents(run: RunPaths) -> None:
     assert find_documents(run, wanted) == wanted
     assert find_documents(run, {5}) == {}
     assert find_documents(run, ()) == {}
+
+
+def test_find_documents_in_any_file(tmp_path: Path) -> None:
+    layout = Layout(num_partitions=5, num_files=3, seed=7)
+    documents = [
+        {"document_id": id_, "source": "s", "document": str(id_), "sentences": ["A."]}
+        for id_ in range(1, 200)
+    ]
+    placed = layout.partitions_of(np.array([row["document_id"] for row in documents], np.uint64))
+    shards = []
+    for number, (first, end) in enumerate(layout.ranges):
+        batches = [
+            pa.RecordBatch.from_pylist(
+                [row for row, place in zip(documents, placed) if place == partition], SENTENCES
+            )
+            for partition in range(first, end)
+        ]
+        path = tmp_path / "sentences" / f"sentences-{number:05d}-of-00003.arrow"
+        shards.append(write_arrow(path, SENTENCES, batches))
+    manifest = make_manifest(
+        "sentences",
+        config={"seed": 7},
+        inputs={},
+        counts={"documents_per_partition": np.bincount(placed, minlength=5).tolist()},
+        shards=shards,
+    )
+    write_manifest(tmp_path / "sentences", manifest)
+    wanted = range(1, 200, 3)
+    assert find_documents(RunPaths(tmp_path), wanted) == {id_: f"s: {id_}" for id_ in wanted}
 
 
 def test_document_that_sentences_lack(run: RunPaths, tmp_path: Path) -> None:
