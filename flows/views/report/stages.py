@@ -180,7 +180,7 @@ def _sentences_amounts(manifest: Manifest) -> Iterator[tuple[str, str]]:
 def _vocabulary_amounts(manifest: Manifest) -> Iterator[tuple[str, str]]:
     yield number(manifest.counts["pieces"]), "pieces"
     if "words" in manifest.counts:
-        yield number(manifest.counts["words"]), "words counted"
+        yield number(manifest.counts["words"]), "words"
         yield number(manifest.counts["distinct_words"]), "distinct words"
 
 
@@ -188,7 +188,7 @@ def _examples_amounts(manifest: Manifest) -> Iterator[tuple[str, str]]:
     for split in splits_of(manifest):
         yield number(manifest.counts[split]["examples"]), f"{split} examples"
     yield number(sum(manifest.counts[s]["pieces"] for s in splits_of(manifest))), "pieces"
-    yield str(config_of(manifest).max_seq_length), "pieces at most in one"
+    yield str(config_of(manifest).max_seq_length), "pieces at most"
 
 
 def _model_amounts(manifest: Manifest) -> Iterator[tuple[str, str]]:

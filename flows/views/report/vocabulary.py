@@ -31,14 +31,17 @@ _WORD_KEYS = ("lowercase", "strip_accents", "split_chinese_characters", "max_wor
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _NamedCoverage:
-    """How a vocabulary covers the words of the run."""
+    """How a vocabulary covers the words of the run.
+
+    `missing_characters`: (character, "U+00E9", occurrences), most frequent first.
+    """
 
     name: str
     pieces: int
     pieces_per_word: float
     whole_share: float
     unknown_share: float
-    missing_characters: tuple[tuple[str, int], ...]
+    missing_characters: tuple[tuple[str, str, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,7 +107,10 @@ def _name_coverage(name: str, vocabulary: Vocabulary, found: Coverage) -> _Named
         pieces_per_word=found.pieces_per_word,
         whole_share=found.whole_share,
         unknown_share=found.unknown_share,
-        missing_characters=found.missing_characters[:_MISSING],
+        missing_characters=tuple(
+            (character, f"U+{ord(character):04X}", count)
+            for character, count in found.missing_characters[:_MISSING]
+        ),
     )
 
 

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import time
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from tests.copies import copy_folder
 from tests.flows.views.report.html import parse
 from tests.flows.views.report.runs import SCRIPT, add_finetuning, hostile_run
 from tests.runs import edit_manifest, make_run, some_documents
+
+ROOT = Path(page.__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +204,7 @@ def test_a_vocabulary_to_compare_with(run: RunPaths, tmp_path: Path) -> None:
     text = parse(report_of(run, other)).text
     assert "this vocabulary other/vocab.txt pieces 150 6" in text
     assert "Characters of the text that other/vocab.txt lacks" in text
+    assert "a U+0061" in text
 
 
 def test_fine_tunings_in_the_folder(run: RunPaths, tmp_path: Path) -> None:
@@ -253,3 +257,12 @@ def test_pictures_are_drawn_in_a_moment(run: RunPaths) -> None:
     start = time.process_time()
     write_report(run)
     assert time.process_time() - start < 3
+
+
+def test_an_installed_package_has_the_templates() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (pattern,) = project["tool"]["setuptools"]["package-data"]["flows.views.report"]
+    folder = ROOT / "flows" / "views" / "report"
+    others = {path for path in folder.rglob("*.*") if path.suffix not in (".py", ".pyc")}
+    assert others
+    assert others == set(folder.glob(pattern))
