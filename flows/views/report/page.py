@@ -33,6 +33,8 @@ from flows.views.report.training import (
 from flows.views.report.vocabulary import VocabularyFacts, describe_vocabulary
 from flows.wording import number, percent, printable, size
 
+_MAX_TEXT = 5000  # characters; the longest examples have some 3,000
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Facts:
@@ -245,5 +247,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _clean(value: Any) -> Any:
-    """Control characters and halves of pairs as escapes: they are not allowed in HTML."""
-    return printable(value) if type(value) is str else value
+    """Text that may stand in a page: no control characters or halves of pairs, no megabytes."""
+    if type(value) is not str:
+        return value
+    return printable(value if len(value) <= _MAX_TEXT else f"{value[:_MAX_TEXT]}…")

@@ -55,7 +55,8 @@ def test_page_is_whole_in_itself(run: RunPaths) -> None:
 
 def test_nothing_from_data_is_markup(run: RunPaths, tmp_path: Path) -> None:
     pieces = tmp_path / "vocab.txt"
-    pieces.write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n<script>alert(3)</script>\n<\n")
+    own = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n<script>alert(3)</script>\n"
+    pieces.write_text(own + "x" * 1_000_000)
     shutil.copytree(run.output, tmp_path / "run")
     paths = RunPaths(tmp_path / "run")
     shutil.copy(pieces, paths.vocab / "vocab.txt")
@@ -63,6 +64,7 @@ def test_nothing_from_data_is_markup(run: RunPaths, tmp_path: Path) -> None:
     for wanted in (f"{SCRIPT} & more", "<script>alert(2).txt", "<script>alert(3)</script>"):
         assert wanted in text
     assert "<script" not in report_of(paths) + report_of(run)
+    assert len(report_of(paths)) < 300_000  # names and pieces are cut
 
 
 def test_headings_labels_and_captions(run: RunPaths) -> None:
@@ -256,7 +258,7 @@ def test_pictures_are_drawn_in_a_moment(run: RunPaths) -> None:
     write_report(run)
     start = time.process_time()
     write_report(run)
-    assert time.process_time() - start < 3
+    assert time.process_time() - start < 5
 
 
 def test_an_installed_package_has_the_templates() -> None:
