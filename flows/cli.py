@@ -112,6 +112,8 @@ def _make_parser(command: str) -> _Parser:
     diff.add_argument("other", type=locate, metavar="RUN_B")
     report = add("report", _report_run, "write one HTML page about a run")
     report.add_argument("folder", type=locate, metavar="DIR")
+    text = "a vocabulary to compare with: vocab.txt, tokenizer.json or a Hugging Face folder"
+    report.add_argument("--reference-vocab", type=locate, metavar="FILE", help=text)
     fill = add("fill-mask", _fill_mask, "predict [MASK] with a trained model")
     fill.add_argument("text", help='such as "The capital of France is [MASK]."')
     fill.add_argument("--model", type=locate, help="model folder (the newest below runs/)")
@@ -229,9 +231,9 @@ def _diff_runs(options: argparse.Namespace) -> int:
 def _report_run(options: argparse.Namespace) -> int:
     """`bertdata report`."""
     from flows.paths import RunPaths
-    from flows.views.report import write_report
+    from flows.views.report.page import write_report
 
-    print(write_report(RunPaths(options.folder)))
+    print(write_report(RunPaths(options.folder), options.reference_vocab))
     return 0
 
 

@@ -20,7 +20,6 @@ from flows import stages
 from flows.config import Run, Table
 from flows.terminal.events import Event, Say
 from flows.terminal.view import current_view
-from flows.views import report
 
 _RETRY_SECONDS: list[float] = [1, 10]
 _P = ParamSpec("_P")
@@ -88,4 +87,6 @@ def train_model(run: Run) -> Table:
 @_stage_task("Write the report")
 def write_report(run: Run) -> str:
     """The HTML page about a run; returns its path."""
-    return str(report.write_report(run.paths))
+    from flows.views.report import page  # only here: it takes what draws the figures with it
+
+    return str(page.write_report(run.paths))

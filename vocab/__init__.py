@@ -16,7 +16,7 @@ __getattr__, __dir__, __all__ = list_contents(
             "join_counts",
         ],
         "fast": ["train"],
-        "report": ["measure_coverage"],
+        "report": ["Coverage", "measure_coverage"],
         "stripping": ["StrippedWords", "count_stripped", "describe_stripped"],
     },
 )

@@ -7,6 +7,7 @@ from bertdata.contents import list_contents
 __getattr__, __dir__, __all__ = list_contents(
     __name__,
     {
+        "shares": ["check_masking"],
         "verification": [
             "Verified",
             "differences",

@@ -122,7 +122,7 @@ def too_few(results: Results) -> str:
     return f"too few validation pieces for this difference to mean much ({found})"
 
 
-def describe_rejected(counts: Mapping[str, Any]) -> str:
+def _describe_rejected(counts: Mapping[str, Any]) -> str:
     """ "3 rejected (2 empty, 1 invalid_utf8)"."""
     reasons = ", ".join(f"{number(n)} {reason}" for reason, n in counts["rejected"].items())
     return f"{number(counts['documents_rejected'])} rejected{f' ({reasons})' if reasons else ''}"
@@ -132,7 +132,7 @@ def _describe_sentences(manifest: Manifest) -> Iterator[str]:
     counts = manifest.counts
     documents = f"{number(counts['documents_written'])} of {number(counts['documents_read'])}"
     yield (
-        f"{documents} documents, {describe_rejected(counts)}; "
+        f"{documents} documents, {_describe_rejected(counts)}; "
         f"{number(counts['sentences'])} sentences, {size(counts['text_bytes'])}"
     )
     if repeated := counts.get("repeated_ids"):

@@ -6,10 +6,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import jinja2
+from markupsafe import Markup
+
 from bertdata.storage.writing import write_text
 from flows.paths import RunPaths
-from flows.views.report_html import figure, page, plots, section
-from flows.views.report_plots import Axis, Series, line_plot
+from flows.views.report.figures import Curve, draw_curves
 from tests.benchmarks.corpus import CorpusFile, take_files
 from tests.benchmarks.job import describe_memory, make_config, run_stage
 from tests.benchmarks.measure import Cost
@@ -65,33 +67,55 @@ def scaling_table(scales: Sequence[Scale], workers: int) -> Table:
 
 def write_plots(path: Path, scales_by_workers: Mapping[int, Sequence[Scale]]) -> None:
     """Two plots for each number of workers on one HTML page: core-seconds and memory."""
-    sections = [
-        section(f"{workers} workers", plots([_cost_plot(scales), _memory_plot(scales)]))
+    figures = {
+        workers: (_draw_costs(scales, workers), _draw_memory(scales, workers))
         for workers, scales in scales_by_workers.items()
-    ]
-    write_text(path, page("Scaling of the job", sections))
+    }
+    loader = jinja2.PackageLoader("flows.views.report")
+    template = jinja2.Environment(loader=loader, autoescape=True).from_string(_PAGE)
+    write_text(path, template.render(figures=figures))
 
 
-def _cost_plot(scales: Sequence[Scale]):  # type: ignore[no-untyped-def]
+def _draw_costs(scales: Sequence[Scale], workers: int) -> Markup:
     lines = [
         [(megabytes(size), costs[stage].cpu_seconds) for size, costs in scales] for stage in STAGES
     ]
-    return figure(_plot(lines, "core-seconds"), "Cost by stage: straight lines grow as the text.")
+    return _draw(lines, f"cost-{workers}", "core-seconds")
 
 
-def _memory_plot(scales: Sequence[Scale]):  # type: ignore[no-untyped-def]
+def _draw_memory(scales: Sequence[Scale], workers: int) -> Markup:
     lines = [
         [(megabytes(size), megabytes(costs[stage].largest_peak)) for size, costs in scales]
         for stage in STAGES
     ]
-    return figure(_plot(lines, "MB"), "Peak memory of the largest process, by stage.")
+    return _draw(lines, f"memory-{workers}", "MB")
 
 
-def _plot(lines, y_title: str):  # type: ignore[no-untyped-def]
-    series = [
-        Series(name=stage, color=color, points=points, dots=True)
-        for stage, color, points in zip(STAGES, ("first", "second", "mark"), lines)
+def _draw(lines: Sequence[Sequence[tuple[float, float]]], name: str, y_title: str) -> Markup:
+    curves = [
+        Curve(name=stage, style=style, points=points, dots=True)
+        for stage, style, points in zip(STAGES, ("first", "second", "mark"), lines)
     ]
-    return line_plot(
-        series, x_axis=Axis(title="MB of text"), y_axis=Axis(title=y_title), label=y_title
+    return draw_curves(
+        curves, name, x_title="MB of text", y_title=y_title, label=f"{y_title} by MB of text"
     )
+
+
+_PAGE = """\
+{% import "macros.html" as m %}
+<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Scaling of the job</title><style>{% include "style.css" %}</style></head>
+<body>
+<h1>Scaling of the job</h1>
+{% for workers, (cost, memory) in figures.items() %}
+<h2>{{ workers }} workers</h2>
+<div class="figures">
+{{ m.figure(cost, "Cost by stage: straight lines grow as the text.") }}
+{{ m.figure(memory, "Peak memory of the largest process, by stage.") }}
+</div>
+{% endfor %}
+</body>
+</html>
+"""

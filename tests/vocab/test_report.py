@@ -17,6 +17,8 @@ def test_coverage_worked_out_by_hand() -> None:
     assert coverage.words == 20
     assert coverage.pieces == 10 + 2 * 4 + 3 + 2 + 1
     assert coverage.pieces_per_word == 24 / 20
+    assert coverage.whole_words == 10
+    assert coverage.whole_share == 0.5
     assert coverage.unknown_words == 6
     assert coverage.unknown_share == 0.3
     assert coverage.long_words == 1
