@@ -71,6 +71,8 @@ _ADDRESSES_AT_ONCE = 32  # whose answers take longer, most of it without any wor
 class CorpusConfig:
     """One `[[corpus]]` table.
 
+    `name`: of the corpus in results and messages. `format`: "text", "lines",
+    "jsonl", "parquet", "arrow", "wikipedia-xml", "wet", "warc" or "demo".
     `paths`: file names or globs (also with `**`), relative to the configuration file's folder; none
     for `demo`. Or addresses of other storage, with the same globs, such as
     "s3://bucket/**/*.jsonl.gz". For text, lines and jsonl also tar archives, compressed or not, and
