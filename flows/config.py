@@ -201,7 +201,10 @@ def _lines(part: str, config: Any) -> list[str]:
     values, docs = to_table(config), key_docs(type(config))
     lines: list[str] = []
     for key in keys(type(config)):
-        lines += [f"# {line}" for line in textwrap.wrap(docs.get(key, ""), _MAX_WIDTH, break_on_hyphens=False)]
+        lines += [
+            f"# {line}"
+            for line in textwrap.wrap(docs.get(key, ""), _MAX_WIDTH, break_on_hyphens=False)
+        ]
         lines.append(
             f"{key} = {_toml(values[key])}"
             if key in values

@@ -17,8 +17,8 @@ class VocabConfig:
 
     `size`: the exact number of pieces, including special ones. `lowercase`: whether words are
     lower-cased. `strip_accents`: whether "é" becomes "e". `split_chinese_characters`: whether each
-    Chinese character is a word. `max_word_characters`: longer words become [UNK].
-    `min_frequency`: rarer pairs of pieces are never merged. `alphabet_limit`: maximum number of characters.
+    Chinese character is a word. `max_word_characters`: longer words become [UNK]. `min_frequency`:
+    rarer pairs of pieces are never merged. `alphabet_limit`: maximum number of characters.
     `layout`: ids of the special pieces ("bert-base-uncased": those of the original). `file`: a
     vocabulary to use instead of training one: a vocab.txt, a tokenizer.json or the folder of a
     Hugging Face BERT; each piece keeps its id.

@@ -42,11 +42,10 @@ class CleaningConfig:
     with one word or phrase per line; a document that contains one of them, in any case, is
     rejected. `blocked`, `block_list`: what to reject, as a list, or as a file with one per line:
     host names (with their subdomains), beginnings of addresses, ids of documents, or names of
-    corpora in brackets, as in "[web]".
-    `exact_duplicates`, `near_duplicates`: "drop" all but the first of equal or similar documents of
-    all corpora, or "keep" them. `duplicate_sentences`: "drop" sentences of 40 bytes or more that
-    occur earlier in a kept document. `near_duplicate_similarity`: minimum share of common runs of
-    five words, in [0.5, 1].
+    corpora in brackets, as in "[web]". `exact_duplicates`, `near_duplicates`: "drop" all but the
+    first of equal or similar documents of all corpora, or "keep" them. `duplicate_sentences`:
+    "drop" sentences of 40 bytes or more that occur earlier in a kept document.
+    `near_duplicate_similarity`: minimum share of common runs of five words, in [0.5, 1].
     """
 
     unicode_repair: bool = False

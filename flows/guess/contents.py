@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import json
 import re
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -31,7 +31,10 @@ _SAMPLE_RECORDS = 200
 _SAMPLE_ITEMS = 1000  # of which few may be documents
 _SAMPLE_DOCUMENTS = 20
 _PARQUET, _ARROW = b"PAR1", (b"ARROW1", b"\xff\xff\xff\xff")
-_XML, _HTML = re.compile(rb"\s*<(?:\?xml|mediawiki)"), re.compile(rb"(?i)\s*<(?:!doctype html|html)")
+_XML, _HTML = (
+    re.compile(rb"\s*<(?:\?xml|mediawiki)"),
+    re.compile(rb"(?i)\s*<(?:!doctype html|html)"),
+)
 _WARC = re.compile(rb"WARC/\d")
 _JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\{\s*\"|\[\s*[\[{\"])")
 _OBJECT = re.compile(r"\s*\{\s*\"")
@@ -203,16 +206,19 @@ def _read_objects(data: bytes, text: str) -> list[Mapping[str, object]]:
     is_cut = len(data) >= _SAMPLE_BYTES
     lines = text.removeprefix("\ufeff").split("\n")
     found = map(_parse, lines[:-1] if is_cut and len(lines) > 1 else lines)
-    return [record for record in found if isinstance(record, dict)][:_SAMPLE_RECORDS]
+    return _records(found)
 
 
 def _spread_objects(data: bytes) -> list[Mapping[str, object]]:
-    records: list[Mapping[str, object]] = []
+    pieces: list[bytes] = []
     with contextlib.suppress(InputError):  # the beginning ends inside an object
-        for _, piece in iter_objects([data], _SAMPLE_BYTES, ""):
-            if isinstance(record := _parse(piece.decode()), dict):
-                records.append(record)
-    return records[:_SAMPLE_RECORDS]
+        pieces += (piece for _, piece in iter_objects([data], _SAMPLE_BYTES, ""))
+    return _records(_parse(piece.decode()) for piece in pieces)
+
+
+def _records(found: Iterable[object]) -> list[Mapping[str, object]]:
+    objects = (value for value in found if isinstance(value, dict))
+    return list(itertools.islice(objects, _SAMPLE_RECORDS))
 
 
 def _parse(text: str) -> object:

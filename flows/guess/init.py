@@ -67,7 +67,10 @@ def _configuration(guesses: Sequence[Guess], language: Language) -> Iterator[str
     yield "seed = 12345                    # another one: other pairs, masks and held-out documents"
     for guess in guesses:
         yield from ("", *_corpus_lines(guess))
-    yield from ("", "[cleaning]                      # exact duplicates are dropped without any key")
+    yield from (
+        "",
+        "[cleaning]                      # exact duplicates are dropped without any key",
+    )
     yield '# near_duplicates = "drop"      # also documents that are nearly equal to an earlier one'
     yield '# rules = ["gopher-quality"]    # also documents that are not prose'
     yield from ("", "[sentences]", f"# {language.reason}", f'language = "{language.name}"')
@@ -83,7 +86,7 @@ def _corpus_lines(guess: Guess) -> Iterator[str]:
     for key, default in _OPTIONAL.items():
         if (value := getattr(corpus, key)) != default:
             yield f"{key} = {_toml(value)}"
-    yield '# on_bad_file = "skip"          # a damaged file is counted as rejected, and the run goes on'
+    yield '# on_bad_file = "skip"          # a damaged file is counted as rejected instead'
 
 
 def _vocabulary_lines(guesses: Sequence[Guess], language: str) -> Iterator[str]:
@@ -91,12 +94,12 @@ def _vocabulary_lines(guesses: Sequence[Guess], language: str) -> Iterator[str]:
     pieces = next((pieces for limit, pieces in _SIZES if text < limit), _FULL_SIZE)
     yield "[vocab]"
     if pieces < _FULL_SIZE:
-        yield f"# Little text ({size(text)}) has few different words; the usual size is {_FULL_SIZE}."
+        yield f"# Little text ({size(text)}) has few words; the usual size is {_FULL_SIZE}."
     yield f"size = {pieces}"
     yield "lowercase = true"
     if language != "english":
-        yield "strip_accents = false           # true, as in BERT: ä becomes a, and vowel signs are lost"
-    yield '# file = "bert"                 # a vocab.txt, tokenizer.json or Hugging Face folder instead'
+        yield "strip_accents = false           # true, as in BERT: signs of vowels are lost, too"
+    yield '# file = "bert"                 # a vocab.txt, tokenizer.json or folder instead'
 
 
 def _toml(value: object) -> str:

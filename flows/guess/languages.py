@@ -114,20 +114,25 @@ _WORDS: Mapping[str, Mapping[str, frozenset[str]]] = {
     "Latin": _words(
         czech="a se je na že v ve s z do i by jsem jako byl byla bylo jsou o k pro ale který které",
         danish="og i at det er en til af på for med der den de som ikke et har var jeg efter blev",
-        dutch="de het een van en in is dat op te zijn met voor die niet aan er om ook als door naar",
+        dutch="de het een van en in is dat op te zijn met voor die niet aan er om ook als door "
+        "naar",
         english="the of and to in a is that it was for on as with he be by at his from are this",
         estonian="ja on ei et ka ta see oli kui mis aga oma selle nii ning mida või kes pole siis",
-        finnish="ja on ei että oli se hän mutta joka kun niin myös sen tai ovat ollut mitä jos kuin",
+        finnish="ja on ei että oli se hän mutta joka kun niin myös sen tai ovat ollut mitä jos "
+        "kuin",
         french="de la le les et des en un une du est que dans il pour qui au pas sur par plus se",
-        german="der die und das in den von zu ist mit des sich nicht ein eine im dem auf als auch es",
+        german="der die und das in den von zu ist mit des sich nicht ein eine im dem auf als "
+        "auch es",
         italian="di e che la il un a è per in una non del con si i della le sono da al dei nel gli",
         norwegian="og i det er en til av på for med som at den de ikke et har var jeg etter ble å",
         polish="i w na się z nie do to że jest o jak po ale od za przez był co dla tym jego są",
         portuguese="de a o que e do da em um para é com não uma os no se na por mais as dos ao foi",
         slovene="in je v na se da so za ki z pa ne s ni bi po tudi kot bil bila od pri sem iz kar",
         spanish="de la que el en y a los se del las un por con no una su para es al lo como más",
-        swedish="och i att det som en på är av för med till den har de inte om ett var jag men från",
-        turkish="ve bir bu da de için ile çok olarak daha gibi kadar olan ne o sonra ama her mi ise",
+        swedish="och i att det som en på är av för med till den har de inte om ett var jag men "
+        "från",
+        turkish="ve bir bu da de için ile çok olarak daha gibi kadar olan ne o sonra ama her mi "
+        "ise",
     ),
     "Cyrillic": _words(
         russian="и в не на что с он я как это по но из у к за от его было она же был для так все"

@@ -20,19 +20,18 @@ _HEAD = """\
 
 <!-- Made by `python -m flows.help.reference`; `make docs` makes it again. -->
 
-A run has one TOML file. Every key has a default, a mistyped key is refused with the nearest known one, and file
-names start from the file's folder. `bertdata init PATH` writes such a file for your text, `bertdata config` shows all of
-this with the values of a file, and `--set vocab.size=8000` replaces one value for one command.
+A run has one TOML file. A mistyped key is refused with the nearest known one, and file names start
+from the file's folder. `bertdata init PATH` writes such a file for your text, `bertdata config`
+shows all of this with the values of a file, and `--set vocab.size=8000` replaces one value for one
+command.
 """
 _NOTES = {
-    "corpus": "One table for each corpus; there can be any number. [Your own text](text.md) has an example.",
-    "cleaning": "What is rejected before sentences are split. [Cleaning](text.md#cleaning) has an example.",
-    "sentences": (
-        f"Punkt models: {', '.join(LANGUAGES)}. Rules: {', '.join(RULE_LANGUAGES)}."
-    ),
+    "corpus": "One table for each corpus. [Your own text](text.md) has an example.",
+    "cleaning": "What is rejected. [Cleaning](text.md#cleaning) has an example.",
+    "sentences": (f"Punkt models: {', '.join(LANGUAGES)}. Rules: {', '.join(RULE_LANGUAGES)}."),
     "vocab": "How words become pieces.",
     "examples": "How documents become examples; names and defaults are those of the original.",
-    "runner": "Where the work is done; the result is the same. [Clusters](runners/README.md) has examples.",
+    "runner": "Where the work is done. [Clusters](runners/README.md) has examples.",
     "train": "How the model is pre-trained. [Training](training.md) has an example for a GPU.",
 }
 
@@ -45,8 +44,7 @@ def main() -> None:
 def configuration_page() -> Iterator[str]:
     """The lines of the page."""
     yield _HEAD
-    yield f"`seed` ({RunConfig().seed}) stands above all tables: another one makes other pairs, masks and"
-    yield "held-out documents."
+    yield f"`seed` ({RunConfig().seed}) stands above all tables; it decides what is drawn at random."
     for name, part in {"corpus": CorpusConfig, **PARTS}.items():
         yield from ("", f"## {name}", "", _NOTES[name], "", *_table(name, part))
 
