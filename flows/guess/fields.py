@@ -12,7 +12,7 @@ _MAX_NAMES = 8  # in messages
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Fields:
+class _Fields:
     """The fields to read, "" if there is no id, and why they were chosen."""
 
     text: str
@@ -20,7 +20,7 @@ class Fields:
     reasons: tuple[str, ...]
 
 
-def guess_fields(records: Sequence[Mapping[str, object]]) -> Fields | None:
+def guess_fields(records: Sequence[Mapping[str, object]]) -> _Fields | None:
     """The fields of records; None if no field holds text."""
     names = list(dict.fromkeys(key for record in records for key in record))
     lengths = {key: length for key in names if (length := _mean_length(records, key))}
@@ -30,7 +30,7 @@ def guess_fields(records: Sequence[Mapping[str, object]]) -> Fields | None:
     found = next((key for key in _ID_NAMES if key != text and _is_unique(records, key)), "")
     others = [key for key in names if key not in (text, found)]
     more = f"; other fields: {_list(others)}" if others else ""
-    return Fields(text=text, id=found, reasons=(f"{_describe(text, lengths)}{more}", _why(found)))
+    return _Fields(text=text, id=found, reasons=(f"{_describe(text, lengths)}{more}", _why(found)))
 
 
 def _choose_text(lengths: Mapping[str, float]) -> str:
@@ -49,8 +49,11 @@ def _mean_length(records: Sequence[Mapping[str, object]], key: str) -> float:
 
 def _is_unique(records: Sequence[Mapping[str, object]], key: str) -> bool:
     values = [record.get(key) for record in records]
-    are_ids = all(isinstance(value, str | int) and value not in (True, "") for value in values)
-    return are_ids and len(set(values)) == len(values)
+    return all(map(_is_id, values)) and len(set(values)) == len(values)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool) and value != ""
 
 
 def _describe(text: str, lengths: Mapping[str, float]) -> str:

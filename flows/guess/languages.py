@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bertdata.sentences.splitter import TRAIN
+from bertdata.sentences.splitter import LANGUAGES, RULE_LANGUAGES, TRAIN
 
 # A text of a language has at least this share of its frequent words; other languages share some.
 _MIN_SHARE = 0.15
@@ -66,11 +66,10 @@ def _by_words(text: str, script: str) -> Language:
     share = hits / max(1, len(words))
     if share < _MIN_SHARES.get(name, _MIN_SHARE):
         return Language(TRAIN, f"{script} letters, but the words of no language that is known")
-    return Language(name, f"{share:.0%} of the words are frequent words of {_title(name)}", share)
-
-
-def _title(name: str) -> str:
-    return name[0].upper() + name[1:]
+    reason = f"{share:.0%} of the words are frequent words of {name.capitalize()}"
+    if name not in (*LANGUAGES, *RULE_LANGUAGES):
+        return Language(TRAIN, f"{reason}, for which no model is published", share)
+    return Language(name, reason, share)
 
 
 _SCRIPTS: Mapping[str, re.Pattern[str]] = {
@@ -112,7 +111,8 @@ def _words(**languages: str) -> Mapping[str, frozenset[str]]:
 
 _WORDS: Mapping[str, Mapping[str, frozenset[str]]] = {
     "Latin": _words(
-        czech="a se je na že v ve s z do i by jsem jako byl byla bylo jsou o k pro ale který které",
+        czech="a se je na že v ve s z do i by jsem jako byl byla bylo jsou o k pro ale který které "
+        "není co aby už tak jejich",
         danish="og i at det er en til af på for med der den de som ikke et har var jeg efter blev",
         dutch="de het een van en in is dat op te zijn met voor die niet aan er om ook als door "
         "naar",
@@ -129,13 +129,23 @@ _WORDS: Mapping[str, Mapping[str, frozenset[str]]] = {
         portuguese="de a o que e do da em um para é com não uma os no se na por mais as dos ao foi",
         slovene="in je v na se da so za ki z pa ne s ni bi po tudi kot bil bila od pri sem iz kar",
         spanish="de la que el en y a los se del las un por con no una su para es al lo como más",
+        # Of these no model is published, but some of their words are others' too.
+        catalan="de la i el que a en un els les per una del amb és al no es va més com van seva",
+        croatian="i u je na se da su za od s a o kao koji iz koja što bi nije ili do po te biti",
+        hungarian="a az és hogy nem is egy ez volt de meg csak ha már el még azt mint vagy ezt",
+        indonesian="yang dan di dengan untuk dari ini itu pada dalam tidak ke adalah akan oleh",
+        romanian="de și în a la cu o pe un din că se nu este care mai pentru sunt prin au fost",
+        slovak="a v sa na je že s z do o ako to po za pre aj by bol ktoré ktorý boli sú k ale",
+        vietnamese="và của là có được cho trong một các những với không này người đã về khi",
         swedish="och i att det som en på är av för med till den har de inte om ett var jag men "
         "från",
         turkish="ve bir bu da de için ile çok olarak daha gibi kadar olan ne o sonra ama her mi "
         "ise",
     ),
     "Cyrillic": _words(
-        russian="и в не на что с он я как это по но из у к за от его было она же был для так все"
+        bulgarian="на и да се в от за с че е не по са при като до които след която но ще със този",
+        ukrainian="і в на з що не до та у за це як від по є й для був його про який але або вона",
+        russian="и в не на что с он я как это по но из у к за от его было она же был для так все",
     ),
     "Arabic": _words(
         arabic="في من على إلى أن التي الذي هذا كان عن هذه ما لا مع هو قد هي بين كما ذلك بعد",

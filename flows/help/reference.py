@@ -44,7 +44,7 @@ def main() -> None:
 def configuration_page() -> Iterator[str]:
     """The lines of the page."""
     yield _HEAD
-    yield f"`seed` ({RunConfig().seed}) stands above all tables; it decides what is drawn at random."
+    yield f"`seed` ({RunConfig().seed}) stands above all tables and decides what is random."
     for name, part in {"corpus": CorpusConfig, **PARTS}.items():
         yield from ("", f"## {name}", "", _NOTES[name], "", *_table(name, part))
 
