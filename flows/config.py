@@ -127,7 +127,11 @@ def _read_toml(path: Path) -> Table:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise ConfigError(f"cannot read configuration {path}: {error.strerror}") from error
+        way_out = (
+            "; `bertdata init PATH` writes one" if isinstance(error, FileNotFoundError) else ""
+        )
+        problem = f"cannot read configuration {path}: {error.strerror}{way_out}"
+        raise ConfigError(problem) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is {_name_encoding(error)}; save it as UTF-8") from error
     except ValueError as error:

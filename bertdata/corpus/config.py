@@ -205,7 +205,7 @@ def check_corpora(corpora: Iterable[CorpusConfig]) -> None:
             raise ConfigError(f"two corpora are named {corpus.name!r}; give each its own name")
         seen.add(corpus.name)
     if not seen:
-        raise ConfigError("there is no [[corpus]]; add one")
+        raise ConfigError("there is no [[corpus]]; add one, or let `bertdata init PATH` write it")
 
 
 def list_inputs(corpus: CorpusConfig, base: Location) -> tuple[InputFile, ...]:

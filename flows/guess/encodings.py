@@ -14,6 +14,7 @@ _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
 }
 # Common ones, of which the one that makes most words of a language is taken.
+_SCORED_BYTES = 1 << 15
 _OTHERS = ("cp1252", "cp1250", "cp1251", "shift_jis", "gb18030")
 
 
@@ -42,7 +43,7 @@ def _is_mostly_utf8(text: str) -> bool:
 
 def _score(data: bytes, encoding: str) -> float:
     """How much a text looks like a language in an encoding; 0 if it is not text in it."""
-    text = _decode(data, encoding)
+    text = _decode(data[:_SCORED_BYTES], encoding)
     return 0.0 if text is None or "\0" in text else guess_language([text]).score
 
 

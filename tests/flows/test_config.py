@@ -109,7 +109,9 @@ def test_mistakes_are_one_line(
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"cannot read configuration .*: No such file"):
+    with pytest.raises(
+        ConfigError, match=r"cannot read .*: No such file .*; `bertdata init PATH` writes"
+    ):
         load_config(tmp_path / "none.toml")
 
 
