@@ -37,7 +37,8 @@ boundaries: .venv/test.done
 
 # The documentation as pages in build/docs; a broken link is an error.
 docs: .venv/docs.done
-	$(BIN)/python -m flows.help.reference > docs/configuration.md
+	$(BIN)/python -m flows.help.reference > docs/.configuration.md
+	mv docs/.configuration.md docs/configuration.md
 	$(BIN)/mkdocs build --strict --quiet
 
 bench: .venv/test.done

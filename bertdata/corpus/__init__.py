@@ -32,6 +32,7 @@ __getattr__, __dir__, __all__ = list_contents(
             "unless_empty",
         ],
         "identity": ["DocumentHashes", "count_repeated_ids", "hash_documents", "hash_rows"],
+        "inputs": ["Pattern", "match_pattern"],
         "kept_share": ["describe_loss", "is_enough", "is_lost", "read_rejected"],
         "own_files": ["OwnFiles"],
         "partitions": [

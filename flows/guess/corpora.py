@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from bertdata.corpus.config import CorpusConfig
+from bertdata.corpus.inputs import Pattern, match_pattern
 from bertdata.corpus.own_files import OwnFiles
 from bertdata.errors import InputError
 from bertdata.storage.files import find_file, is_file, is_folder, list_files
-from bertdata.storage.locations import Location
+from bertdata.storage.locations import Address, Location
 from flows.guess.contents import COMPRESSIONS, Content, look_into
 from flows.guess.fields import guess_fields
 from flows.wording import number, size
@@ -113,10 +115,22 @@ def _find_files(place: Location) -> Iterator[_File]:
             raise InputError(f"cannot read {place}: {error.strerror or error}") from error
         return
     runs = OwnFiles()
-    for found in list_files(place, recursive=True):
-        is_hidden = any(part.startswith(".") for part in found.path.split("/"))
-        if not is_hidden and not runs.holds(place / found.path, place):
-            yield _File(place / found.path, found.path, found.bytes)
+    for file in _list_below(place):
+        is_hidden = any(part.startswith(".") for part in file.name.split("/"))
+        if not is_hidden and not runs.holds(file.path, place):
+            yield file
+
+
+def _list_below(folder: Location) -> Iterator[_File]:
+    """All files below a folder; also through links, as a glob finds them."""
+    if isinstance(folder, Address):
+        for found in list_files(folder, recursive=True):
+            yield _File(folder / found.path, found.path, found.bytes)
+        return
+    for text in sorted(match_pattern(Pattern(folder, ("**", "*"), is_literal=False))):
+        if (path := Path(text)).is_file():
+            name = Path(os.path.relpath(path, folder)).as_posix()
+            yield _File(folder / name, name, path.stat().st_size)
 
 
 def _by_ending(files: Sequence[_File]) -> dict[str, list[_File]]:

@@ -236,6 +236,15 @@ def test_what_runs_wrote_and_hidden_files_are_not_input(finished: Path) -> None:
     assert len(read_documents(load_config(Path("my.toml")))) == 1
 
 
+def test_links_are_followed_as_in_a_run(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.txt").write_text(PROSE)
+    Path("texts/linked").symlink_to(tmp_path / "elsewhere")
+    Path("texts/broken.txt").symlink_to("nothing")
+    write_configuration(Path("texts"), Path("my.toml"))
+    assert load_config(Path("my.toml")).corpus[0].paths == ("texts/**/*.txt",)
+
+
 def test_a_saved_dataset_is_one_corpus() -> None:
     write_stream(Path("texts/data-00000-of-00001.arrow"))
     files = [{"filename": "data-00000-of-00001.arrow"}]
