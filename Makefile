@@ -9,7 +9,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python .lock/install.py
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test coverage check lint types boundaries bench lock clean
+.PHONY: install demo test coverage check lint types boundaries docs bench lock clean
 
 install: .venv/run.done
 
@@ -23,7 +23,7 @@ test: .venv/test.done
 coverage: .venv/test.done
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-fail-under=90
 
-check: lint types boundaries test
+check: lint types boundaries docs test
 
 lint: .venv/test.done
 	$(BIN)/ruff format --check .
@@ -35,11 +35,17 @@ types: .venv/test.done
 boundaries: .venv/test.done
 	$(BIN)/lint-imports
 
+# The documentation as pages in build/docs; a broken link is an error.
+docs: .venv/docs.done
+	$(BIN)/python -m flows.help.reference > docs/.configuration.md
+	mv docs/.configuration.md docs/configuration.md
+	$(BIN)/mkdocs build --strict --quiet
+
 bench: .venv/test.done
 	$(BIN)/python -m tests.benchmarks
 
 # Update the lock to what is installed now, after an upgrade by hand.
-lock: .venv/test.done
+lock: .venv/test.done .venv/docs.done
 	$(BIN)/python .lock/renew.py
 
 clean:
@@ -56,4 +62,8 @@ clean:
 
 .venv/test.done: .venv/run.done .lock/test.txt
 	@$(INSTALL) test
+	@touch $@
+
+.venv/docs.done: .venv/run.done .lock/docs.txt
+	@$(INSTALL) docs
 	@touch $@

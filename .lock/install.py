@@ -2,6 +2,7 @@
 
     .venv/bin/python .lock/install.py run [TORCH]
     .venv/bin/python .lock/install.py test
+    .venv/bin/python .lock/install.py docs
 
 TORCH is a wheel (a path or an address), the address of an index that has the locked version, or a
 requirement such as "torch==2.12.0". Without it, Linux without an NVIDIA driver takes PyTorch's CPU

@@ -1,4 +1,4 @@
-"""Write `run.txt` and `test.txt`: what pyproject.toml asks for, as it is installed."""
+"""Write `run.txt`, `test.txt` and `docs.txt`: what pyproject.toml asks for, as it is installed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent
 
 
 def main() -> None:
-    """Write both files again."""
+    """Write all files again."""
     project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     run = installed_closure(
@@ -24,8 +24,14 @@ def main() -> None:
     # The package itself is installed with what is there, so its build backend is pinned too.
     run["setuptools"] = importlib.metadata.version("setuptools")
     write("run.txt", "What a run needs", run)
-    beyond = {name: version for name, version in test.items() if name not in run}
-    write("test.txt", "What tests and checks need beyond run.txt", beyond)
+    write("test.txt", "What tests and checks need beyond run.txt", beyond(run, test))
+    docs = installed_closure(extras["docs"])
+    write("docs.txt", "What `make docs` needs beyond run.txt", beyond(run, docs))
+
+
+def beyond(run: dict[str, str], others: dict[str, str]) -> dict[str, str]:
+    """Those of the others that are not among what a run needs."""
+    return {name: version for name, version in others.items() if name not in run}
 
 
 def installed_closure(requirements: Iterable[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ import difflib
 import functools
 import inspect
 import itertools
+import re
 import sys
 import types
 import typing
@@ -24,6 +25,9 @@ _T = TypeVar("_T")
 FLAT: Mapping[str, Any] = types.MappingProxyType({"is_flat": True})
 
 _MAX_POSITIVE = 1e30
+
+_LISTED = re.compile(r"(?:^|(?<=\. ))((?:`\w+`, )*`\w+`): ")
+_WORD = re.compile(r"\w+")
 
 # An object of JSON or TOML, as it is read or is to be written.
 Table: TypeAlias = Mapping[str, Any]
@@ -87,10 +91,13 @@ def key_fields(cls: type) -> dict[str, tuple[type, dataclasses.Field[Any]]]:
 
 
 def key_docs(cls: type) -> dict[str, str]:
-    """The sentence below each field in the source, by key; keys without one are left out."""
+    """What the source says of each key; keys without a word are left out.
+
+    That is the sentence below the field, or what the docstring of the class has after "`key`: ".
+    """
     docs: dict[str, str] = {}
     for owner in dict.fromkeys(owner for owner, _ in key_fields(cls).values()):
-        docs |= _field_docs(owner)
+        docs |= _listed_docs(owner) | _field_docs(owner)
     return docs
 
 
@@ -147,6 +154,18 @@ def _field_docs(cls: type) -> dict[str, str]:
             ):
                 docs[name] = " ".join(text.split())
     return docs
+
+
+def _listed_docs(cls: type) -> dict[str, str]:
+    """What a docstring says after "`key`: " or "`key`, `other`: ", by key."""
+    _, *parts = _LISTED.split(" ".join((cls.__doc__ or "").split()))
+    names = {field.name for field in dataclasses.fields(cls)}
+    return {
+        key: text.strip()
+        for keys, text in zip(parts[::2], parts[1::2])
+        for key in _WORD.findall(keys)
+        if key in names
+    }
 
 
 def _class_body(cls: type) -> list[ast.stmt]:

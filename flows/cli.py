@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from bertdata.errors import BertdataError, ConfigError
 from bertdata.storage.locations import Location, locate
 from bertdata.terminal import exit_status, is_reader_gone
+from flows.help.completion import SHELLS, make_completion
+from flows.help.examples import examples_of
 from flows.processes.signals import Stopped, stopped_status, was_stopped
 
 if TYPE_CHECKING:
@@ -69,17 +71,30 @@ def _make_parser(command: str) -> _Parser:
     parser = argparse.ArgumentParser(
         prog="bertdata",
         description="text -> sentences -> vocabulary -> examples -> BERT, any corpus, any size",
+        epilog=examples_of(""),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> _Parser:
-        sub = commands.add_parser(name, help=text, description=text)
+        sub = commands.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=examples_of(name),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         sub.add_argument("--debug", action="store_true", help="show tracebacks")
         sub.set_defaults(command=command)
         return sub
 
     demo = add("demo", _run_demo, "the whole run on the built-in English demo corpus")
     _add_run_options(demo)
+    init = add("init", _init_config, "write a commented configuration for a file or folder")
+    init.add_argument("place", type=locate, metavar="PATH", help="also s3://bucket/folder")
+    init.add_argument(
+        "--output", type=Path, metavar="MY.toml", help="never replaced (<name of PATH>.toml)"
+    )
     run = add("run", _run_everything, "the whole run: sentences, vocab, examples, train")
     run.add_argument("config", type=Path, metavar="CONFIG.toml")
     _add_run_options(run)
@@ -122,18 +137,29 @@ def _make_parser(command: str) -> _Parser:
     tune.set_defaults(module="trainer.tuning")
     features = add("features", _run_trainer, "write a model's vectors for texts to an Arrow file")
     features.set_defaults(module="trainer.features")
-    if command == "finetune":
+    if command in ("finetune", "completion"):
         from trainer.tuning.config import add_arguments as add_tuning
 
         add_tuning(tune)
-    elif command == "features":
+    if command in ("features", "completion"):
         from trainer.features.config import add_arguments as add_features
 
         add_features(features)
     config = add("config", _show_config, "the complete configuration with every default")
     config.add_argument("config", type=Path, nargs="?", metavar="CONFIG.toml")
     _add_set(config)
+    completion = add("completion", _print_completion, "print what completes commands in a shell")
+    completion.add_argument("shell", choices=SHELLS)
     return parser
+
+
+def _init_config(options: argparse.Namespace) -> int:
+    """`bertdata init`."""
+    from flows.guess.init import write_configuration
+
+    for line in write_configuration(options.place, options.output):
+        print(line)
+    return 0
 
 
 def _run_demo(options: argparse.Namespace) -> int:
@@ -278,6 +304,14 @@ def _show_config(options: argparse.Namespace) -> int:
 
     config = load_config(options.config, options.set) if options.config else RunConfig()
     print(to_toml(config), end="")
+    return 0
+
+
+def _print_completion(options: argparse.Namespace) -> int:
+    """`bertdata completion`."""
+    from flows.config import all_keys
+
+    print(make_completion(options.shell, _make_parser("completion"), all_keys()), end="")
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import textwrap
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -22,6 +23,8 @@ from flows.paths import RunPaths
 from pipelines.options import RunnerConfig
 from trainer.pretraining.config import TrainConfig
 from vocab.config import VocabConfig
+
+_MAX_WIDTH = 98  # of comments
 
 DEMO_CONFIG = Path(__file__).with_name("demo.toml")
 
@@ -109,12 +112,26 @@ def to_toml(config: RunConfig) -> str:
     return "\n".join(lines) + "\n"
 
 
+def all_keys() -> list[str]:
+    """Each key that `--set` takes, such as "vocab.size"; those of corpora need their number."""
+    return ["seed", *(f"{name}.{key}" for name, part in PARTS.items() for key in keys(part))]
+
+
+def meaning_without(part: str, key: str) -> str:
+    """What leaving out a key without a default means."""
+    return _WITHOUT.get((part, key), "it is not used")
+
+
 def _read_toml(path: Path) -> Table:
     """The table in a TOML file. Raises ConfigError."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise ConfigError(f"cannot read configuration {path}: {error.strerror}") from error
+        way_out = (
+            "; `bertdata init PATH` writes one" if isinstance(error, FileNotFoundError) else ""
+        )
+        problem = f"cannot read configuration {path}: {error.strerror}{way_out}"
+        raise ConfigError(problem) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is {_name_encoding(error)}; save it as UTF-8") from error
     except ValueError as error:
@@ -188,11 +205,14 @@ def _lines(part: str, config: Any) -> list[str]:
     values, docs = to_table(config), key_docs(type(config))
     lines: list[str] = []
     for key in keys(type(config)):
-        lines += [f"# {docs[key]}"] if key in docs else []
+        lines += [
+            f"# {line}"
+            for line in textwrap.wrap(docs.get(key, ""), _MAX_WIDTH, break_on_hyphens=False)
+        ]
         lines.append(
             f"{key} = {_toml(values[key])}"
             if key in values
-            else f"# {key} is left out: {_WITHOUT.get((part, key), 'it is not used')}"
+            else f"# {key} is left out: {meaning_without(part, key)}"
         )
     return lines
 

@@ -15,8 +15,9 @@ _LAYOUTS = ("default", "bert-base-uncased")
 class VocabConfig:
     """How words become a vocabulary. Raises ConfigError on a value out of range.
 
-    `size`: the exact number of pieces, including special ones. `lowercase`, `strip_accents`,
-    `split_chinese_characters`, `max_word_characters`: as in TokenizationConfig. `min_frequency`:
+    `size`: the exact number of pieces, including special ones. `lowercase`: whether words are
+    lower-cased. `strip_accents`: whether "é" becomes "e". `split_chinese_characters`: whether each
+    Chinese character is a word. `max_word_characters`: longer words become [UNK]. `min_frequency`:
     rarer pairs of pieces are never merged. `alphabet_limit`: maximum number of characters.
     `layout`: ids of the special pieces ("bert-base-uncased": those of the original). `file`: a
     vocabulary to use instead of training one: a vocab.txt, a tokenizer.json or the folder of a

@@ -40,12 +40,12 @@ class CleaningConfig:
     names from `bertdata.cleaning.quality_rules`; they reject documents. `line_rules`: names from
     `bertdata.cleaning.line_rules`; they drop lines, before `rules` are applied. `bad_words`: a file
     with one word or phrase per line; a document that contains one of them, in any case, is
-    rejected. `blocked`, and the lines of the file `block_list`: host names (with their subdomains),
-    beginnings of addresses, ids of documents, or names of corpora in brackets, as in "[web]".
-    `exact_duplicates`, `near_duplicates`: "drop" all but the first of equal or similar documents of
-    all corpora, or "keep" them. `duplicate_sentences`: "drop" sentences of 40 bytes or more that
-    occur earlier in a kept document. `near_duplicate_similarity`: minimum share of common runs of
-    five words, in [0.5, 1].
+    rejected. `blocked`, `block_list`: what to reject, as a list, or as a file with one per line:
+    host names (with their subdomains), beginnings of addresses, ids of documents, or names of
+    corpora in brackets, as in "[web]". `exact_duplicates`, `near_duplicates`: "drop" all but the
+    first of equal or similar documents of all corpora, or "keep" them. `duplicate_sentences`:
+    "drop" sentences of 40 bytes or more that occur earlier in a kept document.
+    `near_duplicate_similarity`: minimum share of common runs of five words, in [0.5, 1].
     """
 
     unicode_repair: bool = False

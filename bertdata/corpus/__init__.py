@@ -7,6 +7,7 @@ from bertdata.contents import list_contents
 __getattr__, __dir__, __all__ = list_contents(
     __name__,
     {
+        "compression": ["find_compression", "read_range"],
         "config": [
             "CorpusConfig",
             "FilePart",
@@ -31,7 +32,9 @@ __getattr__, __dir__, __all__ = list_contents(
             "unless_empty",
         ],
         "identity": ["DocumentHashes", "count_repeated_ids", "hash_documents", "hash_rows"],
+        "inputs": ["Pattern", "match_pattern"],
         "kept_share": ["describe_loss", "is_enough", "is_lost", "read_rejected"],
+        "own_files": ["OwnFiles"],
         "partitions": [
             "Layout",
             "ShardGroup",

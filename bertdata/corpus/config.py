@@ -71,26 +71,25 @@ _ADDRESSES_AT_ONCE = 32  # whose answers take longer, most of it without any wor
 class CorpusConfig:
     """One `[[corpus]]` table.
 
-    `paths`: file names or globs (also with `**`), relative to the configuration file's folder; none
-    for `demo`. Or addresses of other storage, with the same globs, such as
-    "s3://bucket/**/*.jsonl.gz". For text, lines and jsonl also tar archives, compressed or not, and
-    ZIP archives.
-    `follow_links`: whether files may be links that lead out of the folder that a pattern starts in,
-    or be found through such links. False, for folders of strangers: such a link ends the run.
-    `text_field`, `id_field`: keys or columns of jsonl, parquet and arrow; without an `id_field`,
-    records are named after their file and position.
-    `on_bad_file`: an unreadable or damaged file ends the run ("stop") or is rejected ("skip").
-    `encoding`: of text, lines and jsonl, by Python's name; a byte order mark overrides it.
-    `encoding_errors`: invalid bytes reject their document ("strict") or become U+FFFD ("replace").
-    `max_compression_ratio`: a compressed file or archive that unpacks to more than this many times
-    its size, and to over 64 MiB, counts as damaged.
-    `max_document_bytes`: longer documents are rejected, since memory grows with the longest one.
-    `min_kept_share`: minimum share of the corpus's documents, in [0, 1], that must be kept. Below
-    it, or if none is kept (unless it is 0), the sentences stage ends with an error, since a field,
-    format or rule is probably wrong. Documents in `[cleaning] blocked` do not count. The default
-    allows what is normal: more than a fifth of the pages of a Wikipedia dump are articles (the
-    others are redirects and other namespaces), and published strict cleaning of Common Crawl keeps
-    about a tenth.
+    `name`: of the corpus in results and messages. `format`: "text", "lines", "jsonl", "parquet",
+    "arrow", "wikipedia-xml", "wet", "warc" or "demo". `paths`: file names or globs (also with
+    `**`), relative to the configuration file's folder; none for `demo`. Or addresses of other
+    storage, with the same globs, such as "s3://bucket/**/*.jsonl.gz". For text, lines and jsonl
+    also tar archives, compressed or not, and ZIP archives. `follow_links`: whether files may be
+    links that lead out of the folder that a pattern starts in, or be found through such links.
+    False, for folders of strangers: such a link ends the run. `text_field`, `id_field`: keys or
+    columns of jsonl, parquet and arrow; without an `id_field`, records are named after their file
+    and position. `on_bad_file`: an unreadable or damaged file ends the run ("stop") or is rejected
+    ("skip"). `encoding`: of text, lines and jsonl, by Python's name; a byte order mark overrides
+    it. `encoding_errors`: invalid bytes reject their document ("strict") or become U+FFFD
+    ("replace"). `max_compression_ratio`: a compressed file or archive that unpacks to more than
+    this many times its size, and to over 64 MiB, counts as damaged. `max_document_bytes`: longer
+    documents are rejected, since memory grows with the longest one. `min_kept_share`: minimum share
+    of the corpus's documents, in [0, 1], that must be kept. Below it, or if none is kept (unless it
+    is 0), the sentences stage ends with an error, since a field, format or rule is probably wrong.
+    Documents in `[cleaning] blocked` do not count. The default allows what is normal: more than a
+    fifth of the pages of a Wikipedia dump are articles (the others are redirects and other
+    namespaces), and published strict cleaning of Common Crawl keeps about a tenth.
     """
 
     name: str
@@ -206,7 +205,7 @@ def check_corpora(corpora: Iterable[CorpusConfig]) -> None:
             raise ConfigError(f"two corpora are named {corpus.name!r}; give each its own name")
         seen.add(corpus.name)
     if not seen:
-        raise ConfigError("there is no [[corpus]]; add one")
+        raise ConfigError("there is no [[corpus]]; add one, or let `bertdata init PATH` write it")
 
 
 def list_inputs(corpus: CorpusConfig, base: Location) -> tuple[InputFile, ...]:

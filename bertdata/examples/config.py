@@ -12,12 +12,16 @@ from bertdata.reference.config import MaskingConfig, PairingConfig
 class ExamplesConfig:
     """How documents become examples; names and defaults are the original's where it has them.
 
-    `dupe_factor`: passes over the training documents, each paired and masked differently
-    (validation documents get one pass). `masking`: "static" stores masks in the files, "dynamic"
-    lets the reader draw new ones in each epoch. `next_sentence`: pairs, or single segments.
-    `validation_fraction`: share of documents held out, in [0, 0.5]. `compression` of the shards:
-    "none", "lz4" or "zstd". ZSTD needs a third less space than none, for about a tenth more work in
-    the whole run; LZ4 a tenth less space, for half of that work.
+    `max_seq_length`: pieces of an example, with [CLS] and [SEP]. `short_seq_prob`: share of
+    examples with a random shorter length. `masked_lm_prob`: share of the pieces to predict.
+    `max_predictions_per_seq`: at most so many in an example. `whole_word_mask`: whether the pieces
+    of a word are masked together. `num_shards`: files of training examples. `dupe_factor`: passes
+    over the training documents, each paired and masked differently (validation documents get one
+    pass). `masking`: "static" stores masks in the files, "dynamic" lets the reader draw new ones in
+    each epoch. `next_sentence`: pairs, or single segments. `validation_fraction`: share of
+    documents held out, in [0, 0.5]. `compression`: of the shards, "none", "lz4" or "zstd". ZSTD
+    needs a third less space than none, for about a tenth more work in the whole run; LZ4 a tenth
+    less space, for half of that work.
     """
 
     max_seq_length: int = 128

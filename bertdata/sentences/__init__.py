@@ -16,6 +16,13 @@ __getattr__, __dir__, __all__ = list_contents(
         ],
         "punkt_training": ["sample_paragraphs", "train_parameters", "write_parameters"],
         "removal": ["remove"],
-        "splitter": ["SentenceSplitter", "SentencesConfig", "TRAIN", "load_splitter"],
+        "splitter": [
+            "LANGUAGES",
+            "RULE_LANGUAGES",
+            "SentenceSplitter",
+            "SentencesConfig",
+            "TRAIN",
+            "load_splitter",
+        ],
     },
 )

@@ -57,8 +57,8 @@ TRAIN = "train"
 class SentencesConfig:
     """The `[sentences]` table.
 
-    `language`: one of LANGUAGES, whose Punkt models are published; one of RULE_LANGUAGES; or
-    "train", which trains a Punkt model on the corpora.
+    `language`: one of those whose Punkt models are published, one of those that are split by rules,
+    or "train", which trains a Punkt model on the corpora.
     """
 
     language: str = "english"

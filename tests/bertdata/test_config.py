@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bertdata.config import check_choice, check_range, read_table, to_table
+from bertdata.config import check_choice, check_range, key_docs, read_table, to_table
 from bertdata.errors import ConfigError
 
 
@@ -77,3 +77,25 @@ def test_choices_are_named() -> None:
     check_choice("kind", "b", ("a", "b"))
     with pytest.raises(ConfigError, match="kind must be one of a, b; got 'B'"):
         check_choice("kind", "B", ("a", "b"))
+
+
+def test_what_a_docstring_lists_of_keys() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Listed:
+        """Some keys.
+
+        `one`: the first one, such as
+        `two`. `two`, `three`: the others; `four`: is in the sentence.
+        `other`: no key.
+        """
+
+        one: int = 1
+        two: int = 2
+        three: int = 3
+        four: int = 4
+
+    assert key_docs(Listed) == {
+        "one": "the first one, such as `two`.",
+        "two": "the others; `four`: is in the sentence.",
+        "three": "the others; `four`: is in the sentence.",
+    }

@@ -45,9 +45,9 @@ def test_the_complete_configuration_reads_back_as_the_same(tmp_path: Path) -> No
     assert load(tmp_path, text) == config
 
 
-def test_the_readme_trains_as_it_says(tmp_path: Path) -> None:
-    readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
-    (block,) = [b for b in readme.split("```") if b.startswith("toml") and "batch_tokens" in b]
+def test_training_is_as_its_page_says(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2].joinpath("docs", "training.md").read_text(encoding="utf-8")
+    (block,) = [b for b in page.split("```") if b.startswith("toml") and "batch_tokens" in b]
     config = load(tmp_path, MINIMAL + block.removeprefix("toml"))
     assert (config.train.model.model, config.train.length.tokens) == ("base", 3_000_000_000)
 
@@ -109,7 +109,9 @@ def test_mistakes_are_one_line(
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"cannot read configuration .*: No such file"):
+    with pytest.raises(
+        ConfigError, match=r"cannot read .*: No such file .*; `bertdata init PATH` writes"
+    ):
         load_config(tmp_path / "none.toml")
 
 

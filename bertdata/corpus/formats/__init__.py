@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = list_contents(
     __name__,
     {
         "decoding": ["is_wide"],
-        "json_objects": ["is_spread_out"],
+        "json_objects": ["is_spread_out", "iter_objects"],
         "jsonl": ["find_line"],
         "lines": ["find_document"],
         "registry": ["read_unit"],

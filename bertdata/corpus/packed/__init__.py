@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = list_contents(
             "TextFile",
             "check_no_archive",
             "is_packed",
+            "iter_files",
             "peek",
             "read_beginning",
             "read_files",

@@ -60,7 +60,7 @@ class TextFile:
     problem: str = ""
 
 
-def _iter_files(part: FilePart, corpus: CorpusConfig) -> Generator[TextFile]:
+def iter_files(part: FilePart, corpus: CorpusConfig) -> Generator[TextFile]:
     """The file of a part, or the members of that archive, one at a time.
 
     Raises InputError when the file or its content cannot be read, and for unsupported archives.
@@ -84,7 +84,7 @@ def read_files(
     read_file: Callable[[TextFile, CorpusConfig], Iterator[Document | Rejection]],
 ) -> Iterator[Document | Rejection]:
     """The results of `read_file` for each text file; others are rejected. Raises InputError."""
-    with contextlib.closing(_iter_files(part, corpus)) as files:
+    with contextlib.closing(iter_files(part, corpus)) as files:
         for file in files:
             if file.problem:
                 yield _refusal(file, corpus)
