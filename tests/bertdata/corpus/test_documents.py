@@ -51,6 +51,7 @@ def test_reasons_are_a_fixed_set_of_words() -> None:
         "other_namespace",
         "redirect",
         "not_text",
+        "too_complex",
         "too_long",
         "too_short",
         "blocked",
