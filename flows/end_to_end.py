@@ -13,6 +13,7 @@ from typing import Annotated, TypeAlias, TypeVar, cast
 import prefect
 from prefect.flows import Flow
 from prefect.states import Failed
+from prefect.tasks import Task
 
 from bertdata.errors import BertdataError
 from bertdata.storage.locations import locate
@@ -55,6 +56,11 @@ def _flow(
     return decorate
 
 
+def _make(stage: Task[[Run], _R], run: Run) -> _R:
+    """What a task returns. Raises the error that it failed with."""
+    return stage(run, return_state=True).result()
+
+
 def _open_run(config: RunConfig, base: str, output: str) -> Run:
     run = Run(config=config, base=Path(base), paths=RunPaths(locate(output)))
     if has_own_server():
@@ -66,33 +72,33 @@ def _open_run(config: RunConfig, base: str, output: str) -> Run:
 def run(config: _Config, base: str, output: str) -> Table:
     """Sentences, vocabulary, examples, training, report; finished stages are skipped."""
     opened = _open_run(config, base, output)
-    tasks.make_sentences(opened)
-    tasks.make_vocabulary(opened)
-    tasks.make_examples(opened)
-    results = tasks.train_model(opened)
-    tasks.write_report(opened)
+    _make(tasks.make_sentences, opened)
+    _make(tasks.make_vocabulary, opened)
+    _make(tasks.make_examples, opened)
+    results = _make(tasks.train_model, opened)
+    _make(tasks.write_report, opened)
     return results
 
 
 @_flow("bertdata sentences", "sentences: {output}")
 def sentences(config: _Config, base: str, output: str) -> str:
     """Only the sentences."""
-    return tasks.make_sentences(_open_run(config, base, output))
+    return _make(tasks.make_sentences, _open_run(config, base, output))
 
 
 @_flow("bertdata vocab", "vocabulary: {output}")
 def vocab(config: _Config, base: str, output: str) -> str:
     """Only the vocabulary, from finished sentences."""
-    return tasks.make_vocabulary(_open_run(config, base, output))
+    return _make(tasks.make_vocabulary, _open_run(config, base, output))
 
 
 @_flow("bertdata examples", "examples: {output}")
 def examples(config: _Config, base: str, output: str) -> str:
     """Only the examples, from finished sentences and vocabulary."""
-    return tasks.make_examples(_open_run(config, base, output))
+    return _make(tasks.make_examples, _open_run(config, base, output))
 
 
 @_flow("bertdata train", "training: {output}")
 def train(config: _Config, base: str, output: str) -> Table:
     """Only training, from finished examples."""
-    return tasks.train_model(_open_run(config, base, output))
+    return _make(tasks.train_model, _open_run(config, base, output))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import prefect
 from prefect.deployments.runner import RunnerDeployment
-from prefect.flows import EntrypointType
+from prefect.types.entrypoint import EntrypointType
 
 from bertdata.config import to_table
 from bertdata.errors import ConfigError
@@ -36,6 +37,8 @@ def serve(config: Path, output: Location, name: str, limit: int, cron: str | Non
             "bertdata serve needs a Prefect server: start one with `prefect server start`, "
             "then set PREFECT_API_URL=http://127.0.0.1:4200/api"
         )
+    # Prefect ends its runs and pauses their schedules at a signal, with handlers of its own.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     prefect.serve(*_deployments(config, output, name, cron), limit=limit)
 
 

@@ -20,8 +20,8 @@ _SECONDS = 180
 
 
 @contextlib.contextmanager
-def running(command: list[str], environment: dict[str, str], log: Path) -> Iterator[None]:
-    """A context in which a command runs; at its end the command and all its children end."""
+def running(command: list[str], environment: dict[str, str], log: Path) -> Iterator[str]:
+    """Run a command meanwhile; yields the mark of its processes, which all end with it."""
     environment, mark = marked(environment)
     with (
         log.open("wb") as file,
@@ -30,7 +30,7 @@ def running(command: list[str], environment: dict[str, str], log: Path) -> Itera
         ) as process,
     ):
         try:
-            yield
+            yield mark
         finally:
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):

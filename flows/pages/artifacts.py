@@ -24,7 +24,10 @@ from prefect.artifacts import (
 
 from bertdata.storage.locations import Location
 from flows.config import Run
+from flows.finished import read_run
 from flows.pages.labels import label_run
+from flows.pages.lost_server import log_lost_server
+from flows.pages.picture import draw_loss
 from flows.paths import RunPaths
 from flows.terminal.events import Event, StageFinished, StageStarted, TrainingProgress
 from flows.views.summary import summary_lines
@@ -46,6 +49,10 @@ class StagePages:
 
     def show(self, event: Event) -> None:
         """Show that something happened."""
+        with log_lost_server():
+            self._show(event)
+
+    def _show(self, event: Event) -> None:
         match event:
             case StageStarted() if event.text_bytes:
                 label_run(self._run, event.text_bytes)
@@ -58,7 +65,7 @@ class StagePages:
 
     def _show_progress(self, stage: str, share: float) -> None:
         if self._bar is None:
-            key = artifact_key(self._run.paths.output, f"{stage}-progress")
+            key = _artifact_key(self._run.paths.output, f"{stage}-progress")
             made = create_progress_artifact(100 * share, key, f"How far `{stage}` is")
             self._bar = made if isinstance(made, UUID) else None
         elif share == 1 or time.monotonic() - self._updated >= _MIN_SECONDS:
@@ -70,12 +77,13 @@ class StagePages:
     def _finish(self, event: StageFinished) -> None:
         if self._bar is not None:
             self._show_progress(event.stage, 1.0)
+            self._bar = None  # the same task may make another stage
         output = self._run.paths.output
         if event.was_complete and event.stage == "sentences":
             label_run(self._run, event.counts["text_bytes"])
         create_table_artifact(
             list(_rows(_with_shares(event.counts))),
-            artifact_key(output, event.stage),
+            _artifact_key(output, event.stage),
             f"{event}\n\nIn `{event.folder}`, content {event.content_sha256}",
         )
 
@@ -83,19 +91,20 @@ class StagePages:
 def show_report(paths: RunPaths, report: Location) -> None:
     """Show the summary of a run with its loss as a text with a picture, and link to its report."""
     output = paths.output
-    key = artifact_key(output, "report")
-    create_markdown_artifact("\n".join(_markdown(paths)), key, f"The run in {output}")
-    create_link_artifact(
-        _as_link(report), str(report), artifact_key(output, "page"), "All of it, as one HTML page"
-    )
+    summary, page = (_artifact_key(output, what) for what in ("report", "page"))
+    with log_lost_server():
+        create_markdown_artifact("\n".join(_markdown(paths)), summary, f"The run in {output}")
+        create_link_artifact(_as_link(report), str(report), page, "All of it, as one HTML page")
 
 
-def artifact_key(output: Location, what: str) -> str:
+def _artifact_key(output: Location, what: str) -> str:
     """The key of an artifact, "vocab-demo-1a2b3c4d": other folders of this name have other keys."""
     name = re.sub("[^a-z0-9]+", "-", output.name.lower()).strip("-")
-    return "-".join(
-        filter(None, [what, name, hashlib.sha256(str(output).encode()).hexdigest()[:8]])
-    )
+    return "-".join(filter(None, [what, name, _hash(str(output))]))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:8]
 
 
 def _with_shares(counts: _Counts) -> _Counts:
@@ -121,7 +130,7 @@ def _rows(counts: _Counts, parent: str = "") -> Iterator[dict[str, str]]:
         if isinstance(value := counts.get(name, ""), Mapping):
             if name != "shares":
                 yield from _rows(value, what)
-        else:
+        elif value is not None:
             yield {"what": what, "count": _text(value), "share": _share(shares.get(name))}
 
 
@@ -144,9 +153,9 @@ def _share(value: float | None) -> str:
 
 def _markdown(paths: RunPaths) -> Iterator[str]:
     """The lines at the end of a run, and the picture of its loss."""
-    yield "```text"
-    yield from summary_lines(paths.output)
-    yield "```"
+    yield from ("```text", *summary_lines(paths.output), "```")
+    if picture := draw_loss(read_run(paths)):
+        yield f"![Loss of the training by step]({picture})"
 
 
 def _as_link(report: Location) -> str:

@@ -6,6 +6,7 @@ from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 
 from flows.config import Run
+from flows.pages.lost_server import log_lost_server
 from flows.wording import size
 
 _MAX_NAMES = 3
@@ -20,12 +21,15 @@ def label_run(run: Run, text_bytes: int = 0) -> None:
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return
-    tags = {*context.flow_run.tags, *make_tags(run, text_bytes)}
+    tags = {*context.flow_run.tags, *_make_tags(run, text_bytes)}
     client = get_client(sync_client=True)
-    client.update_flow_run(context.flow_run.id, name=make_name(run, text_bytes), tags=sorted(tags))
+    with log_lost_server():
+        client.update_flow_run(
+            context.flow_run.id, name=_make_name(run, text_bytes), tags=sorted(tags)
+        )
 
 
-def make_name(run: Run, text_bytes: int) -> str:
+def _make_name(run: Run, text_bytes: int) -> str:
     """ "books, news (16.6 MB) in /data/runs/demo"."""
     names = [corpus.name for corpus in run.config.corpus]
     more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
@@ -33,7 +37,7 @@ def make_name(run: Run, text_bytes: int) -> str:
     return f"{', '.join(names[:_MAX_NAMES])}{more}{text} in {run.paths.output}"
 
 
-def make_tags(run: Run, text_bytes: int) -> list[str]:
+def _make_tags(run: Run, text_bytes: int) -> list[str]:
     """ "bertdata", "corpus: books", "text: up to 100 MB"; runs are filtered by them."""
     tags = ["bertdata", *(f"corpus: {corpus.name}" for corpus in run.config.corpus)]
     limits = [limit for limit in _SIZES if text_bytes <= limit]
