@@ -8,6 +8,7 @@ task's state is the line that names the cause.
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -44,12 +45,10 @@ async def _may_succeed(task: Task[..., Any], run: TaskRun, state: State[Any]) ->
 
 def _say(run: Run) -> Say:
     """A function that shows what happens: on the terminal, in Prefect's log, on its pages."""
-    logger, view = get_run_logger(), current_view()
     pages = StagePages(run) if has_own_server() else None
 
     def say(event: Event) -> None:
-        view.show(event)
-        logger.info(str(event))
+        _log(event, logging.INFO)
         if pages:
             pages.show(event)
 
@@ -88,9 +87,14 @@ def _announce_retry(error: BertdataError) -> None:
     tried = context.task_run.run_count
     if tried <= len(_RETRY_SECONDS):
         again = f"try {tried + 1} of {1 + len(_RETRY_SECONDS)} in {_RETRY_SECONDS[tried - 1]:g} s"
-        note = Note(text=f"warning: {error}; {again}")
-        current_view().show(note)
-        get_run_logger().warning(str(note))
+        _log(Note(text=f"warning: {error}; {again}"), logging.WARNING)
+
+
+def _log(event: Event, level: int) -> None:
+    """Show an event on the terminal and log it in Prefect, which prints its log elsewhere."""
+    if view := current_view():
+        view.show(event)
+    get_run_logger().log(level, str(event))
 
 
 @_stage_task("Split corpora into sentences")

@@ -79,8 +79,8 @@ class StagePages:
             self._show_progress(event.stage, 1.0)
             self._bar = None  # the same task may make another stage
         output = self._run.paths.output
-        if event.was_complete and event.stage == "sentences":
-            label_run(self._run, event.counts["text_bytes"])
+        if text_bytes := event.counts.get("text_bytes"):
+            label_run(self._run, text_bytes)
         create_table_artifact(
             list(_rows(_with_shares(event.counts))),
             _artifact_key(output, event.stage),

@@ -19,14 +19,14 @@ def label_run(run: Run, text_bytes: int = 0) -> None:
     `text_bytes`: of the corpora, about; 0 if it is not known yet.
     """
     context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
+    name = _make_name(run, text_bytes)
+    if context is None or context.flow_run is None or context.flow_run.name == name:
         return
     tags = {*context.flow_run.tags, *_make_tags(run, text_bytes)}
-    client = get_client(sync_client=True)
     with log_lost_server():
-        client.update_flow_run(
-            context.flow_run.id, name=_make_name(run, text_bytes), tags=sorted(tags)
-        )
+        client = get_client(sync_client=True)
+        client.update_flow_run(context.flow_run.id, name=name, tags=sorted(tags))
+    context.flow_run.name = name
 
 
 def _make_name(run: Run, text_bytes: int) -> str:

@@ -15,6 +15,7 @@ from flows import end_to_end, stages, tasks
 from flows.config import DEMO_CONFIG, Run, load_config
 from flows.paths import RunPaths
 from flows.terminal.events import Note
+from flows.terminal.view import View
 
 TASKS = ("make_sentences", "make_vocabulary", "make_examples", "train_model", "write_report")
 
@@ -168,6 +169,7 @@ def test_what_is_tried_again_says_why(
 
     monkeypatch.setattr(stages, "make_vocabulary", make)
     given = (to_table(run.config), str(run.base), str(run.paths.output))
-    assert end_to_end.vocab(*given) == "the hash"
+    with View().showing():
+        assert end_to_end.vocab(*given) == "the hash"
     why = "warning: the vocab job was killed by SIGKILL; try 2 of 3 in 1 s"
     assert why in capsys.readouterr().out
