@@ -153,7 +153,7 @@ def _share(value: float | None) -> str:
 
 def _markdown(paths: RunPaths) -> Iterator[str]:
     """The lines at the end of a run, and the picture of its loss."""
-    yield from ("```text", *summary_lines(paths.output), "```")
+    yield from ("```text", *summary_lines(paths.output), "```", "")
     if picture := draw_loss(read_run(paths)):
         yield f"![Loss of the training by step]({picture})"
 

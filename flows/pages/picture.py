@@ -6,7 +6,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 
-from flows.finished import FinishedRun
+from flows.finished import FinishedRun, Results
 
 _INCHES = (7.0, 3.0)
 _CURVES = {
@@ -18,9 +18,12 @@ _CURVES = {
 def draw_loss(run: FinishedRun) -> str:
     """The address of the picture, which holds all of it; "" if there is nothing to draw."""
     curves = {name: _points(run.metrics, key) for key, name in _CURVES.items()}
+    results = run.results or Results()
+    if results.mlm_loss is not None and results.exported_step is not None:
+        curves["exported model, validation"] = [(results.exported_step, results.mlm_loss)]
     if not any(curves.values()):
         return ""
-    svg = _draw(curves, run.results.unigram_loss if run.results else None)
+    svg = _draw(curves, results.unigram_loss)
     return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
 
 
@@ -32,7 +35,7 @@ def _draw(curves: Mapping[str, Sequence[tuple[float, float]]], unigram: float | 
     axes = figure.add_subplot(xlabel="step", ylabel="MLM loss, nats")
     for name, points in curves.items():
         if points:
-            axes.plot(*zip(*points), label=name, marker="o" if len(points) < 3 else None)
+            axes.plot(*zip(*points), label=name, marker="o" if len(points) == 1 else "")
     if unigram is not None:
         axes.axhline(unigram, label="frequencies of pieces", color="gray", linestyle="--")
     axes.legend()

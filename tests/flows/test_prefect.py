@@ -37,7 +37,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::U
 FLOWS = ("run", "sentences", "vocab", "examples", "train")
 PREFECT_FILE = Path(flows.__file__).with_name("prefect.yaml")
 SECONDS = 240
-STEPS, LOG_EVERY = 2500, 50
+STEPS, LOG_EVERY = 2000, 50
 WIDTH_OF_PICTURE = "document.querySelector('img[alt^=Loss]').naturalWidth"
 FORM_SENTENCE = "Sequences per step, padded to the longest."
 CONFIG = f"""
@@ -167,7 +167,8 @@ def cancelled(client: SyncPrefectClient, mark: str, folder: Path) -> FlowRun:
     from prefect.states import Cancelling
 
     number = ask_for(client, "run")
-    wait_for((folder / "run" / "model" / "metrics.jsonl").exists, "the first steps")
+    run = wait_for_state(client, number, "Running")
+    wait_for(lambda: "model-progress" in artifacts_of(client, run), "the first steps")
     assert wait_for_state(client, number, "Running").name == name_of(folder)
     assert find_trainers(find_processes(mark))
     client.set_flow_run_state(number, Cancelling())
