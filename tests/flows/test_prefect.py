@@ -231,6 +231,15 @@ def test_deployments_have_forms(client: SyncPrefectClient, mark: str) -> None:
         assert "Sequences per step" in shown["description"]
 
 
+def test_the_server_refuses_values_of_a_wrong_type(client: SyncPrefectClient, mark: str) -> None:
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    corpus = {"name": "books", "format": "text", "paths": ["*"]}
+    config = {"corpus": [corpus], "train": {"steps": "many"}}
+    with pytest.raises(PrefectHTTPStatusError, match="'many' is not of type 'integer'"):
+        ask_for(client, "run", config=config)
+
+
 def test_a_work_pool_takes_all_flows(
     client: SyncPrefectClient, environment: dict[str, str], folder: Path
 ) -> None:
