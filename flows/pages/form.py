@@ -67,7 +67,7 @@ def _table_schema(name: str, kind: type) -> _Schema:
         key: {
             **_value_schema(key, hints[owner][field.name]),
             **_default(field),
-            **({"description": docs[key]} if key in docs else {}),
+            **({"description": docs[key][:1].upper() + docs[key][1:]} if key in docs else {}),
         }
         for key, (owner, field) in found.items()
     }

@@ -36,8 +36,8 @@ def test_the_form_has_every_key_with_title_default_and_sentence() -> None:
         table = config[name]["properties"]
         assert list(table) == keys(kind)
         assert all(shown["title"] == key for key, shown in table.items())
-        docs = {key: shown["description"] for key, shown in table.items() if "description" in shown}
-        assert docs == key_docs(kind)
+        docs = {key: text[:1].upper() + text[1:] for key, text in key_docs(kind).items()}
+        assert {key: shown["description"] for key, shown in table.items()} == docs
     assert config["train"]["properties"]["batch_size"] == {
         "title": "batch_size",
         "type": "integer",
