@@ -145,6 +145,14 @@ def _make_parser(command: str) -> _Parser:
         from trainer.features.config import add_arguments as add_features
 
         add_features(features)
+    serve = add("serve", _serve_flows, "start runs that are asked for on a Prefect server")
+    serve.add_argument(
+        "config", type=Path, nargs="?", metavar="CONFIG.toml", help="fills in the forms (the demo)"
+    )
+    serve.add_argument("--output", type=locate, metavar="DIR", help="as of `run`")
+    serve.add_argument("--name", default="local", help="of the deployments (local)")
+    serve.add_argument("--limit", type=int, default=1, help="runs at a time (1)")
+    serve.add_argument("--cron", help='start the whole run by itself, such as "0 3 * * *"')
     config = add("config", _show_config, "the complete configuration with every default")
     config.add_argument("config", type=Path, nargs="?", metavar="CONFIG.toml")
     _add_set(config)
@@ -296,6 +304,21 @@ def _call(module: str, arguments: Sequence[str]) -> int:
                 file=sys.stderr,
             )
             return stopped_status()
+
+
+def _serve_flows(options: argparse.Namespace) -> int:
+    """`bertdata serve`."""
+    from flows.config import DEMO_CONFIG
+    from flows.paths import default_output
+    from flows.server.settings import prepare_environment
+
+    prepare_environment(debug=True)  # what happens here is its log
+    from flows.serve import serve
+
+    config = options.config or DEMO_CONFIG
+    output: Location = options.output or default_output(config)
+    serve(config, output, options.name, options.limit, options.cron)
+    return 0
 
 
 def _show_config(options: argparse.Namespace) -> int:

@@ -1,57 +1,104 @@
 """The flows: the whole run, and each stage alone.
 
-Their parameters are what Prefect can store and show. `config`: the configuration as JSON, with the
-keys of the TOML file. `base`: the folder that paths of corpora start from. `output`: the folder for
-the results, a path or an address.
+Their parameters are what Prefect can store, check and show as a form.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated, TypeAlias, TypeVar, cast
 
-from prefect import flow
+import prefect
+from prefect.flows import Flow
+from prefect.states import Failed
+from prefect.tasks import Task
 
+from bertdata.errors import BertdataError
 from bertdata.storage.locations import locate
 from flows import tasks
-from flows.config import Run, Table, read_config
+from flows.config import Run, RunConfig, Table
+from flows.pages.form import Form
+from flows.pages.labels import label_run
 from flows.paths import RunPaths
+from flows.server.temporary import has_own_server
+
+_Config: TypeAlias = Annotated[RunConfig, Form()]
+_R = TypeVar("_R")
+
+# As Prefect reads it in a docstring.
+_PARAMETERS = """
+Args:
+    config: What the TOML file of a run holds.
+    base: The folder that paths of corpora start from.
+    output: The folder for the results, a path or an address; a run goes on with what is there.
+"""
 
 
-def _open_run(config: Table, base: str, output: str) -> Run:
-    return Run(config=read_config(config), base=Path(base), paths=RunPaths(locate(output)))
+def _flow(
+    name: str, run_name: str
+) -> Callable[[Callable[[_Config, str, str], _R]], Flow[[_Config, str, str], _R]]:
+    """The decorator of a flow: its names in Prefect. Its state names the cause if it fails."""
+
+    def decorate(make: Callable[[_Config, str, str], _R]) -> Flow[[_Config, str, str], _R]:
+        @functools.wraps(make)
+        def make_or_fail(config: _Config, base: str, output: str) -> _R:
+            try:
+                return make(config, base, output)
+            except BertdataError as error:
+                return cast(_R, Failed(message=str(error), data=error))  # Prefect raises the error
+
+        make_or_fail.__doc__ = f"{make.__doc__}\n{_PARAMETERS}"
+        described = prefect.flow(name=name, flow_run_name=run_name, description=make.__doc__)
+        return described(make_or_fail)
+
+    return decorate
 
 
-@flow(name="bertdata run", flow_run_name="text to BERT: {output}")
-def run(config: Table, base: str, output: str) -> Table:
+def _make(stage: Task[[Run], _R], run: Run) -> _R:
+    """What a task returns. Raises the error that it failed with."""
+    return stage(run, return_state=True).result()
+
+
+def _open_run(config: RunConfig, base: str, output: str) -> Run:
+    run = Run(config=config, base=Path(base), paths=RunPaths(locate(output)))
+    if has_own_server():
+        label_run(run)
+    return run
+
+
+@_flow("bertdata run", "text to BERT: {output}")
+def run(config: _Config, base: str, output: str) -> Table:
     """Sentences, vocabulary, examples, training, report; finished stages are skipped."""
     opened = _open_run(config, base, output)
-    tasks.make_sentences(opened)
-    tasks.make_vocabulary(opened)
-    tasks.make_examples(opened)
-    results = tasks.train_model(opened)
-    tasks.write_report(opened)
+    _make(tasks.make_sentences, opened)
+    _make(tasks.make_vocabulary, opened)
+    _make(tasks.make_examples, opened)
+    results = _make(tasks.train_model, opened)
+    _make(tasks.write_report, opened)
     return results
 
 
-@flow(name="bertdata sentences", flow_run_name="sentences: {output}")
-def sentences(config: Table, base: str, output: str) -> str:
+@_flow("bertdata sentences", "sentences: {output}")
+def sentences(config: _Config, base: str, output: str) -> str:
     """Only the sentences."""
-    return tasks.make_sentences(_open_run(config, base, output))
+    return _make(tasks.make_sentences, _open_run(config, base, output))
 
 
-@flow(name="bertdata vocab", flow_run_name="vocabulary: {output}")
-def vocab(config: Table, base: str, output: str) -> str:
+@_flow("bertdata vocab", "vocabulary: {output}")
+def vocab(config: _Config, base: str, output: str) -> str:
     """Only the vocabulary, from finished sentences."""
-    return tasks.make_vocabulary(_open_run(config, base, output))
+    return _make(tasks.make_vocabulary, _open_run(config, base, output))
 
 
-@flow(name="bertdata examples", flow_run_name="examples: {output}")
-def examples(config: Table, base: str, output: str) -> str:
+@_flow("bertdata examples", "examples: {output}")
+def examples(config: _Config, base: str, output: str) -> str:
     """Only the examples, from finished sentences and vocabulary."""
-    return tasks.make_examples(_open_run(config, base, output))
+    return _make(tasks.make_examples, _open_run(config, base, output))
 
 
-@flow(name="bertdata train", flow_run_name="training: {output}")
-def train(config: Table, base: str, output: str) -> Table:
+@_flow("bertdata train", "training: {output}")
+def train(config: _Config, base: str, output: str) -> Table:
     """Only training, from finished examples."""
-    return tasks.train_model(_open_run(config, base, output))
+    return _make(tasks.train_model, _open_run(config, base, output))

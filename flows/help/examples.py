@@ -43,6 +43,7 @@ _EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "features runs/my/model --input runs/my/sentences --output vectors.arrow",
         "features runs/my/model --input texts.txt --pooling cls --layers=-1,-2 --output cls.arrow",
     ),
+    "serve": ("serve my.toml", 'serve my.toml --cron "0 3 * * *"'),
     "config": ("config", "config my.toml --set vocab.size=8000"),
     "completion": (
         "completion bash >> ~/.bashrc",

@@ -16,6 +16,8 @@ from bertdata.errors import BertdataError
 from flows.server.databases import find_databases, say_why
 from flows.server.process import ServerProcess
 
+_urls: set[str] = set()  # of the temporary servers that this process has started
+
 
 def ensure_server() -> Callable[[], None]:
     """Make sure that Prefect has an API: the user's own if one is set, else a temporary server.
@@ -32,9 +34,18 @@ def ensure_server() -> Callable[[], None]:
     at_exit = contextlib.ExitStack()
     atexit.register(at_exit.close)
     server, wait = at_exit.enter_context(temporary_server())
+    _urls.add(server.url)
     how = {PREFECT_API_URL: server.url, PREFECT_API_AUTH_STRING: server.password}
     at_exit.enter_context(temporary_settings(how))
     return wait
+
+
+def has_own_server() -> bool:
+    """Whether this run is seen on a server of the user's own, which lasts longer than the run."""
+    from prefect.settings import PREFECT_API_URL
+
+    url = PREFECT_API_URL.value()
+    return bool(url) and url not in _urls
 
 
 def _leave_socks_proxy() -> None:

@@ -7,7 +7,15 @@ from bertdata.contents import list_contents
 __getattr__, __dir__, __all__ = list_contents(
     __name__,
     {
-        "events": ["Event", "Note", "Say", "StageFinished", "StageStarted", "read_trainer_line"],
+        "events": [
+            "Event",
+            "Note",
+            "Say",
+            "StageFinished",
+            "StageStarted",
+            "TrainingProgress",
+            "read_trainer_line",
+        ],
         "live": ["LiveView"],
         "styled": ["Span", "Styled", "can_draw", "print_lines"],
         "view": ["JsonView", "QuietView", "View", "current_view"],

@@ -71,9 +71,9 @@ class JsonView(View):
         _print_object(name, {key: table[key] for key in table if key not in _NOT_FOR_MACHINES})
 
 
-def current_view() -> View:
-    """The view of the command that is running; in a flow that Prefect itself starts, lines."""
-    return _CURRENT.get() or View()
+def current_view() -> View | None:
+    """The view of the command that is running; none in a flow that Prefect itself starts."""
+    return _CURRENT.get()
 
 
 def _print_object(event: str, values: dict[str, Any]) -> None:

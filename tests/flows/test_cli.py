@@ -145,7 +145,7 @@ def test_the_run_is_seen_in_prefect(finished: Path) -> None:
             return [flow.name for flow in flows], states
 
     flows, tasks = asyncio.run(look())
-    assert any(name.startswith("text to BERT: ") for name in flows)
+    assert any(name.startswith("books (") for name in flows)
     assert {
         "Split corpora into sentences",
         "Train the vocabulary",
@@ -406,8 +406,9 @@ def test_an_output_that_cannot_be_written_is_refused_before_any_work(
 
 
 def test_a_flow_opens_the_output_at_an_address(s3: Address) -> None:
+    from flows.config import RunConfig
     from flows.end_to_end import _open_run
 
-    assert _open_run({}, "/base", str(s3)).paths.output == s3
-    assert _open_run({}, "/base", "/a/run").paths.output == Path("/a/run")
+    assert _open_run(RunConfig(), "/base", str(s3)).paths.output == s3
+    assert _open_run(RunConfig(), "/base", "/a/run").paths.output == Path("/a/run")
     assert list_files(s3) == []

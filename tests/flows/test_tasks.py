@@ -1,4 +1,4 @@
-"""Tasks and flows: which stages run on what, and what is tried again. Functions, no server."""
+"""Tasks and flows: which stages run on what, what is tried again, what their states say."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from prefect.client.schemas.objects import State
 
 from bertdata.config import to_table
-from bertdata.errors import BertdataError, ConfigError, CrashError, StorageError
+from bertdata.errors import BertdataError, ConfigError, CrashError, DataError, StorageError
 from flows import end_to_end, stages, tasks
 from flows.config import DEMO_CONFIG, Run, load_config
 from flows.paths import RunPaths
+from flows.terminal.events import Note
+from flows.terminal.view import View
 
 TASKS = ("make_sentences", "make_vocabulary", "make_examples", "train_model", "write_report")
 
@@ -25,7 +28,7 @@ def run(tmp_path: Path) -> Run:
 @pytest.mark.parametrize("name", TASKS[:-1])
 def test_a_task_is_its_stage(name: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, name, lambda run, say: (run, say))
-    monkeypatch.setattr(tasks, "_say", lambda: print)
+    monkeypatch.setattr(tasks, "_say", lambda run: print)
     assert getattr(tasks, name).fn(run) == (run, print)
 
 
@@ -44,9 +47,10 @@ def test_a_flow_opens_the_run_once_and_hands_it_on(
 ) -> None:
     calls: list[tuple[str, Run]] = []
     for name in TASKS:
-        monkeypatch.setattr(tasks, name, lambda run, name=name: calls.append((name, run)))
-    table = to_table(run.config)
-    getattr(end_to_end, flow).fn(table, str(run.base), str(run.paths.output))
+        monkeypatch.setattr(tasks, name, name)
+    monkeypatch.setattr(end_to_end, "_make", lambda name, run: calls.append((name, run)))
+    monkeypatch.setattr(end_to_end, "has_own_server", lambda: False)
+    getattr(end_to_end, flow).fn(run.config, str(run.base), str(run.paths.output))
     assert calls == [(name, run) for name in called]
     assert len({id(opened) for _, opened in calls}) == 1
 
@@ -113,11 +117,59 @@ def test_a_stage_that_fails_is_tried_again_if_that_may_help(
 
 
 def test_a_line_is_printed_and_logged(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logged: list[str] = []
-    logger = SimpleNamespace(info=logged.append)
+    logger = SimpleNamespace(log=lambda level, line: logged.append(line))
     monkeypatch.setattr(tasks, "get_run_logger", lambda: logger)
-    tasks._say()("sentences: 1 of 2 parts")
+    monkeypatch.setattr(tasks, "has_own_server", lambda: False)
+    line = Note(text="sentences: 1 of 2 parts")
+    with View().showing():
+        tasks._say(run)(line)
     assert capsys.readouterr().out == "sentences: 1 of 2 parts\n"
-    assert logged == ["sentences: 1 of 2 parts"]
+    tasks._say(run)(line)
+    assert capsys.readouterr().out == ""  # Prefect prints its log
+    assert logged == ["sentences: 1 of 2 parts"] * 2
+
+
+CAUSE = "sentences/ is missing; first: bertdata sentences CONFIG.toml"
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_states_of_what_fails_name_the_cause(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    messages: list[str | None] = []
+
+    def fail(run: Run, say: object) -> str:
+        raise DataError(CAUSE)
+
+    def note(task: object, task_run: object, state: State[object]) -> None:
+        messages.append(state.message)
+
+    monkeypatch.setattr(stages, "make_vocabulary", fail)
+    watched = tasks.make_vocabulary.with_options(on_failure=[note])
+    monkeypatch.setattr(tasks, "make_vocabulary", watched)
+    given = (to_table(run.config), str(run.base), str(run.paths.output))
+    assert end_to_end.vocab(*given, return_state=True).message == CAUSE
+    assert messages == [CAUSE]
+    with pytest.raises(DataError, match=CAUSE):
+        end_to_end.vocab(*given)
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_what_is_tried_again_says_why(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = iter([CrashError("the vocab job was killed by SIGKILL"), "the hash"])
+
+    def make(run: Run, say: object) -> str:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(stages, "make_vocabulary", make)
+    given = (to_table(run.config), str(run.base), str(run.paths.output))
+    with View().showing():
+        assert end_to_end.vocab(*given) == "the hash"
+    why = "warning: the vocab job was killed by SIGKILL; try 2 of 3 in 1 s"
+    assert why in capsys.readouterr().out
