@@ -16,7 +16,31 @@ from flows.server.settings import prepare_environment
 from pipelines.options import RunnerConfig
 from pipelines.progress import StagePlan
 from tests.pipelines.corpus import write_books
+from tests.process_tree import marked, start_fork_server_again, wait_until_gone
 from tests.runs import make_stage
+
+# A run on a small corpus; what follows it are further keys of training.
+SMALL = """
+seed = 7
+[[corpus]]
+name = "books"
+format = "text"
+paths = ["books/*.txt"]
+[vocab]
+size = 60
+[examples]
+max_seq_length = 32
+dupe_factor = 2
+validation_fraction = 0.2
+num_shards = 3
+[runner]
+workers = 1
+[train]
+hidden_size = 16
+num_layers = 1
+num_heads = 1
+threads = 1
+"""
 
 
 @pytest.fixture(scope="session")
@@ -38,31 +62,7 @@ def small_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small")
     write_books(folder / "books")
     config = folder / "small.toml"
-    config.write_text(
-        """
-        seed = 7
-        [[corpus]]
-        name = "books"
-        format = "text"
-        paths = ["books/*.txt"]
-        [vocab]
-        size = 60
-        [examples]
-        max_seq_length = 32
-        dupe_factor = 2
-        validation_fraction = 0.2
-        num_shards = 3
-        [runner]
-        workers = 1
-        [train]
-        hidden_size = 16
-        num_layers = 1
-        num_heads = 1
-        steps = 6
-        checkpoint_every = 2
-        threads = 1
-        """
-    )
+    config.write_text(f"{SMALL}steps = 6\ncheckpoint_every = 2\n")
     return config
 
 
@@ -121,3 +121,15 @@ def _run_child(
         for line in stream.getvalue().splitlines():
             take(line)
     return status
+
+
+@pytest.fixture
+def mark(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """By which the processes of a test's own fork server are found."""
+    environment, mark = marked({})
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    start_fork_server_again()
+    yield mark
+    start_fork_server_again()
+    assert wait_until_gone(mark, 2) == []

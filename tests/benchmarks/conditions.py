@@ -39,9 +39,8 @@ class Condition:
     """What is different for a run.
 
     `limits`: of its processes, as `resource` names them. `memory`: bytes for all of its processes
-    together, by a control group of Linux; 0: no limit. `umask`, `environment`, `prefix`: with
-    which it is started. `act`: called with the command, its processes' mark and the stage in which
-    it comes, once the run is there.
+    together, by a control group of Linux; 0: no limit. `umask`, `environment`: with which it is
+    started. `act`: called with the trial once the run is in `stage`.
     """
 
     name: str
@@ -49,7 +48,6 @@ class Condition:
     memory: int = 0
     umask: int = 0o022
     environment: Mapping[str, str] = field(default_factory=dict)
-    prefix: Sequence[str] = ()
     act: Callable[[Trial], None] | None = None
     stage: str = ""
 
@@ -79,7 +77,7 @@ class Trial:
             _CGROUP.mkdir(exist_ok=True)
             (_CGROUP / "memory.limit_in_bytes").write_text(str(condition.memory))
         self.process, self.mark = self.command.start(
-            prefix=condition.prefix, environment=condition.environment, before=prepare_process
+            environment=condition.environment, before=prepare_process
         )
         if condition.act is not None:
             while (

@@ -148,18 +148,17 @@ class Command:
 
     def start(
         self,
-        prefix: Sequence[str] = (),
         environment: Mapping[str, str] = MappingProxyType({}),
         before: Callable[[], None] | None = None,
     ) -> tuple[subprocess.Popen[str], str]:
         """Start it; the process and the mark of all of its processes.
 
-        `prefix`: of its command line. `before`: called in the new process.
+        `before`: called in the new process.
         """
         environment, mark = marked({**self._environment, **environment})
         with self._log.open("w") as log:
             process = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "flows", *self._arguments],
+                [sys.executable, "-m", "flows", *self._arguments],
                 preexec_fn=before,
                 stdout=subprocess.DEVNULL,
                 stderr=log,

@@ -29,14 +29,13 @@ from flows.processes.jobs import run_job
 from pipelines import options
 from pipelines.plans import Corpora, plan_sentences
 from pipelines.progress import StagePlan
+from tests.limits import mount_small_disk
 from tests.process_tree import (
     find_processes,
     find_workers,
-    marked,
-    start_fork_server_again,
-    wait_until_gone,
 )
 
+pytestmark = pytest.mark.usefixtures("mark")  # by which processes that are left are found
 MAKERS = {
     "sentences": stages.make_sentences,
     "vocab": stages.make_vocabulary,
@@ -45,18 +44,6 @@ MAKERS = {
 }
 # Bytes left: for nothing, for the plan alone, for tables that wait, for some files, for nearly all.
 ROOMS = (0, 6_000, 12_000, 18_000, 60_000)
-
-
-@pytest.fixture(autouse=True)
-def mark(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """By which the processes of a test are found; it ends those that are left."""
-    environment, mark = marked({})
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    start_fork_server_again()
-    yield mark
-    start_fork_server_again()
-    assert wait_until_gone(mark, 2) == []
 
 
 @pytest.fixture
@@ -77,13 +64,8 @@ def hashes(output: Path) -> list[str]:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("a file system can be mounted only with the rights of root")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with mount_small_disk(tmp_path / "disk", "4m") as folder:
+        yield folder
 
 
 def fill(disk: Path, room: int) -> Path:

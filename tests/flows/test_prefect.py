@@ -23,6 +23,7 @@ import flows
 from bertdata.storage.manifest import find_damage, read_manifest
 from flows.wording import size
 from tests.chromium import CHROMIUM, open_browser
+from tests.flows_fixtures import SMALL
 from tests.pipelines.corpus import WORDS
 from tests.prefect_server import running, web_server
 from tests.process_tree import find_processes, find_trainers
@@ -40,30 +41,7 @@ SECONDS = 240
 STEPS, LOG_EVERY = 2000, 50
 WIDTH_OF_PICTURE = "document.querySelector('img[alt^=Loss]').naturalWidth"
 FORM_SENTENCE = "Sequences per step, padded to the longest."
-CONFIG = f"""
-seed = 7
-[[corpus]]
-name = "books"
-format = "text"
-paths = ["books/*.txt"]
-[vocab]
-size = 60
-[examples]
-max_seq_length = 32
-dupe_factor = 2
-validation_fraction = 0.2
-num_shards = 3
-[runner]
-workers = 1
-[train]
-hidden_size = 16
-num_layers = 1
-num_heads = 1
-steps = {STEPS}
-log_every = {LOG_EVERY}
-checkpoint_every = 100
-threads = 1
-"""
+CONFIG = f"{SMALL}steps = {STEPS}\nlog_every = {LOG_EVERY}\ncheckpoint_every = 100\n"
 _R = TypeVar("_R")
 
 

@@ -14,7 +14,7 @@ from bertdata.storage.locations import Location
 from bertdata.storage.manifest import FILE_NAME, Manifest, manifest_errors_as_data_errors
 from flows.finished import FinishedRun, Results, config_of, is_dynamic, nsp_baseline, splits_of
 from flows.views.report.vocabulary import VocabularyFacts
-from flows.wording import number, percent, size
+from flows.wording import duration, number, percent, size
 
 _RARE_UNKNOWN = 0.01
 _SURE = 2  # standard errors
@@ -210,7 +210,7 @@ def _utc(nanoseconds: int) -> str:
 def _after(before: int | None, changed: int) -> str:
     if not before or changed < before:
         return ""
-    return f"{_duration((changed - before) / 1e9)} after the stage before"
+    return f"{duration((changed - before) / 1e9)} after the stage before"
 
 
 def _training_time(folder: Location) -> str:
@@ -221,16 +221,7 @@ def _training_time(folder: Location) -> str:
         seconds = float(json.loads(read_bytes(path))["train"])
     except (ValueError, KeyError, TypeError):
         return ""
-    return f"{_duration(seconds)} of training"
-
-
-def _duration(seconds: float) -> str:
-    """3.25 -> "3.2 s", 200 -> "3 min 20 s", 7500 -> "2 h 5 min"."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, left = divmod(minutes, 60)
-    return f"{hours} h {left} min" if hours else f"{minutes} min {rest} s"
+    return f"{duration(seconds)} of training"
 
 
 def _first_rows(table: Mapping[str, object]) -> tuple[tuple[str, str], ...]:

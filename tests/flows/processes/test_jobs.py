@@ -177,18 +177,6 @@ def test_a_fork_server_that_dies_meanwhile_is_a_job_that_died(log: Path) -> None
     assert run_job(f"{JOBS}:speak", (["hello"],), log, print) == 1
 
 
-@pytest.fixture
-def mark(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """By which the processes of a test's own fork server are found."""
-    environment, mark = marked({})
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    start_fork_server_again()
-    yield mark
-    start_fork_server_again()
-    assert wait_until_gone(mark, 2) == []
-
-
 def test_a_job_removes_nothing_but_its_own_folder(tmp_path: Path) -> None:
     """Its caller may have removed that already: others, which Python takes instead, are not its."""
     other = tmp_path / "other"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 
 from bertdata.errors import BertdataError
 from bertdata.storage.locations import Location
-from tests.limits import limit_file_sizes
+from tests.limits import limit_file_sizes, mount_small_disk
 from tests.trainer.models.test_bert import make_model
 from trainer.models.bert import Bert
 from trainer.optim.config import OptimizerOptions
@@ -179,13 +178,8 @@ def test_a_file_that_may_not_grow_is_one_line_and_leaves_nothing(tmp_path: Path)
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 KB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("a file system can be mounted only with the rights of root")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with mount_small_disk(tmp_path / "disk", "64k") as folder:
+        yield folder
 
 
 def test_a_full_disk_is_one_line_and_leaves_the_checkpoint_before(small_disk: Path) -> None:
