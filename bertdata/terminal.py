@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import select
@@ -27,6 +28,7 @@ def run_command(main: Callable[[], int]) -> int:
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()
+            gc.freeze()  # what is left ends with the process; none of it need be looked at
     except BrokenPipeError:
         if not is_reader_gone():
             raise

@@ -343,10 +343,10 @@ def _run_flow(name: str, options: argparse.Namespace, view: View) -> Location:
     from bertdata.storage.locks import hold
     from bertdata.storage.writing import check_writable
     from flows.config import load_config
-    from flows.paths import default_output
+    from flows.paths import RunPaths, default_output
     from flows.processes.fork_server import prepare_jobs
     from flows.server.settings import prepare_environment
-    from flows.server.temporary import ensure_server
+    from flows.server.temporary import ensure_server, has_own_server, without_heartbeats
 
     # Errors in the configuration are reported before anything starts.
     config = load_config(options.config, options.set)
@@ -355,7 +355,8 @@ def _run_flow(name: str, options: argparse.Namespace, view: View) -> Location:
         check_writable(output)  # hours of work would be lost otherwise
         prepare_environment(options.debug)
         # Both start while this process imports Prefect.
-        if _has_jobs(name, output):
+        unfinished = RunPaths(output).unfinished(name)
+        if set(unfinished) - {"train"}:
             prepare_jobs()
         wait_for_server = ensure_server()
         from flows import end_to_end
@@ -363,19 +364,9 @@ def _run_flow(name: str, options: argparse.Namespace, view: View) -> Location:
         wait_for_server()
         flow = getattr(end_to_end, name)
         where = output.absolute() if isinstance(output, Path) else output
-        flow(to_table(config), str(options.config.absolute().parent), str(where))
+        with without_heartbeats(unless=bool(unfinished) and has_own_server()):
+            flow(to_table(config), str(options.config.absolute().parent), str(where))
     return output
-
-
-def _has_jobs(name: str, output: Location) -> bool:
-    """Whether a flow seems to have a stage to make with Beam: one without a manifest."""
-    from bertdata.storage.manifest import is_complete
-    from flows.paths import RunPaths
-
-    paths = RunPaths(output)
-    stages = {"sentences": paths.sentences, "vocab": paths.vocab, "examples": paths.examples}
-    wanted = stages.values() if name == "run" else [stages[name]] if name in stages else []
-    return not all(is_complete(folder) for folder in wanted)
 
 
 def _newest_model(runs: Path) -> Path:

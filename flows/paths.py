@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertdata.storage.locations import Location
+from bertdata.storage.manifest import is_complete
+
+# The folder of each stage, by the name of its command.
+_STAGES = {"sentences": "sentences", "vocab": "vocab", "examples": "examples", "train": "model"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,11 @@ class RunPaths:
     @property
     def model(self) -> Location:
         return self.output / "model"
+
+    def unfinished(self, flow: str) -> list[str]:
+        """The stages of a flow that have no manifest. `flow`: the name of its command."""
+        names = [*_STAGES] if flow == "run" else [flow]
+        return [name for name in names if not is_complete(self.output / _STAGES[name])]
 
     @property
     def report(self) -> Location:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from bertdata.import_path import leave_current_folder
 from bertdata.terminal import run_command
 from flows.processes.signals import MESSAGE, catch_signals, finish, stopped_status
 
+# Imports make many objects and little garbage; Python would look for it after each 700 of them.
+_OBJECTS = 100_000
+
 
 def main() -> int:
     """Run a command; returns its exit status."""
+    gc.set_threshold(_OBJECTS)
     catch_signals()
     try:
         leave_current_folder()

@@ -63,6 +63,7 @@ def _be_silent() -> None:
             os.dup2(nowhere.fileno(), number)
 
 
+gc.disable()  # imports make many objects and little garbage
 _be_silent()
 with ending_with_parent():  # later, the fork server itself notices
     for _module in _MODULES:
@@ -75,3 +76,4 @@ atexit.register(os._exit, 0)
 # What is there now stays: no collection, in any fork, need look at it (and copy its pages).
 gc.collect()
 gc.freeze()
+gc.enable()

@@ -8,6 +8,6 @@ __getattr__, __dir__, __all__ = list_contents(
     __name__,
     {
         "settings": ["prepare_environment"],
-        "temporary": ["ensure_server", "has_own_server"],
+        "temporary": ["ensure_server", "has_own_server", "without_heartbeats"],
     },
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -22,12 +23,15 @@ _PATIENCE_SECONDS = 120.0
 
 def main() -> None:
     """Serve until a signal. The argument is the file number of an open socket."""
+    gc.disable()  # imports make many objects and little garbage
     import uvicorn
     from prefect.server.api.server import create_app
     from prefect.settings import PREFECT_HOME
 
     application = _one_start_at_a_time(create_app(), PREFECT_HOME.value())
     config = uvicorn.Config(application, lifespan="on", log_level="critical")
+    gc.freeze()
+    gc.enable()
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
 
 

@@ -48,6 +48,18 @@ def has_own_server() -> bool:
     return bool(url) and url not in _urls
 
 
+def without_heartbeats(unless: bool) -> contextlib.AbstractContextManager[object]:
+    """A context in which flows send no heartbeats, `unless` somebody may miss them.
+
+    The thread that sends them may keep a flow waiting at its end, for up to a second.
+    """
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    if unless:
+        return contextlib.nullcontext()
+    return temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
+
+
 def _leave_socks_proxy() -> None:
     """Prefect's client does not support this kind of proxy, and fails if one is set."""
     for name in ("ALL_PROXY", "all_proxy"):

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.config import to_toml
 from flows.paths import RunPaths
 from tests.benchmarks.corpus import CorpusFile, write_corpus
 from tests.benchmarks.job import make_config, run_stage
@@ -22,13 +21,11 @@ HELP_RUNS = 5
 STAGES = ("sentences", "vocab", "examples")
 
 
-def run_fixed(folder: Path, workers: Sequence[int], *, with_prefect: bool = True) -> Table:
-    """Seconds of each stage on next to no text, of the help, and of Prefect with nothing to do."""
+def run_fixed(folder: Path, workers: Sequence[int]) -> Table:
+    """Seconds of each stage on next to no text, and of the help."""
     files = write_corpus(folder / "texts", TEXT_BYTES)
     rows = [row for number in workers for row in _stage_rows(files, folder, number)]
     rows.append(_help_row())
-    if with_prefect:
-        rows.append(_prefect_row(files, folder, workers[0]))
     return Table(
         title="Fixed costs (20 KB of text)",
         rows=tuple(rows),
@@ -49,15 +46,6 @@ def _help_row() -> Row:
     median = statistics.median(cost.wall_seconds for cost in costs)
     cpu = statistics.median(cost.cpu_seconds for cost in costs)
     return _row("bertdata --help (median)", Cost(wall_seconds=median, cpu_seconds=cpu))
-
-
-def _prefect_row(files: Sequence[CorpusFile], folder: Path, workers: int) -> Row:
-    """The command for a stage that is complete: all that it takes is Prefect."""
-    paths = _paths(folder, workers)
-    toml = folder / "fixed.toml"
-    toml.write_text(to_toml(_config(files, workers)), encoding="utf-8")
-    cost = _command("sentences", str(toml), f"--output={paths.output}")
-    return _row("bertdata sentences, already complete", cost)
 
 
 def _command(*arguments: str) -> Cost:

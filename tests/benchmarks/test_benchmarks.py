@@ -17,14 +17,14 @@ from bertdata.tokens.vocabulary import read_vocabulary
 from flows.paths import RunPaths
 from flows.views.verify import verify
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import corpus, dump, fixed, kernels, scaling, transfer, wikitext
+from tests.benchmarks import complete, corpus, dump, fixed, kernels, scaling, transfer, wikitext
 from tests.benchmarks.baseline import baseline_table, ratio_table, run_baseline
 from tests.benchmarks.corpus import CorpusFile, count_repetition, take_files, write_corpus
 from tests.benchmarks.empty_pages import run_dump, write_dump
 from tests.benchmarks.fixed import run_fixed
 from tests.benchmarks.job import GIVEN, START, JobCost, job_table, middle_run, run_job, size_table
 from tests.benchmarks.material import Material, flatten, prepare, split_all
-from tests.benchmarks.measure import cost_in_fresh_process, cost_of_children, cpu_seconds_of
+from tests.benchmarks.measure import Cost, cost_in_fresh_process, cost_of_children, cpu_seconds_of
 from tests.benchmarks.scaling import run_scaling, scaling_table, write_plots
 from tests.benchmarks.tables import Table, to_markdown, to_text, write_results
 from vocab.config import VocabConfig
@@ -186,7 +186,7 @@ def test_scaling(files: list[CorpusFile], tmp_path: Path, monkeypatch: pytest.Mo
 def test_fixed_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fixed, "STAGES", ())  # each takes seconds; the job's test runs them
     monkeypatch.setattr(fixed, "HELP_RUNS", 1)
-    rows = run_fixed(tmp_path, [1], with_prefect=False).rows
+    rows = run_fixed(tmp_path, [1]).rows
     assert [row["what"] for row in rows] == ["all stages", "bertdata --help (median)"]
 
 
@@ -299,3 +299,20 @@ def test_a_grown_dump_goes_through_the_job(tmp_path: Path) -> None:
     assert f"{number:,} pages = " in table.note
     assert " redirect" in table.note
     assert verify(paths.output) == []
+
+
+def test_a_complete_stage_and_an_empty_flow_run_in_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+
+    def cost(arguments: list[str], environment: dict[str, str]) -> Cost:
+        ran.append(Path(arguments[0]).name)
+        return Cost(wall_seconds=len(arguments), cpu_seconds=2 * len(arguments))
+
+    monkeypatch.setattr(complete, "_cost", cost)
+    complete._prepare(tmp_path)
+    row = complete.compare(tmp_path, 2, {})
+    assert ran == ["-m", *["-m", "empty.py"] * 2]
+    assert (row["ratio"], row["ratio of core-s"]) == (5, 5)
+    assert {"small.toml", "empty.py", "texts"} <= {path.name for path in tmp_path.iterdir()}

@@ -15,7 +15,7 @@ import pytest
 
 from bertdata.errors import BertdataError
 from flows.server import temporary
-from flows.server.temporary import _leave_socks_proxy, _wait, ensure_server
+from flows.server.temporary import _leave_socks_proxy, _wait, ensure_server, without_heartbeats
 
 START = """
 from flows.server.settings import prepare_environment
@@ -129,6 +129,17 @@ def test_the_users_own_server_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(temporary, "temporary_server", start)
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
         ensure_server()()
+
+
+def test_a_flow_whose_heartbeats_nobody_misses_sends_none() -> None:
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY as FREQUENCY
+
+    usual = FREQUENCY.value()
+    assert usual > 0
+    with without_heartbeats(unless=True):
+        assert FREQUENCY.value() == usual
+    with without_heartbeats(unless=False):
+        assert FREQUENCY.value() is None
 
 
 def _start(program: str, **settings: str) -> subprocess.Popen[str]:
