@@ -56,6 +56,11 @@ class StoredExamples:
         self._loaded = LoadedBlocks(len(self._blocks), _KEPT_BLOCKS, schema)
         self._lock = threading.Lock()  # loading changes the tables
 
+    def read_blocks(self) -> Iterator[pa.RecordBatch]:
+        """All record batches in order, one at a time."""
+        for shard in self._shards:
+            yield from shard.read_blocks()
+
     def check_contents(self, vocabulary_size: int) -> str | None:
         """What is wrong with the rows, impossible ids or masks, or None. Reads all rows."""
 
