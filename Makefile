@@ -9,7 +9,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python .lock/install.py
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test coverage check lint types boundaries docs bench lock clean
+.PHONY: install demo test coverage check lint types boundaries docs bench consumers lock clean
 
 install: .venv/run.done
 
@@ -44,6 +44,10 @@ docs: .venv/docs.done
 bench: .venv/test.done
 	$(BIN)/python -m tests.benchmarks
 
+# TensorFlow and MosaicML's streaming, in an environment of their own (2.3 GB): with it, `make test`
+# reads exports with them, too.
+consumers: build/consumers/done
+
 # Update the lock to what is installed now, after an upgrade by hand.
 lock: .venv/test.done .venv/docs.done
 	$(BIN)/python .lock/renew.py
@@ -62,6 +66,11 @@ clean:
 
 .venv/test.done: .venv/run.done .lock/test.txt
 	@$(INSTALL) test
+	@touch $@
+
+build/consumers/done: .lock/consumers.txt
+	@$(PYTHON) -m venv build/consumers
+	@build/consumers/bin/python .lock/install.py consumers "$(TORCH)"
 	@touch $@
 
 .venv/docs.done: .venv/run.done .lock/docs.txt

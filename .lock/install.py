@@ -3,6 +3,7 @@
     .venv/bin/python .lock/install.py run [TORCH]
     .venv/bin/python .lock/install.py test
     .venv/bin/python .lock/install.py docs
+    build/consumers/bin/python .lock/install.py consumers [TORCH]
 
 TORCH is a wheel (a path or an address), the address of an index that has the locked version, or a
 requirement such as "torch==2.12.0". Without it, Linux without an NVIDIA driver takes PyTorch's CPU
@@ -85,6 +86,8 @@ def main() -> int:
     try:
         if name == "run":
             install_run(torch)
+        elif name == "consumers":
+            install_consumers(torch)
         else:
             what = f"{len(read_lock(LOCK / f'{name}.txt'))} packages for `make {name}`"
             Steps(1).run(what, install_file(name))
@@ -101,9 +104,7 @@ def install_file(name: str) -> list[str]:
 
 def install_run(torch: str) -> None:
     """What a run needs, and this package; what runs import is compiled, for two cores."""
-    packages = read_lock(LOCK / "run.txt")
-    locked_torch = next(line for line in packages if line.startswith("torch=="))
-    packages.remove(locked_torch)
+    packages, locked_torch = split_lock(LOCK / "run.txt")
     steps = Steps(8)
 
     def install_packages(part: Sequence[str]) -> Callable[[], None]:
@@ -127,6 +128,15 @@ def install_run(torch: str) -> None:
     # Every other one, so that both take about as long.
     steps.side_by_side(install_packages(packages[::2]), install_packages(packages[1::2]))
     steps.side_by_side(install_itself, install_torch)
+
+
+def install_consumers(torch: str) -> None:
+    """What reads exports elsewhere, in an environment of its own: their pins are not ours."""
+    packages, locked_torch = split_lock(LOCK / "consumers.txt")
+    what, arguments = choose_torch(torch, locked_torch)
+    steps = Steps(2)
+    steps.run(f"{len(packages)} packages for `make consumers`", [*PIP, "--no-deps", *packages])
+    steps.run(what, [*PIP, *arguments])
 
 
 def choose_torch(wish: str, locked: str) -> tuple[str, list[str]]:
@@ -165,6 +175,14 @@ def why_not(page: str, file: str) -> str | None:
             return None if file.encode() in answer.read() else f"it has no {file}"
     except (OSError, ValueError) as error:
         return str(error)
+
+
+def split_lock(file: Path) -> tuple[list[str], str]:
+    """The requirements of a file of the lock without torch, and the one of torch."""
+    packages = read_lock(file)
+    locked_torch = next(line for line in packages if line.startswith("torch=="))
+    packages.remove(locked_torch)
+    return packages, locked_torch
 
 
 def read_lock(file: Path) -> list[str]:
