@@ -28,6 +28,8 @@ _STAGES = {
     "examples": "write the MLM/NSP examples",
     "train": "pre-train BERT on the examples",
 }
+# Of `bertdata.exports`, which would import pyarrow.
+_EXPORT_FORMATS = ("tfrecord", "parquet", "mds")
 _NEXT = {"sentences": "vocab", "vocab": "examples", "examples": "train"}
 
 
@@ -129,6 +131,13 @@ def _make_parser(command: str) -> _Parser:
     report.add_argument("folder", type=locate, metavar="DIR")
     text = "a vocabulary to compare with: vocab.txt, tokenizer.json or a Hugging Face folder"
     report.add_argument("--reference-vocab", type=locate, metavar="FILE", help=text)
+    export = add(
+        "export", _export_examples, "write the examples for TensorFlow, datasets or streaming"
+    )
+    export.add_argument("folder", type=locate, metavar="RUN", help="or its examples/")
+    export.add_argument("--format", choices=_EXPORT_FORMATS, required=True, help="of the files")
+    text = "folder for them, also s3://bucket/folder (RUN/export-FORMAT)"
+    export.add_argument("--output", type=locate, metavar="DIR", help=text)
     fill = add("fill-mask", _fill_mask, "predict [MASK] with a trained model")
     fill.add_argument("text", help='such as "The capital of France is [MASK]."')
     fill.add_argument("--model", type=locate, help="model folder (the newest below runs/)")
@@ -268,6 +277,14 @@ def _report_run(options: argparse.Namespace) -> int:
     from flows.views.report.page import write_report
 
     print(write_report(RunPaths(options.folder), options.reference_vocab))
+    return 0
+
+
+def _export_examples(options: argparse.Namespace) -> int:
+    """`bertdata export`."""
+    from flows.views.export import export_run
+
+    export_run(options.folder, options.format, options.output, say=print)
     return 0
 
 

@@ -157,7 +157,14 @@ def vectors(folder: Path) -> None:
             assert main(command[1:]) == 0
 
 
-@pytest.mark.usefixtures("vectors")
+@pytest.fixture(scope="module")
+def exported(folder: Path) -> None:
+    """The files that a program loads, as the command before it in the pages writes them."""
+    with contextlib.chdir(folder):
+        assert main(["export", "runs/demo", "--format", "parquet"]) == 0
+
+
+@pytest.mark.usefixtures("vectors", "exported")
 @pytest.mark.parametrize("program", blocks("python"))
 def test_python_programs(program: str, folder: Path) -> None:
     done = subprocess.run(

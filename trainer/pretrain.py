@@ -29,6 +29,7 @@ from bertdata.storage.shards import first_line
 from bertdata.storage.writing import write_json
 from bertdata.terminal import run_command
 from trainer.command import add_flags, exit_code, print_error, print_numbers, take_config
+from trainer.pretraining.card import write_model_card
 from trainer.pretraining.config import TrainConfig
 from trainer.pretraining.loop import train
 from trainer.pretraining.results import Results, finish
@@ -56,9 +57,9 @@ def pretrain(
     """Train to the end and export, or until `should_stop`; return None if stopped before the end.
 
     `examples`, `vocab`: finished stages. `output`: the folder for checkpoints, metrics.jsonl, the
-    exported model, results.json and timing.json, and, if it is on this machine, TensorBoard's
-    files. All may be addresses. `when_trained`: called after the last step, when its checkpoint is
-    written.
+    exported model and its card, results.json and timing.json, and, if it is on this machine,
+    TensorBoard's files. All may be addresses. `when_trained`: called after the last step, when its
+    checkpoint is written.
 
     Raises ConfigError if `output` holds a different run.
     """
@@ -81,6 +82,7 @@ def pretrain(
         seconds = {"prepare": prepared - started, "train": trained - prepared}
         seconds["evaluate_and_export"] = time.perf_counter() - trained
         if ranks.is_first:
+            write_model_card(run, results)
             _write(output, results, seconds, max(run.writer.waits, default=0.0))
         return results
 

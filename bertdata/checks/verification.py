@@ -49,6 +49,7 @@ _PROBE_WORDS = 2000
 _PROBE = "The [MASK] of Café-Zürich costs 3.14 €; 東京 too, he said. supercalifragilistic"
 _SHARD_NAME = re.compile(r"(?P<group>[a-z]+)-(?P<number>\d{5})-of-(?P<total>\d{5})\.arrow")
 _PROGRESS = ".progress"
+_CARD_NAME = "README.md"  # of an export; whoever publishes it completes the card
 _NO_IDS = np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.uint64)
 
 
@@ -163,7 +164,7 @@ def _check_files(stage: Verified, manifest: Manifest) -> list[Shard]:
     for path in sorted({path for path in known if known.count(path) > 1}):
         stage.add(path, "is listed twice in the manifest")
     _check_names(stage, known)
-    _check_strays(stage, {*known, FILE_NAME})
+    _check_strays(stage, {*known, FILE_NAME, _CARD_NAME})
     return intact
 
 

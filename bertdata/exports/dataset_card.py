@@ -68,7 +68,7 @@ _LOADING = {
     "parquet": """\
 from datasets import load_dataset
 
-rows = load_dataset("{folder}", split="train")""",
+rows = load_dataset("{folder}", split="train")  # or its name on the hub""",
     "mds": """\
 from streaming import StreamingDataset
 
@@ -81,7 +81,7 @@ sizes |= dict.fromkeys(["input_ids", "input_mask", "segment_ids"], {length})
 sizes |= dict.fromkeys(["masked_lm_positions", "masked_lm_ids"], {predictions})
 features = {{name: tf.io.FixedLenFeature([size], tf.int64) for name, size in sizes.items()}}
 features["masked_lm_weights"] = tf.io.FixedLenFeature([{predictions}], tf.float32)
-files = tf.io.gfile.glob("{folder}/train-*.tfrecord")
+files = sorted(tf.io.gfile.glob("{folder}/train-*.tfrecord"))
 rows = tf.data.TFRecordDataset(files).map(lambda row: tf.io.parse_single_example(row, features))""",
 }
 
@@ -178,7 +178,7 @@ def _columns(examples: Examples, kind: str) -> dict[str, str]:
     masks = "masks applied" if examples.has_masks else "not masked: mask them when you read them"
     types = {field.name: str(field.type).replace("item: ", "") for field in examples.schema}
     return {
-        f"`{name}`": f"{types[name]}: {text.format(masks=masks)}"
+        f"`{name}`": f"`{types[name]}`: {text.format(masks=masks)}"
         for name, text in _STORED_COLUMNS.items()
         if examples.has_masks or kind != "mds" or not name.startswith("masked_lm")
     }

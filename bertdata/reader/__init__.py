@@ -10,5 +10,6 @@ __getattr__, __dir__, __all__ = list_contents(
         "batches": ["CompactBatch", "to_padded"],
         "collation": ["ExampleCollator"],
         "example_reader": ["ExampleReader"],
+        "stored_examples": ["StoredExamples"],
     },
 )

@@ -34,6 +34,10 @@ _EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "inspect": ("inspect runs/my --rows 5 --split validation", "inspect runs/my --stats"),
     "diff": ("diff runs/my runs/other",),
     "report": ("report runs/my", "report runs/my --reference-vocab bert-base-uncased/vocab.txt"),
+    "export": (
+        "export runs/my --format parquet",
+        "export runs/my --format tfrecord --output s3://bucket/tfrecords",
+    ),
     "fill-mask": ('fill-mask --model runs/my/model "The capital of France is [MASK]."',),
     "finetune": (
         "finetune runs/my/model --train train.tsv --text sentence --label label --output tuned",

@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = list_contents(
     {
         "differences": ["compare_runs"],
         "document": ["show_document"],
+        "export": ["export_run"],
         "inspect": ["show_examples", "show_statistics"],
         "report": ["write_report"],
         "summary": ["describe_made", "summary_lines"],

@@ -134,6 +134,10 @@ def _verify_punkt(folder: Location) -> Verified:
     return verify_files(folder, "bertdata-punkt")
 
 
+def _verify_export(folder: Location) -> Verified:
+    return verify_files(folder, read_manifest(folder).format)
+
+
 def _verify_model(folder: Location) -> Verified:
     """Check a `model/` folder. One trained without a run has no manifest and no checksums."""
     stage = Verified(folder=folder)
@@ -272,4 +276,7 @@ _CHECKS: Mapping[str, Callable[[Location], Verified]] = {
     "bertdata-vocab": verify_vocabulary,
     "bertdata-examples": verify_examples,
     "bertdata-model": _verify_model,
+    "bertdata-tfrecord": _verify_export,
+    "bertdata-parquet": _verify_export,
+    "bertdata-mds": _verify_export,
 }

@@ -7,6 +7,7 @@ from bertdata.contents import list_contents
 __getattr__, __dir__, __all__ = list_contents(
     __name__,
     {
+        "card": ["write_model_card"],
         "config": ["TrainConfig"],
         "loop": ["train"],
         "results": ["Results", "finish"],
