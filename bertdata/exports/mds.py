@@ -36,14 +36,14 @@ def write_mds(path: Path, rows: ShardRows) -> None:
     columns = _columns(rows.examples)
     described = json.dumps(_describe(columns), sort_keys=True).encode()
     table_bytes = 4 * (rows.num_rows + 2)
-    sizes: list[int] = []
+    sizes = [np.empty(0, dtype=np.int64)]
     with path.open("wb") as file:
         file.write(bytes(table_bytes) + described)  # where rows begin is known at the end
         for block in rows.blocks:
             samples = list(_encode(block, columns))
-            sizes += map(len, samples)
+            sizes.append(np.array([len(sample) for sample in samples], dtype=np.int64))
             file.writelines(samples)
-        places = offsets_of(sizes) + table_bytes + len(described)
+        places = offsets_of(np.concatenate(sizes)) + table_bytes + len(described)
         if places[-1] > _MAX_BYTES:
             raise DataError(f"{rows.path} has more than the 4 GiB of an MDS file; raise num_shards")
         file.seek(0)

@@ -22,6 +22,7 @@ from bertdata.storage.schema import examples_schema
 from bertdata.storage.shards import Shard, first_line
 
 _FORMAT = "bertdata-examples"
+_MAX_SIZE = 1 << 32  # ids have 32 bits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,12 +85,15 @@ def open_examples(folder: Location) -> Examples:
 def _read_settings(folder: Location, manifest: Manifest) -> Examples:
     with manifest_errors_as_data_errors(folder):
         vocabulary = manifest.inputs["vocabulary"]
+        size, pad_id = int(vocabulary["size"]), int(vocabulary["special"]["pad"])
+        if not 0 <= pad_id < size <= _MAX_SIZE:
+            raise ValueError(f"[PAD] is {pad_id} of {size} pieces")
         return Examples(
             folder=folder,
             manifest=manifest,
             config=_read_config(folder, manifest),
-            vocabulary_size=int(vocabulary["size"]),
-            pad_id=int(vocabulary["special"]["pad"]),
+            vocabulary_size=size,
+            pad_id=pad_id,
         )
 
 

@@ -106,14 +106,14 @@ def _to_varints(table_BL: AnyArray) -> tuple[bytes, Int64Array]:
     All bytes of an integer but the last have the highest bit set.
     """
     longest = len(_to_varint(int(table_BL.max(initial=0))))
-    shifts_S = 7 * np.arange(longest, dtype=np.uint64)
-    septets_BLS = table_BL[..., None].astype(np.uint64) >> shifts_S
+    shifts_S = 7 * np.arange(longest, dtype=np.uint32)
+    septets_BLS = table_BL[..., None].astype(np.uint32) >> shifts_S
     is_used_BLS = septets_BLS > 0
     is_used_BLS[..., 0] = True  # zero has a byte, too
     has_more_BLS = np.zeros_like(is_used_BLS)
     has_more_BLS[..., :-1] = is_used_BLS[..., 1:]
-    bytes_BLS = ((septets_BLS & 0x7F) | (has_more_BLS.astype(np.uint64) << 7)).astype(np.uint8)
-    return bytes_BLS[is_used_BLS].tobytes(), offsets_of(is_used_BLS.sum(axis=(1, 2)))
+    bytes_BLS = (septets_BLS & 0x7F).astype(np.uint8) | has_more_BLS.astype(np.uint8) << 7
+    return bytes_BLS[is_used_BLS].tobytes(), offsets_of(np.count_nonzero(is_used_BLS, axis=(1, 2)))
 
 
 @functools.cache

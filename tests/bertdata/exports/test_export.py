@@ -235,6 +235,8 @@ def test_there_must_be_examples(run: RunPaths, tmp_path: Path) -> None:
     [
         lambda table: table["inputs"].pop("vocabulary"),
         lambda table: table["inputs"]["vocabulary"].update(special=None),
+        lambda table: table["inputs"]["vocabulary"]["special"].update(pad=-1),
+        lambda table: table["inputs"]["vocabulary"].update(size=1 << 70),
         lambda table: table["config"].update(examples={"max_seq_length": "long"}),
         lambda table: table.update(config=[]),
     ],
