@@ -97,6 +97,14 @@ def test_another_torch_can_be_asked_for(install: ModuleType, index: str, tmp_pat
     assert install.choose_torch("torch==2.12.0", LOCKED)[1] == ["torch==2.12.0"]
 
 
+def test_the_consumers_are_pinned_too(install: ModuleType) -> None:
+    packages, torch = install.split_lock(SCRIPT.with_name("consumers.txt"))
+    assert torch.startswith("torch==")
+    assert all("==" in package for package in packages)
+    named = {package.partition("==")[0] for package in packages}
+    assert {"tensorflow-cpu", "mosaicml-streaming", "numpy"} <= named
+
+
 def test_a_failed_step_says_which_and_what_to_do(tmp_path: Path) -> None:
     folder = tmp_path / ".lock"
     folder.mkdir()
