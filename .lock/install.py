@@ -113,7 +113,7 @@ def install_run(torch: str) -> None:
 
     def install_itself() -> None:
         steps.run("bertdata", [*PIP, "--no-deps", "--no-build-isolation", "--editable", "."])
-        steps.run("compile the loops over text", [sys.executable, "-m", "pipelines.warm"])
+        steps.run("compile the loops over text", [sys.executable, "-m", "flows.processes.warm"])
 
     def install_torch() -> None:
         what, arguments = choose_torch(torch, locked_torch)

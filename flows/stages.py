@@ -14,6 +14,12 @@ from typing import Any
 from bertdata.config import to_table
 from bertdata.errors import BertdataError, ConfigError, CrashError, DataError
 from bertdata.notices import is_notice
+from bertdata.plans.examples import plan_examples
+from bertdata.plans.inputs import Corpora
+from bertdata.plans.punkt import plan_punkt
+from bertdata.plans.sentences import plan_sentences
+from bertdata.progress.plan import StagePlan
+from bertdata.progress.state import StageState, prepare_stage, write_plan
 from bertdata.sentences.splitter import TRAIN
 from bertdata.storage.files import read_bytes
 from bertdata.storage.locations import Location
@@ -38,9 +44,8 @@ from flows.terminal.events import Note, Say, StageFinished, StageStarted, read_t
 from flows.views.summary import describe_made
 from flows.wording import repeated_ids
 from pipelines.options import RunnerConfig
-from pipelines.plans import Corpora, plan_examples, plan_punkt, plan_sentences, plan_vocabulary
-from pipelines.progress import StagePlan, StageState, prepare_stage, write_plan
 from trainer.pretraining.config import TrainConfig
+from vocab.plan import plan_vocabulary
 
 # By name: this process need not import Beam.
 _RUN_STAGE = "pipelines.run:run_stage"

@@ -12,18 +12,25 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from bertdata.errors import BertdataError, CrashError, DataError
+from bertdata.progress.lines import ProgressLines, StageProgress
+from bertdata.progress.plan import StagePlan
+from bertdata.progress.state import StageState, clear_progress, find_state
+from bertdata.progress.workplace import error_named
 from bertdata.storage.files import remove_folder
 from bertdata.storage.locations import Location, locate
 from bertdata.storage.manifest import is_complete, read_manifest
 from pipelines.options import RunnerConfig, beam_arguments, describe_failure, open_runner
-from pipelines.plans import ExamplesWork, PunktWork, SentencesWork, VocabularyWork
-from pipelines.progress import StagePlan, StageState, clear_progress, error_named, find_state
-from pipelines.progress_lines import ProgressLines, StageProgress
 from pipelines.stages.examples import MakeExamples
 from pipelines.stages.punkt import MakePunkt
 from pipelines.stages.sentences import MakeSentences
 from pipelines.stages.vocabulary import MakeVocabulary
 
+_STAGES: dict[str, Callable[..., beam.PTransform]] = {
+    "punkt": MakePunkt,
+    "sentences": MakeSentences,
+    "vocab": MakeVocabulary,
+    "examples": MakeExamples,
+}
 _STEP_IN_TEXT = re.compile(r" \[while running .*$")
 _ERROR_IN_TEXT = re.compile(
     r"^(?:\w+: )*bertdata\.errors\.(\w+): (.+?)(?: \[while running .*)?$", re.MULTILINE
@@ -70,17 +77,7 @@ def _make(
 
 def _stage_transform(plan: StagePlan, spill: Location | None) -> beam.PTransform:
     """The pipeline of a stage, as one transform. `spill`: as in Workplace."""
-    workplace = replace(plan.workplace, spill=spill)
-    match plan.work:
-        case PunktWork():
-            return MakePunkt(plan, plan.work, workplace)
-        case SentencesWork():
-            return MakeSentences(plan, plan.work, workplace)
-        case VocabularyWork():
-            return MakeVocabulary(plan, plan.work, workplace)
-        case ExamplesWork():
-            return MakeExamples(plan, plan.work, workplace)
-    raise TypeError(f"no pipeline for {type(plan.work).__name__}")
+    return _STAGES[plan.stage](plan, plan.work, replace(plan.workplace, spill=spill))
 
 
 def _spill_folder(plan: StagePlan, runner: RunnerConfig) -> Location | None:

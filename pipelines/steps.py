@@ -12,9 +12,10 @@ from apache_beam.pvalue import AsList, PCollection
 from apache_beam.typehints.decorators import no_annotations
 
 from bertdata.config import Table
+from bertdata.progress.plan import StagePlan
+from bertdata.progress.workplace import FileRecord, Workplace
 from bertdata.storage.locations import Location
 from bertdata.storage.manifest import Manifest, make_manifest, write_manifest
-from pipelines.progress import FileRecord, StagePlan, Workplace
 
 
 class Step(beam.DoFn):

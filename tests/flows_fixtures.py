@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from bertdata.progress.plan import StagePlan
 from flows import cli, stages
 from flows.server.settings import prepare_environment
 from pipelines.options import RunnerConfig
-from pipelines.progress import StagePlan
 from tests.pipelines.corpus import write_books
 from tests.process_tree import marked, start_fork_server_again, wait_until_gone
 from tests.runs import make_stage

@@ -14,6 +14,11 @@ import pyarrow as pa
 from bertdata.config import read_table
 from bertdata.corpus.config import CorpusConfig
 from bertdata.examples.config import ExamplesConfig
+from bertdata.plans.examples import plan_examples
+from bertdata.plans.inputs import Corpora
+from bertdata.plans.sentences import plan_sentences
+from bertdata.progress.plan import StagePlan
+from bertdata.progress.state import write_plan
 from bertdata.sentences.splitter import SentencesConfig
 from bertdata.storage.manifest import Manifest, content_hash, read_manifest
 from bertdata.storage.shards import Shard, open_arrow, write_arrow
@@ -21,10 +26,9 @@ from bertdata.storage.writing import write_json
 from flows.paths import RunPaths
 from flows.processes.jobs import run_job
 from pipelines.options import RunnerConfig
-from pipelines.plans import Corpora, plan_examples, plan_sentences, plan_vocabulary
-from pipelines.progress import StagePlan, write_plan
 from pipelines.run import run_stage
 from vocab.config import VocabConfig
+from vocab.plan import plan_vocabulary
 
 VOCABULARY_SIZE = 150
 NUM_SHARDS = 3

@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = list_contents(
             "join_counts",
         ],
         "fast": ["train"],
+        "plan": ["VocabularyWork", "plan_vocabulary"],
         "report": ["Coverage", "measure_coverage"],
         "stripping": ["StrippedWords", "count_stripped", "describe_stripped"],
     },

@@ -22,6 +22,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from bertdata.progress.lines import StageProgress
 from bertdata.storage.locations import Location
 from flows.config import Run
 from flows.finished import read_run
@@ -32,7 +33,6 @@ from flows.paths import RunPaths
 from flows.terminal.events import Event, StageFinished, StageStarted, TrainingProgress
 from flows.views.summary import summary_lines
 from flows.wording import number, percent
-from pipelines.progress_lines import StageProgress
 
 _MIN_SECONDS = 2.0  # between two updates of a progress bar
 

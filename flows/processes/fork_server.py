@@ -21,7 +21,7 @@ from pipelines.workers.socket_folders import find_socket_folder
 # Of Arrow's memory pools jemalloc's keeps the least free memory, and always the same amount; Arrow
 # takes a different one where jemalloc is missing.
 _MEMORY = {"MALLOC_ARENA_MAX": "1", "ARROW_DEFAULT_MEMORY_POOL": "jemalloc"}
-_WARM = "pipelines.warm"
+_WARM = "flows.processes.warm"
 
 
 def fork_environment() -> dict[str, str]:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bertdata.progress.lines import StageProgress
 from flows.wording import duration, number, size
-from pipelines.progress_lines import StageProgress
 
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
 

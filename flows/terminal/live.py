@@ -11,10 +11,10 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Column
 from rich.text import Text
 
+from bertdata.progress.lines import StageProgress
 from flows.terminal.events import Event, Note, StageFinished, StageStarted, TrainingProgress
 from flows.terminal.view import View
 from flows.wording import duration, number
-from pipelines.progress_lines import StageProgress
 
 _WIDE = 100  # columns of a terminal with space for a long bar
 _BARS = {True: 24, False: 8}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bertdata.errors import DataError
+from bertdata.progress.differences import describe_differences
 from bertdata.storage.manifest import Manifest, check_stage
 from bertdata.storage.shards import first_line
 from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
@@ -14,7 +15,6 @@ from flows.finished import FinishedRun, read_run, shares_of, splits_of
 from flows.paths import RunPaths
 from flows.terminal.styled import Styled
 from flows.wording import number, percent, printable
-from pipelines.progress import describe_differences
 
 _DATA = ("sentences", "vocab", "examples")
 _STAGES = (*_DATA, "model")

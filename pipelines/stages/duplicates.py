@@ -27,11 +27,12 @@ from bertdata.duplicates.find import (
     list_sentences,
 )
 from bertdata.duplicates.fingerprints import Fingerprints
+from bertdata.plans.sentences import SentencesWork
+from bertdata.progress.runs import Grouped, Run, name_table, select_columns
+from bertdata.progress.workplace import Workplace
 from bertdata.randomness import mix_array
-from pipelines.plans import SentencesWork
-from pipelines.progress import Workplace
 from pipelines.steps import Step
-from pipelines.tables import CoGroupTables, Grouped, KeepTables, Run, name_table, select_columns
+from pipelines.tables import CoGroupTables, KeepTables
 
 DROPPED_TAGS = ("equal", "similar", "repeated")
 

@@ -27,6 +27,11 @@ from bertdata.examples.statistics import (
     no_examples,
     with_shares,
 )
+from bertdata.plans.examples import ExamplesGroup, ExamplesWork
+from bertdata.plans.finished import SENTENCES_FORMAT, SentencesInput
+from bertdata.progress.plan import StagePlan
+from bertdata.progress.runs import Grouped, name_table
+from bertdata.progress.workplace import FileRecord, Workplace
 from bertdata.sentences.files import read_documents
 from bertdata.storage.locations import Location
 from bertdata.storage.manifest import Manifest, check_shard, make_manifest
@@ -35,10 +40,8 @@ from bertdata.storage.shards import Shard, write_arrow
 from bertdata.tokens.compiled import SentenceTokenizer
 from bertdata.tokens.tokenizer import TokenizationConfig
 from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
-from pipelines.plans import SENTENCES_FORMAT, ExamplesGroup, ExamplesWork, SentencesInput
-from pipelines.progress import FileRecord, StagePlan, Workplace
 from pipelines.steps import Lazy, Step, WriteManifest, count
-from pipelines.tables import CoGroupTables, GatherTables, Grouped, name_table
+from pipelines.tables import CoGroupTables, GatherTables
 
 _TRAIN, _HELD_OUT_SPLIT = "train", "validation"
 _HELD_OUT = 0  # the number of its record; those of groups begin with 1

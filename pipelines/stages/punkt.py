@@ -14,12 +14,14 @@ from bertdata.corpus.config import InputUnit
 from bertdata.corpus.documents import Document
 from bertdata.corpus.formats.registry import read_unit
 from bertdata.errors import InputError
+from bertdata.plans.punkt import PUNKT_FILE, PunktWork
+from bertdata.progress.plan import StagePlan
+from bertdata.progress.runs import name_table
+from bertdata.progress.workplace import FileRecord, Workplace
 from bertdata.sentences.punkt_training import sample_paragraphs, train_parameters, write_parameters
 from bertdata.storage.shards import describe_file
-from pipelines.plans import PUNKT_FILE, PunktWork
-from pipelines.progress import FileRecord, StagePlan, Workplace
 from pipelines.steps import Step, WriteManifest, finish_alone
-from pipelines.tables import GatherTables, name_table
+from pipelines.tables import GatherTables
 
 
 @dataclass(eq=False)

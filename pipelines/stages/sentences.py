@@ -25,17 +25,19 @@ from bertdata.corpus.partitions import Layout
 from bertdata.errors import InputError
 from bertdata.examples.statistics import add_counts
 from bertdata.grouping import fill_groups
+from bertdata.plans.sentences import SentencesWork
+from bertdata.progress.plan import StagePlan
+from bertdata.progress.runs import Grouped, find_runs, name_table
+from bertdata.progress.workplace import FileRecord, Workplace
 from bertdata.sentences.blocks import blocks_schema, first_order, make_block
 from bertdata.sentences.files import write_file
 from bertdata.sentences.splitter import SentencesConfig, SentenceSplitter, load_splitter
 from bertdata.storage.locations import Location
 from bertdata.storage.manifest import Manifest, make_manifest
 from bertdata.storage.shards import open_arrow
-from pipelines.plans import SentencesWork
-from pipelines.progress import FileRecord, StagePlan, Workplace
 from pipelines.stages.duplicates import DROPPED_TAGS, FindDuplicates, add_bucket, fingerprints_for
 from pipelines.steps import Step, WriteManifest, count
-from pipelines.tables import CoGroupTables, Grouped, KeepTables, find_runs, name_table
+from pipelines.tables import CoGroupTables, KeepTables
 
 _Clean = Callable[[Iterable[Document | Rejection]], Iterator[Document | Rejection]]
 

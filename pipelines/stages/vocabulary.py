@@ -14,6 +14,10 @@ from apache_beam.pvalue import AsList, PBegin, PCollection
 
 from bertdata.errors import InputError
 from bertdata.notices import note, warn
+from bertdata.plans.finished import SENTENCES_FORMAT
+from bertdata.progress.plan import StagePlan
+from bertdata.progress.runs import Grouped, find_runs, name_table
+from bertdata.progress.workplace import FileRecord, Workplace
 from bertdata.sentences.files import iterate_sentences
 from bertdata.storage.locations import Location, locate
 from bertdata.storage.manifest import check_shard
@@ -22,20 +26,12 @@ from bertdata.storage.shards import Shard, describe_file, write_arrow
 from bertdata.tokens.tokenizer import save_tokenizer
 from bertdata.tokens.tokenizer_comparison import check_tokenization
 from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
-from pipelines.plans import SENTENCES_FORMAT, VocabularyWork
-from pipelines.progress import FileRecord, StagePlan, Workplace
 from pipelines.steps import Step, WriteManifest, count, finish_alone
-from pipelines.tables import (
-    CoGroupTables,
-    GatherTables,
-    Grouped,
-    KeepTables,
-    find_runs,
-    name_table,
-)
+from pipelines.tables import CoGroupTables, GatherTables, KeepTables
 from vocab.config import VocabConfig
 from vocab.counting import COUNTS_SCHEMA, add_up_counts, assign_buckets, count_words, join_counts
 from vocab.fast import train
+from vocab.plan import VocabularyWork
 from vocab.stripping import StrippedWords, count_stripped, describe_stripped
 
 _SAMPLED_SENTENCES = 500  # of each group of files, to see what stripping accents does

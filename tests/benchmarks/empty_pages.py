@@ -13,9 +13,10 @@ from pathlib import Path
 
 from bertdata.checks.verification import verify_sentences
 from bertdata.corpus.config import CorpusConfig
+from bertdata.plans.inputs import Corpora
+from bertdata.plans.sentences import plan_sentences
 from bertdata.sentences.splitter import SentencesConfig
 from pipelines.options import RunnerConfig
-from pipelines.plans import Corpora, plan_sentences
 from tests.runs import make_stage
 
 _PAGE = "<page><title>P{}</title><ns>0</ns><revision><text></text></revision></page>\n"

@@ -11,6 +11,9 @@ import pyarrow as pa
 
 from bertdata.examples.config import ExamplesConfig
 from bertdata.examples.make import Documents, tokenize_documents
+from bertdata.plans.examples import plan_examples
+from bertdata.plans.inputs import Corpora
+from bertdata.plans.sentences import plan_sentences
 from bertdata.randomness import derive_key, derive_keys
 from bertdata.sentences.splitter import load_splitter
 from bertdata.storage.schema import SENTENCES
@@ -19,11 +22,11 @@ from bertdata.tokens.compiled import SentenceTokenizer
 from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
 from flows.config import RunConfig
 from flows.paths import RunPaths
-from pipelines.plans import Corpora, plan_examples, plan_sentences, plan_vocabulary
 from tests.benchmarks.corpus import CorpusFile, read_texts
 from tests.benchmarks.job import make_config
 from tests.runs import make_stage
 from vocab.config import VocabConfig
+from vocab.plan import plan_vocabulary
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,14 +21,15 @@ from pathlib import Path
 import pytest
 
 from bertdata.errors import BertdataError, CrashError, MemoryUsedUpError
+from bertdata.plans.inputs import Corpora
+from bertdata.plans.sentences import plan_sentences
+from bertdata.progress.plan import StagePlan
 from bertdata.storage.manifest import find_damage, is_complete, read_manifest
 from flows import stages
 from flows.config import Run, load_config
 from flows.paths import RunPaths
 from flows.processes.jobs import run_job
 from pipelines import options
-from pipelines.plans import Corpora, plan_sentences
-from pipelines.progress import StagePlan
 from tests.limits import mount_small_disk
 from tests.process_tree import (
     find_processes,

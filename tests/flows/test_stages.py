@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bertdata.errors import BertdataError, ConfigError, CrashError, DataError, InputError
+from bertdata.progress.plan import StagePlan
 from bertdata.storage.locks import hold
 from bertdata.storage.manifest import make_manifest, read_manifest, write_manifest
 from bertdata.storage.shards import describe_file
@@ -22,7 +23,6 @@ from flows.processes.watchdog import Patience
 from flows.stages import _Listener, _pass_notices_on, _training_error, train_arguments
 from flows.terminal.events import Event, Note
 from pipelines.options import RunnerConfig
-from pipelines.progress import StagePlan
 from trainer.pretraining.config import TrainConfig
 
 

@@ -24,10 +24,10 @@ from bertdata.storage.shards import Shard
 from bertdata.storage.writing import write_json
 from bertdata.tokens.vocabulary import read_vocabulary
 from flows.views.verify import verify
-from pipelines.plans import plan_vocabulary
 from tests.fuzz.targets import Target
 from tests.runs import make_run, some_documents
 from vocab.config import VocabConfig
+from vocab.plan import plan_vocabulary
 
 Check = Callable[[Path], None]
 

@@ -8,16 +8,14 @@ from pathlib import Path
 from bertdata.cleaning.cleaner import CleaningConfig
 from bertdata.corpus.config import CorpusConfig
 from bertdata.examples.config import ExamplesConfig
+from bertdata.plans.examples import plan_examples
+from bertdata.plans.inputs import Corpora
+from bertdata.plans.punkt import plan_punkt
+from bertdata.plans.sentences import plan_sentences
+from bertdata.progress.plan import StagePlan
 from bertdata.sentences.splitter import SentencesConfig
-from pipelines.plans import (
-    Corpora,
-    plan_examples,
-    plan_punkt,
-    plan_sentences,
-    plan_vocabulary,
-)
-from pipelines.progress import StagePlan
 from vocab.config import VocabConfig
+from vocab.plan import plan_vocabulary
 
 TEXT = "the a river city small old Dr. Smith lives near Mr. Brown walked home often."
 WORDS = TEXT.split()

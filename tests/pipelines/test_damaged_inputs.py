@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bertdata.errors import DataError
+from bertdata.progress.state import StageState, prepare_stage
 from bertdata.storage.manifest import check_shard, read_manifest
-from pipelines.progress import StageState, prepare_stage
 from tests.pipelines.corpus import Stages, write_books
 from tests.runs import make_stage
 

@@ -14,13 +14,13 @@ from bertdata.checks.verification import verify_sentences
 from bertdata.cleaning.cleaner import CleaningConfig
 from bertdata.corpus.config import CorpusConfig
 from bertdata.errors import InputError
+from bertdata.plans.inputs import Corpora
+from bertdata.plans.sentences import SentencesWork, plan_sentences
+from bertdata.progress.plan import StagePlan
 from bertdata.sentences.splitter import SentencesConfig
 from bertdata.storage.manifest import Manifest, find_damage
 from bertdata.storage.shards import open_arrow
-from pipelines import plans
 from pipelines.options import RunnerConfig
-from pipelines.plans import Corpora, SentencesWork, plan_sentences
-from pipelines.progress import StagePlan
 from pipelines.stages import sentences
 from tests.runs import make_stage
 
@@ -89,8 +89,8 @@ def check(plan: StagePlan, manifest: Manifest) -> None:
 @pytest.fixture
 def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two corpora of several units and buckets, with equal documents in and between them."""
-    monkeypatch.setattr(plans, "_SMALL_UNIT_BYTES", 4000)
-    monkeypatch.setattr(plans, "_BUCKET_BYTES", 5000)
+    monkeypatch.setattr("bertdata.plans.inputs._SMALL_UNIT_BYTES", 4000)
+    monkeypatch.setattr("bertdata.plans.sentences._BUCKET_BYTES", 5000)
     folder = tmp_path / "corpus"
     folder.mkdir()
     write_jsonl(folder / "one-a.jsonl", [(f"a{i}", prose(i)) for i in range(20)])
@@ -149,7 +149,7 @@ def test_no_document_is_left_to_look_for_duplicates_in(
 def test_a_unit_that_loses_all_its_documents(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plans, "_SMALL_UNIT_BYTES", 1000)
+    monkeypatch.setattr("bertdata.plans.inputs._SMALL_UNIT_BYTES", 1000)
     for name in ("one-a", "one-b"):
         write_jsonl(tmp_path / f"{name}.jsonl", [(f"{name}{i}", prose(i)) for i in range(3)])
     plan = make_plan(tmp_path, tmp_path)
@@ -160,8 +160,8 @@ def test_a_unit_that_loses_all_its_documents(
 
 def test_planted_near_duplicates_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 60 copies with few changes nearly all go; of 60 with many changes, and of others, none."""
-    monkeypatch.setattr(plans, "_SMALL_UNIT_BYTES", 20_000)
-    monkeypatch.setattr(plans, "_BUCKET_BYTES", 100_000)
+    monkeypatch.setattr("bertdata.plans.inputs._SMALL_UNIT_BYTES", 20_000)
+    monkeypatch.setattr("bertdata.plans.sentences._BUCKET_BYTES", 100_000)
     first = [(f"a{i}", prose(i, 300)) for i in range(150)]
     near = [(f"near{i}", with_changes(prose(i, 300), 3, i)) for i in range(60)]
     far = [(f"far{i}", with_changes(prose(i, 300), 60, i)) for i in range(60)]
@@ -186,8 +186,8 @@ def test_planted_near_duplicates_are_found(tmp_path: Path, monkeypatch: pytest.M
 def test_sentences_that_stood_before_can_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plans, "_SMALL_UNIT_BYTES", 300)
-    monkeypatch.setattr(plans, "_BUCKET_BYTES", 100)
+    monkeypatch.setattr("bertdata.plans.inputs._SMALL_UNIT_BYTES", 300)
+    monkeypatch.setattr("bertdata.plans.sentences._BUCKET_BYTES", 100)
     said = "All rights in this text belong to its publisher alone."
     own = [f"This sentence number {i} is said in one document only." for i in range(6)]
     texts = {

@@ -16,20 +16,16 @@ import pytest
 from apache_beam.portability.api import beam_runner_api_pb2 as messages
 
 from bertdata.cleaning.cleaner import CleaningConfig
+from bertdata.plans.examples import ExamplesWork
+from bertdata.plans.punkt import PunktWork
+from bertdata.plans.sentences import SentencesWork, plan_sentences
+from bertdata.progress.plan import StagePlan
 from bertdata.sentences.splitter import SentencesConfig
-from pipelines import plans
-from pipelines.plans import (
-    ExamplesWork,
-    PunktWork,
-    SentencesWork,
-    VocabularyWork,
-    plan_sentences,
-)
-from pipelines.progress import StagePlan
 from pipelines.stages import MakeExamples, MakePunkt, MakeSentences, MakeVocabulary
 from tests.pipelines.corpus import Stages, write_books
 from tests.runs import make_stage
 from vocab.config import VocabConfig
+from vocab.plan import VocabularyWork
 
 ROOT = Path(__file__).resolve().parents[2]
 KNOWN = {
@@ -52,8 +48,8 @@ def stage_plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, StagePlan
     stages = Stages(folder / "books", folder)
     cleaning = CleaningConfig(near_duplicates="drop", duplicate_sentences="drop")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plans, "_SMALL_UNIT_BYTES", 2000)
-        patch.setattr(plans, "_BUCKET_BYTES", 5000)
+        patch.setattr("bertdata.plans.inputs._SMALL_UNIT_BYTES", 2000)
+        patch.setattr("bertdata.plans.sentences._BUCKET_BYTES", 5000)
         patch.setattr("bertdata.corpus.partitions._PARTITION_BYTES", 1000)
         patch.setattr("bertdata.corpus.partitions._MIN_FILE_BYTES", 4000)
         sentences = plan_sentences(

@@ -18,16 +18,16 @@ from bertdata.corpus.config import CorpusConfig
 from bertdata.examples.config import ExamplesConfig
 from bertdata.examples.make import create_examples, select_split, tokenize_documents
 from bertdata.examples.statistics import count_examples, describe_examples
+from bertdata.plans.inputs import Corpora
+from bertdata.plans.sentences import SentencesWork, plan_sentences
+from bertdata.progress.plan import StagePlan
 from bertdata.sentences import files
 from bertdata.sentences.splitter import SentencesConfig
 from bertdata.storage.manifest import Manifest
 from bertdata.tokens.compiled import SentenceTokenizer
 from bertdata.tokens.tokenizer import TokenizationConfig
 from bertdata.tokens.vocabulary import Vocabulary
-from pipelines import plans
 from pipelines.options import RunnerConfig
-from pipelines.plans import Corpora, SentencesWork, plan_sentences
-from pipelines.progress import StagePlan
 from tests.runs import make_stage
 
 WORDS = ("harbour", "mill", "market", "river", "castle", "bridge", "meadow", "church", "garden")
@@ -145,5 +145,5 @@ def test_repeated_ids_are_counted_in_what_stays(
                 duplicate_sentences=sentences_choice,
             )
             assert run(plan, workers).counts["repeated_ids"] == count
-        monkeypatch.setattr(plans, "_SMALL_UNIT_BYTES", 100)
-        monkeypatch.setattr(plans, "_BUCKET_BYTES", 100)
+        monkeypatch.setattr("bertdata.plans.inputs._SMALL_UNIT_BYTES", 100)
+        monkeypatch.setattr("bertdata.plans.sentences._BUCKET_BYTES", 100)

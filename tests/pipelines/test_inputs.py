@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from bertdata.corpus.config import CorpusConfig
+from bertdata.plans.inputs import Corpora
+from bertdata.plans.sentences import plan_sentences
+from bertdata.progress.plan import StagePlan
+from bertdata.progress.state import StageState, prepare_stage
 from bertdata.sentences.splitter import SentencesConfig
 from bertdata.storage.locations import Address, Location
 from bertdata.storage.manifest import read_manifest
@@ -16,8 +20,6 @@ from bertdata.storage.shards import open_arrow
 from bertdata.storage.writing import write_text
 from flows.views.verify import verify
 from pipelines.options import RunnerConfig
-from pipelines.plans import Corpora, plan_sentences
-from pipelines.progress import StagePlan, StageState, prepare_stage
 from tests.runs import make_run, make_stage, some_documents
 
 SEED = 12345

@@ -12,11 +12,13 @@ from bertdata.cleaning.cleaner import CleaningConfig
 from bertdata.config import read_table
 from bertdata.corpus.config import CorpusConfig
 from bertdata.errors import ConfigError, InputError
+from bertdata.plans.inputs import Corpora
+from bertdata.plans.sentences import plan_sentences
+from bertdata.progress.plan import StagePlan
+from bertdata.progress.state import StageState, prepare_stage
 from bertdata.sentences.splitter import SentencesConfig
 from bertdata.storage.manifest import Manifest
 from bertdata.storage.shards import open_arrow
-from pipelines.plans import Corpora, plan_sentences
-from pipelines.progress import StagePlan, StageState, prepare_stage
 from tests.runs import make_stage
 
 

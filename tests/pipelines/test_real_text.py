@@ -18,15 +18,18 @@ from tokenizers import BertWordPieceTokenizer
 from bertdata.corpus.config import CorpusConfig
 from bertdata.corpus.partitions import choose_validation
 from bertdata.examples.config import ExamplesConfig
+from bertdata.plans.examples import plan_examples
+from bertdata.plans.inputs import Corpora
+from bertdata.plans.sentences import plan_sentences
 from bertdata.randomness import CounterSource, derive_key, derive_keys, stable_hash
 from bertdata.reference.algorithm import Pieces, create_document_examples
 from bertdata.sentences.punkt import load_parameters
 from bertdata.sentences.splitter import SentencesConfig
 from bertdata.storage.manifest import Manifest
 from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
-from pipelines.plans import Corpora, plan_examples, plan_sentences, plan_vocabulary
 from tests.runs import make_stage
 from vocab.config import VocabConfig
+from vocab.plan import plan_vocabulary
 
 SEED = 99
 CONFIG = ExamplesConfig(max_seq_length=64, dupe_factor=3, validation_fraction=0.15, num_shards=4)

@@ -17,15 +17,17 @@ from apache_beam.runners.runner import PipelineRunner
 
 from bertdata.cleaning.cleaner import CleaningConfig
 from bertdata.errors import BertdataError, ConfigError, CrashError, DataError, InputError
+from bertdata.plans.sentences import plan_sentences
+from bertdata.progress.plan import StagePlan
+from bertdata.progress.state import StageState, prepare_stage
+from bertdata.progress.workplace import FOLDER
 from bertdata.sentences.files import iterate_sentences
 from bertdata.sentences.punkt_training import read_parameters
 from bertdata.sentences.splitter import SentencesConfig, load_splitter
 from bertdata.storage.manifest import read_manifest
 from bertdata.tokens.vocabulary import read_vocabulary
-from pipelines import plans, run
+from pipelines import run
 from pipelines.options import RunnerConfig
-from pipelines.plans import plan_sentences
-from pipelines.progress import FOLDER, StagePlan, StageState, prepare_stage
 from pipelines.stages import examples, vocabulary
 from tests.pipelines.corpus import Stages, write_books
 from tests.runs import make_stage
@@ -61,9 +63,9 @@ def finished(books: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Sta
 @pytest.fixture
 def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several units, files and buckets."""
-    monkeypatch.setattr(plans, "_SMALL_UNIT_BYTES", 2000)
-    monkeypatch.setattr(plans, "_BUCKET_BYTES", 5000)
-    monkeypatch.setattr(plans, "_WORD_BUCKET_BYTES", 5000)
+    monkeypatch.setattr("bertdata.plans.inputs._SMALL_UNIT_BYTES", 2000)
+    monkeypatch.setattr("bertdata.plans.sentences._BUCKET_BYTES", 5000)
+    monkeypatch.setattr("vocab.plan._WORD_BUCKET_BYTES", 5000)
     monkeypatch.setattr("bertdata.corpus.partitions._PARTITION_BYTES", 1000)
     monkeypatch.setattr("bertdata.corpus.partitions._MIN_FILE_BYTES", 4000)
 
@@ -224,7 +226,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from pipelines.options import RunnerConfig
-from pipelines.progress import Workplace
+from bertdata.progress.workplace import Workplace
 from pipelines.run import run_stage
 from tests.pipelines.corpus import Stages
 

@@ -11,9 +11,9 @@ import apache_beam as beam
 import pytest
 
 from bertdata.errors import BertdataError, DataError, InputError
+from bertdata.progress.workplace import FOLDER, FileRecord, Workplace
 from bertdata.storage.manifest import Manifest, is_complete, make_manifest, read_manifest
 from pipelines.options import RunnerConfig
-from pipelines.progress import FOLDER, FileRecord, Workplace
 from pipelines.steps import Lazy, Step, WriteManifest, count
 from tests.pipelines.beam_runs import collect
 

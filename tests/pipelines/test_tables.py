@@ -15,16 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertdata.errors import DataError
-from bertdata.storage.locations import Location
-from pipelines import tables
-from pipelines.tables import (
-    CoGroupTables,
-    GatherTables,
-    KeepTables,
+from bertdata.progress.runs import (
     find_runs,
     name_table,
     select_columns,
 )
+from bertdata.storage.locations import Location
+from pipelines.tables import CoGroupTables, GatherTables, KeepTables
 from tests.pipelines.beam_runs import collect
 
 NUM_KEYS = 5
@@ -91,7 +88,7 @@ def test_every_way_gathers_the_same_rows(
     for inline_bytes in (30, 4 << 10):
         folder = tmp_path_factory.mktemp("spill")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(tables, "_INLINE_BYTES", inline_bytes)
+            patch.setattr("bertdata.progress.runs._INLINE_BYTES", inline_bytes)
             assert gathered(some, folder) == wanted
         if inline_bytes == 4 << 10:
             assert list(folder.iterdir()) == []
@@ -136,25 +133,6 @@ def test_kept_tables_have_their_rows_and_names(spilled: bool, tmp_path: Path) ->
 def test_rows_of_a_key_keep_their_order(tmp_path: Path) -> None:
     (table,) = keep([table_of([(3, "c"), (1, "z"), (3, "a"), (1, "b")], "x")], tmp_path)
     assert table["value"].to_pylist() == ["z", "b", "c", "a"]
-
-
-@pytest.mark.parametrize(
-    "keys", [[1, 2, 3], [1, 3, 2], [3, 2, 1], [2, 2, 1, 2, 1], [1], []], ids=str
-)
-def test_a_table_is_split_by_its_keys(keys: list[int]) -> None:
-    """In order, each with its rows as they stood."""
-    values = [chr(ord("a") + place) for place in range(len(keys))]
-    found = tables._split_table(table_of(list(zip(keys, values)), "x"), "key")
-    wanted = {key: [v for k, v in zip(keys, values) if k == key] for key in sorted(set(keys))}
-    assert [(key, rows["value"].to_pylist()) for key, rows in found] == [*wanted.items()]
-
-
-def test_only_runs_with_a_key_are_read_for_it() -> None:
-    runs = [tables.Run((1, 3), path="a", tag="left"), tables.Run((2,), path="b", tag="left")]
-    for key, paths in ((0, []), (1, ["a"]), (2, ["b"]), (3, ["a"])):
-        found_key, found = tables._gather(key, runs, ["left", "right"])
-        assert (found_key, [run.path for run in found["left"].runs]) == (key, paths)  # type: ignore[attr-defined]
-        assert list(found["right"]) == []
 
 
 def test_runs_of_an_earlier_attempt_come_out_too(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from bertdata.progress.lines import StageProgress
 from bertdata.storage.locations import locate
 from flows.config import Run, RunConfig
 from flows.pages import artifacts
 from flows.pages.artifacts import StagePages
 from flows.paths import RunPaths
 from flows.terminal.events import Event, StageFinished
-from pipelines.progress_lines import StageProgress
 
 COUNTS: dict[str, Any] = {
     "documents_read": 40,

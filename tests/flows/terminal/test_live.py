@@ -15,7 +15,7 @@ SCRIPT = textwrap.dedent(
     from pathlib import Path
     from flows.terminal.events import Note, StageFinished, StageStarted, TrainingProgress
     from flows.terminal.live import LiveView
-    from pipelines.progress_lines import StageProgress
+    from bertdata.progress.lines import StageProgress
 
     view = LiveView()
 

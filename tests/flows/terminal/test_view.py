@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bertdata.progress.lines import StageProgress
 from flows.terminal.events import Event, Note, StageStarted, TrainingProgress
 from flows.terminal.view import JsonView, QuietView, View, current_view
-from pipelines.progress_lines import StageProgress
 from tests.flows.terminal.test_events import finished
 
 EVENTS: list[Event] = [

@@ -6,8 +6,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from bertdata.progress.plan import StagePlan
 from pipelines.options import RunnerConfig
-from pipelines.progress import StagePlan
 from pipelines.run import run_stage
 
 _EVENTS = ("open", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree")

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bertdata.progress.plan import StagePlan
+from bertdata.progress.state import prepare_stage, write_plan
 from bertdata.storage.files import list_files
 from bertdata.storage.locations import Location
 from flows.processes.jobs import JobDiedError, run_job
 from pipelines.options import RunnerConfig
-from pipelines.progress import StagePlan, prepare_stage, write_plan
 from tests.pipelines.corpus import Stages
 from tests.pipelines.runners.test_matrix import GOLDEN, books, bucket
 from tests.runs import make_stage

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from bertdata.errors import BertdataError, StorageError
+from bertdata.progress.plan import StagePlan
 from bertdata.storage.files import list_files
 from bertdata.storage.locations import Address
 from bertdata.storage.writing import check_writable
 from pipelines.options import RunnerConfig
-from pipelines.progress import StagePlan
 from tests.failing_proxy import FailingProxy, failing_proxy
 from tests.pipelines.corpus import Stages
 from tests.pipelines.runners.test_matrix import GOLDEN, books, bucket

@@ -15,6 +15,7 @@ from bertdata.corpus.documents import Document, Rejection
 from bertdata.corpus.partitions import Layout
 from bertdata.duplicates.find import DROPPED, find_equal, list_sentences
 from bertdata.duplicates.fingerprints import Fingerprints
+from bertdata.progress.runs import Grouped, name_table
 from pipelines.stages.duplicates import (
     DROPPED_TAGS,
     add_bucket,
@@ -28,7 +29,7 @@ from pipelines.stages.duplicates import (
     sentences_in_file,
     similar_in_bucket,
 )
-from pipelines.tables import Grouped, KeepTables, name_table
+from pipelines.tables import KeepTables
 from tests.block_tables import make_blocks
 from tests.pipelines.beam_runs import collect
 

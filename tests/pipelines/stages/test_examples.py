@@ -10,9 +10,10 @@ import pytest
 
 from bertdata.errors import DataError, InputError
 from bertdata.examples.statistics import no_examples
+from bertdata.plans.examples import ExamplesGroup, ExamplesWork
+from bertdata.progress.plan import StagePlan
+from bertdata.progress.workplace import FileRecord, Workplace
 from bertdata.storage.schema import SENTENCES
-from pipelines.plans import ExamplesGroup, ExamplesWork
-from pipelines.progress import FileRecord, StagePlan, Workplace
 from pipelines.stages import examples
 from pipelines.stages.examples import (
     check_file,

@@ -9,10 +9,9 @@ import pytest
 from nltk.tokenize.punkt import PunktParameters
 
 from bertdata.errors import InputError
+from bertdata.plans.punkt import PunktWork
+from bertdata.progress.plan import StagePlan
 from bertdata.sentences.punkt_training import read_parameters
-from pipelines import plans
-from pipelines.plans import PunktWork
-from pipelines.progress import StagePlan
 from pipelines.stages import punkt
 from pipelines.stages.punkt import sample_unit, train_punkt
 from tests.pipelines.corpus import Stages, write_books
@@ -21,7 +20,7 @@ from tests.runs import make_stage
 
 @pytest.fixture
 def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StagePlan:
-    monkeypatch.setattr(plans, "_SMALL_UNIT_BYTES", 2000)
+    monkeypatch.setattr("bertdata.plans.inputs._SMALL_UNIT_BYTES", 2000)
     write_books(tmp_path / "books", 12)
     return Stages(tmp_path / "books", tmp_path).punkt()
 
@@ -42,7 +41,7 @@ def sample(plan: StagePlan, rate: float) -> list[str]:
 def test_a_sample_is_the_same_however_the_input_is_cut(
     plan: StagePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plans, "_SMALL_UNIT_BYTES", 100)
+    monkeypatch.setattr("bertdata.plans.inputs._SMALL_UNIT_BYTES", 100)
     other = Stages(tmp_path / "books", tmp_path).punkt()
     assert 1 < len(work_of(plan).units) < len(work_of(other).units)
     assert sample(plan, 0.5) == sample(other, 0.5)

@@ -18,11 +18,14 @@ from bertdata.corpus.partitions import Layout
 from bertdata.duplicates.find import DROPPED
 from bertdata.duplicates.fingerprints import Fingerprints
 from bertdata.errors import InputError
+from bertdata.plans.inputs import Corpora
+from bertdata.plans.sentences import SentencesWork, plan_sentences
+from bertdata.progress.plan import StagePlan
+from bertdata.progress.runs import name_table
+from bertdata.progress.workplace import FileRecord
 from bertdata.sentences.blocks import blocks_schema, first_order
 from bertdata.sentences.splitter import SentencesConfig
 from bertdata.storage.shards import write_passing
-from pipelines.plans import Corpora, SentencesWork, plan_sentences
-from pipelines.progress import FileRecord, StagePlan
 from pipelines.stages import sentences
 from pipelines.stages.sentences import (
     Block,
@@ -37,7 +40,6 @@ from pipelines.stages.sentences import (
     split_block,
     write_sentences,
 )
-from pipelines.tables import name_table
 from tests.block_tables import documents_of, make_blocks, rows_of_file
 
 TEXTS = ["One is here. Two is there.", "", "Three.", "Four and more. Five."]

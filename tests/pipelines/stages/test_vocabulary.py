@@ -12,18 +12,19 @@ import pytest
 
 from bertdata.checks.verification import verify_vocabulary
 from bertdata.errors import ConfigError, InputError, VocabularyError
+from bertdata.progress.plan import StagePlan
+from bertdata.progress.state import StageState, prepare_stage
 from bertdata.sentences.files import iterate_sentences
 from bertdata.storage.manifest import Manifest, read_manifest
 from bertdata.tokens.tokenizer_folder import read_tokenizer
 from bertdata.tokens.vocabulary import SPECIAL_PIECES, read_vocabulary
-from pipelines.plans import VocabularyWork, plan_vocabulary
-from pipelines.progress import StagePlan, StageState, prepare_stage
 from pipelines.stages.vocabulary import count_files, merge_bucket
 from tests.pipelines.corpus import Stages
 from tests.runs import make_stage
 from tests.tokenizer_folders import KINDS, Settings, write_folder
 from vocab.config import VocabConfig
 from vocab.counting import count_words, merge_counts
+from vocab.plan import VocabularyWork, plan_vocabulary
 
 TEXTS = (
     "Мой дом стоит в чистом поле. Чай ещё горячий, а мой сосед спит.",

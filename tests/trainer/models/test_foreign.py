@@ -18,7 +18,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bertdata.errors import VocabularyError
-from pipelines.plans import plan_vocabulary
 from tests.example_folder import Folders, write_folders
 from tests.trainer.models.test_bert import make_model
 from tests.trainer.task_files import write_model
@@ -29,6 +28,7 @@ from trainer.models.export import export_model, load_encoder
 from trainer.pretrain import main as pretrain
 from trainer.tuning.__main__ import main as finetune
 from vocab.config import VocabConfig
+from vocab.plan import plan_vocabulary
 
 Damage = Callable[[Path], object]
 

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertdata.errors import DataError
+from bertdata.progress.plan import StagePlan
 from bertdata.storage.files import list_files
 from bertdata.storage.locations import Location
 from bertdata.storage.shards import open_arrow
-from pipelines.plans import ExamplesWork, SentencesWork, VocabularyWork
-from pipelines.progress import StagePlan
 
 _SECONDS, _SECONDS_AWAY = 2.0, 10.0  # between two looks, at a disk and at other storage
 
@@ -58,6 +57,7 @@ class ProgressLines:
         self._plan = plan
         self._spill = spill
         self._say = say
+        self._total = plan.num_parts + (plan.num_passing_parts if spill else 0)
         self._documents = _DocumentsRead(spill)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._report, daemon=True)
@@ -87,12 +87,12 @@ class ProgressLines:
 
     def _describe(self, done: int, at_start: int, seconds: float) -> StageProgress:
         """`at_start`: parts that an earlier run had finished; `seconds`: since this one began."""
-        plan, total = self._plan, _count_parts(self._plan, self._spill)
+        plan, total = self._plan, self._total
         speed = left = None
         if done > at_start:
             left = max(0, total - done) / (done - at_start) * seconds
             speed = plan.text_bytes * (done - at_start) / total / seconds
-        share, documents = min(done, total) / total, _count_documents(plan)
+        share, documents = min(done, total) / total, plan.num_documents
         return StageProgress(
             stage=plan.stage,
             done=min(done, total),
@@ -136,24 +136,3 @@ def _is_part(name: str) -> bool:
     """Whether a file of the progress folder says that a part is done."""
     is_unit = name.startswith("documents-") and name.endswith("-last.arrow")
     return is_unit or name.startswith(("file-", "words-"))
-
-
-def _count_parts(plan: StagePlan, spill: Location | None) -> int:
-    match plan.work:
-        case SentencesWork():
-            return plan.work.layout.num_files + (len(plan.work.units) if spill else 0)
-        case VocabularyWork():
-            return 1 + (len(plan.work.groups) if spill else 0)
-        case ExamplesWork():
-            return len(plan.work.groups) + bool(plan.work.held_out)
-    return 1
-
-
-def _count_documents(plan: StagePlan) -> int:
-    """How many documents a stage goes through; 0 where only the end shows it."""
-    match plan.work:
-        case VocabularyWork():
-            return sum(shard.rows for group in plan.work.groups for shard in group)
-        case ExamplesWork():
-            return sum(shard.rows for shard in plan.work.sentences.shards)
-    return 0

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from bertdata.progress import lines as progress_lines
+from bertdata.progress.lines import ProgressLines
+from bertdata.progress.plan import StagePlan
+from bertdata.progress.workplace import FileRecord
 from bertdata.storage.manifest import read_manifest
-from pipelines import plans, progress_lines
-from pipelines.progress import FileRecord, StagePlan
-from pipelines.progress_lines import ProgressLines
 from tests.pipelines.corpus import Stages, write_books
 from tests.runs import make_stage
 from vocab.config import VocabConfig
@@ -20,7 +21,7 @@ from vocab.config import VocabConfig
 @pytest.fixture
 def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StagePlan:
     """Of several units and one file."""
-    monkeypatch.setattr(plans, "_SMALL_UNIT_BYTES", 2000)
+    monkeypatch.setattr("bertdata.plans.inputs._SMALL_UNIT_BYTES", 2000)
     monkeypatch.setattr(progress_lines, "_SECONDS", 0.02)
     write_books(tmp_path / "books", 12)
     return Stages(tmp_path / "books", tmp_path).sentences()
@@ -95,14 +96,20 @@ def test_every_stage_has_as_many_parts_as_it_finishes(
     make_stage(made)
     lines = ProgressLines(made, made.workplace.waiting, print)
     done, _ = lines._look()
-    assert done == progress_lines._count_parts(made, made.workplace.waiting)
+    assert done == lines._total
 
 
 def test_the_time_left_is_that_of_the_parts_of_this_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(progress_lines, "_count_parts", lambda plan, spill: 10)
-    plan = StagePlan(stage="examples", folder=tmp_path, config={}, inputs={}, text_bytes=50_000_000)
+    plan = StagePlan(
+        stage="examples",
+        folder=tmp_path,
+        config={},
+        inputs={},
+        text_bytes=50_000_000,
+        num_parts=10,
+    )
     lines = ProgressLines(plan, None, print)
     progress = lines._describe(6, 4, 10.0)
     assert str(progress) == "examples: 6 of 10 parts, 1.0 MB/s, about 20 s left"
@@ -126,6 +133,6 @@ def test_documents_are_counted(plan: StagePlan, monkeypatch: pytest.MonkeyPatch)
     vocabulary = Stages(plan.folder.parent / "books", plan.folder.parent).vocabulary()
     kept = read_manifest(plan.folder).counts["documents_written"]
     counted = ProgressLines(vocabulary, vocabulary.workplace.waiting, print)
-    progress = counted._describe(progress_lines._count_parts(vocabulary, waiting), 0, 1.0)
+    progress = counted._describe(counted._total, 0, 1.0)
     assert (progress.documents, progress.total_documents) == (kept, kept)
     assert counted._describe(0, 0, 1.0).documents == 0
