@@ -27,7 +27,6 @@ from bertdata.storage.locks import hold
 from bertdata.storage.manifest import (
     Manifest,
     is_complete,
-    make_manifest,
     read_manifest,
     write_manifest,
 )
@@ -124,9 +123,7 @@ def train_model(run: Run, say: Say) -> Table:
     log.unlink(missing_ok=True)
     results: Table = json.loads(read_bytes(paths.model / "results.json"))
     shards = [describe_file(paths.model / name, rows=1) for name in _MODEL_FILES]
-    manifest = make_manifest(
-        plan.stage, config=plan.config, inputs=plan.inputs, counts=results, shards=shards
-    )
+    manifest = plan.make_manifest(results, shards)
     write_manifest(paths.model, manifest)
     say(_finished(plan, manifest, began))
     return results

@@ -7,8 +7,9 @@ from bertdata.contents import list_contents
 __getattr__, __dir__, __all__ = list_contents(
     __name__,
     {
-        "options": ["RunnerConfig", "beam_arguments", "open_runner"],
+        "options": ["RunnerConfig"],
         "run": ["run_stage"],
+        "runners": ["open_runner"],
         "tables": ["CoGroupTables", "GatherTables", "KeepTables"],
     },
 )

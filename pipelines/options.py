@@ -1,12 +1,9 @@
-"""Which Beam runner does the work, and with how many processes."""
+"""The `[runner]` table: which Beam runner does the work, and with how many processes."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 from bertdata.config import check_range
 from bertdata.errors import ConfigError
@@ -15,18 +12,6 @@ from bertdata.errors import ConfigError
 _SMALL_TEXT_BYTES = 2 << 20
 
 # Reports success with wrong data: it drops branches and what bundles emit at their end.
-_JAVA = (
-    "; it needs a Java runtime and Beam's job server: name its archive, as in "
-    'options = ["--{name}_job_server_jar=PATH"], or one that runs, as in --job_endpoint=HOST:PORT'
-)
-# What runners need that is not installed with this package.
-_NEEDS = {
-    "flink": _JAVA.format(name="flink"),
-    "spark": _JAVA.format(name="spark"),
-    "dataflow": "; it needs pip install 'apache-beam[gcp]', a project and a region",
-    "prism": "; it needs its program: --prism_location=PATH",
-}
-_MAX_LETTERS = 300  # of what a runner says
 _REFUSED = {"dask": "DaskRunner", "daskrunner": "DaskRunner"}
 
 
@@ -78,80 +63,3 @@ class RunnerConfig:
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def beam_arguments(config: RunnerConfig) -> list[str]:
-    """The Beam command-line options of a runner configuration."""
-    if config.name != "direct":
-        return [f"--runner={config.name}", *config.options]
-    return [f"--direct_num_workers={config.num_workers}", *config.options]
-
-
-@contextmanager
-def open_runner(config: RunnerConfig) -> Iterator[tuple[Any, Callable[[], str | None]]]:
-    """Beam's runner for a configuration, and a function that tells how a worker of it died.
-
-    The embedded runner with several workers gets processes of our own, unless the options name an
-    EXTERNAL environment; to be entered before this process has any other thread. Beam's default
-    runner is never used: it tries to download another.
-    """
-    if config.name != "direct":
-        yield _create_runner(config.name), lambda: None
-    elif (environment := _external_environment(config)) or config.num_workers == 1:
-        from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
-
-        yield FnApiRunner(**_embedded_options(config, environment)), lambda: None
-    else:
-        from apache_beam.transforms.environments import ExternalEnvironment
-
-        from pipelines.workers.pool import open_pool
-        from pipelines.workers.watched_runner import WatchedRunner
-
-        with open_pool(config.num_workers) as pool:
-            options = _embedded_options(config, ExternalEnvironment(pool.address))
-            yield WatchedRunner(pool.find_death, **options), pool.find_death
-
-
-def _create_runner(name: str) -> Any:
-    """A runner by its name. Raises ConfigError when Beam does not know it."""
-    from apache_beam.runners.runner import create_runner
-
-    try:
-        return create_runner(name)
-    except (ImportError, ValueError, AttributeError) as error:
-        raise ConfigError(f"[runner] name = {name!r}: {describe_failure(name, error)}") from error
-
-
-def describe_failure(name: str, error: Exception) -> str:
-    """Why a runner did not run a pipeline, on one line, and what it may lack."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    is_traceback = any(line.startswith("Traceback") for line in lines)
-    said = lines[-1] if is_traceback else " ".join(lines)
-    needs = _NEEDS.get(name.lower().removesuffix("runner"), "")
-    return f"{said[:_MAX_LETTERS] or type(error).__name__}{needs}"
-
-
-def _external_environment(config: RunnerConfig) -> Any:
-    """The environment of workers that somebody else starts, if the options name one."""
-    from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
-    from apache_beam.transforms.environments import ExternalEnvironment
-
-    options = PipelineOptions(list(config.options)).view_as(PortableOptions)
-    is_external = options.environment_type == "EXTERNAL"
-    return ExternalEnvironment.from_options(options) if is_external else None
-
-
-def _embedded_options(config: RunnerConfig, environment: Any) -> dict[str, Any]:
-    """Of the runner in this process. `environment`: of its workers; None: this process."""
-    from apache_beam.options.pipeline_options import PipelineOptions
-    from apache_beam.portability.api import beam_provision_api_pb2 as provision
-    from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo
-    from apache_beam.runners.portability.portable_runner import JobServiceHandle
-
-    options = PipelineOptions(beam_arguments(config)).get_all_options()
-    encoded = JobServiceHandle.encode_pipeline_options(options)
-    information = provision.ProvisionInfo(pipeline_options=encoded)
-    return {
-        "default_environment": environment,
-        "provision_info": ExtendedProvisionInfo(information),
-    }

@@ -19,7 +19,8 @@ from bertdata.progress.workplace import error_named
 from bertdata.storage.files import remove_folder
 from bertdata.storage.locations import Location, locate
 from bertdata.storage.manifest import is_complete, read_manifest
-from pipelines.options import RunnerConfig, beam_arguments, describe_failure, open_runner
+from pipelines.options import RunnerConfig
+from pipelines.runners import beam_arguments, describe_failure, open_runner
 from pipelines.stages.examples import MakeExamples
 from pipelines.stages.punkt import MakePunkt
 from pipelines.stages.sentences import MakeSentences
@@ -47,7 +48,8 @@ def run_stage(plan: StagePlan, runner: RunnerConfig, say: Callable[[StageProgres
     plan.workplace.start_again()
     spill = _spill_folder(plan, runner)
     try:
-        _make(plan, runner, spill, say)
+        with open_runner(runner) as (beam_runner, find_death), ProgressLines(plan, spill, say):
+            _run_pipeline(plan, spill, runner, beam_runner, find_death)
     except Exception:
         # On an object store, where nothing can be held, another run may have made the same.
         if find_state(plan) is not StageState.COMPLETE:
@@ -60,26 +62,6 @@ def run_stage(plan: StagePlan, runner: RunnerConfig, say: Callable[[StageProgres
     return read_manifest(plan.folder).content_sha256
 
 
-def _make(
-    plan: StagePlan,
-    runner: RunnerConfig,
-    spill: Location | None,
-    say: Callable[[StageProgress], None],
-) -> None:
-    with open_runner(runner) as (beam_runner, find_death), ProgressLines(plan, spill, say):
-        try:
-            _run_pipeline(plan, runner, beam_runner, spill)
-        except Exception as error:
-            if (death := find_death()) is not None:
-                raise _lose_worker(plan, death) from error
-            raise
-
-
-def _stage_transform(plan: StagePlan, spill: Location | None) -> beam.PTransform:
-    """The pipeline of a stage, as one transform. `spill`: as in Workplace."""
-    return _STAGES[plan.stage](plan, plan.work, replace(plan.workplace, spill=spill))
-
-
 def _spill_folder(plan: StagePlan, runner: RunnerConfig) -> Location | None:
     """The folder in which tables wait for others; None: in the runner."""
     if runner.spill == "none":
@@ -90,33 +72,37 @@ def _spill_folder(plan: StagePlan, runner: RunnerConfig) -> Location | None:
 
 
 def _run_pipeline(
-    plan: StagePlan, config: RunnerConfig, runner: Any, spill: Location | None
+    plan: StagePlan,
+    spill: Location | None,
+    config: RunnerConfig,
+    runner: Any,
+    find_death: Callable[[], str | None],
 ) -> None:
+    """Run the pipeline of a stage, as one transform. `spill`: as in Workplace."""
     try:
+        stage = _STAGES[plan.stage](plan, plan.work, replace(plan.workplace, spill=spill))
         pipeline = beam.Pipeline(runner=runner, options=PipelineOptions(beam_arguments(config)))
-        _ = pipeline | plan.stage.capitalize() >> _stage_transform(plan, spill)
+        _ = pipeline | plan.stage.capitalize() >> stage
         pipeline.run().wait_until_finish()
+        plan.workplace.raise_failure()
     except Exception as error:
+        if (death := find_death()) is not None:
+            raise CrashError(
+                f"a worker of the {plan.stage} job {death}; "
+                "if memory ran out, lower [runner] workers; run again to continue"
+            ) from error
         plan.workplace.raise_failure()  # the cause, if this is a consequence
-        if isinstance(error, BertdataError):
-            raise type(error)(_STEP_IN_TEXT.sub("", str(error))) from error
-        if found := _find_error(error):
+        if (found := _find_error(error)) is not None:
             raise found from error
         if config.name == "direct":
             raise
         what = describe_failure(config.name, error)
         raise BertdataError(f"{config.name} did not make {plan.stage}: {what}") from error
-    plan.workplace.raise_failure()
 
 
-def _find_error(raised: BaseException) -> BertdataError | None:
-    """The error of bertdata's own that a runner made the text of another error, if it did."""
+def _find_error(raised: Exception) -> BertdataError | None:
+    """The error of bertdata's own: what was raised, or what a runner made the text of another."""
+    if isinstance(raised, BertdataError):
+        return type(raised)(_STEP_IN_TEXT.sub("", str(raised)))
     found = _ERROR_IN_TEXT.findall(str(raised))
     return error_named(*found[-1]) if found else None
-
-
-def _lose_worker(plan: StagePlan, death: str) -> CrashError:
-    return CrashError(
-        f"a worker of the {plan.stage} job {death}; "
-        "if memory ran out, lower [runner] workers; run again to continue"
-    )

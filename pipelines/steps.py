@@ -15,7 +15,7 @@ from bertdata.config import Table
 from bertdata.progress.plan import StagePlan
 from bertdata.progress.workplace import FileRecord, Workplace
 from bertdata.storage.locations import Location
-from bertdata.storage.manifest import Manifest, make_manifest, write_manifest
+from bertdata.storage.manifest import Manifest, write_manifest
 
 
 class Step(beam.DoFn):
@@ -41,17 +41,6 @@ class Step(beam.DoFn):
         with self._workplace.noting_failure():
             self._workplace.check_others()
             yield from self._function(element, *self._arguments, *sides)
-
-
-@dataclass(frozen=True, slots=True)
-class Lazy:
-    """An iterable that is made where it is iterated; what is sent there is how to make it."""
-
-    make: Callable[..., Iterator[Any]]
-    arguments: tuple[Any, ...]
-
-    def __iter__(self) -> Iterator[Any]:
-        return self.make(*self.arguments)
 
 
 @dataclass(eq=False)
@@ -83,13 +72,7 @@ class WriteManifest(beam.PTransform):
 def finish_alone(plan: StagePlan, records: Sequence[FileRecord]) -> Manifest:
     """The manifest of a stage that one worker finishes, with one record."""
     (record,) = records
-    return make_manifest(
-        plan.stage,
-        config=plan.config,
-        inputs=plan.inputs,
-        counts=record.counts,
-        shards=record.shards,
-    )
+    return plan.make_manifest(record.counts, record.shards)
 
 
 def _write_manifest(

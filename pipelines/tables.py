@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
-import numpy as np
 import pyarrow as pa
 from apache_beam.coders.coders import Coder
 from apache_beam.coders.typecoders import registry
@@ -30,7 +29,6 @@ from bertdata.progress.runs import (
 )
 from bertdata.storage.locations import Location
 
-_TOGETHER = "together"  # a column of zeros
 _NOTHING = "nothing"  # the tag of no rows
 
 _Tagged = tuple[int, tuple[str, pa.Table]]  # a key, and a tag with rows of that key
@@ -85,17 +83,17 @@ class KeepTables(beam.PTransform):
 class CoGroupTables(beam.PTransform):
     """{tag: tables} to (key, {tag: that key's rows}), for each of `keys`: CoGroupByKey for tables.
 
-    `by`: the column with the key. `spill`: a folder that all workers see, or None. Runs that wait
-    there already may come in place of tables.
+    `by`: the column with the key; None: all rows have the key 0. `spill`: a folder that all workers
+    see, or None. Runs that wait there already may come in place of tables.
     """
 
-    by: str
+    by: str | None
     keys: Sequence[int]
     spill: Location | None
 
     def expand(self, tables: Mapping[str, PCollection[Any]]) -> PCollection[Grouped]:
         pipeline = next(iter(tables.values())).pipeline
-        keys = pipeline | f"Keys of {self.by}" >> beam.Create(list(self.keys))
+        keys = pipeline | "Keys" >> beam.Create(list(self.keys))
         if self.spill is None:
             return self._shuffle(keys, tables)
         runs = [
@@ -130,20 +128,13 @@ class GatherTables(beam.PTransform):
     spill: Location | None
 
     def expand(self, tables: PCollection[pa.Table]) -> PCollection[Iterable[pa.Table]]:
-        return (
-            {self.tag: tables | "Together" >> beam.Map(_put_together)}
-            | CoGroupTables(_TOGETHER, [0], self.spill)
-            | "Tables" >> beam.Map(_tables_of, self.tag)
-        )
+        together = {self.tag: tables} | CoGroupTables(None, [0], self.spill)
+        return together | "Tables" >> beam.Map(_tables_of, self.tag)
 
 
-def _split_tagged(table: pa.Table, tag: str, by: str) -> Iterator[_Tagged]:
+def _split_tagged(table: pa.Table, tag: str, by: str | None) -> Iterator[_Tagged]:
     """The rows of each key that occurs, with a tag."""
     return ((key, (tag, rows)) for key, rows in split_table(table, by))
-
-
-def _put_together(table: pa.Table) -> pa.Table:
-    return table.append_column(_TOGETHER, pa.array(np.zeros(len(table), np.int8)))
 
 
 def _tables_of(grouped: Grouped, tag: str) -> Iterable[pa.Table]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bertdata.config import Table
 from bertdata.progress.workplace import FOLDER, Workplace
 from bertdata.storage.locations import Location
+from bertdata.storage.manifest import Manifest, make_manifest
+from bertdata.storage.shards import Shard
 
 _DIGEST_LETTERS = 16
 
@@ -44,6 +46,12 @@ class StagePlan:
     def without_work(self) -> StagePlan:
         """What the manifest needs of the plan."""
         return replace(self, units=(), work=None)
+
+    def make_manifest(self, counts: Table, shards: Iterable[Shard]) -> Manifest:
+        """The manifest of the stage, once its files are there."""
+        return make_manifest(
+            self.stage, config=self.config, inputs=self.inputs, counts=counts, shards=shards
+        )
 
     @property
     def workplace(self) -> Workplace:

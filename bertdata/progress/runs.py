@@ -76,7 +76,7 @@ def name_table(table: pa.Table, name: str) -> pa.Table:
     return table.replace_schema_metadata({_NAME: name})
 
 
-def as_runs(table: pa.Table | Run, tag: str, by: str, folder: Location) -> Iterator[Run]:
+def as_runs(table: pa.Table | Run, tag: str, by: str | None, folder: Location) -> Iterator[Run]:
     """The run of a table, unless it is empty; a run as it is."""
     if isinstance(table, Run):
         yield replace(table, tag=tag)
@@ -87,7 +87,7 @@ def as_runs(table: pa.Table | Run, tag: str, by: str, folder: Location) -> Itera
         yield Run(keys, encoded=tuple(map(encode_table, rows)), tag=tag)
 
 
-def write_run(table: pa.Table, tag: str, by: str, folder: Location) -> Run:
+def write_run(table: pa.Table, tag: str, by: str | None, folder: Location) -> Run:
     """Write a table to its run. Whoever writes it, the file is the same."""
     parts = list(split_table(table, by))
     keys = tuple(key for key, _ in parts)
@@ -99,9 +99,12 @@ def write_run(table: pa.Table, tag: str, by: str, folder: Location) -> Run:
     return Run(keys, path=str(location))
 
 
-def split_table(table: pa.Table, by: str) -> Iterator[tuple[int, pa.Table]]:
-    """The rows of each key that occurs, by key, in their order, as one chunk."""
-    keys = table[by].to_numpy()
+def split_table(table: pa.Table, by: str | None) -> Iterator[tuple[int, pa.Table]]:
+    """The rows of each key that occurs, by key, in their order, as one chunk.
+
+    `by`: the column with the key; None: all rows have the key 0.
+    """
+    keys = np.zeros(len(table), np.int8) if by is None else table[by].to_numpy()
     if not len(keys):
         return
     if (keys[1:] < keys[:-1]).any():

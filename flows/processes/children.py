@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from bertdata.import_path import safe_environment
+from bertdata.processes.parents import PARENT, end_with_parent
 from flows.processes.endings import end_group
-from pipelines.workers.processes import PARENT, end_with_parent
 
 # Several workers use the cores, not threads within one.
 _SETTINGS = {"TOKENIZERS_PARALLELISM": "false"}

@@ -13,8 +13,8 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 from unittest import mock
 
+from bertdata.processes.socket_folders import find_socket_folder
 from flows.processes.children import child_environment
-from pipelines.workers.socket_folders import find_socket_folder
 
 # glibc gives each thread a heap of its own and keeps its free memory. One thread of a process does
 # the work here; Beam's many others would each keep some memory.

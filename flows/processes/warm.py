@@ -14,15 +14,13 @@ import logging
 import os
 from pathlib import Path
 
-from pipelines.workers.processes import ending_with_parent
+from bertdata.processes.parents import ending_with_parent
 
 # Before Beam is imported, which warns of what we do without.
 logging.basicConfig(level=logging.ERROR)
 
 _MODULES = (
     "pipelines.run",
-    "pipelines.workers.pool",
-    "pipelines.workers.watched_runner",
     # What Beam and gRPC import only when something of theirs is first called.
     "apache_beam.typehints.opcodes",
     "concurrent.futures.thread",
@@ -40,7 +38,8 @@ def _warm_up() -> None:
     from bertdata.tokens.compiled import SentenceTokenizer
     from bertdata.tokens.tokenizer import TokenizationConfig
     from bertdata.tokens.vocabulary import SPECIAL_PIECES, Vocabulary
-    from pipelines.options import RunnerConfig, open_runner
+    from pipelines.options import RunnerConfig
+    from pipelines.runners import open_runner
     from vocab.config import VocabConfig
     from vocab.counting import count_words
     from vocab.fast import train

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -34,13 +34,13 @@ from bertdata.progress.runs import Grouped, name_table
 from bertdata.progress.workplace import FileRecord, Workplace
 from bertdata.sentences.files import read_documents
 from bertdata.storage.locations import Location
-from bertdata.storage.manifest import Manifest, check_shard, make_manifest
+from bertdata.storage.manifest import Manifest, check_shard
 from bertdata.storage.schema import examples_schema
 from bertdata.storage.shards import Shard, write_arrow
 from bertdata.tokens.compiled import SentenceTokenizer
 from bertdata.tokens.tokenizer import TokenizationConfig
 from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
-from pipelines.steps import Lazy, Step, WriteManifest, count
+from pipelines.steps import Step, WriteManifest, count
 from pipelines.tables import CoGroupTables, GatherTables
 
 _TRAIN, _HELD_OUT_SPLIT = "train", "validation"
@@ -59,6 +59,17 @@ class Examples(NamedTuple):
 
     group: ExamplesGroup
     batches: Iterable[pa.RecordBatch]
+
+
+@dataclass(frozen=True, slots=True)
+class Lazy:
+    """An iterable that is made where it is iterated; what is sent there is how to make it."""
+
+    make: Callable[..., Iterator[Any]]
+    arguments: tuple[Any, ...]
+
+    def __iter__(self) -> Iterator[Any]:
+        return self.make(*self.arguments)
 
 
 @dataclass(eq=False)
@@ -325,9 +336,7 @@ def _finish(
             "[examples] validation_fraction"
         )
     shards = [shard for record in records for shard in record.shards]
-    return make_manifest(
-        plan.stage, config=plan.config, inputs=plan.inputs, counts=counts, shards=shards
-    )
+    return plan.make_manifest(counts, shards)
 
 
 @functools.cache

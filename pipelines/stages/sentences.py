@@ -33,7 +33,7 @@ from bertdata.sentences.blocks import blocks_schema, first_order, make_block
 from bertdata.sentences.files import write_file
 from bertdata.sentences.splitter import SentencesConfig, SentenceSplitter, load_splitter
 from bertdata.storage.locations import Location
-from bertdata.storage.manifest import Manifest, make_manifest
+from bertdata.storage.manifest import Manifest
 from bertdata.storage.shards import open_arrow
 from pipelines.stages.duplicates import DROPPED_TAGS, FindDuplicates, add_bucket, fingerprints_for
 from pipelines.steps import Step, WriteManifest, count
@@ -261,9 +261,7 @@ def _finish(
         workplace.mark_unusable()
         raise
     shards = [shard for record in records for shard in record.shards]
-    return make_manifest(
-        plan.stage, config=plan.config, inputs=plan.inputs, counts=counts, shards=shards
-    )
+    return plan.make_manifest(counts, shards)
 
 
 def _add_up(records: Sequence[FileRecord]) -> dict[str, Any]:

@@ -7,14 +7,8 @@ from bertdata.contents import list_contents
 __getattr__, __dir__, __all__ = list_contents(
     __name__,
     {
-        "local_sockets": ["reach_locally", "serve_locally"],
+        "local_sockets": ["serve_locally"],
         "pool": ["open_pool"],
-        "processes": [
-            "PARENT",
-            "end_with_parent",
-            "ending_with_parent",
-        ],
-        "socket_folders": ["find_socket_folder"],
         "watched_runner": ["WatchedRunner"],
     },
 )

@@ -19,16 +19,16 @@ from unittest import mock
 
 import grpc
 
-from pipelines.workers.socket_folders import find_socket_folder
+from bertdata.processes.socket_folders import find_socket_folder
 
 _Make = Callable[..., Any]
 
 
 @contextmanager
 def serve_locally() -> Iterator[Path]:
-    """While this lasts, gRPC servers and channels of this process use sockets in a new folder.
+    """While this lasts, gRPC servers and channels use sockets in a new folder, which is yielded.
 
-    Yields the folder, which `reach_locally` needs in other processes.
+    Those of this process, and of its forks from then on.
     """
     with tempfile.TemporaryDirectory(prefix="bertdata-", dir=find_socket_folder()) as name:
         folder = Path(name)  # mode 0700
@@ -37,19 +37,11 @@ def serve_locally() -> Iterator[Path]:
         def make_server(*arguments: Any, **options: Any) -> _LocalServer:
             return _LocalServer(_server(*arguments, **options), folder, numbers)
 
-        with mock.patch.object(grpc, "server", make_server), reach_locally(folder):
+        def make_channel(target: str, *arguments: Any, **options: Any) -> grpc.Channel:
+            return _insecure_channel(_socket(folder, target), *arguments, **options)
+
+        with mock.patch.multiple(grpc, server=make_server, insecure_channel=make_channel):
             yield folder
-
-
-@contextmanager
-def reach_locally(folder: Path) -> Iterator[None]:
-    """While this lasts, gRPC channels of this process lead to the sockets in a folder."""
-
-    def make_channel(target: str, *arguments: Any, **options: Any) -> grpc.Channel:
-        return _insecure_channel(_socket(folder, target), *arguments, **options)
-
-    with mock.patch.object(grpc, "insecure_channel", make_channel):
-        yield
 
 
 _server: _Make = grpc.server

@@ -9,11 +9,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -21,8 +20,10 @@ from apache_beam.portability.api import beam_fn_api_pb2 as messages
 from apache_beam.portability.api import beam_fn_api_pb2_grpc as services
 from apache_beam.runners.worker.sdk_worker import SdkHarness
 
-from pipelines.workers.local_sockets import reach_locally, serve_locally
-from pipelines.workers.processes import end_with_parent
+from bertdata.processes.parents import end_with_parent
+from pipelines.workers.local_sockets import serve_locally
+
+_MAX_BYTES = 1 << 12  # of an address and a worker's name
 
 
 class _WorkerPool(services.BeamFnExternalWorkerPoolServicer):
@@ -31,14 +32,24 @@ class _WorkerPool(services.BeamFnExternalWorkerPoolServicer):
     address = ""
 
     def __init__(self, count: int) -> None:
-        self._workers = [_Worker() for _ in range(count)]
-        self._waiting = list(self._workers)
+        context = multiprocessing.get_context("fork")
+        # Each message goes whole to one of those that wait.
+        self._sender, receiver = socket.socketpair(type=socket.SOCK_DGRAM)
+        arguments = (receiver, os.getpid())
+        self._processes = [
+            context.Process(target=_serve, args=arguments, daemon=True) for _ in range(count)
+        ]
+        for process in self._processes:
+            process.start()
+        receiver.close()
+        self._num_waiting = count
 
     def StartWorker(self, request: Any, context: Any) -> Any:  # noqa: N802 (the service's name)
         """Tell a process that waits where the runner listens."""
-        if not self._waiting:
+        if not self._num_waiting:
             return messages.StartWorkerResponse(error="all workers of the pool are taken")
-        self._waiting.pop().work_for(request.control_endpoint.url, request.worker_id)
+        self._num_waiting -= 1
+        self._sender.send(f"{request.control_endpoint.url} {request.worker_id}".encode())
         return messages.StartWorkerResponse()
 
     def StopWorker(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -47,17 +58,19 @@ class _WorkerPool(services.BeamFnExternalWorkerPoolServicer):
 
     def find_death(self) -> str | None:
         """How a worker died, such as "was killed by SIGKILL", if one did."""
-        return next((death for worker in self._workers if (death := worker.death)), None)
-
-    def tell(self, folder: Path) -> None:
-        """Tell all processes the folder of the sockets."""
-        for worker in self._workers:
-            worker.tell(str(folder))
+        codes = (process.exitcode for process in self._processes)
+        code = next(filter(None, codes), 0)
+        if code < 0:
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"exited {code}" if code else None
 
     def end(self) -> None:
-        """End all processes."""
-        for worker in self._workers:
-            worker.kill()
+        """End all processes; to be ended is not to die."""
+        while self._processes:
+            process = self._processes.pop()
+            process.kill()
+            process.join()
+        self._sender.close()
 
 
 @contextmanager
@@ -66,57 +79,24 @@ def open_pool(count: int) -> Iterator[_WorkerPool]:
 
     To be entered before this process has any other thread: the processes are forks of it.
     """
-    pool = _WorkerPool(count)
-    try:
-        with serve_locally() as folder:
-            pool.tell(folder)
+    with serve_locally():
+        pool = _WorkerPool(count)
+        try:
             server = grpc.server(ThreadPoolExecutor(1))
             services.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)
             pool.address = f"localhost:{server.add_insecure_port('localhost:0')}"
             server.start()
             yield pool
             server.stop(None)
-    finally:
-        pool.end()
+        finally:
+            pool.end()
 
 
-class _Worker:
-    """A process that waits for work."""
-
-    def __init__(self) -> None:
-        self._is_ended = False
-        context = multiprocessing.get_context("fork")
-        receiver, self._sender = context.Pipe(duplex=False)
-        self._process = context.Process(target=_serve, args=(receiver, os.getpid()), daemon=True)
-        self._process.start()
-        receiver.close()
-
-    def tell(self, *values: str) -> None:
-        self._sender.send(values)
-
-    work_for = tell
-
-    @property
-    def death(self) -> str | None:
-        code = self._process.exitcode
-        if not code or self._is_ended:
-            return None
-        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited {code}"
-
-    def kill(self) -> None:
-        self._is_ended = self.death is None
-        self._process.kill()
-        self._process.join()
-        self._sender.close()
-
-
-def _serve(receiver: Connection, parent: int) -> None:
+def _serve(receiver: socket.socket, parent: int) -> None:
     """Be a worker of a runner until it closes the connection."""
     end_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who gets Ctrl-C ends this one
-    (folder,) = receiver.recv()
-    with reach_locally(Path(folder)):
-        url, worker_id = receiver.recv()
-        SdkHarness(url, worker_id=worker_id).run()
+    url, worker_id = receiver.recv(_MAX_BYTES).decode().split()
+    SdkHarness(url, worker_id=worker_id).run()
     # All that it made is on disk; taking apart what it holds takes time.
     os._exit(0)

@@ -8,7 +8,8 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipelines.options import RunnerConfig, beam_arguments, open_runner
+from pipelines.options import RunnerConfig
+from pipelines.runners import beam_arguments, open_runner
 
 _seen: list[Any] = []
 

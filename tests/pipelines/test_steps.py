@@ -14,7 +14,7 @@ from bertdata.errors import BertdataError, DataError, InputError
 from bertdata.progress.workplace import FOLDER, FileRecord, Workplace
 from bertdata.storage.manifest import Manifest, is_complete, make_manifest, read_manifest
 from pipelines.options import RunnerConfig
-from pipelines.steps import Lazy, Step, WriteManifest, count
+from pipelines.steps import Step, WriteManifest, count
 from tests.pipelines.beam_runs import collect
 
 
@@ -81,19 +81,6 @@ def test_a_worker_of_another_version_refuses_and_says_so(workplace: Workplace) -
         run_step(Step(twice, other, 1), [1])
     with pytest.raises(DataError, match="install the same version on all machines"):
         workplace.raise_failure()
-
-
-def test_a_lazy_iterable_is_made_each_time_it_is_iterated() -> None:
-    made: list[int] = []
-
-    def make(count: int) -> Iterator[int]:
-        made.append(count)
-        yield from range(count)
-
-    lazy = Lazy(make, (3,))
-    assert made == []
-    assert list(lazy) == list(lazy) == [0, 1, 2]
-    assert made == [3, 3]
 
 
 def finish(records: Sequence[FileRecord], *others: Sequence[Any]) -> Manifest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from bertdata.progress.workplace import FileRecord, Workplace
 from bertdata.storage.schema import SENTENCES
 from pipelines.stages import examples
 from pipelines.stages.examples import (
+    Lazy,
     check_file,
     create_held_out,
     make_examples,
@@ -72,6 +74,19 @@ def held_out_of(work: ExamplesWork) -> list[pa.Table]:
 
 def rows_of(folder: Path, record: FileRecord) -> pa.Table:
     return pa.concat_tables(pa.ipc.open_file(folder / s.path).read_all() for s in record.shards)
+
+
+def test_a_lazy_iterable_is_made_each_time_it_is_iterated() -> None:
+    made: list[int] = []
+
+    def make(count: int) -> Iterator[int]:
+        made.append(count)
+        yield from range(count)
+
+    lazy = Lazy(make, (3,))
+    assert made == []
+    assert list(lazy) == list(lazy) == [0, 1, 2]
+    assert made == [3, 3]
 
 
 def test_nothing_is_read_before_its_turn(plan: StagePlan, monkeypatch: pytest.MonkeyPatch) -> None:

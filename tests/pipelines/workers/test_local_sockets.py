@@ -14,17 +14,27 @@ from pathlib import Path
 import grpc
 import pytest
 
-from pipelines.workers.local_sockets import reach_locally, serve_locally
+from pipelines.workers.local_sockets import serve_locally
 
-_ASK = """
-import sys
-from pathlib import Path
+_ASK_FROM_A_FORK = """
+import multiprocessing
 import grpc
-from pipelines.workers.local_sockets import reach_locally
+from pipelines.workers.local_sockets import serve_locally
+from tests.pipelines.workers.test_local_sockets import serve_echo
 
-with reach_locally(Path(sys.argv[1])), grpc.insecure_channel(sys.argv[2]) as channel:
-    ask = channel.unary_unary("/echo/Ask")
-    print(ask(b"who is there", timeout=20).decode())
+def ask(receiver):
+    with grpc.insecure_channel(receiver.recv()) as channel:
+        answer = channel.unary_unary("/echo/Ask")
+        print(answer(b"who is there", timeout=20).decode())
+
+with serve_locally():
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    fork = multiprocessing.get_context("fork").Process(target=ask, args=(receiver,))
+    fork.start()
+    server, address = serve_echo()
+    sender.send(address)
+    fork.join()
+    server.stop(None).wait()
 """
 
 
@@ -39,11 +49,17 @@ class Echo(grpc.GenericRpcHandler):
 def serving() -> Iterator[tuple[Path, str]]:
     """A server on a local socket; its folder and its address, as Beam would be told it."""
     with serve_locally() as folder:
-        server = grpc.server(ThreadPoolExecutor(1), handlers=(Echo(),))
-        port = server.add_insecure_port("[::]:0")
-        server.start()
-        yield folder, f"localhost:{port}"
+        server, address = serve_echo()
+        yield folder, address
         server.stop(None).wait()
+
+
+def serve_echo() -> tuple[grpc.Server, str]:
+    """A server that runs, and its address."""
+    server = grpc.server(ThreadPoolExecutor(1), handlers=(Echo(),))
+    port = server.add_insecure_port("[::]:0")
+    server.start()
+    return server, f"localhost:{port}"
 
 
 def listening() -> set[int]:
@@ -67,10 +83,10 @@ def own_sockets() -> set[int]:
 
 
 def test_another_process_is_heard() -> None:
-    with serving() as (folder, address):
-        command = [sys.executable, "-c", _ASK, str(folder), address]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-        assert done.stdout == "heard: who is there\n", done.stderr
+    """A fork from before the server was there, as workers are."""
+    command = [sys.executable, "-c", _ASK_FROM_A_FORK]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout == "heard: who is there\n", done.stderr
 
 
 def test_this_process_is_heard_whatever_the_host_is_called() -> None:
@@ -106,7 +122,7 @@ def test_each_server_has_its_own_socket() -> None:
 
 def test_all_is_as_before_afterwards() -> None:
     before = grpc.server, grpc.insecure_channel
-    with serve_locally() as folder, reach_locally(folder):
+    with serve_locally():
         assert grpc.server is not before[0]
     assert (grpc.server, grpc.insecure_channel) == before
     with pytest.raises(KeyError), serve_locally():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ import os, signal, sys, time
 from pathlib import Path
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
-from pipelines.options import RunnerConfig, beam_arguments, open_runner
+from pipelines.options import RunnerConfig
+from pipelines.runners import beam_arguments, open_runner
 from pipelines.workers.pool import open_pool
 
 folder = Path(sys.argv[1])
@@ -183,4 +185,7 @@ def test_workers_end_with_the_job_that_was_killed(tmp_path: Path) -> None:
     pids = [int(path.name) for path in tmp_path.iterdir()]
     assert pids
     assert os.getpid() not in pids
+    deadline = time.monotonic() + 20  # the system may take a moment
+    while any(map(is_alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert not any(map(is_alive, pids))

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from pipelines.workers.processes import PARENT
+from bertdata.processes.parents import PARENT
 
 pytestmark = pytest.mark.usefixtures("untraced")
 
@@ -22,14 +22,14 @@ child.wait()
 """
 WAITING = """
 import time
-from pipelines.workers.processes import ending_with_parent
+from bertdata.processes.parents import ending_with_parent
 with ending_with_parent():
     print("ready", flush=True)
     time.sleep(60)
 """
 DONE = """
 import time
-from pipelines.workers.processes import ending_with_parent
+from bertdata.processes.parents import ending_with_parent
 with ending_with_parent():
     pass
 print("ready", flush=True)
@@ -62,7 +62,7 @@ def test_a_process_may_outlive_its_parent_later() -> None:
 
 
 def test_a_process_whose_parent_is_dead_already_ends_at_once() -> None:
-    code = "from pipelines.workers.processes import end_with_parent; end_with_parent(); print(1)"
+    code = "from bertdata.processes.parents import end_with_parent; end_with_parent(); print(1)"
     environment = {**os.environ, PARENT: "1"}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.workers.socket_folders import find_socket_folder
+from bertdata.processes.socket_folders import find_socket_folder
 
 
 def test_a_short_path_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

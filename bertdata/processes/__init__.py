@@ -1,0 +1,13 @@
+"""Processes of this machine: they end with the one that made them, and talk over sockets."""
+
+from __future__ import annotations
+
+from bertdata.contents import list_contents
+
+__getattr__, __dir__, __all__ = list_contents(
+    __name__,
+    {
+        "parents": ["PARENT", "end_with_parent", "ending_with_parent"],
+        "socket_folders": ["find_socket_folder"],
+    },
+)

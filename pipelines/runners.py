@@ -1,0 +1,96 @@
+"""Beam's runner for a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
+from apache_beam.portability.api import beam_provision_api_pb2 as provision
+from apache_beam.runners.portability.fn_api_runner.fn_runner import (
+    ExtendedProvisionInfo,
+    FnApiRunner,
+)
+from apache_beam.runners.portability.portable_runner import JobServiceHandle
+from apache_beam.runners.runner import create_runner
+from apache_beam.transforms.environments import ExternalEnvironment
+
+from bertdata.errors import ConfigError
+from pipelines.options import RunnerConfig
+from pipelines.workers.pool import open_pool
+from pipelines.workers.watched_runner import WatchedRunner
+
+_JAVA = (
+    "; it needs a Java runtime and Beam's job server: name its archive, as in "
+    'options = ["--{name}_job_server_jar=PATH"], or one that runs, as in --job_endpoint=HOST:PORT'
+)
+# What runners need that is not installed with this package.
+_NEEDS = {
+    "flink": _JAVA.format(name="flink"),
+    "spark": _JAVA.format(name="spark"),
+    "dataflow": "; it needs pip install 'apache-beam[gcp]', a project and a region",
+    "prism": "; it needs its program: --prism_location=PATH",
+}
+_MAX_LETTERS = 300  # of what a runner says
+
+
+def beam_arguments(config: RunnerConfig) -> list[str]:
+    """The Beam command-line options of a runner configuration."""
+    if config.name != "direct":
+        return [f"--runner={config.name}", *config.options]
+    return [f"--direct_num_workers={config.num_workers}", *config.options]
+
+
+@contextmanager
+def open_runner(config: RunnerConfig) -> Iterator[tuple[Any, Callable[[], str | None]]]:
+    """Beam's runner for a configuration, and a function that tells how a worker of it died.
+
+    The embedded runner with several workers gets processes of our own, unless the options name an
+    EXTERNAL environment; to be entered before this process has any other thread. Beam's default
+    runner is never used: it tries to download another.
+    """
+    options = PipelineOptions(beam_arguments(config))
+    if config.name != "direct":
+        yield _create_runner(config.name), lambda: None
+    elif (environment := _external_environment(options)) or config.num_workers == 1:
+        yield FnApiRunner(environment, provision_info=_provision(options)), lambda: None
+    else:
+        with open_pool(config.num_workers) as pool:
+            environment = ExternalEnvironment(pool.address)
+            runner = WatchedRunner(
+                pool.find_death,
+                default_environment=environment,
+                provision_info=_provision(options),
+            )
+            yield runner, pool.find_death
+
+
+def describe_failure(name: str, error: Exception) -> str:
+    """Why a runner did not run a pipeline, on one line, and what it may lack."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    is_traceback = any(line.startswith("Traceback") for line in lines)
+    said = lines[-1] if is_traceback else " ".join(lines)
+    needs = _NEEDS.get(name.lower().removesuffix("runner"), "")
+    return f"{said[:_MAX_LETTERS] or type(error).__name__}{needs}"
+
+
+def _create_runner(name: str) -> Any:
+    """A runner by its name. Raises ConfigError when Beam does not know it."""
+    try:
+        return create_runner(name)
+    except (ImportError, ValueError, AttributeError) as error:
+        raise ConfigError(f"[runner] name = {name!r}: {describe_failure(name, error)}") from error
+
+
+def _external_environment(options: PipelineOptions) -> Any:
+    """The environment of workers that somebody else starts, if the options name one."""
+    portable = options.view_as(PortableOptions)
+    is_external = portable.environment_type == "EXTERNAL"
+    return ExternalEnvironment.from_options(portable) if is_external else None
+
+
+def _provision(options: PipelineOptions) -> ExtendedProvisionInfo:
+    """What the embedded runner tells its workers of the options."""
+    encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
+    return ExtendedProvisionInfo(provision.ProvisionInfo(pipeline_options=encoded))

@@ -1,0 +1,30 @@
+"""Beam's runners, by their configuration."""
+
+from __future__ import annotations
+
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.runners.portability.portable_runner import PortableRunner
+
+from pipelines.options import RunnerConfig
+from pipelines.runners import beam_arguments, open_runner
+
+
+def test_workers_of_the_embedded_runner_are_an_option() -> None:
+    one = beam_arguments(RunnerConfig(workers=1, options=("--x=1",)))
+    assert one == ["--direct_num_workers=1", "--x=1"]
+    assert beam_arguments(RunnerConfig(workers=3)) == ["--direct_num_workers=3"]
+
+
+def test_other_runners_are_named_to_beam() -> None:
+    config = RunnerConfig(name="PortableRunner", options=("--job_endpoint=localhost:1",))
+    assert beam_arguments(config) == ["--runner=PortableRunner", "--job_endpoint=localhost:1"]
+
+
+def test_the_embedded_runner_is_made_by_hand() -> None:
+    """Beam's DirectRunner would download another one."""
+    with open_runner(RunnerConfig(workers=1)) as (embedded, find_death):
+        assert type(embedded) is FnApiRunner
+        assert find_death() is None
+    with open_runner(RunnerConfig(name="PortableRunner")) as (portable, find_death):
+        assert type(portable) is PortableRunner
+        assert find_death() is None
