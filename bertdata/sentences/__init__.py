@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = list_contents(
             "SentenceCounts",
             "iterate_sentences",
             "read_documents",
+            "read_ranges",
             "write_file",
         ],
         "punkt_training": ["sample_paragraphs", "train_parameters", "write_parameters"],

@@ -8,6 +8,7 @@ were not written.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -152,7 +153,22 @@ def read_documents(
     `files`: names of all files of the stage. Raises DataError for a file that is damaged or has
     other partitions.
     """
-    batches = _read_batches(folder, files, layout, first, end)
+    return _join(_read_batches(folder, files, layout, first, end))
+
+
+def read_ranges(
+    folder: Location, files: Sequence[str], layout: Layout, ranges: Sequence[tuple[int, int]]
+) -> Iterator[Iterator[pa.Table]]:
+    """`read_documents` for ranges that follow each other, each to be read before the next one.
+
+    Each file is opened once.
+    """
+    batches = _read_batches(folder, files, layout, ranges[0][0], ranges[-1][1])
+    for first, end in ranges:
+        yield _join(itertools.islice(batches, end - first))
+
+
+def _join(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     for some in fill_groups(batches, _READ_BYTES, _buffer_bytes):
         # As one chunk: selecting rows from hundreds of chunks takes many times as long.
         yield pa.Table.from_batches(some, SENTENCES).combine_chunks()

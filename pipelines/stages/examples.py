@@ -32,7 +32,7 @@ from bertdata.plans.finished import SENTENCES_FORMAT, SentencesInput
 from bertdata.progress.plan import StagePlan
 from bertdata.progress.runs import Grouped, name_table
 from bertdata.progress.workplace import FileRecord, Workplace
-from bertdata.sentences.files import read_documents
+from bertdata.sentences.files import read_documents, read_ranges
 from bertdata.storage.locations import Location
 from bertdata.storage.manifest import Manifest, check_shard
 from bertdata.storage.schema import examples_schema
@@ -197,8 +197,9 @@ def open_examples(pools: Pools, work: ExamplesWork) -> Examples:
 
 def read_pools(group: ExamplesGroup, work: ExamplesWork) -> Iterator[pa.Table]:
     """The documents of each pool of a group that are trained on."""
-    for pool in group.pools:
-        yield pa.concat_tables(_select(work, pool, "train"))
+    sentences = work.sentences
+    for parts in read_ranges(sentences.folder, sentences.names, sentences.layout, group.pools):
+        yield pa.concat_tables(_select(work, parts, _TRAIN))
 
 
 def make_examples(pools: Iterable[pa.Table], work: ExamplesWork) -> Iterator[pa.RecordBatch]:
@@ -227,9 +228,9 @@ def write_shards(
 
 def select_held_out(file: int, work: ExamplesWork) -> Iterator[pa.Table]:
     """The held-out documents of a file, with their pools."""
-    layout = work.sentences.layout
-    parts = _select(work, layout.ranges[file], _HELD_OUT_SPLIT)
-    found = pa.concat_tables(parts)
+    sentences, layout = work.sentences, work.sentences.layout
+    parts = read_documents(sentences.folder, sentences.names, layout, *layout.ranges[file])
+    found = pa.concat_tables(_select(work, parts, _HELD_OUT_SPLIT))
     ends = np.array([end for _, end in work.held_out])
     partitions = layout.partitions_of(found["document_id"].to_numpy())
     pools = np.searchsorted(ends, partitions, side="right").astype(np.int32)
@@ -261,10 +262,9 @@ def write_held_out(
     yield _record(_HELD_OUT, _HELD_OUT_SPLIT, [shard], counted, workplace)
 
 
-def _select(work: ExamplesWork, partitions: tuple[int, int], split: str) -> list[pa.Table]:
-    """The documents of a split in partitions [first, end), some megabytes at a time."""
-    sentences, fraction = work.sentences, work.examples.validation_fraction
-    parts = read_documents(sentences.folder, sentences.names, sentences.layout, *partitions)
+def _select(work: ExamplesWork, parts: Iterable[pa.Table], split: str) -> list[pa.Table]:
+    """The documents of a split, some megabytes at a time."""
+    fraction = work.examples.validation_fraction
     return [select_split(part, split, fraction, work.seed) for part in parts]
 
 

@@ -103,6 +103,20 @@ def test_every_pool_and_every_shard_is_planned_once(num_pools: int, num_shards: 
     assert all(len(group.pools) == 1 or len(group.shards) == 1 for group in groups)
 
 
+@given(st.integers(1, 40 << 30), st.integers(1, 300))
+def test_a_group_of_shards_lies_in_few_files(text_bytes: int, num_shards: int) -> None:
+    """As docs/scale.md says; with 64 shards in three at most, up to 4 GB."""
+    layout = plan_layout(text_bytes, seed=1)
+    pools = [(number, number + 1) for number in range(layout.num_partitions)]
+    files = layout.files_of(np.arange(layout.num_partitions))
+    for group in plan_shards(pools, num_shards):
+        first, end = group.pools[0][0], group.pools[-1][1]
+        in_files = len(np.unique(files[first:end]))
+        assert in_files <= -(-layout.num_files // num_shards) + 1
+        if text_bytes <= 4 << 30 and num_shards >= 64:
+            assert in_files <= 3
+
+
 @given(st.integers(0, 1000), st.integers(1, 50))
 def test_split_evenly(count: int, parts: int) -> None:
     sizes = [end - start for start, end in split_evenly(count, parts)]

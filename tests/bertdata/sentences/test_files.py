@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -18,7 +20,7 @@ from bertdata.duplicates.fingerprints import Fingerprints
 from bertdata.errors import DataError
 from bertdata.sentences import files as sentence_files
 from bertdata.sentences.blocks import blocks_schema
-from bertdata.sentences.files import iterate_sentences, read_documents, write_file
+from bertdata.sentences.files import iterate_sentences, read_documents, read_ranges, write_file
 from bertdata.storage.schema import REJECTED, SENTENCES
 from bertdata.storage.shards import open_arrow
 from tests.block_tables import BarSplitter, documents_of, make_blocks, rows_of_file
@@ -165,6 +167,27 @@ def test_pools_lie_across_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert read_all(tmp_path, layout, 0, 7) == everything
     tables = list(read_documents(tmp_path, names_of(tmp_path), layout, 0, 7))
     assert len(tables) == 7
+
+
+@pytest.mark.parametrize("ranges", [[(0, 7)], [(0, 1), (1, 5), (5, 7)], [(2, 3), (3, 3), (3, 6)]])
+def test_ranges_that_follow_each_other_are_read_at_one_go(
+    ranges: list[tuple[int, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(num_partitions=7, num_files=3, seed=1)
+    write_all(tmp_path, documents_of([f"text {n}" for n in range(60)]), layout)
+    wanted = [read_all(tmp_path, layout, *some) for some in ranges]
+    opened = []
+
+    def note(location: Path, **options: Any) -> Any:
+        opened.append(location.name)
+        return open_arrow(location, **options)
+
+    monkeypatch.setattr(sentence_files, "open_arrow", note)
+    monkeypatch.setattr(sentence_files, "_READ_BYTES", 1)
+    found = read_ranges(tmp_path, names_of(tmp_path), layout, ranges)
+    assert [[row for table in some for row in table.to_pylist()] for some in found] == wanted
+    files = layout.files_of(np.arange(ranges[0][0], ranges[-1][1]))
+    assert opened == [names_of(tmp_path)[number] for number in np.unique(files)]
 
 
 def test_files_of_other_partitions_are_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -14,7 +15,9 @@ from bertdata.examples.statistics import no_examples
 from bertdata.plans.examples import ExamplesGroup, ExamplesWork
 from bertdata.progress.plan import StagePlan
 from bertdata.progress.workplace import FileRecord, Workplace
+from bertdata.sentences import files as sentence_files
 from bertdata.storage.schema import SENTENCES
+from bertdata.storage.shards import open_arrow
 from pipelines.stages import examples
 from pipelines.stages.examples import (
     Lazy,
@@ -92,15 +95,38 @@ def test_a_lazy_iterable_is_made_each_time_it_is_iterated() -> None:
 def test_nothing_is_read_before_its_turn(plan: StagePlan, monkeypatch: pytest.MonkeyPatch) -> None:
     work, read = work_of(plan), []
 
-    def note(*arguments: int) -> list[pa.Table]:
-        read.append(arguments[-2:])
-        return [SENTENCES.empty_table()]
+    def note(*arguments: Any) -> Iterator[list[pa.Table]]:
+        for pool in arguments[-1]:
+            read.append(pool)
+            yield [SENTENCES.empty_table()]
 
-    monkeypatch.setattr(examples, "read_documents", note)
+    monkeypatch.setattr(examples, "read_ranges", note)
     made = open_examples(open_pools(group_of((0, 1), (1, 2)), work), work)
     assert read == []
-    assert [batch.num_rows for batch in made.batches] == [0, 0]
-    assert read == [(0, 1), (1, 2)]
+    batches = iter(made.batches)
+    for number, pool in enumerate([(0, 1), (1, 2)], start=1):
+        assert next(batches).num_rows == 0
+        assert (len(read), read[-1]) == (number, pool)
+
+
+def test_a_group_opens_each_of_its_files_once(
+    plan: StagePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many pools it has; and none that holds nothing of them."""
+    work, opened = work_of(plan), []
+
+    def note(location: Path, **options: Any) -> Any:
+        opened.append(location.name)
+        return open_arrow(location, **options)
+
+    monkeypatch.setattr(sentence_files, "open_arrow", note)
+    layout, names = work.sentences.layout, work.sentences.names
+    assert layout.num_partitions > layout.num_files > 2
+    for first, end in ((0, layout.num_partitions), layout.ranges[1]):
+        opened.clear()
+        pools = list(read_pools(group_of(*((n, n + 1) for n in range(first, end))), work))
+        assert len(pools) == end - first > 1
+        assert opened == (names if first == 0 else names[1:2])
 
 
 def test_pools_of_a_split_hold_its_documents_alone(plan: StagePlan) -> None:
@@ -121,11 +147,12 @@ def test_pools_of_a_split_hold_its_documents_alone(plan: StagePlan) -> None:
 
 def test_one_worker_reads_many_pools_into_one_shard(plan: StagePlan, tmp_path: Path) -> None:
     work = work_of(plan)
-    once = write(tmp_path / "once", work, group_of((0, 3)))
-    twice = write(tmp_path / "twice", work, group_of((0, 3), (0, 3)))
-    counts = once.counts["train"], twice.counts["train"]
-    assert counts[1]["examples"] == 2 * counts[0]["examples"] > 0
-    assert [shard.rows for shard in twice.shards] == [counts[1]["examples"]]
+    apart = [write(tmp_path / str(pool), work, group_of(pool)) for pool in ((0, 3), (3, 6))]
+    together = write(tmp_path / "together", work, group_of((0, 3), (3, 6)))
+    counts = [record.counts["train"]["examples"] for record in (*apart, together)]
+    assert counts[2] == counts[0] + counts[1]
+    assert min(counts) > 0
+    assert [shard.rows for shard in together.shards] == [counts[2]]
 
 
 def test_one_pool_is_cut_into_several_shards(plan: StagePlan, tmp_path: Path) -> None:
