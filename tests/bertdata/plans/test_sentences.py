@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 from typing import Any
 
@@ -90,20 +89,3 @@ def test_sentences_of_another_punkt_model_are_others(lines: Path) -> None:
 )
 def test_a_bucket_holds_the_hashes_of_64_megabytes(megabytes: float, buckets: int) -> None:
     assert _count_buckets(int(megabytes * 2**20)) == buckets
-
-
-def test_compressed_text_counts_four_times(lines: Path) -> None:
-    assert plan_of(lines).text_bytes == 4000
-    for name, pack in (("b.txt.gz", gzip.compress), ("c.txt", bytes)):
-        (lines / name).write_bytes(pack(b"some tex\n\n" * 400))
-    packed = (lines / "b.txt.gz").stat().st_size
-    assert plan_of(lines).text_bytes == 4000 + 4 * packed + 4000
-
-
-def test_the_last_units_are_small(lines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that all workers end at about the same time."""
-    monkeypatch.setattr("bertdata.plans.inputs._SMALL_UNIT_BYTES", 400)
-    sizes = [unit.bytes for unit in work_of(plan_of(lines)).units]
-    assert sum(sizes) == 4000
-    assert max(sizes) == 400
-    assert max(sizes[-4:]) <= 100
