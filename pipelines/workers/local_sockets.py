@@ -22,6 +22,8 @@ import grpc
 from bertdata.processes.socket_folders import find_socket_folder
 
 _Make = Callable[..., Any]
+_server: _Make = grpc.server
+_insecure_channel: _Make = grpc.insecure_channel
 
 
 @contextmanager
@@ -34,8 +36,10 @@ def serve_locally() -> Iterator[Path]:
         folder = Path(name)  # mode 0700
         numbers = itertools.count(1)
 
-        def make_server(*arguments: Any, **options: Any) -> _LocalServer:
-            return _LocalServer(_server(*arguments, **options), folder, numbers)
+        def make_server(*arguments: Any, **options: Any) -> grpc.Server:
+            server = _server(*arguments, **options)
+            server.add_insecure_port = _listener(server, folder, numbers)
+            return server
 
         def make_channel(target: str, *arguments: Any, **options: Any) -> grpc.Channel:
             return _insecure_channel(_socket(folder, target), *arguments, **options)
@@ -44,27 +48,18 @@ def serve_locally() -> Iterator[Path]:
             yield folder
 
 
-_server: _Make = grpc.server
-_insecure_channel: _Make = grpc.insecure_channel
+def _listener(server: grpc.Server, folder: Path, numbers: Iterator[int]) -> Callable[[str], int]:
+    """A server's `add_insecure_port`: the next socket, whatever the address; its number."""
+    listen = server.add_insecure_port
 
-
-class _LocalServer:
-    """A gRPC server that listens on Unix sockets, named by numbers that look like ports."""
-
-    def __init__(self, server: grpc.Server, folder: Path, numbers: Iterator[int]) -> None:
-        self._server = server
-        self._folder = folder
-        self._numbers = numbers
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._server, name)
-
-    def add_insecure_port(self, address: str) -> int:
-        """Listen on the next socket, whatever the address."""
-        number = next(self._numbers)
-        self._server.add_insecure_port(_socket(self._folder, f"{address}:{number}"))
+    def add_insecure_port(address: str) -> int:
+        number = next(numbers)
+        listen(_socket(folder, f"{address}:{number}"))
         return number
+
+    return add_insecure_port
 
 
 def _socket(folder: Path, target: str) -> str:
+    """The socket whose number a target has in place of a port."""
     return f"unix:{folder}/{target.rpartition(':')[2]}"
