@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import warnings
 
 from bertdata.import_path import leave_current_folder
 from bertdata.terminal import run_command
@@ -16,6 +17,8 @@ _OBJECTS = 100_000
 def main() -> int:
     """Run a command; returns its exit status."""
     gc.set_threshold(_OBJECTS)
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # libraries' words to programmers, such as of old names
     catch_signals()
     try:
         leave_current_folder()

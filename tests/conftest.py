@@ -11,6 +11,7 @@ from hypothesis.internal.conjecture import providers
 
 pytest_plugins = [
     "tests.flows_fixtures",
+    "tests.gcs_server",
     "tests.s3_server",
     "tests.pipelines.runners.servers",
 ]

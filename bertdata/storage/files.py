@@ -6,6 +6,7 @@ that cannot be used at all.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 from pyarrow import fs
 
-from bertdata.storage.filesystems import GuardedFile, open_filesystem, storage_errors
+from bertdata.storage.filesystems import GCS_SCHEMES, GuardedFile, open_filesystem, storage_errors
 from bertdata.storage.locations import Address, Location
 
 _BLOCK_BYTES = 1 << 20
@@ -94,6 +95,9 @@ def list_folders(folder: Location) -> list[str]:
     """The names of the folders in a folder, in order. A folder that is not there has none."""
     if isinstance(folder, Path):
         return sorted(found.name for found in folder.glob("*") if found.is_dir())
+    if folder.scheme in GCS_SCHEMES:  # pyarrow lists only those that were made as folders
+        paths = (found.path.partition("/") for found in _list_address(folder, recursive=True))
+        return sorted({name for name, slash, _ in paths if slash})
     found = _look_into(folder, recursive=False)
     return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
 
@@ -117,7 +121,10 @@ def open_arrow_file(location: Location) -> pa.NativeFile:
         return pa.OSFile(str(location))
     system, path = open_filesystem(location)
     with storage_errors():
-        return system.open_input_file(path)
+        try:
+            return system.open_input_file(path)
+        except FileNotFoundError as error:  # not every storage says which file
+            raise FileNotFoundError(2, "No such file", str(location)) from error
 
 
 def read_bytes(location: Location) -> bytes:
@@ -154,7 +161,9 @@ def remove_folder(folder: Location) -> None:
     system, path = open_filesystem(folder)
     with storage_errors():
         if _look_at(folder).type == fs.FileType.Directory:
-            system.delete_dir(path)
+            # pyarrow misses a folder of gs:// itself, once the files are removed that made it one.
+            with contextlib.suppress(FileNotFoundError):
+                system.delete_dir(path)
 
 
 def remove_temporary_files(folder: Location) -> None:

@@ -28,7 +28,10 @@ _PASSING = re.compile(
     r"SLOW_DOWN|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|NETWORK_CONNECTION|REQUEST_TIMEOUT|THROTTL"
     r"|HTTP status 5\d\d|[Tt]imed out|[Cc]onnection (?:refused|reset)"
 )
-_ARROW_SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", *_RENAMED_SCHEMES)
+# Of gs:// within pyarrow, which tries for 15 minutes otherwise, also where credentials are missing.
+_GCS_RETRIES = "retry_limit_seconds=60"
+GCS_SCHEMES = ("gs", "gcs")
+_ARROW_SCHEMES = ("s3", *GCS_SCHEMES, "abfs", "abfss", *_RENAMED_SCHEMES)
 
 
 def open_filesystem(location: Location) -> tuple[fs.FileSystem, str]:
@@ -126,6 +129,8 @@ def _local() -> fs.FileSystem:
 def _arrow_filesystem(root: str, query: str) -> tuple[fs.FileSystem, str]:
     # gcs:// is fsspec's name of what pyarrow calls gs://.
     address = f"gs{root.removeprefix('gcs')}" if root.startswith("gcs:") else root
+    if address.startswith("gs:") and "retry_limit_seconds=" not in query:
+        query = f"{query}&{_GCS_RETRIES}" if query else _GCS_RETRIES
     try:
         system, path = fs.FileSystem.from_uri(f"{address}?{query}" if query else address)
     except (pa.ArrowException, OSError, ValueError, ImportError) as error:

@@ -40,7 +40,8 @@ class Condition:
 
     `limits`: of its processes, as `resource` names them. `memory`: bytes for all of its processes
     together, by a control group of Linux; 0: no limit. `umask`, `environment`: with which it is
-    started. `act`: called with the trial once the run is in `stage`.
+    started. `act`: called with the trial once the run is in `stage`; without it, the stages before
+    `stage` are complete when the run starts.
     """
 
     name: str
@@ -91,13 +92,8 @@ class Trial:
 
 def conditions() -> Iterator[Condition]:
     """All of them."""
-    for gigabytes in _MEMORY:
-        limits = {resource.RLIMIT_AS: int(gigabytes * 1e9)}
-        yield Condition(name=f"ulimit -v {gigabytes:g} GB", limits=limits)
-    if os.access(_CGROUP.parent, os.W_OK):
-        for megabytes in _MEMORY_TOGETHER:
-            yield Condition(name=f"cgroup of {megabytes} MB", memory=megabytes << 20)
-    yield Condition(name="ulimit -n 64", limits={resource.RLIMIT_NOFILE: 64})
+    for stage in STAGES:
+        yield from _limits_from(stage)
     yield Condition(name="umask 077", umask=0o077)
     yield Condition(name="umask 000", umask=0)
     for stage in STAGES:
@@ -105,6 +101,21 @@ def conditions() -> Iterator[Condition]:
         yield Condition(name=f"output read-only from {stage} on", stage=stage, act=close_folder)
         yield Condition(name=f"an input changes in {stage}", stage=stage, act=change_input)
         yield Condition(name=f"an input is deleted in {stage}", stage=stage, act=delete_input)
+
+
+def _limits_from(stage: str) -> Iterator[Condition]:
+    """Limits of a run that begins with a stage."""
+    for gigabytes in _MEMORY:
+        limits = {resource.RLIMIT_AS: int(gigabytes * 1e9)}
+        yield Condition(
+            name=f"ulimit -v {gigabytes:g} GB from {stage} on", limits=limits, stage=stage
+        )
+    if os.access(_CGROUP.parent, os.W_OK):
+        for megabytes in _MEMORY_TOGETHER:
+            name = f"cgroup of {megabytes} MB from {stage} on"
+            yield Condition(name=name, memory=megabytes << 20, stage=stage)
+    files = {resource.RLIMIT_NOFILE: 64}
+    yield Condition(name=f"ulimit -n 64 from {stage} on", limits=files, stage=stage)
 
 
 def stop_for_a_minute(trial: Trial) -> None:
@@ -160,6 +171,9 @@ def try_condition(
     own.chmod(0o755)
     shutil.copytree(folder / "text", own / "text")
     shutil.copy2(folder / "run.toml", own)
+    if condition.act is None and condition.stage:
+        for stage in STAGES[: STAGES.index(condition.stage)]:
+            shutil.copytree(folder / "undisturbed" / stage, own / "run" / stage)
     trial = Trial(condition, own, Command(own, own / "run", server))
     status, said = trial.run()
     open_folder(trial)

@@ -358,25 +358,27 @@ def test_help_of_transfer_learning_imports_nothing_heavy(command: str) -> None:
     assert "--output" in shown
 
 
+@pytest.mark.parametrize("storage", ["s3", "gs"])
 def test_commands_about_a_run_at_an_address(
-    finished: Path, s3: Address, capsys: pytest.CaptureFixture[str]
+    storage: str, finished: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    copy_folder(finished, s3)
-    assert main(["verify", str(s3)]) == 0
-    assert capsys.readouterr().out == f"{s3}: OK\n"
-    assert main(["inspect", str(s3), "--rows=2"]) == 0
+    run: Address = request.getfixturevalue(storage)
+    copy_folder(finished, run)
+    assert main(["verify", str(run)]) == 0
+    assert capsys.readouterr().out == f"{run}: OK\n"
+    assert main(["inspect", str(run), "--rows=2"]) == 0
     remote = capsys.readouterr().out
     assert main(["inspect", str(finished), "--rows=2"]) == 0
     assert capsys.readouterr().out == remote
-    write_bytes(s3 / "report.html", b"")
-    assert main(["report", str(s3)]) == 0
-    assert capsys.readouterr().out == f"{s3}/report.html\n"
-    assert exists(s3 / "report.html")
-    content = bytearray(read_bytes(s3 / "model" / "model.safetensors"))
+    write_bytes(run / "report.html", b"")
+    assert main(["report", str(run)]) == 0
+    assert capsys.readouterr().out == f"{run / 'report.html'}\n"
+    assert exists(run / "report.html")
+    content = bytearray(read_bytes(run / "model" / "model.safetensors"))
     content[-1] ^= 1
-    write_bytes(s3 / "model" / "model.safetensors", bytes(content))
-    assert main(["verify", str(s3)]) == 1
-    assert f"{s3}/model/model.safetensors: sha256 " in capsys.readouterr().out
+    write_bytes(run / "model" / "model.safetensors", bytes(content))
+    assert main(["verify", str(run)]) == 1
+    assert f"{run / 'model' / 'model.safetensors'}: sha256 " in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("trainer_in_process")

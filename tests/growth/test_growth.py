@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.growth.counting import check_growth
+from tests.growth.counting import check_growth, is_counted_by_callgrind
 from tests.growth.shapes import SHAPES
 from tests.growth.targets import TARGETS
 
-_SIZE = 2000
+_SIZE = 400 if is_counted_by_callgrind() else 2000
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -16,6 +16,7 @@ from bertdata.storage.locations import Address, Location, locate
 from bertdata.storage.manifest import find_damage, read_manifest
 from pipelines.options import RunnerConfig
 from tests import closing_storage
+from tests.copies import copy_folder
 from tests.golden.make import HASHES
 from tests.pipelines.corpus import Stages, write_books
 from tests.pipelines.runners.servers import job_service, prism, worker_pool
@@ -78,6 +79,11 @@ def bucket(s3: Address, books: Path) -> str:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_on_object_storage(workers: int, bucket: str, s3: Address) -> None:
     assert make_all(bucket, s3, RunnerConfig(workers=workers)) == GOLDEN
+
+
+def test_on_google_cloud_storage(books: Path, gs: Address) -> None:
+    copy_folder(books, gs / "in")
+    assert make_all(str(gs / "in"), gs / "out", RunnerConfig(workers=2)) == GOLDEN
 
 
 def test_on_a_storage_that_publishes_at_close_and_cannot_rename(
