@@ -13,12 +13,21 @@ import pytest
 
 from bertdata.progress.plan import StagePlan
 from flows import cli, stages
+from flows.config import Run, load_config
+from flows.paths import RunPaths
 from flows.server.settings import prepare_environment
+from flows.views.report.page import write_report
 from pipelines.options import RunnerConfig
 from tests.pipelines.corpus import write_books
 from tests.process_tree import marked, start_fork_server_again, wait_until_gone
 from tests.runs import make_stage
 
+MAKERS = {
+    "sentences": stages.make_sentences,
+    "vocab": stages.make_vocabulary,
+    "examples": stages.make_examples,
+    "model": stages.train_model,
+}
 # A run on a small corpus; what follows it are further keys of training.
 SMALL = """
 seed = 7
@@ -67,27 +76,39 @@ def small_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(
-    prefect_server: None, small_config: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """The output of a finished run of `small_config`; tests only read it."""
-    output = tmp_path_factory.mktemp("finished") / "run"
-    with warnings.catch_warnings():
+def finished(small_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of a finished run of `small_config`, made in this process; tests only read it."""
+    paths = RunPaths(tmp_path_factory.mktemp("finished") / "run")
+    run = Run(config=load_config(small_config), base=small_config.parent, paths=paths)
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert cli.main(["run", str(small_config), "--output", str(output)]) == 0
-    return output
+        _train_in_process(patch)
+        _work_in_process(patch)
+        for make in MAKERS.values():
+            make(run, lambda event: None)
+        write_report(paths)
+    assert isinstance(paths.output, Path)
+    return paths.output
 
 
 @pytest.fixture
 def trainer_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the trainer's commands in this process: in one of their own they import torch again."""
-    monkeypatch.setattr(cli, "_call", _call)
-    monkeypatch.setattr(stages, "run_child", _run_child)
+    _train_in_process(monkeypatch)
 
 
 @pytest.fixture
 def jobs_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run jobs in this process, with one worker."""
+    _work_in_process(monkeypatch)
+
+
+def _train_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "_call", _call)
+    monkeypatch.setattr(stages, "run_child", _run_child)
+
+
+def _work_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "run_job", _run_job)
 
 

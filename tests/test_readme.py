@@ -104,7 +104,7 @@ def _write_small_files(folder: Path) -> None:
     (folder / "vocab.txt").write_text("\n".join(pieces))
 
 
-@pytest.mark.usefixtures("trainer_in_process")
+@pytest.mark.usefixtures("trainer_in_process", "prefect_server")
 @pytest.mark.parametrize("command", commands("bertdata"), ids=" ".join)
 def test_bertdata_commands(
     command: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, s3: Address

@@ -31,6 +31,16 @@ STAGES = ("sentences", "vocab", "examples", "model")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
 
+@pytest.fixture(scope="module")
+def finished(
+    prefect_server: None, small_config: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The output of `bertdata run`, its jobs and its training in processes of their own."""
+    output = tmp_path_factory.mktemp("finished") / "run"
+    assert main(["run", str(small_config), "--output", str(output)]) == 0
+    return output
+
+
 def content(output: Path) -> dict[str, str]:
     return {stage: read_manifest(output / stage).content_sha256 for stage in STAGES}
 

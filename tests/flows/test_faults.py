@@ -30,6 +30,7 @@ from flows.config import Run, load_config
 from flows.paths import RunPaths
 from flows.processes.jobs import run_job
 from pipelines import options
+from tests.flows_fixtures import MAKERS
 from tests.limits import mount_small_disk
 from tests.process_tree import (
     find_processes,
@@ -37,12 +38,6 @@ from tests.process_tree import (
 )
 
 pytestmark = pytest.mark.usefixtures("mark")  # by which processes that are left are found
-MAKERS = {
-    "sentences": stages.make_sentences,
-    "vocab": stages.make_vocabulary,
-    "examples": stages.make_examples,
-    "model": stages.train_model,
-}
 # Bytes left: for nothing, for the plan alone, for tables that wait, for some files, for nearly all.
 ROOMS = (0, 6_000, 12_000, 18_000, 60_000)
 

@@ -1,7 +1,8 @@
-"""Workers that share nothing with the driver but an S3 bucket: no folder, no project, no /tmp.
+"""The same bytes on every runner, with workers that share nothing with the driver but an S3 bucket.
 
-As machines of a cluster are. The pool of workers runs in a mount namespace of its own, with an
-empty /tmp and nothing where the project lies; its packages are a copy elsewhere.
+No folder, no project, no /tmp, as machines of a cluster. The pool of workers runs in a mount
+namespace of its own, with an empty /tmp and nothing where the project lies; its packages are a copy
+elsewhere. Where the user may not make such a namespace, it sees what the driver sees.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ import pytest
 from bertdata.storage.locations import Address
 from pipelines.options import RunnerConfig
 from tests.pipelines.runners.servers import job_service, prism, worker_pool
-from tests.pipelines.runners.test_matrix import EXTERNAL, GOLDEN, books, bucket, make_all
+from tests.pipelines.runners.test_matrix import GOLDEN, books, bucket, make_all
 
 __all__ = ["books", "bucket"]
 
+_EXTERNAL = "--environment_type=EXTERNAL"
 _PROJECT = Path(__file__).resolve().parents[3]
 _PACKAGES = ("bertdata", "vocab", "pipelines")
 # $1: the environment, $2: its copy elsewhere, $3: what is hidden.
@@ -46,12 +48,15 @@ def elsewhere() -> Iterator[Path]:
 
 
 @pytest.fixture
-def hidden_pool(elsewhere: Path, tmp_path: Path, s3: Address) -> Iterator[str]:
+def pool(elsewhere: Path, tmp_path: Path, s3: Address) -> Iterator[str]:
     """The address of a pool of workers that see neither the project nor the files of the test."""
+    log = tmp_path / "pool.log"
     hide = [_HIDE, "sh", sys.prefix, str(elsewhere / "environment"), str(_PROJECT)]
     wrapper = ["unshare", "--mount", "sh", "-c", *hide]
     if subprocess.run([*wrapper, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this user may not make a mount namespace")
+        with worker_pool(log) as address:
+            yield address
+        return
     check = [*wrapper, "test", "-e", str(_PROJECT / "pyproject.toml")]
     assert subprocess.run(check, check=False).returncode == 1
     programs = elsewhere / "environment" / "bin"
@@ -59,20 +64,19 @@ def hidden_pool(elsewhere: Path, tmp_path: Path, s3: Address) -> Iterator[str]:
         "PYTHONPATH": str(elsewhere / "site"),
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
     }
-    log = tmp_path / "pool.log"
     with worker_pool(log, wrapper, str(programs / "python"), environment) as address:
         yield address
 
 
 @pytest.fixture(params=["embedded", "job service", "prism", "prism by its program"])
 def runner(
-    request: pytest.FixtureRequest, hidden_pool: str, tmp_path: Path, s3: Address
+    request: pytest.FixtureRequest, pool: str, tmp_path: Path, s3: Address
 ) -> Iterator[RunnerConfig]:
-    """A runner whose workers are those of the hidden pool."""
-    workers = (EXTERNAL, f"--environment_config={hidden_pool}")
+    """A runner whose workers are those of the pool, in processes of their own."""
+    workers = (_EXTERNAL, f"--environment_config={pool}")
     with ExitStack() as stack:
         if request.param == "embedded":
-            yield RunnerConfig(workers=4, options=workers)
+            yield RunnerConfig(workers=2, options=workers)
         elif request.param == "job service":
             endpoint = stack.enter_context(job_service(tmp_path / "service.log"))
             options = (f"--job_endpoint={endpoint}", *workers)

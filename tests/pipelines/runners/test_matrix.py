@@ -1,10 +1,11 @@
-"""The same bytes on every runner, with any number of workers, through files or a shuffle."""
+"""The same bytes with any number of workers, through files or a shuffle, on any storage.
+
+Other runners: test_apart.py.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,11 +20,9 @@ from tests import closing_storage
 from tests.copies import copy_folder
 from tests.golden.make import HASHES
 from tests.pipelines.corpus import Stages, write_books
-from tests.pipelines.runners.servers import job_service, prism, worker_pool
 from tests.runs import make_stage
 
 GOLDEN = json.loads(HASHES.read_text())
-EXTERNAL = "--environment_type=EXTERNAL"
 
 
 @pytest.fixture(scope="module")
@@ -92,27 +91,3 @@ def test_on_a_storage_that_publishes_at_close_and_cannot_rename(
     closing_storage.register()
     output = locate(f"closing://{tmp_path}/out")
     assert make_all(f"closing://{books}", output, RunnerConfig(workers=1)) == GOLDEN
-
-
-@pytest.fixture(params=["job service", "prism", "prism by its program"])
-def portable(request: pytest.FixtureRequest, tmp_path: Path, s3: Address) -> Iterator[RunnerConfig]:
-    """A portable runner, its workers started by Beam's pool in processes of their own."""
-    with ExitStack() as stack:
-        pool = stack.enter_context(worker_pool(tmp_path / "pool.log"))
-        workers = [EXTERNAL, f"--environment_config={pool}"]
-        if request.param == "job service":
-            endpoint = stack.enter_context(job_service(tmp_path / "service.log"))
-            options = [f"--job_endpoint={endpoint}", *workers]
-        elif request.param == "prism":
-            program = request.getfixturevalue("prism_program")
-            endpoint = stack.enter_context(prism(program, tmp_path / "prism.log"))
-            options = [f"--job_endpoint={endpoint}", *workers]
-        else:
-            program = request.getfixturevalue("prism_program")
-            options = [f"--prism_location={program}", *workers]
-        name = "PrismRunner" if "by its" in request.param else "PortableRunner"
-        yield RunnerConfig(name=name, options=tuple(options))
-
-
-def test_on_portable_runners(portable: RunnerConfig, bucket: str, s3: Address) -> None:
-    assert make_all(bucket, s3, portable) == GOLDEN
