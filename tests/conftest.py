@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -15,6 +16,10 @@ pytest_plugins = [
     "tests.s3_server",
     "tests.pipelines.runners.servers",
 ]
+
+# All modules of all tests are imported first, and nearly nothing of them is ever garbage: looking for
+# it takes a quarter of that time, and some of each test's.
+gc.disable()
 
 # The first call of compiled code takes a second; and no test here is about time.
 hypothesis.settings.register_profile("bertdata", deadline=None, derandomize=True)
@@ -44,6 +49,12 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 def shared_data() -> Path:
     """The folder of real corpora and reference results beside the checkout."""
     return SHARED_DATA
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from now on, but not among what was imported."""
+    gc.enable()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -144,13 +144,14 @@ def _run_child(
     return status
 
 
-@pytest.fixture
-def mark(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """By which the processes of a test's own fork server are found."""
+@pytest.fixture(scope="module")
+def mark() -> Iterator[str]:
+    """By which the processes of a module's own fork server are found."""
     environment, mark = marked({})
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    start_fork_server_again()
-    yield mark
-    start_fork_server_again()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        start_fork_server_again()
+        yield mark
+        start_fork_server_again()
     assert wait_until_gone(mark, 2) == []

@@ -62,10 +62,10 @@ def start_fork_server_again() -> None:
     resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]
 
 
-def wait_until_gone(mark: str, seconds: float) -> list[Process]:
-    """Wait until no process of a run is left; returns those that still are."""
+def wait_until_gone(mark: str, seconds: float, but: int = 0) -> list[Process]:
+    """Wait until no process of a run is left, or `but` so many; returns those that still are."""
     deadline = time.monotonic() + seconds
-    while (left := find_processes(mark)) and time.monotonic() < deadline:
+    while len(left := find_processes(mark)) > but and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
     return left
 

@@ -35,11 +35,19 @@ from tests.limits import mount_small_disk
 from tests.process_tree import (
     find_processes,
     find_workers,
+    start_fork_server_again,
+    wait_until_gone,
 )
 
-pytestmark = pytest.mark.usefixtures("mark")  # by which processes that are left are found
 # Bytes left: for nothing, for the plan alone, for tables that wait, for some files, for nearly all.
 ROOMS = (0, 6_000, 12_000, 18_000, 60_000)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(mark: str) -> Iterator[None]:
+    """After each test there are only the fork server and Python's resource tracker."""
+    yield
+    assert len(wait_until_gone(mark, 2, but=2)) <= 2
 
 
 @pytest.fixture
@@ -206,4 +214,5 @@ def test_memory_that_runs_out_is_named(open_run: Run, tmp_path: Path) -> None:
     resource.prlimit(server, resource.RLIMIT_AS, (used + 600_000_000,) * 2)
     with pytest.raises(MemoryUsedUpError, match="needs more memory than there is; lower"):
         stages._make(plan, options.RunnerConfig(workers=1), print)
+    start_fork_server_again()  # without the limit
     assert not is_complete(plan.folder)

@@ -38,7 +38,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::U
 FLOWS = ("run", "sentences", "vocab", "examples", "train")
 PREFECT_FILE = Path(flows.__file__).with_name("prefect.yaml")
 SECONDS = 240
-STEPS, LOG_EVERY = 2000, 50
+STEPS, LOG_EVERY = 1200, 50
 WIDTH_OF_PICTURE = "document.querySelector('img[alt^=Loss]').naturalWidth"
 FORM_SENTENCE = "Sequences per step, padded to the longest."
 CONFIG = f"{SMALL}steps = {STEPS}\nlog_every = {LOG_EVERY}\ncheckpoint_every = 100\n"
@@ -86,7 +86,7 @@ def wait_for(look: Callable[[], _R | None], what: str) -> _R:
     while time.monotonic() < deadline:
         if found := look():
             return found
-        time.sleep(0.2)
+        time.sleep(0.5)  # each question is work of the server's
     raise AssertionError(f"{what} did not happen")
 
 
