@@ -17,8 +17,8 @@ pytest_plugins = [
     "tests.pipelines.runners.servers",
 ]
 
-# All modules of all tests are imported first, and nearly nothing of them is ever garbage: looking for
-# it takes a quarter of that time, and some of each test's.
+# All modules of all tests are imported first, and nearly nothing of them is ever garbage: to look
+# for it takes a quarter of that time, and some of each test's.
 gc.disable()
 
 # The first call of compiled code takes a second; and no test here is about time.

@@ -34,6 +34,8 @@ VOCABULARY_SIZE = 150
 NUM_SHARDS = 3
 
 Table = Mapping[str, Any]
+# The files of stages that were made in this process, by all that they were made of.
+_made: dict[str, dict[Path, bytes]] = {}
 
 
 def make_run(
@@ -44,10 +46,13 @@ def make_run(
     corpus: Table | None = None,
     vocab: Table | None = None,
     examples: Table | None = None,
+    anew: bool = False,
 ) -> RunPaths:
     """Sentences, vocabulary and examples of `documents` (file name: text) in `folder`/run.
 
-    `corpus`, `vocab`, `examples`: keys of those tables of the configuration that differ.
+    `corpus`, `vocab`, `examples`: keys of those tables of the configuration that differ. A stage
+    that was made before of the same is copied, unless it is to be made `anew`: where the making is
+    what is tested, or is changed.
     """
     texts = folder / "texts"
     texts.mkdir(parents=True)
@@ -65,12 +70,28 @@ def make_run(
         "num_shards": NUM_SHARDS,
         **(examples or {}),
     }
-    make_stage(plan_sentences(paths.sentences, corpora, SentencesConfig(), seed))
+    make = (lambda plan, *_: make_stage(plan)) if anew else _make_once
+    made_of = (sorted(documents.items()), seed, corpus_table)
+    make(plan_sentences(paths.sentences, corpora, SentencesConfig(), seed), made_of)
     vocab_config = read_table(VocabConfig, vocab_table, "vocab")
-    make_stage(plan_vocabulary(paths.vocab, paths.sentences, vocab_config))
+    make(plan_vocabulary(paths.vocab, paths.sentences, vocab_config), made_of, vocab_table)
     config = read_table(ExamplesConfig, examples_table, "examples")
-    make_stage(plan_examples(paths.examples, paths.sentences, paths.vocab, config, seed))
+    plan = plan_examples(paths.examples, paths.sentences, paths.vocab, config, seed)
+    make(plan, made_of, vocab_table, examples_table)
     return paths
+
+
+def _make_once(plan: StagePlan, *made_of: object) -> None:
+    """Make a stage, or copy it if it was made of the same before."""
+    key = repr(made_of)
+    assert isinstance(plan.folder, Path)
+    if key not in _made:
+        make_stage(plan)
+        files = [path for path in plan.folder.rglob("*") if path.is_file()]
+        _made[key] = {path.relative_to(plan.folder): path.read_bytes() for path in files}
+    for name, content in _made[key].items():
+        (plan.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (plan.folder / name).write_bytes(content)
 
 
 def make_stage(plan: StagePlan, runner: RunnerConfig | None = None) -> Manifest:
