@@ -51,6 +51,11 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """No long bytes in names of tests: those of gzip hold the time, and all workers must agree."""
+    return argname if isinstance(val, bytes) and len(val) > 40 else None
+
+
 def pytest_collection_finish() -> None:
     """Look for garbage from now on, but not among what was imported."""
     gc.enable()

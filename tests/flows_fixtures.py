@@ -16,7 +16,6 @@ from flows import cli, stages
 from flows.config import Run, load_config
 from flows.paths import RunPaths
 from flows.server.settings import prepare_environment
-from flows.views.report.page import write_report
 from pipelines.options import RunnerConfig
 from tests.pipelines.corpus import write_books
 from tests.process_tree import marked, start_fork_server_again, wait_until_gone
@@ -78,6 +77,8 @@ def small_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def finished(small_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output of a finished run of `small_config`, made in this process; tests only read it."""
+    from flows.views.report.page import write_report  # only here: it takes what draws the figures
+
     paths = RunPaths(tmp_path_factory.mktemp("finished") / "run")
     run = Run(config=load_config(small_config), base=small_config.parent, paths=paths)
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():

@@ -465,8 +465,8 @@ def test_a_run_at_an_address_ends_with_the_same_bytes(
 def test_a_killed_run_at_an_address_ends_with_the_same_bytes(
     folders: Folders, tmp_path: Path, s3: Address
 ) -> None:
-    remote, long = copy_folders(folders, s3), ("--steps=60", "--checkpoint_every=1")
-    config = CONFIG.replaced(steps=60, checkpoint_every=0)
+    remote, long = copy_folders(folders, s3), ("--steps=40", "--checkpoint_every=1")
+    config = CONFIG.replaced(steps=40, checkpoint_every=0)
     run(folders, tmp_path, config)
     with start_command(remote, s3 / "model", *long) as process:
         wait_for_checkpoint(s3 / "model", process)
