@@ -19,6 +19,9 @@ import pytest
 
 from bertdata.storage.manifest import read_manifest
 from bertdata.storage.shards import sha256_of
+from flows.config import Run, load_config
+from flows.paths import RunPaths
+from tests.flows_fixtures import MAKERS
 from tests.process_tree import marked
 from tests.sockets import LOOPBACK, find_ports, find_sockets
 
@@ -133,12 +136,12 @@ def running(config: Path, output: Path) -> Iterator[tuple[subprocess.Popen[str],
         yield process, mark
 
 
-@pytest.mark.usefixtures("untraced")
+@pytest.mark.usefixtures("untraced", "jobs_in_process", "trainer_in_process")
 def test_a_stranger_gets_nothing_and_disturbs_nothing(tmp_path: Path) -> None:
     config = write_config(tmp_path)
-    with running(config, tmp_path / "quiet") as (process, _):
-        said, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, said
+    run = Run(config=load_config(config), base=tmp_path, paths=RunPaths(tmp_path / "quiet"))
+    for make in MAKERS.values():  # in this process, where nobody could disturb it
+        make(run, lambda event: None)
 
     ports: set[tuple[str, int]] = set()
     sockets: set[str] = set()
@@ -150,7 +153,7 @@ def test_a_stranger_gets_nothing_and_disturbs_nothing(tmp_path: Path) -> None:
             gained += [as_nobody(attack_socket, name) for name in new_sockets]
             ports |= new_ports
             sockets |= new_sockets
-            time.sleep(0.02)
+            time.sleep(0.05)
         said, _ = process.communicate()
     assert process.returncode == 0, said
     assert {address for address, _ in ports} == {LOOPBACK}
