@@ -11,11 +11,12 @@ Everything raises OSError, as the other functions for files do, and ValueError f
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from bertdata.config import Table
 from bertdata.storage.files import open_file
@@ -23,6 +24,7 @@ from bertdata.storage.filesystems import storage_errors
 from bertdata.storage.locations import Address, Location
 
 _MAX_SETTINGS_BYTES = 16 << 20  # a config.json has 1 KB, an index of shards up to 100 KB
+_AHEAD_BYTES = 1 << 16  # old weights are read some bytes at a time, each of which were a request
 MAX_PIECES_BYTES = 128 << 20  # the largest published vocabularies have 20 MB
 
 
@@ -32,7 +34,7 @@ def open_foreign(location: Location) -> BinaryIO:
     Raises OSError for anything else, and for a link that leads out of the file's folder.
     """
     if isinstance(location, Address):
-        return open_file(location)
+        return io.BufferedReader(cast(io.RawIOBase, open_file(location)), _AHEAD_BYTES)
     handle = _open_at_once(location)
     try:
         _check_regular(location, os.fstat(handle))
