@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from bertdata.progress.plan import StagePlan
-from flows import cli, stages
+from flows import stages
+from flows.commands import models
 from flows.config import Run, load_config
 from flows.paths import RunPaths
 from flows.server.settings import prepare_environment
@@ -105,7 +106,7 @@ def jobs_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _train_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "_call", _call)
+    monkeypatch.setattr(models, "_call", _call)
     monkeypatch.setattr(stages, "run_child", _run_child)
 
 

@@ -317,32 +317,6 @@ def test_mistakes_are_one_line(
     assert (shown.err + shown.out).count("\n") <= 2
 
 
-def test_unknown_commands_are_wrong_usage() -> None:
-    for arguments in ([], ["nonsense"], ["run"]):
-        with pytest.raises(SystemExit) as caught:
-            main(arguments)
-        assert caught.value.code == 2
-
-
-def help_without_heavy_imports(*arguments: str) -> str:
-    """What `--help` prints; fails where it needs a heavy library."""
-    code = (
-        f"import sys, json; sys.argv[1:] = {[*arguments, '--help']!r}\n"
-        "from flows.cli import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "heavy = {'apache_beam', 'prefect', 'torch', 'pyarrow', 'numpy'} & set(sys.modules)\n"
-        "print(json.dumps(sorted(heavy)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout.splitlines()[-1]) == []
-    return done.stdout
-
-
-def test_help_imports_nothing_heavy() -> None:
-    assert "sentences" in help_without_heavy_imports()
-
-
 def test_finetune_runs_in_a_process_of_its_own(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
@@ -359,13 +333,6 @@ def test_finetune_runs_in_a_process_of_its_own(
     assert main(["features", str(tmp_path / "tuned"), *arguments]) == 0
     assert f"20 texts, 105 pieces, 0 of them cut: {vectors}" in capfd.readouterr().out
     assert main(["features", str(tmp_path / "none"), *arguments, "--overwrite"]) == 1
-
-
-@pytest.mark.parametrize("command", ["finetune", "features"])
-def test_help_of_transfer_learning_imports_nothing_heavy(command: str) -> None:
-    shown = help_without_heavy_imports(command)
-    assert "MODEL_DIR" in shown
-    assert "--output" in shown
 
 
 @pytest.mark.parametrize("storage", ["s3", "gs"])

@@ -7,11 +7,11 @@ import shlex
 
 import pytest
 
-from flows.cli import _make_parser
+from flows.commands.parser import make_parser
 from flows.help.completion import _commands
 from flows.help.examples import _EXAMPLES
 
-COMMANDS = _commands(_make_parser("completion"))
+COMMANDS = _commands(make_parser("completion"))
 
 
 def test_each_command_has_examples() -> None:
@@ -21,12 +21,12 @@ def test_each_command_has_examples() -> None:
 @pytest.mark.parametrize("line", [line for lines in _EXAMPLES.values() for line in lines])
 def test_examples_are_commands(line: str) -> None:
     given = re.split(r" {3}| >> ", line)[0]
-    _make_parser("completion").parse_args(shlex.split(given))
+    make_parser("completion").parse_args(shlex.split(given))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_ends_with_them(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
-        _make_parser(command).parse_args([command, "--help"])
+        make_parser(command).parse_args([command, "--help"])
     shown = capsys.readouterr().out
     assert shown.rstrip().endswith(f"  bertdata {_EXAMPLES[command][-1]}")

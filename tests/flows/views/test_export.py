@@ -10,7 +10,6 @@ import pytest
 from bertdata.exports.export import FORMATS
 from bertdata.exports.rows import open_examples
 from bertdata.storage.locations import Address
-from flows import cli
 from flows.cli import main
 from flows.paths import RunPaths
 from flows.views import export
@@ -29,10 +28,6 @@ def run(finished: RunPaths, tmp_path: Path) -> RunPaths:
     assert isinstance(finished.output, Path)
     copy_folder(finished.output, tmp_path / "run")
     return RunPaths(tmp_path / "run")
-
-
-def test_the_command_has_all_formats() -> None:
-    assert tuple(FORMATS) == cli._EXPORT_FORMATS
 
 
 @pytest.mark.parametrize("kind", FORMATS)
