@@ -13,13 +13,14 @@ import re
 from collections import Counter
 from typing import Any
 
-_SMALL_PAGE_BYTES = 1 << 12
+_SMALL_PAGE_BYTES = 1 << 9
 _MAX_DEPTH, _MIN_MAX_DEPTH = 512, 128  # browsers stop at 512
 _MAX_PRODUCT = 4 << 20  # of depth and tags: a longer page may be less deep
 _MAX_ATTRIBUTES = 1000
 _MAX_WORDS = 10_000  # that may be attributes, or a program between < and >
 _MAX_OPTIONS = 4000
-_MAX_REPEATED = 1 << 19  # formatting elements, counted at each tag before which they are unclosed
+# Formatting elements, counted at each tag before which they are unclosed: at most, and per letter.
+_MAX_REPEATED, _MAX_REPEATED_PER_LETTER = 1 << 19, 4
 _LOOKED_AT = 64  # unclosed elements that an end tag may mean
 
 _SPACE = r"\t\n\f\r "
@@ -73,9 +74,10 @@ def find_excess(html: str) -> str:
     """What is too much in a page before it is parsed, in words; "" for an ordinary page."""
     if len(html) < _SMALL_PAGE_BYTES:
         return ""
-    counts = _Counts()
+    max_repeated = min(_MAX_REPEATED, _MAX_REPEATED_PER_LETTER * len(html))
+    counts = _Counts(max_repeated)
     costly = _COSTLY.findall(html)
-    is_plain = len(costly) * html.count("<") <= _MAX_REPEATED and len(costly) <= _MAX_OPTIONS
+    is_plain = len(costly) * html.count("<") <= max_repeated and len(costly) <= _MAX_OPTIONS
     counts.read(html, _PASSED if is_plain else _NOTHING)
     return counts.excess
 
@@ -95,8 +97,9 @@ def _search(html: str, position: int, stop: int, passed: re.Pattern[str]) -> re.
 class _Counts:
     """Counts of one page; `excess` is the first that is too much, or ""."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_repeated: int) -> None:
         self.excess = ""
+        self._max_repeated = max_repeated
         self._unclosed: list[str] = []  # formatting elements by their tags, borders by "/name"
         self._formatting = 0  # of the unclosed
         self._equal = Counter[str]()
@@ -124,7 +127,7 @@ class _Counts:
 
     def _begin(self, name: str, attributes: str, max_attributes: int) -> None:
         self._repeated += self._formatting
-        if self._repeated > _MAX_REPEATED:
+        if self._repeated > self._max_repeated:
             self.excess = "too many elements without an end, which every paragraph repeats"
         if len(attributes) > max_attributes or name in _MERGED:
             self._count_attributes(name, attributes, max_attributes)

@@ -406,6 +406,8 @@ DEEP_PAGES = {
     "a tag with over 1,000 attributes": f"<p {' '.join(f'a{n}=1' for n in range(1500))}>x",
     "a list of over 4,000 options": "<select>" + "<option>x" * 5000,
     "too many elements without an end": "".join(f"<p><b class=c{n}>x" for n in range(3000)),
+    # A file may have many small pages.
+    "too many elements without an end, which": "".join(f"<p><b c={n}>x" for n in range(240)),
 }
 
 
@@ -445,6 +447,7 @@ def test_ends_that_end_nothing_hide_no_cost(tmp_path: Path, hidden: str) -> None
         f"<p>{PROSE}</p>" + "<select><option>x<option>y</select>" * 9000,
         "<table>" + f"<tr><td><font color=red>{PROSE}" * 3000,
         f"<p>{PROSE}" * 3000,
+        "".join(f"<p><font color=c{number}>{PROSE}" for number in range(20)),
         f"<p>{PROSE}</p>" + "<svg><path d='M0 0'/></svg><script>'</b><!--'</script>" * 2000,
     ],
     ids=lambda page: page[:30],
