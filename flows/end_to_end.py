@@ -22,6 +22,7 @@ from flows.config import Run, RunConfig, Table
 from flows.pages.form import Form
 from flows.pages.labels import label_run
 from flows.paths import RunPaths
+from flows.processes.signals import catch_again
 from flows.server.temporary import has_own_server
 
 _Config: TypeAlias = Annotated[RunConfig, Form()]
@@ -44,6 +45,7 @@ def _flow(
     def decorate(make: Callable[[_Config, str, str], _R]) -> Flow[[_Config, str, str], _R]:
         @functools.wraps(make)
         def make_or_fail(config: _Config, base: str, output: str) -> _R:
+            catch_again()  # Prefect takes SIGTERM over, and does not notice where it gets lost
             try:
                 return make(config, base, output)
             except BertdataError as error:

@@ -8,7 +8,14 @@ import warnings
 
 from bertdata.import_path import leave_current_folder
 from bertdata.terminal import run_command
-from flows.processes.signals import MESSAGE, catch_signals, finish, stopped_status
+from flows.processes.signals import (
+    MESSAGE,
+    Stopped,
+    catch_signals,
+    finish,
+    stopped_status,
+    was_stopped,
+)
 
 # Imports make many objects and little garbage; Python would look for it after each 700 of them.
 _OBJECTS = 100_000
@@ -22,7 +29,10 @@ def main() -> int:
     catch_signals()
     try:
         leave_current_folder()
-        return run_command(_run)
+        status = run_command(_run)
+        if status == 0 and was_stopped():
+            raise Stopped  # a library lost it
+        return status
     except KeyboardInterrupt:
         print(MESSAGE, file=sys.stderr, flush=True)
         return stopped_status()

@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = list_contents(
         "signals": [
             "MESSAGE",
             "Stopped",
+            "catch_again",
             "catch_signals",
             "stopped_status",
             "finish",

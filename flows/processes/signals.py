@@ -8,6 +8,8 @@ the signal ended, as shells report it: 143 for SIGTERM, 130 for Ctrl-C.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import signal
 import sys
@@ -18,6 +20,7 @@ MESSAGE = "bertdata: stopped; the same command continues where it was"
 _END_SECONDS = 9.0
 _MOMENT_SECONDS = 0.01
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_caught: list[signal.Signals] = []
 _seen: list[int] = []
 
 
@@ -30,12 +33,22 @@ class Stopped(KeyboardInterrupt):
 
 
 def catch_signals() -> None:
-    """Turn the first signal that ends a process into KeyboardInterrupt."""
-    for number in _SIGNALS:
-        # A signal that the caller ignores, as nohup does, stays ignored.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _interrupt)
+    """Turn the first signal that ends a process into KeyboardInterrupt.
+
+    To be called before anything registers what it does at exit.
+    """
+    # A signal that the caller ignores, as nohup does, stays ignored.
+    _caught.extend(n for n in _SIGNALS if signal.getsignal(n) is not signal.SIG_IGN)
+    catch_again()
     sys.unraisablehook = _interrupt_again
+    atexit.register(_leave)  # what is registered first is called last
+
+
+def catch_again() -> None:
+    """Take back signals that were caught here and that a library has taken over since."""
+    if not was_stopped():
+        for number in _caught:
+            signal.signal(number, _interrupt)
 
 
 def finish() -> None:
@@ -83,6 +96,14 @@ def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
         signal.setitimer(signal.ITIMER_REAL, _MOMENT_SECONDS)
     else:
         sys.__unraisablehook__(unraisable)
+
+
+def _leave() -> None:
+    """Exit without taking libraries apart, if there was a signal: it may have cut off an import."""
+    if was_stopped():
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os._exit(stopped_status())
 
 
 def _report_and_exit(number: int, frame: FrameType | None) -> None:

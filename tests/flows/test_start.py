@@ -87,3 +87,24 @@ def test_a_signal_where_python_loses_exceptions(work: str, tmp_path: Path) -> No
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert (done.returncode, done.stderr) == (130, f"{MESSAGE}\n")
     assert time.monotonic() - start < 8
+
+
+LOST = """
+import os, signal, sys
+from flows import start
+
+def lose_it():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except BaseException:
+        return 0
+
+start._run = lose_it
+sys.exit(start.main())
+"""
+
+
+@pytest.mark.usefixtures("untraced")
+def test_a_signal_that_a_library_loses_is_reported_at_the_end() -> None:
+    done = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (143, f"{MESSAGE}\n")

@@ -43,7 +43,7 @@ def _run(program: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_first_signal_raises_and_later_ones_are_ignored() -> None:
     done = _run(CATCH)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (143, "")
     assert done.stdout.splitlines() == ["False", "Stopped True"]
 
 
@@ -52,6 +52,33 @@ def test_the_first_signal_raises_and_later_ones_are_ignored() -> None:
 def test_an_ending_that_takes_too_long_is_cut_short(ending: str, shown: str) -> None:
     done = _run(OVERTIME.format(ending))
     assert (done.returncode, done.stderr) == (143, shown)
+
+
+TAKEN_OVER = """
+import atexit, os, signal
+from flows.processes.signals import Stopped, catch_again, catch_signals
+catch_signals()
+atexit.register(print, "registered later, called before it leaves")
+signal.signal(signal.SIGTERM, lambda number, frame: print("a library's"))
+os.kill(os.getpid(), signal.SIGTERM)
+catch_again()
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+except Stopped:
+    print("ours")
+catch_again()
+os.kill(os.getpid(), signal.SIGINT)  # ignored, as after any first signal
+"""
+
+
+def test_a_signal_that_a_library_took_over_is_taken_back() -> None:
+    done = _run(TAKEN_OVER)
+    assert (done.returncode, done.stderr) == (143, "")
+    assert done.stdout.splitlines() == [
+        "a library's",
+        "ours",
+        "registered later, called before it leaves",
+    ]
 
 
 def test_a_process_without_signals_was_not_stopped() -> None:
