@@ -200,10 +200,10 @@ def test_a_job_removes_nothing_but_its_own_folder(tmp_path: Path) -> None:
 CALLER = """
 import sys
 from pathlib import Path
-from flows.processes import fork_server, jobs
 from flows.processes.signals import catch_signals, finish
-Path(sys.argv[1], "runs").open("a").write("x")
 catch_signals()
+from flows.processes import fork_server, jobs
+Path(sys.argv[1], "runs").open("a").write("x")
 say = lambda line: print(line, flush=True)
 try:
     if sys.argv[2:] == ["prepare"]:
