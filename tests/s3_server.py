@@ -12,6 +12,7 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
 from pyarrow import fs
 from werkzeug.serving import make_server
 
+from bertdata.storage.filesystems import GuardedFile
 from bertdata.storage.locations import Address
 
 _CREDENTIALS = {
@@ -53,3 +54,18 @@ def s3(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Address:
     system, _ = fs.FileSystem.from_uri(f"s3://{bucket}?allow_bucket_creation=true")
     system.create_dir(bucket)
     return Address(f"s3://{bucket}", "folder")
+
+
+@pytest.fixture
+def fetched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The bytes of each request for a part of a file, as they come."""
+    sizes: list[int] = []
+    fetch = GuardedFile.read
+
+    def read(file: GuardedFile, size: int | None = -1, /) -> bytes:
+        found = fetch(file, size)
+        sizes.append(len(found))
+        return found
+
+    monkeypatch.setattr(GuardedFile, "read", read)
+    return sizes

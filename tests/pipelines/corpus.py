@@ -14,6 +14,7 @@ from bertdata.plans.punkt import plan_punkt
 from bertdata.plans.sentences import plan_sentences
 from bertdata.progress.plan import StagePlan
 from bertdata.sentences.splitter import SentencesConfig
+from tests.runs import make_stage
 from vocab.config import VocabConfig
 from vocab.plan import plan_vocabulary
 
@@ -73,3 +74,12 @@ class Stages:
             self.examples_config,
             self.seed,
         )
+
+
+def make_vocabulary_of_books(folder: Path) -> Stages:
+    """The stages of the books in a folder, of which sentences and vocabulary are finished."""
+    write_books(folder / "books")
+    stages = Stages(folder / "books", folder)
+    make_stage(stages.sentences())
+    make_stage(stages.vocabulary())
+    return stages

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipelines.corpus import Stages, write_books
-from tests.runs import make_stage
+from tests.pipelines.corpus import Stages, make_vocabulary_of_books
 from vocab.config import VocabConfig
 from vocab.plan import plan_vocabulary
 
@@ -17,12 +16,7 @@ from vocab.plan import plan_vocabulary
 @pytest.fixture(scope="module")
 def stages(tmp_path_factory: pytest.TempPathFactory) -> Stages:
     """With finished sentences and a finished vocabulary."""
-    folder = tmp_path_factory.mktemp("plans")
-    write_books(folder / "books")
-    stages = Stages(folder / "books", folder)
-    make_stage(stages.sentences())
-    make_stage(stages.vocabulary())
-    return stages
+    return make_vocabulary_of_books(tmp_path_factory.mktemp("plans"))
 
 
 @pytest.mark.parametrize(

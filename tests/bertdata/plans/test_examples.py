@@ -8,19 +8,13 @@ import pytest
 
 from bertdata.errors import DataError
 from bertdata.plans.examples import ExamplesWork, _group_shards
-from tests.pipelines.corpus import Stages, write_books
-from tests.runs import make_stage
+from tests.pipelines.corpus import Stages, make_vocabulary_of_books
 
 
 @pytest.fixture(scope="module")
 def stages(tmp_path_factory: pytest.TempPathFactory) -> Stages:
     """With finished sentences and a finished vocabulary."""
-    folder = tmp_path_factory.mktemp("plans")
-    write_books(folder / "books")
-    stages = Stages(folder / "books", folder)
-    make_stage(stages.sentences())
-    make_stage(stages.vocabulary())
-    return stages
+    return make_vocabulary_of_books(tmp_path_factory.mktemp("plans"))
 
 
 def test_groups_of_shards_are_numbered_from_1_the_largest_first() -> None:
