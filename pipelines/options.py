@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 
 from bertdata.config import check_range
 from bertdata.errors import ConfigError
+from bertdata.processes.cores import available_cores
 
 # Below this, starting processes takes longer than the work.
 _SMALL_TEXT_BYTES = 2 << 20
@@ -58,8 +58,3 @@ class RunnerConfig:
         """The same runner with one process where there is little text."""
         is_small = self.name == "direct" and text_bytes < _SMALL_TEXT_BYTES
         return replace(self, workers=1) if is_small else self
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

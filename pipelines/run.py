@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineRunner
 
 from bertdata.errors import BertdataError, CrashError, DataError
+from bertdata.progress.failures import find_error
 from bertdata.progress.lines import ProgressLines, StageProgress
 from bertdata.progress.plan import StagePlan
 from bertdata.progress.state import StageState, clear_progress, find_state
-from bertdata.progress.workplace import error_named
 from bertdata.storage.files import remove_folder
 from bertdata.storage.locations import Location, locate
 from bertdata.storage.manifest import is_complete, read_manifest
@@ -32,10 +31,6 @@ _STAGES: dict[str, Callable[..., beam.PTransform]] = {
     "vocab": MakeVocabulary,
     "examples": MakeExamples,
 }
-_STEP_IN_TEXT = re.compile(r" \[while running .*$")
-_ERROR_IN_TEXT = re.compile(
-    r"^(?:\w+: )*bertdata\.errors\.(\w+): (.+?)(?: \[while running .*)?$", re.MULTILINE
-)
 
 
 def run_stage(plan: StagePlan, runner: RunnerConfig, say: Callable[[StageProgress], None]) -> str:
@@ -48,8 +43,8 @@ def run_stage(plan: StagePlan, runner: RunnerConfig, say: Callable[[StageProgres
     plan.workplace.start_again()
     spill = _spill_folder(plan, runner)
     try:
-        with open_runner(runner) as (beam_runner, find_death), ProgressLines(plan, spill, say):
-            _run_pipeline(plan, spill, runner, beam_runner, find_death)
+        with open_runner(runner) as beam_runner, ProgressLines(plan, spill, say):
+            _run_pipeline(plan, spill, runner, beam_runner)
     except Exception:
         # On an object store, where nothing can be held, another run may have made the same.
         if find_state(plan) is not StageState.COMPLETE:
@@ -72,11 +67,7 @@ def _spill_folder(plan: StagePlan, runner: RunnerConfig) -> Location | None:
 
 
 def _run_pipeline(
-    plan: StagePlan,
-    spill: Location | None,
-    config: RunnerConfig,
-    runner: Any,
-    find_death: Callable[[], str | None],
+    plan: StagePlan, spill: Location | None, config: RunnerConfig, runner: PipelineRunner
 ) -> None:
     """Run the pipeline of a stage, as one transform. `spill`: as in Workplace."""
     try:
@@ -85,24 +76,13 @@ def _run_pipeline(
         _ = pipeline | plan.stage.capitalize() >> stage
         pipeline.run().wait_until_finish()
         plan.workplace.raise_failure()
+    except CrashError as error:
+        raise CrashError(f"{plan.stage}: {error}") from error
     except Exception as error:
-        if (death := find_death()) is not None:
-            raise CrashError(
-                f"a worker of the {plan.stage} job {death}; "
-                "if memory ran out, lower [runner] workers; run again to continue"
-            ) from error
         plan.workplace.raise_failure()  # the cause, if this is a consequence
-        if (found := _find_error(error)) is not None:
+        if (found := find_error(error)) is not None:
             raise found from error
         if config.name == "direct":
             raise
         what = describe_failure(config.name, error)
         raise BertdataError(f"{config.name} did not make {plan.stage}: {what}") from error
-
-
-def _find_error(raised: Exception) -> BertdataError | None:
-    """The error of bertdata's own: what was raised, or what a runner made the text of another."""
-    if isinstance(raised, BertdataError):
-        return type(raised)(_STEP_IN_TEXT.sub("", str(raised)))
-    found = _ERROR_IN_TEXT.findall(str(raised))
-    return error_named(*found[-1]) if found else None

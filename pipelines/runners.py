@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
 from apache_beam.portability.api import beam_provision_api_pb2 as provision
@@ -13,8 +12,8 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import (
     FnApiRunner,
 )
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
-from apache_beam.runners.runner import create_runner
-from apache_beam.transforms.environments import ExternalEnvironment
+from apache_beam.runners.runner import PipelineRunner, create_runner
+from apache_beam.transforms.environments import Environment, ExternalEnvironment
 
 from bertdata.errors import ConfigError
 from pipelines.options import RunnerConfig
@@ -43,8 +42,8 @@ def beam_arguments(config: RunnerConfig) -> list[str]:
 
 
 @contextmanager
-def open_runner(config: RunnerConfig) -> Iterator[tuple[Any, Callable[[], str | None]]]:
-    """Beam's runner for a configuration, and a function that tells how a worker of it died.
+def open_runner(config: RunnerConfig) -> Iterator[PipelineRunner]:
+    """Beam's runner for a configuration.
 
     The embedded runner with several workers gets processes of our own, unless the options name an
     EXTERNAL environment; to be entered before this process has any other thread. Beam's default
@@ -52,18 +51,13 @@ def open_runner(config: RunnerConfig) -> Iterator[tuple[Any, Callable[[], str | 
     """
     options = PipelineOptions(beam_arguments(config))
     if config.name != "direct":
-        yield _create_runner(config.name), lambda: None
+        yield _create_runner(config.name)
     elif (environment := _external_environment(options)) or config.num_workers == 1:
-        yield FnApiRunner(environment, provision_info=_provision(options)), lambda: None
+        yield FnApiRunner(environment, provision_info=_provision(options))
     else:
         with open_pool(config.num_workers) as pool:
             environment = ExternalEnvironment(pool.address)
-            runner = WatchedRunner(
-                pool.find_death,
-                default_environment=environment,
-                provision_info=_provision(options),
-            )
-            yield runner, pool.find_death
+            yield WatchedRunner(pool.find_death, environment, _provision(options))
 
 
 def describe_failure(name: str, error: Exception) -> str:
@@ -75,7 +69,7 @@ def describe_failure(name: str, error: Exception) -> str:
     return f"{said[:_MAX_LETTERS] or type(error).__name__}{needs}"
 
 
-def _create_runner(name: str) -> Any:
+def _create_runner(name: str) -> PipelineRunner:
     """A runner by its name. Raises ConfigError when Beam does not know it."""
     try:
         return create_runner(name)
@@ -83,7 +77,7 @@ def _create_runner(name: str) -> Any:
         raise ConfigError(f"[runner] name = {name!r}: {describe_failure(name, error)}") from error
 
 
-def _external_environment(options: PipelineOptions) -> Any:
+def _external_environment(options: PipelineOptions) -> Environment | None:
     """The environment of workers that somebody else starts, if the options name one."""
     portable = options.view_as(PortableOptions)
     is_external = portable.environment_type == "EXTERNAL"

@@ -12,7 +12,6 @@ from apache_beam.pvalue import AsList, PCollection
 from apache_beam.typehints.decorators import no_annotations
 
 from bertdata.config import Table
-from bertdata.progress.plan import StagePlan
 from bertdata.progress.workplace import FileRecord, Workplace
 from bertdata.storage.locations import Location
 from bertdata.storage.manifest import Manifest, write_manifest
@@ -58,21 +57,10 @@ class WriteManifest(beam.PTransform):
     others: Sequence[PCollection[Any]] = ()
 
     def expand(self, records: PCollection[FileRecord]) -> PCollection[str]:
-        step = Step(
-            _write_manifest,
-            self.workplace,
-            self.workplace.stage_folder,
-            self.finish,
-            self.done,
-        )
+        place = self.workplace
+        step = Step(_write_manifest, place, place.stage_folder, self.finish, self.done)
         begin = records.pipeline | "All" >> beam.Create([None])
         return begin | "Write" >> beam.ParDo(step, AsList(records), *map(AsList, self.others))
-
-
-def finish_alone(plan: StagePlan, records: Sequence[FileRecord]) -> Manifest:
-    """The manifest of a stage that one worker finishes, with one record."""
-    (record,) = records
-    return plan.make_manifest(record.counts, record.shards)
 
 
 def _write_manifest(

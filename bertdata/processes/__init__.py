@@ -7,7 +7,9 @@ from bertdata.contents import list_contents
 __getattr__, __dir__, __all__ = list_contents(
     __name__,
     {
+        "cores": ["available_cores"],
         "parents": ["PARENT", "end_with_parent", "ending_with_parent"],
         "socket_folders": ["find_socket_folder"],
+        "watched": ["FindDeath", "call_watched"],
     },
 )

@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = list_contents(
     __name__,
     {
         "differences": ["describe_differences"],
+        "failures": ["error_named", "find_error"],
         "lines": ["ProgressLines", "StageProgress"],
         "plan": ["StagePlan"],
         "runs": [
@@ -25,6 +26,6 @@ __getattr__, __dir__, __all__ = list_contents(
             "write_run",
         ],
         "state": ["StageState", "clear_progress", "find_state", "prepare_stage", "write_plan"],
-        "workplace": ["FileRecord", "Workplace", "error_named"],
+        "workplace": ["FileRecord", "Workplace"],
     },
 )

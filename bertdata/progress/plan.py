@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bertdata.config import Table
-from bertdata.progress.workplace import FOLDER, Workplace
+from bertdata.progress.workplace import FOLDER, FileRecord, Workplace
 from bertdata.storage.locations import Location
 from bertdata.storage.manifest import Manifest, make_manifest
 from bertdata.storage.shards import Shard
@@ -52,6 +52,11 @@ class StagePlan:
         return make_manifest(
             self.stage, config=self.config, inputs=self.inputs, counts=counts, shards=shards
         )
+
+    def finish_alone(self, records: Sequence[FileRecord]) -> Manifest:
+        """The manifest of a stage that one worker finishes, with one record."""
+        (record,) = records
+        return self.make_manifest(record.counts, record.shards)
 
     @property
     def workplace(self) -> Workplace:

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 
-from bertdata import errors
 from bertdata.config import Table
 from bertdata.errors import BertdataError, DataError, MemoryUsedUpError, StorageError
+from bertdata.progress.failures import error_named
 from bertdata.storage.files import is_file, list_files, read_bytes, remove_file
 from bertdata.storage.locations import Location
 from bertdata.storage.shards import Shard, check_inside, first_line, sync_files
@@ -152,12 +152,6 @@ class Workplace:
         for shard in shards:
             check_inside(self.stage_folder, shard.path)
         return FileRecord(shards=shards, **table)
-
-
-def error_named(name: str, message: str) -> BertdataError:
-    """An error of bertdata by the name of its class."""
-    kind = getattr(errors, name, BertdataError)
-    return kind(message) if issubclass(kind, BertdataError) else BertdataError(message)
 
 
 def sizes_of(folder: Location) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -20,7 +19,7 @@ from bertdata.progress.runs import name_table
 from bertdata.progress.workplace import FileRecord, Workplace
 from bertdata.sentences.punkt_training import sample_paragraphs, train_parameters, write_parameters
 from bertdata.storage.shards import describe_file
-from pipelines.steps import Step, WriteManifest, finish_alone
+from pipelines.steps import Step, WriteManifest
 from pipelines.tables import GatherTables
 
 
@@ -34,7 +33,7 @@ class MakePunkt(beam.PTransform):
 
     def expand(self, begin: PBegin) -> PCollection[str]:
         workplace = self.workplace
-        finish = functools.partial(finish_alone, self.plan.without_work())
+        finish = self.plan.without_work().finish_alone
         return (
             begin
             | SampleParagraphs(self.work, workplace)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +25,7 @@ from bertdata.storage.shards import Shard, describe_file, write_arrow
 from bertdata.tokens.tokenizer import save_tokenizer
 from bertdata.tokens.tokenizer_comparison import check_tokenization
 from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
-from pipelines.steps import Step, WriteManifest, count, finish_alone
+from pipelines.steps import Step, WriteManifest, count
 from pipelines.tables import CoGroupTables, GatherTables, KeepTables
 from vocab.config import VocabConfig
 from vocab.counting import COUNTS_SCHEMA, add_up_counts, assign_buckets, count_words, join_counts
@@ -48,7 +47,7 @@ class MakeVocabulary(beam.PTransform):
 
     def expand(self, begin: PBegin) -> PCollection[str]:
         work, workplace = self.work, self.workplace
-        finish = functools.partial(finish_alone, self.plan.without_work())
+        finish = self.plan.without_work().finish_alone
         if work.sentences is None:
             copied = begin | CopyVocabulary(work, workplace)
             return copied | WriteManifest(workplace, finish)

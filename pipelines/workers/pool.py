@@ -9,10 +9,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from typing import Any
 
 import grpc
@@ -23,8 +23,6 @@ from apache_beam.runners.worker.sdk_worker import SdkHarness
 from bertdata.processes.parents import end_with_parent
 from pipelines.workers.local_sockets import serve_locally
 
-_MAX_BYTES = 1 << 12  # of an address and a worker's name
-
 
 class _WorkerPool(services.BeamFnExternalWorkerPoolServicer):
     """Processes that wait until a runner asks for workers. `address`: of this service."""
@@ -33,23 +31,20 @@ class _WorkerPool(services.BeamFnExternalWorkerPoolServicer):
 
     def __init__(self, count: int) -> None:
         context = multiprocessing.get_context("fork")
-        # Each message goes whole to one of those that wait.
-        self._sender, receiver = socket.socketpair(type=socket.SOCK_DGRAM)
-        arguments = (receiver, os.getpid())
+        pipes = [context.Pipe(duplex=False) for _ in range(count)]
+        self._waiting = [sender for _, sender in pipes]
         self._processes = [
-            context.Process(target=_serve, args=arguments, daemon=True) for _ in range(count)
+            context.Process(target=_serve, args=(receiver, os.getpid()), daemon=True)
+            for receiver, _ in pipes
         ]
         for process in self._processes:
             process.start()
-        receiver.close()
-        self._num_waiting = count
 
     def StartWorker(self, request: Any, context: Any) -> Any:  # noqa: N802 (the service's name)
         """Tell a process that waits where the runner listens."""
-        if not self._num_waiting:
+        if not self._waiting:
             return messages.StartWorkerResponse(error="all workers of the pool are taken")
-        self._num_waiting -= 1
-        self._sender.send(f"{request.control_endpoint.url} {request.worker_id}".encode())
+        self._waiting.pop().send((request.control_endpoint.url, request.worker_id))
         return messages.StartWorkerResponse()
 
     def StopWorker(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -70,7 +65,6 @@ class _WorkerPool(services.BeamFnExternalWorkerPoolServicer):
             process = self._processes.pop()
             process.kill()
             process.join()
-        self._sender.close()
 
 
 @contextmanager
@@ -92,11 +86,11 @@ def open_pool(count: int) -> Iterator[_WorkerPool]:
             pool.end()
 
 
-def _serve(receiver: socket.socket, parent: int) -> None:
+def _serve(receiver: Connection, parent: int) -> None:
     """Be a worker of a runner until it closes the connection."""
     end_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who gets Ctrl-C ends this one
-    url, worker_id = receiver.recv(_MAX_BYTES).decode().split()
+    url, worker_id = receiver.recv()
     SdkHarness(url, worker_id=worker_id).run()
     # All that it made is on disk; taking apart what it holds takes time.
     os._exit(0)

@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
-from concurrent.futures import Future, wait
-from typing import Any
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pipeline import Pipeline
+from apache_beam.runners.portability.fn_api_runner.fn_runner import (
+    ExtendedProvisionInfo,
+    FnApiRunner,
+    RunnerResult,
+)
+from apache_beam.transforms.environments import Environment
 
-from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
-
-_LOOK_SECONDS = 0.2
+from bertdata.processes.watched import FindDeath, call_watched
 
 
 class WatchedRunner(FnApiRunner):
-    """Raises RuntimeError when a worker has died. `find_death`: tells how one did, if one did."""
+    """Raises CrashError when a worker has died."""
 
-    def __init__(self, find_death: Callable[[], str | None], **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(
+        self, find_death: FindDeath, environment: Environment, provision: ExtendedProvisionInfo
+    ) -> None:
+        super().__init__(environment, provision_info=provision)
         self._find_death = find_death
 
-    def run_pipeline(self, pipeline: Any, options: Any) -> Any:
-        """Run a pipeline, in a thread that is left behind if a worker dies."""
+    def run_pipeline(self, pipeline: Pipeline, options: PipelineOptions) -> RunnerResult:
+        """Run a pipeline to its end."""
         return call_watched(
             lambda: FnApiRunner.run_pipeline(self, pipeline, options), self._find_death
         )
-
-
-def call_watched(function: Callable[[], Any], find_death: Callable[[], str | None]) -> Any:
-    """What a function returns or raises; RuntimeError as soon as `find_death` finds something."""
-    future = Future[Any]()
-    threading.Thread(target=_call, args=(function, future), daemon=True).start()
-    while not future.done():
-        wait([future], _LOOK_SECONDS)
-        if not future.done() and (death := find_death()) is not None:
-            raise RuntimeError(f"a worker {death}")
-    if future.exception() is not None:
-        time.sleep(_LOOK_SECONDS)  # the system tells of a death after the connections are closed
-    return future.result()
-
-
-def _call(function: Callable[[], Any], future: Future[Any]) -> None:
-    try:
-        future.set_result(function())
-    except BaseException as error:
-        future.set_exception(error)

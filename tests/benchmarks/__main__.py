@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from bertdata.processes.cores import available_cores
 from bertdata.sentences.files import iterate_sentences
 from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
 from flows.paths import RunPaths
-from pipelines.options import available_cores
 from tests.benchmarks import kernels
 from tests.benchmarks.baseline import BaselineCost, baseline_table, ratio_table, run_baseline
 from tests.benchmarks.corpus import CorpusFile, count_repetition, take_files, write_corpus

@@ -174,7 +174,7 @@ def test_a_worker_that_is_killed_is_named(
     with pytest.raises(CrashError) as caught:
         stages._make(plan, options.RunnerConfig(workers=workers), print)
     assert str(caught.value) == (
-        f"a worker of the sentences job was killed by {number.name}; "
+        f"sentences: a worker was killed by {number.name}; "
         "if memory ran out, lower [runner] workers; run again to continue"
     )
     killer.join()

@@ -20,7 +20,7 @@ def collect(
     """The elements of the collection that `build` makes, in no order."""
     _seen.clear()
     config = runner or RunnerConfig(workers=1)
-    with open_runner(config) as (beam_runner, _):
+    with open_runner(config) as beam_runner:
         pipeline = beam.Pipeline(beam_runner, PipelineOptions(beam_arguments(config)))
         _ = build(pipeline) | "Collect" >> beam.Map(_note)
         pipeline.run().wait_until_finish()

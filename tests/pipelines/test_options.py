@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bertdata.errors import ConfigError
-from pipelines.options import RunnerConfig, available_cores
+from bertdata.processes.cores import available_cores
+from pipelines.options import RunnerConfig
 
 
 def test_workers_of_the_embedded_runner_are_counted() -> None:

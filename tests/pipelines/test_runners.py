@@ -22,9 +22,7 @@ def test_other_runners_are_named_to_beam() -> None:
 
 def test_the_embedded_runner_is_made_by_hand() -> None:
     """Beam's DirectRunner would download another one."""
-    with open_runner(RunnerConfig(workers=1)) as (embedded, find_death):
+    with open_runner(RunnerConfig(workers=1)) as embedded:
         assert type(embedded) is FnApiRunner
-        assert find_death() is None
-    with open_runner(RunnerConfig(name="PortableRunner")) as (portable, find_death):
+    with open_runner(RunnerConfig(name="PortableRunner")) as portable:
         assert type(portable) is PortableRunner
-        assert find_death() is None

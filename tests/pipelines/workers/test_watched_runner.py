@@ -1,36 +1,38 @@
-"""Whoever waits for work of a pool notices that a worker died."""
+"""The embedded runner does not wait for a worker that died."""
 
 from __future__ import annotations
 
-import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 
+import apache_beam as beam
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.portability.api import beam_provision_api_pb2 as provision_messages
+from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo
+from apache_beam.transforms.environments import EmbeddedPythonEnvironment
 
-from pipelines.workers.watched_runner import call_watched
-
-
-def live() -> None:
-    """All workers live."""
-
-
-def test_what_is_done_comes_back() -> None:
-    assert call_watched(lambda: 3, live) == 3
+from bertdata.errors import CrashError
+from pipelines.workers.watched_runner import WatchedRunner
 
 
-def test_an_error_is_raised_here() -> None:
-    def fail() -> None:
-        raise KeyError("three")
+def run(function: Callable[[int], None], death: str | None) -> None:
+    runner = WatchedRunner(
+        lambda: death,
+        EmbeddedPythonEnvironment.default(),
+        ExtendedProvisionInfo(provision_messages.ProvisionInfo()),
+    )
+    pipeline = beam.Pipeline(runner, PipelineOptions([]))
+    _ = pipeline | beam.Create([3]) | beam.Map(function)
+    pipeline.run().wait_until_finish()
 
-    with pytest.raises(KeyError, match="three"):
-        call_watched(fail, live)
+
+def test_a_pipeline_runs_to_its_end(tmp_path: Path) -> None:
+    run(lambda number: (tmp_path / str(number)).touch(), None)
+    assert (tmp_path / "3").exists()
 
 
-def test_a_death_ends_the_wait() -> None:
-    done = threading.Event()
-    deaths = iter([None, None, "was killed by SIGKILL"])
-    started = time.monotonic()
-    with pytest.raises(RuntimeError, match="a worker was killed by SIGKILL"):
-        call_watched(done.wait, lambda: next(deaths))
-    done.set()
-    assert time.monotonic() - started < 5
+def test_a_death_ends_a_pipeline_that_waits() -> None:
+    with pytest.raises(CrashError, match="a worker was killed by SIGKILL; "):
+        run(lambda number: time.sleep(number), "was killed by SIGKILL")
