@@ -28,8 +28,10 @@ __getattr__, __dir__, __all__ = list_contents(
             "FLAT",
             "Table",
             "check_choice",
+            "check_choices",
             "check_positive",
             "check_range",
+            "choices_of",
             "key_docs",
             "key_fields",
             "keys",
@@ -52,6 +54,6 @@ __getattr__, __dir__, __all__ = list_contents(
         "import_path": ["leave_current_folder", "safe_environment"],
         "notices": ["is_notice", "is_warning", "note", "warn"],
         "randomness": ["FACTOR_1", "derive_key", "mix_array", "permutation", "stable_hash"],
-        "terminal": ["exit_status", "is_reader_gone", "run_command"],
+        "terminal": ["CommandParser", "exit_status", "is_reader_gone", "run_command"],
     },
 )

@@ -118,6 +118,13 @@ def check_choice(name: str, value: str, choices: typing.Iterable[str]) -> None:
         raise ConfigError(f"{name} must be one of {', '.join(known)}; got {value!r}")
 
 
+def check_choices(config: DataclassInstance) -> None:
+    """Raise ConfigError where a field with a `Literal` type has another value."""
+    for name, choices in _choices(type(config)).items():
+        if (value := getattr(config, name)) is not None:
+            check_choice(name, value, choices)
+
+
 def check_range(name: str, value: float, low: float, high: float) -> None:
     """Raise ConfigError unless low <= value <= high."""
     if not low <= value <= high:
@@ -130,6 +137,21 @@ def check_positive(name: str, value: float) -> None:
     if not value > 0:
         raise ConfigError(f"{name} must be above 0, got {value:g}")
     check_range(name, value, 0, _MAX_POSITIVE)
+
+
+@functools.cache
+def _choices(cls: type) -> dict[str, tuple[str, ...]]:
+    """The values of each field that has a `Literal` type."""
+    hints = typing.get_type_hints(cls)
+    found = {field.name: choices_of(hints[field.name]) for field in dataclasses.fields(cls)}
+    return {name: choices for name, choices in found.items() if choices}
+
+
+def choices_of(hint: object) -> tuple[str, ...]:
+    """The values of a `Literal` type, or of one that may be None; none of other types."""
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        return tuple(itertools.chain.from_iterable(map(choices_of, typing.get_args(hint))))
+    return typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
 
 
 def _split_fields(cls: type) -> tuple[dict[str, type], dict[str, dataclasses.Field[Any]]]:
@@ -205,6 +227,8 @@ def _read_value(hint: object, value: object, where: str) -> object:
         return _read_optional(hint, value, where)
     if origin is tuple:
         return _read_tuple(hint, value, where)
+    if origin is typing.Literal:
+        return _read_scalar(str, value, where)
     if origin is dict:
         return dict(typing.cast(Table, value))
     return _read_scalar(typing.cast(type, hint), value, where)

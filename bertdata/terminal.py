@@ -7,12 +7,22 @@ import io
 import os
 import select
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable
+from typing import NoReturn
 
 from bertdata.errors import BertdataError, ConfigError
 
 # The exit status of a program that SIGPIPE ended.
 READER_GONE = 141
+
+
+class CommandParser(ArgumentParser):
+    """A parser of command lines; what is wrong with one is a single line, as all errors are."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong and where all options are shown, and exit with status 2."""
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
 
 
 def run_command(main: Callable[[], int]) -> int:

@@ -12,7 +12,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bertdata.config import key_docs, key_fields, keys, read_table
+from bertdata.config import choices_of, key_docs, key_fields, keys, read_table
 from bertdata.errors import BertdataError
 from bertdata.terminal import exit_status
 
@@ -30,12 +30,13 @@ def add_flags(
 
     The flag of a key `batch_size` is `--batch-size`; `--batch_size`, which help does not show, is
     the same. A truth value has `--no-…` too, a tuple of numbers is written `1,2`. `choices`: by
-    key. `names`: flags that are not called like their key.
+    key, where the type does not say them. `names`: flags that are not called like their key.
     """
     docs = key_docs(cls)
     for key, (owner, field) in key_fields(cls).items():
-        kind = _kind(typing.get_type_hints(owner)[field.name])
-        how = {"dest": key, **_reading(kind, key, choices.get(key))}
+        hint = typing.get_type_hints(owner)[field.name]
+        known = choices.get(key) or choices_of(hint)
+        how = {"dest": key, **_reading(_kind(hint), key, known)}
         text = f"{docs.get(key, '')} {_describe(field.default)}".strip().replace("%", "%%")
         flag, alias = _spellings(names.get(key, key))
         parser.add_argument(flag, default=field.default, help=text, **how)
@@ -85,11 +86,11 @@ def _spellings(name: str) -> tuple[str, str]:
     return f"--{name.replace('_', '-')}", f"--{name}"
 
 
-def _reading(kind: Any, key: str, choices: Sequence[str] | None) -> dict[str, Any]:
+def _reading(kind: Any, key: str, choices: Sequence[str]) -> dict[str, Any]:
     """Return the arguments of `add_argument` that say how a value is read."""
     if kind is bool:
         return {"action": argparse.BooleanOptionalAction}
-    if choices is not None:
+    if choices:
         return {"choices": choices}
     if kind is tuple:
         return {"type": _whole_numbers, "metavar": "N,…"}

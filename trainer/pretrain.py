@@ -27,7 +27,7 @@ from bertdata.storage.locations import Location, locate
 from bertdata.storage.locks import hold
 from bertdata.storage.shards import first_line
 from bertdata.storage.writing import write_json
-from bertdata.terminal import run_command
+from bertdata.terminal import CommandParser, run_command
 from trainer.command import add_flags, exit_code, print_error, print_numbers, take_config
 from trainer.pretraining.card import write_model_card
 from trainer.pretraining.config import TrainConfig
@@ -104,7 +104,7 @@ def _write(
 
 def _make_parser() -> argparse.ArgumentParser:
     """Return the command line: three folders, a seed, and a flag per key of TrainConfig."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m trainer.pretrain", description=(__doc__ or "").splitlines()[0]
     )
     for name in ("examples", "vocab", "output"):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Literal, TypeAlias, get_args
 
 from bertdata.config import check_choice
 from bertdata.errors import ConfigError
 
-ACTIVATIONS = ("gelu", "gelu_new")
+Activation: TypeAlias = Literal["gelu", "gelu_new"]
 # Largest and smallest values; no BERT that was ever trained comes near the largest sizes.
 _SIZES = {
     "vocab_size": (1, 1 << 24),
@@ -36,7 +37,7 @@ class ModelConfig:
     intermediate_size: int
     max_positions: int = 512
     num_segments: int = 2
-    hidden_act: str = "gelu"
+    hidden_act: Activation = "gelu"
     dropout: float = 0.1
     attention_dropout: float | None = None
     layer_norm_eps: float = 1e-12
@@ -78,4 +79,4 @@ def check_value(key: str, value: object, shown: str) -> None:
     elif not isinstance(value, str):
         raise ConfigError(f"{shown} must be a name, {got}")
     else:
-        check_choice(shown, value, ACTIVATIONS)
+        check_choice(shown, value, get_args(Activation))

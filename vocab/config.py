@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from bertdata.config import check_choice, check_range
+from bertdata.config import check_choices, check_range
 from bertdata.errors import ConfigError
 from bertdata.tokens.tokenizer import TokenizationConfig
-
-_LAYOUTS = ("default", "bert-base-uncased")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +29,7 @@ class VocabConfig:
     split_chinese_characters: bool = True
     min_frequency: int = 2
     alphabet_limit: int = 1000
-    layout: str = "default"
+    layout: Literal["default", "bert-base-uncased"] = "default"
     file: str | None = None
     max_word_characters: int = 100
 
@@ -39,7 +38,7 @@ class VocabConfig:
         check_range("min_frequency", self.min_frequency, 1, 1 << 62)
         check_range("alphabet_limit", self.alphabet_limit, 1, 0x110000)
         check_range("max_word_characters", self.max_word_characters, 1, 10_000)
-        check_choice("layout", self.layout, _LAYOUTS)
+        check_choices(self)
         if self.file == "":
             raise ConfigError("vocab file is empty; name a vocab.txt or leave the key out")
 

@@ -10,12 +10,12 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from bertdata.cleaning.line_rules import LINE_RULES
 from bertdata.cleaning.quality_rules import RULES
-from bertdata.config import check_choice, check_range, to_table
+from bertdata.config import check_choice, check_choices, check_range, to_table
 from bertdata.corpus.documents import Document, Reason, Rejection, reject, unless_empty
 from bertdata.errors import ConfigError, InputError
 from bertdata.storage.files import read_bytes
@@ -27,6 +27,7 @@ _LANGUAGE_CHARACTERS = 100_000  # of a text, to detect its language
 _MAX_HOST_CHARACTERS = 254
 
 # What is wrong with a document: the reason, and a readable detail. None for a good document.
+_Duplicates = Literal["drop", "keep"]
 _Filter = Callable[[Document], tuple[Reason, str] | None]
 
 
@@ -57,9 +58,9 @@ class CleaningConfig:
     bad_words: str | None = None
     blocked: tuple[str, ...] = ()
     block_list: str | None = None
-    exact_duplicates: str = "drop"
-    duplicate_sentences: str = "keep"
-    near_duplicates: str = "keep"
+    exact_duplicates: _Duplicates = "drop"
+    duplicate_sentences: _Duplicates = "keep"
+    near_duplicates: _Duplicates = "keep"
     near_duplicate_similarity: float = 0.8
 
     def __post_init__(self) -> None:
@@ -74,9 +75,7 @@ class CleaningConfig:
             check_choice("rules", rule, RULES)
         for rule in self.line_rules:
             check_choice("line_rules", rule, LINE_RULES)
-        check_choice("exact_duplicates", self.exact_duplicates, ("drop", "keep"))
-        check_choice("duplicate_sentences", self.duplicate_sentences, ("drop", "keep"))
-        check_choice("near_duplicates", self.near_duplicates, ("drop", "keep"))
+        check_choices(self)
         check_range("near_duplicate_similarity", self.near_duplicate_similarity, 0.5, 1)
 
 

@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = list_contents(
         "config": [
             "CorpusConfig",
             "FilePart",
+            "Format",
             "FoundInputs",
             "GONE",
             "InputFile",

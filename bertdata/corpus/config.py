@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeGuard
+from typing import Literal, TypeAlias, TypeGuard
 
-from bertdata.config import check_choice, check_range
+from bertdata.config import check_choices, check_range
 from bertdata.corpus.compression import MAX_RATIO, unreadable
 from bertdata.corpus.demo import demo_files
 from bertdata.corpus.documents import Rejection, printable_name
@@ -40,17 +40,9 @@ from bertdata.storage.files import (
 from bertdata.storage.locations import Address, Location, is_address, locate
 from bertdata.storage.shards import first_line
 
-FORMATS = (
-    "text",
-    "lines",
-    "jsonl",
-    "parquet",
-    "arrow",
-    "wikipedia-xml",
-    "wet",
-    "warc",
-    "demo",
-)
+Format: TypeAlias = Literal[
+    "text", "lines", "jsonl", "parquet", "arrow", "wikipedia-xml", "wet", "warc", "demo"
+]
 ENCODED_FORMATS = ("text", "lines", "jsonl")
 
 # A file beside a multistream dump; it is not needed, as the dump itself shows its streams.
@@ -93,14 +85,14 @@ class CorpusConfig:
     """
 
     name: str
-    format: str
+    format: Format
     paths: tuple[str, ...] = ()
     follow_links: bool = True
     text_field: str = "text"
     id_field: str = ""
-    on_bad_file: str = "stop"
+    on_bad_file: Literal["stop", "skip"] = "stop"
     encoding: str = "utf-8"
-    encoding_errors: str = "strict"
+    encoding_errors: Literal["strict", "replace"] = "strict"
     max_document_bytes: int = 256 << 20
     max_compression_ratio: int = MAX_RATIO
     min_kept_share: float = 0.05
@@ -108,10 +100,8 @@ class CorpusConfig:
     def __post_init__(self) -> None:
         if not self.name:
             raise ConfigError("a corpus needs a name that is not empty")
-        check_choice("format", self.format, FORMATS)
+        check_choices(self)
         self._check_encoding()
-        check_choice("on_bad_file", self.on_bad_file, ("stop", "skip"))
-        check_choice("encoding_errors", self.encoding_errors, ("strict", "replace"))
         check_range("max_document_bytes", self.max_document_bytes, 1, 1 << 30)
         check_range("max_compression_ratio", self.max_compression_ratio, 1, 1 << 30)
         check_range("min_kept_share", self.min_kept_share, 0, 1)

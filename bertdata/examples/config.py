@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from bertdata.config import check_choice, check_range
+from bertdata.config import check_choices, check_range
 from bertdata.reference.config import MaskingConfig, PairingConfig
 
 
@@ -30,15 +31,14 @@ class ExamplesConfig:
     masked_lm_prob: float = 0.15
     max_predictions_per_seq: int = 20
     whole_word_mask: bool = False
-    masking: str = "static"
+    masking: Literal["static", "dynamic"] = "static"
     next_sentence: bool = True
     validation_fraction: float = 0.005
     num_shards: int = 64
-    compression: str = "zstd"
+    compression: Literal["none", "lz4", "zstd"] = "zstd"
 
     def __post_init__(self) -> None:
-        check_choice("masking", self.masking, ("static", "dynamic"))
-        check_choice("compression", self.compression, ("none", "lz4", "zstd"))
+        check_choices(self)
         check_range("dupe_factor", self.dupe_factor, 1, 1000)
         check_range("validation_fraction", self.validation_fraction, 0, 0.5)
         check_range("num_shards", self.num_shards, 1, 99_999)

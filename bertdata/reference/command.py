@@ -16,7 +16,7 @@ from bertdata.reference.config import MaskingConfig, PairingConfig
 from bertdata.reference.tokenization import OriginalTokenizer
 from bertdata.storage.schema import examples_schema
 from bertdata.storage.shards import sync_files, write_arrow
-from bertdata.terminal import exit_status
+from bertdata.terminal import CommandParser, exit_status
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,7 +60,7 @@ def _run(flags: argparse.Namespace) -> None:
 
 def _make_parser() -> argparse.ArgumentParser:
     """The original's flags and defaults."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m bertdata.reference",
         description="The original create_pretraining_data.py: same flags, same rows, Arrow out.",
         allow_abbrev=False,

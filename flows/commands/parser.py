@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 
+from bertdata.terminal import CommandParser
 from flows.commands import configuration, models, runs, serve, views
 from flows.commands.command import Command
 from flows.help.completion import SHELLS, make_completion
@@ -19,7 +20,7 @@ def make_parser(given: str) -> ArgumentParser:
 
     Options that need the trainer are left out, unless they are that command's or to be completed.
     """
-    parser = ArgumentParser(
+    parser = CommandParser(
         prog="bertdata",
         description="text -> sentences -> vocabulary -> examples -> BERT, any corpus, any size",
         epilog=examples_of(""),

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bertdata.corpus.compression import find_compression, read_range
-from bertdata.corpus.config import CorpusConfig, FilePart, InputUnit
+from bertdata.corpus.config import CorpusConfig, FilePart, Format, InputUnit
 from bertdata.corpus.documents import Document, Rejection
 from bertdata.corpus.formats.json_objects import is_spread_out, iter_objects
 from bertdata.corpus.formats.registry import read_unit
@@ -44,13 +44,13 @@ _INNER_END = re.compile(r"[.!?][\"'”’»)]*\s+[A-Z\u00c0-\u00de\u0410-\u042f]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Content:
-    """What a file holds. `problem`: why it cannot be input, or "".
+    """What a file holds. `problem`: why it cannot be input, or ""; then the rest says nothing.
 
     `compression`: the suffix that its content has, or "". `records`: of jsonl and tables, the first
     ones. `texts`: of the others, the beginnings of documents.
     """
 
-    format: str = ""
+    format: Format = "text"
     problem: str = ""
     compression: str = ""
     encoding: str = "utf-8"
@@ -87,7 +87,7 @@ def _part(path: Location) -> FilePart:
     return FilePart(path=str(path), name=path.name)
 
 
-def _corpus(format_name: str, path: Location) -> CorpusConfig:
+def _corpus(format_name: Format, path: Location) -> CorpusConfig:
     return CorpusConfig(name=path.name, format=format_name, paths=(str(path),))
 
 
@@ -112,11 +112,11 @@ def _look_into_text(path: Location, file: TextFile, compression: str) -> Content
     )
 
 
-def _name_container(data: bytes) -> str:
-    """The format of many documents with mark-up around them; "" for other text."""
+def _name_container(data: bytes) -> Format | None:
+    """The format of many documents with mark-up around them; None for other text."""
     if _WARC.match(data):
         return "wet" if b"WARC-Type: conversion" in data else "warc"
-    return "wikipedia-xml" if _XML.match(data) and b"<mediawiki" in data else ""
+    return "wikipedia-xml" if _XML.match(data) and b"<mediawiki" in data else None
 
 
 def _name_problem(path: Location, data: bytes, encoding: str) -> str:
@@ -148,7 +148,7 @@ def _take(blocks: Iterator[bytes]) -> bytes:
     return b"".join(pieces)[:_SAMPLE_BYTES]
 
 
-def _look_into_documents(path: Location, format_name: str, compression: str) -> Content:
+def _look_into_documents(path: Location, format_name: Format, compression: str) -> Content:
     """A file of many documents: its first ones, as a run reads them."""
     suffix = path.suffix.lower()
     if compression != (suffix if suffix in COMPRESSIONS else ""):
@@ -163,7 +163,7 @@ def _look_into_documents(path: Location, format_name: str, compression: str) -> 
     return Content(format=format_name, compression=compression, texts=texts[:_SAMPLE_DOCUMENTS])
 
 
-def _look_into_table(path: Location, format_name: str) -> Content:
+def _look_into_table(path: Location, format_name: Format) -> Content:
     try:
         with open_arrow_file(path) as source:
             batch = _first_parquet(source) if format_name == "parquet" else _first_arrow(source)

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from bertdata.config import key_docs, key_fields
+from bertdata.config import choices_of, key_docs, key_fields
 from bertdata.corpus.config import CorpusConfig
 from flows.config import PARTS, RunConfig, read_config
 
@@ -85,6 +85,8 @@ def _value_schema(key: str, hint: Any) -> _Schema:
     """The schema of a value, without its default."""
     if dataclasses.is_dataclass(hint):
         return _table_schema(key, typing.cast(type, hint))
+    if choices := choices_of(hint):
+        return {"title": key, "type": "string", "enum": list(choices)}
     arguments = typing.get_args(hint)
     match typing.get_origin(hint):
         case types.UnionType | typing.Union:

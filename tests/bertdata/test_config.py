@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from bertdata.config import check_choice, check_range, key_docs, read_table, to_table
+from bertdata.config import (
+    check_choice,
+    check_choices,
+    check_range,
+    choices_of,
+    key_docs,
+    read_table,
+    to_table,
+)
 from bertdata.errors import ConfigError
 
 
@@ -77,6 +85,37 @@ def test_choices_are_named() -> None:
     check_choice("kind", "b", ("a", "b"))
     with pytest.raises(ConfigError, match="kind must be one of a, b; got 'B'"):
         check_choice("kind", "B", ("a", "b"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    kind: Literal["a", "b"] = "a"
+    other: Literal["c", "d"] | None = None
+    name: str = "x"
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"kind": "c"}, "kind must be one of a, b; got 'c'"),
+        ({"other": "a"}, "other must be one of c, d; got 'a'"),
+        ({"kind": 1}, r"\[chosen\] kind must be a string, got 1"),
+    ],
+)
+def test_the_type_of_a_field_says_its_choices(table: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_table(Chosen, table, "[chosen]")
+    allowed = Chosen(kind="b", other="d")
+    assert read_table(Chosen, {"kind": "b", "other": "d"}, "[chosen]") == allowed
+
+
+def test_choices_of_types() -> None:
+    assert choices_of(Literal["a", "b"]) == ("a", "b")
+    assert choices_of(Literal["a"] | None) == ("a",)
+    assert choices_of(str) == choices_of(tuple[str, ...]) == choices_of(str | None) == ()
 
 
 def test_what_a_docstring_lists_of_keys() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bertdata.errors import ConfigError, DataError
-from bertdata.terminal import READER_GONE, exit_status
+from bertdata.terminal import READER_GONE, CommandParser, exit_status
 
 PRINT = """
 import sys
@@ -36,6 +36,18 @@ def test_what_an_encoding_lacks_is_escaped(encoding: str, shown: bytes) -> None:
     done = _run(_program(r"'caf\xe9 \u2026 \udcff'"), PYTHONIOENCODING=encoding)
     assert done.returncode == 0, done.stderr
     assert done.stdout == shown + b"\n"
+
+
+def test_a_wrong_command_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = CommandParser(prog="bake")
+    parser.add_subparsers(required=True, dest="what").add_parser("bread").add_argument("--hot")
+    for arguments, program in ((["cake"], "bake"), (["bread", "--hot"], "bake bread")):
+        with pytest.raises(SystemExit) as stopped:
+            parser.parse_args(arguments)
+        assert stopped.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: argument ")
+        assert line.endswith(f"; see {program} --help")
 
 
 def test_finished_work_is_success_on_a_plain_terminal(small_config: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from typing import Literal
 
 import pytest
 
@@ -25,14 +26,16 @@ class Options:
     """Layers."""
     header: bool = True
     """Whether there is a header."""
-    unit: str = "document"
+    unit: Literal["document", "sentence"] = "document"
     """What has a row."""
+    score: str = ""
+    """What chooses."""
 
 
 def parse(*arguments: str) -> dict[str, object]:
     parser = argparse.ArgumentParser(prog="test")
     parser.add_argument("--output")
-    add_flags(parser, Options, choices={"unit": ("document", "sentence")}, names={"unit": "by"})
+    add_flags(parser, Options, choices={"score": ("f1", "loss")}, names={"unit": "by"})
     return vars(parser.parse_args(arguments))
 
 
@@ -55,7 +58,7 @@ def test_help_has_the_sentence_and_the_default(capsys: pytest.CaptureFixture[str
 
 
 def test_values_of_the_wrong_kind_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    for flag in ("--batch-size=x", "--by=page"):
+    for flag in ("--batch-size=x", "--by=page", "--score=f2"):
         with pytest.raises(SystemExit) as stopped:
             parse(flag)
         assert stopped.value.code == 2

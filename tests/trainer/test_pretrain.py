@@ -411,10 +411,10 @@ def test_the_command_says_errors_in_one_line(
     folders: Folders, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = to_flags(folders, tmp_path)
-    assert main([*flags, "--model=huge"]) == 2
+    assert main([*flags, "--dropout=2"]) == 2
     assert main([*flags, f"--examples={tmp_path}"]) == 1
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0].startswith("error: model must be one of tiny")
+    assert lines[0].startswith("error: dropout must be from 0 to 1")
     assert "is not complete" in lines[1]
     assert len(lines) == 2
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from bertdata.terminal import run_command
+from bertdata.terminal import CommandParser, run_command
 from trainer.command import exit_code, take_config
 from trainer.features.config import DESCRIPTION, FeaturesConfig, add_arguments
 from trainer.features.extraction import FILE_NAME, extract_features
@@ -15,7 +14,7 @@ from trainer.features.extraction import FILE_NAME, extract_features
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(prog="bertdata features", description=DESCRIPTION)
+    parser = CommandParser(prog="bertdata features", description=DESCRIPTION)
     add_arguments(parser)
     given = vars(parser.parse_args(arguments))
     given["inputs"] = given.pop("input")

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from typing import Literal
 
-from bertdata.config import check_choice, check_range
+from bertdata.config import check_choices, check_range
 from bertdata.errors import ConfigError
 from bertdata.storage.locations import locate
 from trainer.command import add_flags
 
-_CHOICES = {
-    "pooling": ("cls", "mean", "tokens"),
-    "dtype": ("float32", "float16"),
-    "unit": ("document", "sentence"),
-    "precision": ("fp32", "bf16", "auto"),
-}
 DESCRIPTION = "Write the vectors that a model computes of texts to an Arrow file."
 
 
@@ -23,13 +18,13 @@ DESCRIPTION = "Write the vectors that a model computes of texts to an Arrow file
 class FeaturesConfig:
     """Which vectors are written."""
 
-    pooling: str = "mean"
+    pooling: Literal["cls", "mean", "tokens"] = "mean"
     """The state of [CLS], the mean over all pieces of a text, or a vector per piece."""
     layers: tuple[int, ...] = (-1,)
     """0 the embeddings, 1 the first layer, -1 the last; write --layers=-1,-2."""
-    dtype: str = "float32"
+    dtype: Literal["float32", "float16"] = "float32"
     """Type of the numbers."""
-    unit: str = "document"
+    unit: Literal["document", "sentence"] = "document"
     """What of a sentences/ folder has a row."""
     text: str = "text"
     """Column of the text, in tables."""
@@ -41,7 +36,7 @@ class FeaturesConfig:
     """Pieces per text, [CLS] and [SEP] counted; longer texts are cut."""
     batch_pieces: int = 8192
     """Pieces computed at once, padding counted."""
-    precision: str = "fp32"
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
     """Of products: "auto" is bf16 if the processor multiplies it natively."""
     device: str = ""
     """Torch's name, such as cpu or cuda:1; left out: a GPU if there is one."""
@@ -49,8 +44,7 @@ class FeaturesConfig:
     """Threads of the CPU; 0: torch's choice."""
 
     def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
-            check_choice(name, getattr(self, name), choices)
+        check_choices(self)
         check_range("max_seq_length", self.max_seq_length, 8, 2**16)
         check_range("batch_pieces", self.batch_pieces, 1, 2**31)
         check_range("threads", self.threads, 0, 2**16)
@@ -67,4 +61,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output = "the vectors, one row per text"
     add("--output", type=locate, required=True, metavar="FILE.arrow", help=output)
     add("--overwrite", action="store_true", help="replace the file in --output")
-    add_flags(parser, FeaturesConfig, choices=_CHOICES, names={"unit": "by"})
+    add_flags(parser, FeaturesConfig, names={"unit": "by"})

@@ -5,7 +5,6 @@ python -m trainer.fill_mask --model DIR "The capital of France is [MASK]."
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import torch
 
 from bertdata.errors import ConfigError
 from bertdata.storage.locations import Location, locate
-from bertdata.terminal import run_command
+from bertdata.terminal import CommandParser, run_command
 from bertdata.tokens.vocabulary import CLS, MASK, SEP
 from trainer.command import exit_code
 from trainer.models.bert import Bert
@@ -74,7 +73,7 @@ class MaskFiller:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="bertdata fill-mask", description="Show what a trained model predicts for [MASK]."
     )
     parser.add_argument("text", help=f"a text with one or more {MASK}")

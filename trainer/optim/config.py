@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from bertdata.config import check_choice, check_positive, check_range
+from bertdata.config import check_choices, check_positive, check_range
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -13,7 +14,7 @@ class OptimizerOptions:
 
     learning_rate: float = 1e-3
     """The peak rate of AdamW."""
-    schedule: str = "linear"
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
     """After warm-up: "linear" or "cosine" down to 0, or "constant" with a linear cooldown."""
     warmup_fraction: float = 0.1
     """Share of the run in which the rate rises linearly from 0."""
@@ -21,7 +22,7 @@ class OptimizerOptions:
     """Steps of warm-up; replaces warmup_fraction of a run of `steps`."""
     cooldown_fraction: float = 0.2
     """Share of the run, at its end, in which a "constant" rate falls to 0."""
-    optimizer: str = "adamw"
+    optimizer: Literal["adamw", "muon"] = "adamw"
     """Either "adamw"; or "muon" for the matrices inside the encoder and AdamW for the rest."""
     muon_learning_rate: float = 2e-2
     """The peak rate of Muon, in AdamW's terms."""
@@ -39,8 +40,7 @@ class OptimizerOptions:
     """Steps in a row with a loss or gradients that are not finite before the run fails."""
 
     def __post_init__(self) -> None:
-        check_choice("schedule", self.schedule, ("linear", "cosine", "constant"))
-        check_choice("optimizer", self.optimizer, ("adamw", "muon"))
+        check_choices(self)
         for name in ("warmup_fraction", "cooldown_fraction", "beta1", "beta2", "weight_decay"):
             check_range(name, getattr(self, name), 0, 1)
         check_range("max_skipped_steps", self.max_skipped_steps, 1, 2**31)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from bertdata.config import FLAT, check_choice, check_range, read_table, to_table
+from bertdata.config import FLAT, check_choices, check_range, read_table, to_table
 from bertdata.errors import ConfigError
 from trainer.optim.config import OptimizerOptions
-from trainer.shape import ACTIVATIONS, ModelConfig
+from trainer.shape import Activation, ModelConfig
 
 # Google's published sizes: layers, width. Heads are 64 wide, the feed-forward layer is 4 widths.
 MODEL_SIZES: Mapping[str, tuple[int, int]] = MappingProxyType(
@@ -33,7 +33,7 @@ _HEAD_WIDTH = 64
 class ModelOptions:
     """The shape of the model, and what its parameters start from."""
 
-    model: str = "tiny"
+    model: Literal["tiny", "mini", "small", "medium", "base", "large"] = "tiny"
     """One of Google's sizes: tiny, mini, small, medium, base, large."""
     num_layers: int | None = None
     """Replaces the number of layers of `model`."""
@@ -45,7 +45,7 @@ class ModelOptions:
     """Replaces the width of the feed-forward layer, four times hidden_size."""
     max_positions: int = 512
     """The longest sequence that the model can read, in pieces."""
-    hidden_act: str = "gelu"
+    hidden_act: Activation = "gelu"
     """The activation: "gelu" (by erf) or "gelu_new" (by tanh)."""
     dropout: float = 0.1
     """Probability with which a hidden number is dropped while training."""
@@ -53,11 +53,11 @@ class ModelOptions:
     """The same inside attention; left out: as dropout."""
     init_from: str | None = None
     """A Hugging Face BERT folder to start from, which then decides the shape."""
-    token_init: str = "normal"
+    token_init: Literal["normal", "cooccurrence"] = "normal"
     """Start of token embeddings: "normal", or "cooccurrence" in the training examples."""
-    position_init: str = "normal"
+    position_init: Literal["normal", "sinusoidal"] = "normal"
     """Start of position embeddings, which are learned on: "normal" or "sinusoidal"."""
-    output_bias_init: str = "zeros"
+    output_bias_init: Literal["zeros", "unigram"] = "zeros"
     """Start of the output bias: "zeros", or "unigram", the log frequencies of the pieces."""
     output_candidates: int = 0
     """Pieces scored by a training step, half frequent, half sampled; 0: all, as evaluation does."""
@@ -65,11 +65,7 @@ class ModelOptions:
     """Embeddings are padded to a multiple of this many rows while training; 0: 64 on a GPU."""
 
     def __post_init__(self) -> None:
-        check_choice("model", self.model, MODEL_SIZES)
-        check_choice("hidden_act", self.hidden_act, ACTIVATIONS)
-        check_choice("token_init", self.token_init, ("normal", "cooccurrence"))
-        check_choice("position_init", self.position_init, ("normal", "sinusoidal"))
-        check_choice("output_bias_init", self.output_bias_init, ("zeros", "unigram"))
+        check_choices(self)
         _check_shares(self, ("dropout", "attention_dropout"))
         _check_positive(self, ("num_layers", "hidden_size", "num_heads", "intermediate_size"))
         _check_positive(self, ("max_positions",))
@@ -167,13 +163,13 @@ class BatchOptions:
 class MachineOptions:
     """Where the model is computed, and how."""
 
-    device: str = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     """The device: "cpu", "cuda", or "auto" for a GPU if there is one."""
-    precision: str = "fp32"
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
     """Of products: "fp32", "bf16", or "auto" for bf16 if the processor multiplies it natively."""
-    attention: str = "auto"
+    attention: Literal["auto", "plain", "varlen", "cudnn", "efficient", "math"] = "auto"
     """Kernel for packed batches: "plain", "varlen", "cudnn", "efficient", "math"; "auto" picks."""
-    compile: str = "auto"
+    compile: Literal["auto", "on", "off"] = "auto"
     """Whether the step is compiled: "on", "off", or "auto" for packed batches on a GPU."""
     threads: int = 0
     """Threads of the CPU; 0: torch's choice."""
@@ -183,11 +179,7 @@ class MachineOptions:
     """Peak of the device in TFLOP/s, to report the share in use; 0: known from the card's name."""
 
     def __post_init__(self) -> None:
-        check_choice("device", self.device, ("auto", "cpu", "cuda"))
-        check_choice("precision", self.precision, ("fp32", "bf16", "auto"))
-        kernels = ("auto", "plain", "varlen", "cudnn", "efficient", "math")
-        check_choice("attention", self.attention, kernels)
-        check_choice("compile", self.compile, ("auto", "on", "off"))
+        check_choices(self)
         _check_counts(self, ("threads", "loader_workers", "peak_tflops"))
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from bertdata.storage.locks import hold
-from bertdata.terminal import run_command
+from bertdata.terminal import CommandParser, run_command
 from trainer.command import exit_code, take_config
 from trainer.tuning.config import DESCRIPTION, FinetuneConfig, add_arguments
 from trainer.tuning.finetune import finetune
@@ -17,7 +16,7 @@ from trainer.tuning.results import to_lines
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(prog="bertdata finetune", description=DESCRIPTION)
+    parser = CommandParser(prog="bertdata finetune", description=DESCRIPTION)
     add_arguments(parser)
     given = vars(parser.parse_args(arguments))
     return exit_code(lambda: _run(given))

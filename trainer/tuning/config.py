@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from typing import Literal
 
-from bertdata.config import check_choice, check_positive, check_range
+from bertdata.config import check_choice, check_choices, check_positive, check_range
 from bertdata.errors import ConfigError
 from bertdata.storage.locations import locate
 from trainer.command import add_flags
 
-_TASKS = ("classification", "regression", "tagging")
-_PRECISIONS = ("fp32", "bf16", "auto")
 # Scores that can choose the best epoch, the default first. Higher is better, except of loss.
 _SELECTABLE = {
     "classification": ("accuracy", "f1", "macro_f1", "mcc", "loss"),
@@ -25,7 +24,7 @@ DESCRIPTION = "Fine-tune a model on a task: texts and their labels in, a model a
 class FinetuneConfig:
     """How a model learns a task; the defaults are those of BERT's paper (appendix A.3)."""
 
-    task: str = "classification"
+    task: Literal["classification", "regression", "tagging"] = "classification"
     """What is predicted: a label, a number, or a tag per word."""
     text: str = "text"
     """Column of the text; of tagging, the words."""
@@ -57,7 +56,7 @@ class FinetuneConfig:
     """One run per seed; the best model is written."""
     from_scratch: bool = False
     """Start from random parameters of the same shape, to compare with."""
-    precision: str = "fp32"
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
     """Of products: "auto" is bf16 if the processor multiplies it natively."""
     device: str = ""
     """Torch's name, such as cpu or cuda:1; left out: a GPU if there is one."""
@@ -65,8 +64,7 @@ class FinetuneConfig:
     """Threads of the CPU; 0: torch's choice."""
 
     def __post_init__(self) -> None:
-        check_choice("task", self.task, _TASKS)
-        check_choice("precision", self.precision, _PRECISIONS)
+        check_choices(self)
         if self.select_by:
             check_choice("select_by", self.select_by, _SELECTABLE[self.task])
         if self.task == "tagging" and self.text_pair is not None:
@@ -98,5 +96,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", type=locate, required=True, metavar="DIR", help="for the best model and scores")
     add("--overwrite", action="store_true", help="replace a finished model in --output")
     scores = sorted({name for names in _SELECTABLE.values() for name in names})
-    choices = {"task": _TASKS, "select_by": scores, "precision": _PRECISIONS}
-    add_flags(parser, FinetuneConfig, choices=choices)
+    add_flags(parser, FinetuneConfig, choices={"select_by": scores})

@@ -44,9 +44,11 @@ def test_the_form_has_every_key_with_title_default_and_sentence() -> None:
         "default": 64,
         "description": "Sequences per step, padded to the longest.",
     }
+    assert config["train"]["properties"]["optimizer"]["enum"] == ["adamw", "muon"]
     corpus = config["corpus"]["items"]
     assert corpus["required"] == ["name", "format"]
     assert corpus["properties"]["paths"]["items"]["type"] == "string"
+    assert "enum" not in corpus["properties"]["name"]
 
 
 def test_defaults_of_the_form_are_those_of_the_file() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bertdata.corpus.config import FORMATS, CorpusConfig, list_inputs
+from bertdata.corpus.config import CorpusConfig, Format, list_inputs
 from bertdata.corpus.documents import Document, Rejection
 from bertdata.corpus.formats.registry import read_unit
 from bertdata.corpus.units import plan_units
@@ -69,7 +69,10 @@ def test_json_costs_its_line_alone(tmp_path: Path, line: bytes, wanted: str) -> 
         )
 
 
-@pytest.mark.parametrize("format_", [name for name in FORMATS if name != "demo"])
+@pytest.mark.parametrize(
+    "format_",
+    [name for name in get_args(Format) if name != "demo"],
+)
 @pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf", b"\xff\xfe", b"\xff\xfe\0\0"])
 def test_nothing_and_a_mark_before_nothing_are_no_document(
     tmp_path: Path, format_: str, data: bytes

@@ -11,7 +11,8 @@ from flows.views.report.page import write_report
 from tests.chromium import CHROMIUM, Page, open_browser
 from tests.flows.views.report.runs import add_finetuning, hostile_run
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
+if CHROMIUM is None:
+    pytest.skip("there is no chromium on this machine", allow_module_level=True)
 
 _SIZES = """[...document.querySelectorAll("figure svg")].map(svg => {
   const marks = [...svg.querySelectorAll("path, text")].map(mark => mark.getBBox());
