@@ -10,13 +10,17 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
-from bertdata.config import key_docs, key_fields, keys, read_table
+from bertdata.config import Table, key_docs, key_fields, keys, read_table
 from bertdata.errors import BertdataError
 from bertdata.terminal import exit_status
 
+# The arguments of a command, as they are parsed, by name.
+Arguments: TypeAlias = dict[str, Any]
+
 _T = typing.TypeVar("_T")
+_METAVARS: Mapping[object, str] = {int: "N", float: "X"}
 
 
 def add_flags(
@@ -44,7 +48,7 @@ def add_flags(
             parser.add_argument(alias, default=hidden, help=hidden, **how)
 
 
-def take_config(cls: type[_T], given: dict[str, Any]) -> _T:
+def take_config(cls: type[_T], given: Arguments) -> _T:
     """Remove a configuration's keys from parsed arguments and make the configuration of them."""
     return read_table(cls, {key: given.pop(key) for key in keys(cls)}, "the command line")
 
@@ -74,7 +78,7 @@ def print_numbers(values: Mapping[str, object]) -> None:
     print("  ".join(parts), flush=True)
 
 
-def _kind(hint: Any) -> Any:
+def _kind(hint: object) -> object:
     """Return the type of a hint, without None."""
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         (hint,) = (kind for kind in typing.get_args(hint) if kind is not types.NoneType)
@@ -85,7 +89,7 @@ def _spellings(name: str) -> tuple[str, str]:
     return f"--{name.replace('_', '-')}", f"--{name}"
 
 
-def _reading(kind: Any, key: str, choices: Sequence[str] | None) -> dict[str, Any]:
+def _reading(kind: object, key: str, choices: Sequence[str] | None) -> Table:
     """Return the arguments of `add_argument` that say how a value is read."""
     if kind is bool:
         return {"action": argparse.BooleanOptionalAction}
@@ -93,7 +97,7 @@ def _reading(kind: Any, key: str, choices: Sequence[str] | None) -> dict[str, An
         return {"choices": choices}
     if kind is tuple:
         return {"type": _whole_numbers, "metavar": "N,…"}
-    return {"type": kind, "metavar": {int: "N", float: "X"}.get(kind, key.upper())}
+    return {"type": kind, "metavar": _METAVARS.get(kind, key.upper())}
 
 
 def _whole_numbers(text: str) -> tuple[int, ...]:
