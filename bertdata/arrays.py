@@ -22,9 +22,9 @@ Int64Array: TypeAlias = npt.NDArray[np.int64]
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 # Ids of pieces: 16 bits where the vocabulary allows it, otherwise 32 bits.
-PieceArray: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
-IntegerArray: TypeAlias = npt.NDArray[np.integer[Any]]
-FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
+PieceArray: TypeAlias = npt.NDArray[np.unsignedinteger]
+IntegerArray: TypeAlias = npt.NDArray[np.integer]
+FloatArray: TypeAlias = npt.NDArray[np.floating]
 AnyArray: TypeAlias = npt.NDArray[Any]
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 # Metadata of a field that holds a group of keys, which stand in the table of the field's owner.
-FLAT: Mapping[str, Any] = types.MappingProxyType({"is_flat": True})
+FLAT: Mapping[str, bool] = types.MappingProxyType({"is_flat": True})
 
 _MAX_POSITIVE = 1e30
 
@@ -62,9 +62,9 @@ def read_table(cls: type[_T], table: Table, where: str) -> _T:
     return cls(**values)
 
 
-def to_table(config: DataclassInstance) -> dict[str, Any]:
+def to_table(config: DataclassInstance) -> dict[str, object]:
     """The plain table (dicts, lists, scalars) that `read_table` reads back; None is left out."""
-    table: dict[str, Any] = {}
+    table: dict[str, object] = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if "is_flat" in field.metadata:
@@ -79,9 +79,9 @@ def keys(cls: type) -> list[str]:
     return list(key_fields(cls))
 
 
-def key_fields(cls: type) -> dict[str, tuple[type, dataclasses.Field[Any]]]:
+def key_fields(cls: type) -> dict[str, tuple[type, dataclasses.Field[object]]]:
     """Each key of a configuration's table, with the dataclass and the field that hold it."""
-    found: dict[str, tuple[type, dataclasses.Field[Any]]] = {}
+    found: dict[str, tuple[type, dataclasses.Field[object]]] = {}
     for field in dataclasses.fields(cls):
         if "is_flat" in field.metadata:
             found |= key_fields(_group(field))
@@ -154,14 +154,14 @@ def choices_of(hint: object) -> tuple[str, ...]:
     return typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
 
 
-def _split_fields(cls: type) -> tuple[dict[str, type], dict[str, dataclasses.Field[Any]]]:
+def _split_fields(cls: type) -> tuple[dict[str, type], dict[str, dataclasses.Field[object]]]:
     """The groups of a configuration by field, and its other fields."""
     fields = dataclasses.fields(cls)
     groups = {field.name: _group(field) for field in fields if "is_flat" in field.metadata}
     return groups, {field.name: field for field in fields if field.name not in groups}
 
 
-def _group(field: dataclasses.Field[Any]) -> type:
+def _group(field: dataclasses.Field[object]) -> type:
     assert isinstance(field.default_factory, type)
     return field.default_factory
 

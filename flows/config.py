@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bertdata.cleaning.cleaner import CleaningConfig
 from bertdata.config import key_docs, keys, read_table, to_table, unknown_key
@@ -23,6 +23,9 @@ from flows.paths import RunPaths
 from pipelines.options import RunnerConfig
 from trainer.pretraining.config import TrainConfig
 from vocab.config import VocabConfig
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _MAX_WIDTH = 98  # of comments
 
@@ -200,7 +203,7 @@ def _anchor(table: Table, base: Path) -> None:
                 part[key] = str(base.absolute() / found.expanduser())
 
 
-def _lines(part: str, config: Any) -> list[str]:
+def _lines(part: str, config: DataclassInstance) -> list[str]:
     """The lines of each key of a table's configuration: its sentence, its value."""
     values, docs = to_table(config), key_docs(type(config))
     lines: list[str] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import prefect
 from prefect.deployments.runner import RunnerDeployment
@@ -46,7 +45,7 @@ def _deployments(
     config: Path, output: Location, name: str, cron: str | None
 ) -> Iterator[RunnerDeployment]:
     where = output.absolute() if isinstance(output, Path) else output
-    parameters: dict[str, Any] = {
+    parameters: dict[str, object] = {
         "config": to_table(load_config(config)),
         "base": str(config.absolute().parent),
         "output": str(where),

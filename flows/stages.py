@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from bertdata.config import to_table
 from bertdata.errors import BertdataError, ConfigError, CrashError, DataError
@@ -197,7 +196,7 @@ def _finished(plan: StagePlan, manifest: Manifest, began: float | None = None) -
     )
 
 
-def _without_lists(counts: Mapping[str, Any]) -> dict[str, Any]:
+def _without_lists(counts: Mapping[str, object]) -> dict[str, object]:
     """Counts without the long lists of lengths and partitions."""
     return {
         key: _without_lists(value) if isinstance(value, Mapping) else value

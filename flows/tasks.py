@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -32,7 +32,7 @@ _WORTH_ANOTHER_TRY = (CrashError, StorageError)
 _R = TypeVar("_R")
 
 
-async def _may_succeed(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+async def _may_succeed(task: Task[..., object], run: TaskRun, state: State[object]) -> bool:
     """Whether a failed task is worth another try."""
     try:
         await state.aresult()

@@ -10,13 +10,17 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
-from bertdata.config import choices_of, key_docs, key_fields, keys, read_table
+from bertdata.config import Table, choices_of, key_docs, key_fields, keys, read_table
 from bertdata.errors import BertdataError
 from bertdata.terminal import exit_status
 
+# The arguments of a command, as they are parsed, by name.
+Arguments: TypeAlias = dict[str, Any]
+
 _T = typing.TypeVar("_T")
+_METAVARS: Mapping[object, str] = {int: "N", float: "X"}
 
 
 def add_flags(
@@ -45,7 +49,7 @@ def add_flags(
             parser.add_argument(alias, default=hidden, help=hidden, **how)
 
 
-def take_config(cls: type[_T], given: dict[str, Any]) -> _T:
+def take_config(cls: type[_T], given: Arguments) -> _T:
     """Remove a configuration's keys from parsed arguments and make the configuration of them."""
     return read_table(cls, {key: given.pop(key) for key in keys(cls)}, "the command line")
 
@@ -75,7 +79,7 @@ def print_numbers(values: Mapping[str, object]) -> None:
     print("  ".join(parts), flush=True)
 
 
-def _kind(hint: Any) -> Any:
+def _kind(hint: object) -> object:
     """Return the type of a hint, without None."""
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         (hint,) = (kind for kind in typing.get_args(hint) if kind is not types.NoneType)
@@ -86,7 +90,7 @@ def _spellings(name: str) -> tuple[str, str]:
     return f"--{name.replace('_', '-')}", f"--{name}"
 
 
-def _reading(kind: Any, key: str, choices: Sequence[str]) -> dict[str, Any]:
+def _reading(kind: object, key: str, choices: Sequence[str]) -> Table:
     """Return the arguments of `add_argument` that say how a value is read."""
     if kind is bool:
         return {"action": argparse.BooleanOptionalAction}
@@ -94,7 +98,7 @@ def _reading(kind: Any, key: str, choices: Sequence[str]) -> dict[str, Any]:
         return {"choices": choices}
     if kind is tuple:
         return {"type": _whole_numbers, "metavar": "N,…"}
-    return {"type": kind, "metavar": {int: "N", float: "X"}.get(kind, key.upper())}
+    return {"type": kind, "metavar": _METAVARS.get(kind, key.upper())}
 
 
 def _whole_numbers(text: str) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import torch
 
@@ -28,7 +28,14 @@ from bertdata.storage.locks import hold
 from bertdata.storage.shards import first_line
 from bertdata.storage.writing import write_json
 from bertdata.terminal import CommandParser, run_command
-from trainer.command import add_flags, exit_code, print_error, print_numbers, take_config
+from trainer.command import (
+    Arguments,
+    add_flags,
+    exit_code,
+    print_error,
+    print_numbers,
+    take_config,
+)
 from trainer.pretraining.card import write_model_card
 from trainer.pretraining.config import TrainConfig
 from trainer.pretraining.loop import train
@@ -137,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1
 
 
-def _run(given: dict[str, Any], arguments: Sequence[str], stop: _Stop) -> int:
+def _run(given: Arguments, arguments: Sequence[str], stop: _Stop) -> int:
     config = take_config(TrainConfig, given)
     if config.batches.processes > 1 and not started_by_torchrun():
         _become_torchrun(config.batches.processes, arguments)

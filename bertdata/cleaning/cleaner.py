@@ -10,7 +10,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from bertdata.cleaning.line_rules import LINE_RULES
@@ -79,7 +79,7 @@ class CleaningConfig:
         check_range("near_duplicate_similarity", self.near_duplicate_similarity, 0.5, 1)
 
 
-def describe_cleaning(config: CleaningConfig) -> dict[str, Any]:
+def describe_cleaning(config: CleaningConfig) -> dict[str, object]:
     """The values that shape the result: lists by their content, not by their path."""
     table = to_table(config)
     for name in ("block_list", "bad_words"):

@@ -73,9 +73,9 @@ def no_examples() -> ExampleCounts:
     }
 
 
-def add_counts(tables: Iterable[Table]) -> dict[str, Any]:
+def add_counts(tables: Iterable[Table]) -> Table:
     """Add tables of counts key by key; lists element by element, nested tables recursively."""
-    total: dict[str, Any] = {}
+    total: dict[str, object] = {}
     for table in tables:
         for key, value in table.items():
             total[key] = _add(total[key], value) if key in total else value
@@ -103,7 +103,7 @@ def describe_examples(counts: Table, max_seq_length: int) -> dict[str, float]:
     }
 
 
-def with_shares(counts: Table, max_seq_length: int) -> dict[str, Any]:
+def with_shares(counts: Table, max_seq_length: int) -> Table:
     """The counts of a split with its measured shares beside them, rounded to six digits."""
     shares = describe_examples(counts, max_seq_length)
     return {**counts, "shares": {name: round(share, 6) for name, share in shares.items()}}

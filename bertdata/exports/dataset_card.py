@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from bertdata.exports.cards import UNKNOWN_LICENCE, make_card, table_lines
 from bertdata.exports.rows import Examples, split_of
@@ -108,9 +107,9 @@ def _language_of(sentences: Manifest) -> str:
     return str(config.get("language")) if isinstance(config, Mapping) else ""
 
 
-def _head(examples: Examples, kind: str) -> dict[str, Any]:
+def _head(examples: Examples, kind: str) -> dict[str, object]:
     language = find_language(examples)
-    head: dict[str, Any] = {"pretty_name": "BERT pre-training examples"}
+    head: dict[str, object] = {"pretty_name": "BERT pre-training examples"}
     if language:
         head["language"] = [language]
     head |= {

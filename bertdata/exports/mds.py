@@ -12,7 +12,6 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -50,7 +49,7 @@ def write_mds(path: Path, rows: ShardRows) -> None:
         file.write(np.array([rows.num_rows, *places], dtype="<u4").tobytes())
 
 
-def make_index(examples: Examples, shards: Iterable[Shard]) -> dict[str, Any]:
+def make_index(examples: Examples, shards: Iterable[Shard]) -> dict[str, object]:
     """The content of index.json for the files of a split."""
     described = _describe(_columns(examples))
     listed = [described | _describe_file(shard) for shard in shards]
@@ -63,7 +62,7 @@ def _columns(examples: Examples) -> list[pa.Field]:
     return [field for field in fields if examples.has_masks or field.name not in _MASKS]
 
 
-def _describe(columns: Iterable[pa.Field]) -> dict[str, Any]:
+def _describe(columns: Iterable[pa.Field]) -> dict[str, object]:
     """What a file says of itself, and the index of each file."""
     types = [column.type for column in columns]
     return {
@@ -80,7 +79,7 @@ def _describe(columns: Iterable[pa.Field]) -> dict[str, Any]:
     }
 
 
-def _describe_file(shard: Shard) -> dict[str, Any]:
+def _describe_file(shard: Shard) -> dict[str, object]:
     name = shard.path.rpartition("/")[2]
     return {
         "raw_data": {"basename": name, "bytes": shard.bytes, "hashes": {}},

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from bertdata.config import Table
 from bertdata.progress.workplace import FOLDER, FileRecord, Workplace
@@ -35,7 +34,7 @@ class StagePlan:
     config: Table
     inputs: Table
     units: Sequence[object] = ()
-    work: Any = None
+    work: object = None
     text_bytes: int = 0
     num_parts: int = 1
     num_passing_parts: int = 0

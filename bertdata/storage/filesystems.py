@@ -13,13 +13,16 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyarrow import fs
 
 from bertdata.errors import BertdataError, StorageError
 from bertdata.storage.locations import Address, Location
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 # Where a file can be seen under its name while it is being written.
 _RENAMED_SCHEMES = ("hdfs", "viewfs")
@@ -74,7 +77,7 @@ def storage_errors() -> Iterator[None]:
 class GuardedFile(io.RawIOBase):
     """A storage's file to read at any place, of which all errors are OSErrors."""
 
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: io.IOBase) -> None:
         self._file = file
 
     def readable(self) -> bool:
@@ -87,9 +90,10 @@ class GuardedFile(io.RawIOBase):
         with storage_errors():
             return bytes(self._file.read(None if size is None or size < 0 else size))
 
-    def readinto(self, buffer: Any, /) -> int:
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer)
+        data = self.read(len(view))
+        view[: len(data)] = data
         return len(data)
 
     def readall(self) -> bytes:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
-from typing import Any
 
+from bertdata.config import Table
 from bertdata.errors import ConfigError
 from bertdata.storage.files import exists
 from bertdata.storage.locations import Location
@@ -80,8 +80,11 @@ def _wanted(file: Location, vocabulary: Vocabulary) -> dict[str, _Value]:
 def _advice(config: TokenizationConfig, wanted: Mapping[str, _Value]) -> dict[str, _Value]:
     """The keys to change to get the wanted values; strip_accents follows lowercase unless set."""
     given = _in_effect(config)
-    wrong: dict[str, Any] = {key: value for key, value in wanted.items() if given[key] != value}
-    wrong.pop("strip_accents", None)
+    wrong: Table = {
+        key: value
+        for key, value in wanted.items()
+        if given[key] != value and key != "strip_accents"
+    }
     changed = _in_effect(replace(config, **wrong))
     return {key: value for key, value in wanted.items() if key in wrong or changed[key] != value}
 

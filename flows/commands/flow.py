@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bertdata.storage.locations import Location
 
@@ -33,7 +33,7 @@ def run_flow(name: str, options: Namespace, view: View) -> Location:
     return output
 
 
-def _run_in_folder(name: str, output: Location, config: dict[str, Any], base: str) -> None:
+def _run_in_folder(name: str, output: Location, config: dict[str, object], base: str) -> None:
     from flows.paths import RunPaths
     from flows.server.temporary import has_own_server, without_heartbeats
 
@@ -44,7 +44,7 @@ def _run_in_folder(name: str, output: Location, config: dict[str, Any], base: st
         flow(config, base, str(where))
 
 
-def _prepare_flow(name: str, has_jobs: bool) -> Callable[[dict[str, Any], str, str], object]:
+def _prepare_flow(name: str, has_jobs: bool) -> Callable[[dict[str, object], str, str], object]:
     """The flow, once there is a server for it and, if it has jobs, a process that forks them."""
     from flows.processes.fork_server import prepare_jobs
     from flows.server.temporary import ensure_server
@@ -56,5 +56,5 @@ def _prepare_flow(name: str, has_jobs: bool) -> Callable[[dict[str, Any], str, s
     from flows import end_to_end
 
     wait_for_server()
-    flow: Callable[[dict[str, Any], str, str], object] = getattr(end_to_end, name)
+    flow: Callable[[dict[str, object], str, str], object] = getattr(end_to_end, name)
     return flow

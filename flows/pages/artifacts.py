@@ -11,7 +11,6 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from prefect.artifacts import (
@@ -22,6 +21,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from bertdata.config import Table
 from bertdata.progress.lines import StageProgress
 from bertdata.storage.locations import Location
 from flows.config import Run
@@ -35,8 +35,6 @@ from flows.views.summary import summary_lines
 from flows.wording import number, percent
 
 _MIN_SECONDS = 2.0  # between two updates of a progress bar
-
-_Counts = Mapping[str, Any]
 
 
 class StagePages:
@@ -107,7 +105,7 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:8]
 
 
-def _with_shares(counts: _Counts) -> _Counts:
+def _with_shares(counts: Table) -> Table:
     """Counts of sentences with shares of the documents beside them; others as they are."""
     read = counts.get("documents_read")
     if not read:
@@ -122,7 +120,7 @@ def _with_shares(counts: _Counts) -> _Counts:
     }
 
 
-def _rows(counts: _Counts, parent: str = "") -> Iterator[dict[str, str]]:
+def _rows(counts: Table, parent: str = "") -> Iterator[dict[str, str]]:
     """A row for each count: its name, its value, its share where one is measured."""
     shares = counts.get("shares", {})
     for name in dict.fromkeys((*counts, *shares)):

@@ -8,7 +8,6 @@ import functools
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -17,8 +16,8 @@ from bertdata.config import choices_of, key_docs, key_fields
 from bertdata.corpus.config import CorpusConfig
 from flows.config import PARTS, RunConfig, read_config
 
-_Schema = dict[str, Any]
-_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
+_Schema = dict[str, object]
+_TYPES: Mapping[object, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
 class Form:
@@ -81,7 +80,7 @@ def _table_schema(name: str, kind: type) -> _Schema:
     }
 
 
-def _value_schema(key: str, hint: Any) -> _Schema:
+def _value_schema(key: str, hint: object) -> _Schema:
     """The schema of a value, without its default."""
     if dataclasses.is_dataclass(hint):
         return _table_schema(key, typing.cast(type, hint))
@@ -99,11 +98,11 @@ def _value_schema(key: str, hint: Any) -> _Schema:
     return {"title": key, "type": _TYPES[hint]}
 
 
-def _has_default(field: dataclasses.Field[Any]) -> bool:
+def _has_default(field: dataclasses.Field[object]) -> bool:
     return field.default is not dataclasses.MISSING
 
 
-def _default(field: dataclasses.Field[Any]) -> _Schema:
+def _default(field: dataclasses.Field[object]) -> _Schema:
     if not _has_default(field) or field.default is None:
         return {}
     value = field.default

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker, spawn
 from multiprocessing.process import BaseProcess
-from typing import Any
 from unittest import mock
 
 from bertdata.processes.socket_folders import find_socket_folder
@@ -41,7 +40,7 @@ def prepare_jobs() -> None:
             forkserver.ensure_running()
 
 
-def fork(function: Callable[..., object], *arguments: Any) -> BaseProcess:
+def fork(function: Callable[..., object], *arguments: object) -> BaseProcess:
     """Call a function in a fork of the fork server, which has to run."""
     process = multiprocessing.get_context("forkserver").Process(target=function, args=arguments)
     with mock.patch.object(spawn, "get_preparation_data", _preparation_data):
@@ -49,7 +48,7 @@ def fork(function: Callable[..., object], *arguments: Any) -> BaseProcess:
     return process
 
 
-def _preparation_data(name: str) -> dict[str, Any]:
+def _preparation_data(name: str) -> dict[str, object]:
     """What a job is to know of this process: not its main module, which it would run again."""
     return {key: value for key, value in _get_data(name).items() if "main" not in key}
 

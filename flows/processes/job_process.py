@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from bertdata.errors import BertdataError
 from flows.processes.stacks import show_stacks_on_signal
@@ -25,14 +25,14 @@ from flows.processes.stacks import show_stacks_on_signal
 class Said:
     """What a job says while it works: a line, or what its function has a type for."""
 
-    what: Any
+    what: object
 
 
 @dataclass(frozen=True)
 class Done:
     """The end of a job, and what its function returned."""
 
-    result: Any
+    result: object
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def work(
     temporary: str,
     environment: Mapping[str, str],
     function: str,
-    arguments: Sequence[Any],
+    arguments: Sequence[object],
 ) -> NoReturn:
     """Call a function, report to the process that asked for it, and end this one.
 
@@ -73,7 +73,9 @@ def work(
         os._exit(status)
 
 
-def _call(function: str, arguments: Sequence[Any], say: Callable[[Any], None]) -> Done | Failed:
+def _call(
+    function: str, arguments: Sequence[object], say: Callable[[object], None]
+) -> Done | Failed:
     try:
         return Done(pkgutil.resolve_name(function)(*arguments, say))
     except BertdataError as error:

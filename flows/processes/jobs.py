@@ -40,12 +40,12 @@ class JobDiedError(Exception):
 
 def run_job(
     function: str,
-    arguments: Sequence[Any],
+    arguments: Sequence[object],
     log: Path,
     say: Callable[[Any], None],
     patience: Patience = FOR_EVER,
     name: str = "the job",
-) -> Any:
+) -> object:
     """Call `function(*arguments, say)` in a process of its own; returns what it returns.
 
     `function`: its module and name, such as "json:loads"; this process does not import it. `say`:
@@ -82,7 +82,7 @@ def run_job(
 
 
 def _start(
-    log: Path, temporary: str, function: str, arguments: Sequence[Any]
+    log: Path, temporary: str, function: str, arguments: Sequence[object]
 ) -> tuple[Connection, BaseProcess]:
     """Start a job; what it reports can be received."""
     receiver, sender = Pipe(duplex=False)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+from bertdata.config import Table
 from bertdata.progress.lines import StageProgress
 from flows.wording import duration, number, size
 
@@ -68,7 +68,7 @@ class StageFinished:
     seconds: float
     was_complete: bool
     content_sha256: str
-    counts: Mapping[str, Any]
+    counts: Table
 
     def __str__(self) -> str:
         if self.was_complete:

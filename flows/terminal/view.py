@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import asdict
-from typing import Any
 
 from bertdata.notices import is_warning
 from bertdata.storage.locations import Location
@@ -76,7 +75,7 @@ def current_view() -> View | None:
     return _CURRENT.get()
 
 
-def _print_object(event: str, values: dict[str, Any]) -> None:
+def _print_object(event: str, values: dict[str, object]) -> None:
     print(json.dumps({"event": event, **values}), flush=True)
 
 

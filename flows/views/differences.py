@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bertdata.errors import DataError
 from bertdata.progress.differences import describe_differences
@@ -148,7 +147,7 @@ def _count(value: float) -> str:
     return number(value) if isinstance(value, int) else f"{value:.3f}"
 
 
-def _flat(counts: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+def _flat(counts: Mapping[str, object], prefix: str = "") -> dict[str, float]:
     """Numbers by name, without lists and without shares, which are compared apart."""
     found: dict[str, float] = {}
     for key, value in counts.items():

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from bertdata.arrays import UInt64Array
-from bertdata.config import check_choice, check_range
+from bertdata.config import Table, check_choice, check_range
 from bertdata.corpus.partitions import Layout
 from bertdata.errors import DataError
 from bertdata.storage.locations import Location
@@ -125,7 +124,7 @@ class _ShownExample:
 
     shard: str
     place: int
-    row: Mapping[str, Any]
+    row: Table
 
 
 def vocabulary_of(paths: RunPaths, manifest: Manifest) -> Vocabulary:
@@ -206,7 +205,7 @@ def show_example(
         yield from _paragraph("B", pieces[b_start:-1])
 
 
-def _mark_predictions(row: Mapping[str, Any], vocabulary: Vocabulary) -> list[tuple[str, bool]]:
+def _mark_predictions(row: Table, vocabulary: Vocabulary) -> list[tuple[str, bool]]:
     """Each piece as it is shown, and whether it has to be predicted."""
     pieces = [(vocabulary.tokens[id_], False) for id_ in row["input_ids"]]
     for position, id_ in zip(row["masked_lm_positions"], row["masked_lm_ids"]):

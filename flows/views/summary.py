@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
+from bertdata.config import Table
 from bertdata.storage.files import exists
 from bertdata.storage.locations import Location
 from bertdata.storage.manifest import Manifest
@@ -122,7 +122,7 @@ def too_few(results: Results) -> str:
     return f"too few validation pieces for this difference to mean much ({found})"
 
 
-def _describe_rejected(counts: Mapping[str, Any]) -> str:
+def _describe_rejected(counts: Table) -> str:
     """ "3 rejected (2 empty, 1 invalid_utf8)"."""
     reasons = ", ".join(f"{number(n)} {reason}" for reason, n in counts["rejected"].items())
     return f"{number(counts['documents_rejected'])} rejected{f' ({reasons})' if reasons else ''}"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -53,7 +52,7 @@ class FindDuplicates(beam.PTransform):
     work: SentencesWork
     workplace: Workplace
 
-    def expand(self, documents: PCollection[Any]) -> _Dropped:
+    def expand(self, documents: PCollection[pa.Table | Run]) -> _Dropped:
         cleaning, dropped = self.work.cleaning, {}
         if cleaning.exact_duplicates == "drop":
             dropped["equal"] = documents | FindEqual(self.work, self.workplace)
@@ -72,7 +71,7 @@ class FindEqual(beam.PTransform):
     work: SentencesWork
     workplace: Workplace
 
-    def expand(self, documents: PCollection[Any]) -> PCollection[pa.Table]:
+    def expand(self, documents: PCollection[pa.Table | Run]) -> PCollection[pa.Table]:
         buckets = self.work.num_buckets
         names = ("order", "file", "document_id", "hash_high", "hash_low")
         hashes = (
@@ -95,7 +94,7 @@ class FindSimilar(beam.PTransform):
     work: SentencesWork
     workplace: Workplace
 
-    def expand(self, documents: PCollection[Any]) -> PCollection[pa.Table]:
+    def expand(self, documents: PCollection[pa.Table | Run]) -> PCollection[pa.Table]:
         buckets = range(self.work.num_buckets)
         similarity = self.work.cleaning.near_duplicate_similarity
         names = ("order", "file", "document_id", "signature")
@@ -142,7 +141,7 @@ class FindRepeated(beam.PTransform):
     workplace: Workplace
     dropped: _Dropped
 
-    def expand(self, documents: PCollection[Any]) -> PCollection[pa.Table]:
+    def expand(self, documents: PCollection[pa.Table | Run]) -> PCollection[pa.Table]:
         files, buckets = range(self.work.layout.num_files), range(self.work.num_buckets)
         names = ("order", "file", "sentence_hashes")
         hashes = documents | "Sentences" >> beam.Map(select_kept, names)

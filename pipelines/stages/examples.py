@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 from apache_beam.pvalue import PBegin, PCollection
 
+from bertdata.config import Table
 from bertdata.corpus.partitions import split_evenly
 from bertdata.errors import DataError, InputError
 from bertdata.examples.make import (
@@ -43,6 +44,7 @@ from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
 from pipelines.steps import Step, WriteManifest, count
 from pipelines.tables import CoGroupTables, GatherTables
 
+_T = TypeVar("_T")
 _TRAIN, _HELD_OUT_SPLIT = "train", "validation"
 _HELD_OUT = 0  # the number of its record; those of groups begin with 1
 
@@ -62,13 +64,13 @@ class Examples(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Lazy:
+class Lazy(Generic[_T]):
     """An iterable that is made where it is iterated; what is sent there is how to make it."""
 
-    make: Callable[..., Iterator[Any]]
-    arguments: tuple[Any, ...]
+    make: Callable[..., Iterator[_T]]
+    arguments: tuple[object, ...]
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[_T]:
         return self.make(*self.arguments)
 
 
@@ -325,7 +327,7 @@ def _finish(
     """Add up the counts of each split. Raises InputError when there is no training example."""
     records = [*held_out[:1], *training]
     length = plan.config["examples"]["max_seq_length"]
-    counts: dict[str, Any] = {}
+    counts: dict[str, Table] = {}
     for split in (_TRAIN, _HELD_OUT_SPLIT):
         found = [record.counts[split] for record in records if split in record.counts]
         if found:

@@ -6,13 +6,13 @@ import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import apache_beam as beam
 import pyarrow as pa
 from apache_beam.coders.coders import Coder, PickleCoder
 from apache_beam.coders.typecoders import registry
-from apache_beam.pvalue import PBegin, PCollection
+from apache_beam.pvalue import DoOutputsTuple, PBegin, PCollection, TaggedOutput
 
 from bertdata.cleaning.cleaner import CleaningConfig, make_cleaner
 from bertdata.config import Table
@@ -151,7 +151,7 @@ class WriteSentences(beam.PTransform):
     work: SentencesWork
     workplace: Workplace
 
-    def expand(self, grouped: PCollection[Grouped]) -> Any:
+    def expand(self, grouped: PCollection[Grouped]) -> DoOutputsTuple:
         schema = blocks_schema(fingerprints_for(self.work.cleaning))
         step = Step(write_sentences, self.workplace, self.workplace, self.work.layout, schema)
         return grouped | "Write" >> beam.ParDo(step).with_outputs("names", main="files")
@@ -212,7 +212,7 @@ def split_block(block: Block, work: SentencesWork) -> Iterator[pa.Table]:
 
 def write_sentences(
     grouped: Grouped, workplace: Workplace, layout: Layout, schema: pa.Schema
-) -> Iterator[Any]:
+) -> Iterator[FileRecord | TaggedOutput]:
     """Write one file and its record; also the names of its documents."""
     number, tables = grouped
     blocks = itertools.chain([schema.empty_table()], tables["documents"])
@@ -222,7 +222,7 @@ def write_sentences(
     workplace.write_record(record)
     count(written.counts)
     yield record
-    yield beam.pvalue.TaggedOutput("names", name_table(written.kept, f"{number:05d}"))
+    yield TaggedOutput("names", name_table(written.kept, f"{number:05d}"))
 
 
 def read_names(record: FileRecord, folder: Location) -> Iterator[pa.Table]:
@@ -264,7 +264,7 @@ def _finish(
     return plan.make_manifest(counts, shards)
 
 
-def _add_up(records: Sequence[FileRecord]) -> dict[str, Any]:
+def _add_up(records: Sequence[FileRecord]) -> dict[str, object]:
     """The counts of all files; their partitions stand one after the other."""
     per_partition = "documents_per_partition"
     others = [{**record.counts, per_partition: []} for record in records]

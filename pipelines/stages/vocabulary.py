@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
 import pyarrow.compute as pc
-from apache_beam.pvalue import AsList, PBegin, PCollection
+from apache_beam.pvalue import AsList, PBegin, PCollection, TaggedOutput
 
 from bertdata.errors import InputError
 from bertdata.notices import note, warn
 from bertdata.plans.finished import SENTENCES_FORMAT
 from bertdata.progress.plan import StagePlan
-from bertdata.progress.runs import Grouped, find_runs, name_table
+from bertdata.progress.runs import Grouped, Run, find_runs, name_table
 from bertdata.progress.workplace import FileRecord, Workplace
 from bertdata.sentences.files import iterate_sentences
 from bertdata.storage.locations import Location, locate
@@ -74,7 +73,7 @@ class CountWords(beam.PTransform):
     sentences: Location
     workplace: Workplace
 
-    def expand(self, begin: PBegin) -> Any:
+    def expand(self, begin: PBegin) -> Counted:
         done = find_runs(self.workplace.spill, "words")
         groups = [g for g in enumerate(self.work.groups) if _name(g[0]) not in done]
         step = Step(
@@ -95,7 +94,7 @@ class CountWords(beam.PTransform):
 class Counted:
     """What `CountWords` counts: word counts by file and bucket; samples of accents by file."""
 
-    words: PCollection[Any]
+    words: PCollection[pa.Table | Run]
     stripped: PCollection[StrippedWords]
 
 
@@ -136,7 +135,7 @@ class CopyVocabulary(beam.PTransform):
 
 def count_files(
     group: tuple[int, Sequence[Shard]], folder: Location, config: VocabConfig, num_buckets: int
-) -> Iterator[Any]:
+) -> Iterator[pa.Table | TaggedOutput]:
     """The word counts of some files, and what stripping accents does to their beginning."""
     number, shards = group
     words = count_words(_read_sentences(shards, folder), config)
@@ -145,7 +144,7 @@ def count_files(
     yield name_table(words.append_column("bucket", pa.array(buckets)), _name(number))
     for sentences in iterate_sentences(folder / shards[0].path):
         sampled = count_stripped(sentences[:_SAMPLED_SENTENCES], config.tokenization)
-        yield beam.pvalue.TaggedOutput("stripped", sampled)
+        yield TaggedOutput("stripped", sampled)
         break
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from bertdata.terminal import CommandParser, run_command
-from trainer.command import exit_code, take_config
+from trainer.command import Arguments, exit_code, take_config
 from trainer.features.config import DESCRIPTION, FeaturesConfig, add_arguments
 from trainer.features.extraction import FILE_NAME, extract_features
 
@@ -23,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return exit_code(lambda: _run(given))
 
 
-def _run(given: dict[str, Any]) -> int:
+def _run(given: Arguments) -> int:
     config = take_config(FeaturesConfig, given)
     counts = extract_features(config=config, **given)
     cut = f"{counts.cut:,} of them cut"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from bertdata.config import Table
 from bertdata.errors import InputError
 from bertdata.randomness import stable_hash
 from bertdata.storage.files import is_folder
@@ -59,13 +59,14 @@ def _read_folder(folder: Location, unit: str) -> Iterator[SourceText]:
                     yield from _document_texts(row, unit)
 
 
-def _document_texts(row: dict[str, Any], unit: str) -> Iterator[SourceText]:
-    sentences: list[str] = row.pop("sentences")
+def _document_texts(row: Table, unit: str) -> Iterator[SourceText]:
+    sentences: list[str] = row["sentences"]
+    origin = {name: row[name] for name in row if name != "sentences"}
     if unit == "document":
-        yield SourceText(**row, sentence=None, text=" ".join(sentences))
+        yield SourceText(**origin, sentence=None, text=" ".join(sentences))
     else:
         for number, sentence in enumerate(sentences):
-            yield SourceText(**row, sentence=number, text=sentence)
+            yield SourceText(**origin, sentence=number, text=sentence)
 
 
 def _read_lines(path: Location) -> Iterator[SourceText]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from bertdata.config import Table
 from bertdata.errors import ConfigError
 from trainer.models.names import NameTable
 from trainer.shape import ModelConfig, check_value
@@ -106,7 +106,7 @@ def from_hf_parameters(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value for name, value in named.items() if name is not None}
 
 
-def has_own_decoder(parameters: Mapping[str, Tensor], table: Mapping[str, Any]) -> bool:
+def has_own_decoder(parameters: Mapping[str, Tensor], table: Table) -> bool:
     """Whether the masked-language-model head has a matrix other than the embeddings.
 
     `parameters`: under Hugging Face's names. `table`: the contents of config.json.
@@ -134,7 +134,7 @@ def to_hf_config(config: ModelConfig) -> dict[str, object]:
     }
 
 
-def from_hf_config(table: Mapping[str, Any]) -> ModelConfig:
+def from_hf_config(table: Table) -> ModelConfig:
     """Return the shape in a config.json. Raises ConfigError if it is not a plain BERT."""
     _check_architecture(table)
     given = {key: value for key, value in table.items() if value is not None}
@@ -153,7 +153,7 @@ def from_hf_config(table: Mapping[str, Any]) -> ModelConfig:
     return ModelConfig(**values)
 
 
-def _check_architecture(table: Mapping[str, Any]) -> None:
+def _check_architecture(table: Table) -> None:
     """Raise ConfigError, naming the kind of model, if it is not a plain BERT encoder.
 
     Old folders have no model_type: the names of their classes decide.

@@ -87,7 +87,7 @@ def adamw(
     )
 
 
-def parameter_groups(named: _NamedParameters, weight_decay: float) -> list[dict[str, Any]]:
+def parameter_groups(named: _NamedParameters, weight_decay: float) -> list[dict[str, object]]:
     """Split parameters in two groups: weights, which decay, and biases and layer norms."""
     decayed: list[nn.Parameter] = []
     exempt: list[nn.Parameter] = []

@@ -228,7 +228,7 @@ class TrainConfig:
 
     def replaced(self, **values: str | float | None) -> TrainConfig:
         """Return a copy with some keys replaced."""
-        return self.of(**{**to_table(self), **values})
+        return read_table(TrainConfig, {**to_table(self), **values}, "[train]")
 
 
 def _check_shares(options: object, names: Iterable[str]) -> None:

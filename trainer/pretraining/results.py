@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
 from bertdata.arrays import Float64Array
+from bertdata.config import Table
 from bertdata.errors import BertdataError
 from trainer.models.bert import strip_vocabulary
 from trainer.models.export import export_model
@@ -118,7 +118,7 @@ def _to_results(
     )
 
 
-def _describe_yardstick(found: Yardstick | None) -> dict[str, Any]:
+def _describe_yardstick(found: Yardstick | None) -> Table:
     """Return the fields of `Results` that compare the model with the unigram model."""
     return {
         "mlm_loss_error": found and found.mlm_loss.error,

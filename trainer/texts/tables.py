@@ -22,9 +22,10 @@ import json
 import lzma
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,7 +39,7 @@ from bertdata.storage.shards import first_line
 _ROWS_AT_ONCE = 1024
 _BLOCK_BYTES = 1 << 20
 _MAX_CELL = 1 << 30  # csv's own limit is shorter than a long article
-_OPENERS: Mapping[str, Callable[..., Any]] = {
+_OPENERS: Mapping[str, Callable[[BinaryIO], AbstractContextManager[Iterable[bytes]]]] = {
     ".gz": gzip.open,
     ".bz2": bz2.open,
     ".xz": lzma.open,
@@ -144,7 +145,7 @@ def _open_lines(path: Location) -> Iterator[Iterable[bytes]]:
         if opener is None:
             yield raw
             return
-        with opener(raw, "rb") as plain:
+        with opener(raw) as plain:
             yield plain
 
 

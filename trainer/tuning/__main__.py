@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from bertdata.storage.locks import hold
 from bertdata.terminal import CommandParser, run_command
-from trainer.command import exit_code, take_config
+from trainer.command import Arguments, exit_code, take_config
 from trainer.tuning.config import DESCRIPTION, FinetuneConfig, add_arguments
 from trainer.tuning.finetune import finetune
 from trainer.tuning.results import to_lines
@@ -22,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return exit_code(lambda: _run(given))
 
 
-def _run(given: dict[str, Any]) -> int:
+def _run(given: Arguments) -> int:
     config = take_config(FinetuneConfig, given)
     with hold(given["output"]):
         summary = finetune(config=config, **given)

@@ -13,11 +13,10 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from bertdata.config import to_table
+from bertdata.config import Table, to_table
 from bertdata.errors import ConfigError
 from bertdata.notices import note
 from bertdata.randomness import derive_key
@@ -65,7 +64,7 @@ def finetune(
     validation: Location | None = None,
     test: Location | None = None,
     overwrite: bool = False,
-) -> dict[str, Any]:
+) -> Table:
     """Train all seeds; write the best model, its predictions and results.json; return the results.
 
     They are written after each seed: they are the best so far, and results.json says whether all
@@ -123,9 +122,9 @@ class _Job:
             )
         return SeedResult(trained=trained, test=scores), model
 
-    def summarize(self, results: Sequence[SeedResult], best: SeedResult) -> dict[str, Any]:
+    def summarize(self, results: Sequence[SeedResult], best: SeedResult) -> dict[str, object]:
         """Return the contents of results.json."""
-        table: dict[str, Any] = {
+        table: dict[str, object] = {
             "format": _KIND,
             "model": str(self._folder),
             "config": to_table(self._config),

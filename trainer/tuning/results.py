@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from bertdata.config import Table
 from trainer.tuning.data import TaskData
 from trainer.tuning.tasks import TaskRow
 from trainer.tuning.training import Scores, Trained
@@ -70,7 +70,7 @@ def _prefixed(prefix: str, scores: Scores) -> Scores:
     return {f"{prefix}_{name}": value for name, value in scores.items()}
 
 
-def to_lines(summary: dict[str, Any]) -> Iterator[str]:
+def to_lines(summary: Table) -> Iterator[str]:
     """Format the best epochs: one line per seed, mean and deviation over seeds below."""
     for split in ("validation", "test"):
         if split not in summary:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from bertdata.config import Table
 from bertdata.errors import BertdataError
 from bertdata.randomness import derive_key, permutation
 from bertdata.storage.manifest import Manifest
@@ -168,7 +168,7 @@ class _Row:
     split: str
     shard: str
     row: int
-    values: Mapping[str, Any]
+    values: Table
 
 
 def _show_some(
@@ -233,7 +233,7 @@ def _rows_of(
             yield _Row(split=split, shard=shard.path, row=place, values=values)
 
 
-def _parts(row: Mapping[str, Any], vocabulary: Vocabulary) -> Iterator[Part]:
+def _parts(row: Table, vocabulary: Vocabulary) -> Iterator[Part]:
     """Each piece as a part of its own."""
     originals = dict(zip(row["masked_lm_positions"], row["masked_lm_ids"]))
     for place, id_ in enumerate(row["input_ids"]):

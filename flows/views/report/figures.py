@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
@@ -34,7 +34,7 @@ _COLOURS = {
     "#010208": "--mark",
 }
 _TEXT, _FAINT, _LINE, _FIRST, _SECOND, _MARK = _COLOURS
-_SETTINGS: dict[str, Any] = {
+_SETTINGS: dict[str, object] = {
     "svg.fonttype": "none",  # text stays text: small, selectable, in the page's font
     "svg.hashsalt": "bertdata",  # equal figures have equal ids
     "font.size": 10,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -246,7 +245,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _clean(value: Any) -> Any:
+def _clean(value: object) -> object:
     """Text that may stand in a page: no control characters or halves of pairs, no megabytes."""
     if type(value) is not str:
         return value

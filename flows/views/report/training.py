@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from bertdata.config import Table
 from bertdata.errors import DataError
 from bertdata.storage.files import is_file, list_folders, read_bytes
 from bertdata.storage.locations import Location
@@ -99,7 +99,7 @@ def find_finetunings(output: Location) -> Iterator[FineTuning]:
                 yield _describe_finetuning(output / path, path, table)
 
 
-def _read_finetuning(path: Location) -> Mapping[str, Any] | None:
+def _read_finetuning(path: Location) -> Table | None:
     """What a fine-tuning wrote; None for anything else."""
     try:
         table = json.loads(read_bytes(path)) if is_file(path) else None
@@ -109,7 +109,7 @@ def _read_finetuning(path: Location) -> Mapping[str, Any] | None:
     return table if is_one else None
 
 
-def _describe_finetuning(folder: Location, name: str, table: Mapping[str, Any]) -> FineTuning:
+def _describe_finetuning(folder: Location, name: str, table: Table) -> FineTuning:
     try:
         return _parse_finetuning(name, table)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -117,7 +117,7 @@ def _describe_finetuning(folder: Location, name: str, table: Mapping[str, Any]) 
         raise DataError(f"{where} is damaged: {first_line(error)}; fine-tune again") from error
 
 
-def _parse_finetuning(name: str, table: Mapping[str, Any]) -> FineTuning:
+def _parse_finetuning(name: str, table: Table) -> FineTuning:
     rows = ", ".join(f"{number(count)} {split}" for split, count in table["rows"].items())
     return FineTuning(
         name=name,

@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -91,7 +90,7 @@ def _on_this_machine(location: Location) -> Iterator[Path]:
         yield path
 
 
-def _read(file: Any) -> Content:
+def _read(file: safe_open) -> Content:
     """Read an open file. Raises ValueError and other errors over what is damaged."""
     metadata = file.metadata() or {}
     if set(metadata) != {_TEXT, _DIGEST}:

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from resiliparse.parse.html import HTMLTree
 
 _SMALL_PAGE_BYTES = 1 << 9
 _MAX_DEPTH, _MIN_MAX_DEPTH = 512, 128  # browsers stop at 512
@@ -82,10 +85,11 @@ def find_excess(html: str) -> str:
     return counts.excess
 
 
-def is_deep(tree: Any, html: str) -> bool:
-    """Whether a parsed page (an `HTMLTree`) has elements inside too many others."""
+def is_deep(tree: HTMLTree, html: str) -> bool:
+    """Whether a parsed page has elements inside too many others."""
     allowed = _MAX_PRODUCT // max(1, html.count("<"))
     depth = min(_MAX_DEPTH, max(_MIN_MAX_DEPTH, allowed))
+    assert tree.document is not None  # every parsed page has one
     return tree.document.query_selector(">".join("*" * (depth + 1))) is not None
 
 

@@ -12,7 +12,7 @@ import contextlib
 import zlib
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bertdata.corpus.compression import is_compressed, read_blocks, read_range
 from bertdata.corpus.config import CorpusConfig, FilePart
@@ -31,6 +31,9 @@ from bertdata.corpus.packed.signatures import name_archive, name_binary
 from bertdata.errors import ConfigError
 from bertdata.printable import printable
 from bertdata.storage.locations import Location, locate
+
+if TYPE_CHECKING:
+    from resiliparse.parse.html import HTMLTree
 
 _TEXT_RECORDS = frozenset(("conversion",))
 _PAGE_RECORDS = frozenset(("response", "resource", "revisit"))
@@ -92,7 +95,7 @@ def _extract_main_content(html: str) -> str:
 
 
 @cache
-def _load_extractor() -> tuple[Callable[[str], Any], Callable[..., str]]:
+def _load_extractor() -> tuple[Callable[[str], HTMLTree], Callable[..., str]]:
     """The functions from a page to its tree, and from that to its prose."""
     try:
         from resiliparse.extract.html2text import extract_plain_text
