@@ -97,7 +97,9 @@ def _run_pipeline(
         if config.name == "direct":
             raise
         what = describe_failure(config.name, error)
-        raise BertdataError(f"{config.name} did not make {plan.stage}: {what}") from error
+        raise BertdataError(
+            f"{config.name} did not make {plan.stage}: {what}; run again to continue"
+        ) from error
 
 
 def _find_error(raised: Exception) -> BertdataError | None:

@@ -97,7 +97,11 @@ def _reading(kind: Any, key: str, choices: Sequence[str] | None) -> dict[str, An
 
 
 def _whole_numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        message = f"must be whole numbers with commas between, such as 1,2; got {text!r}"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _describe(default: object) -> str:
