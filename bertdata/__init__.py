@@ -49,6 +49,8 @@ __getattr__, __dir__, __all__ = list_contents(
             "MemoryUsedUpError",
             "StorageError",
             "VocabularyError",
+            "damaged_file",
+            "damaged_one",
         ],
         "grouping": ["fill_groups", "fit_groups"],
         "import_path": ["leave_current_folder", "safe_environment"],

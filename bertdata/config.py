@@ -49,7 +49,7 @@ def read_table(cls: type[_T], table: Table, where: str) -> _T:
     )
     missing = [name for name, field in fields.items() if name not in table and _is_required(field)]
     if missing:
-        raise ConfigError(f"{where} needs {missing[0]!r}")
+        raise ConfigError(f"{where} needs {missing[0]!r}; add it")
     hints = typing.get_type_hints(cls)
     values = {
         name: _read_value(hints[name], table[name], f"{where} {name}")

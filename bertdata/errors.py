@@ -48,3 +48,21 @@ class StorageError(BertdataError):
 
 class CrashError(BertdataError):
     """A process that was killed, died without an error, or hangs; a second try may succeed."""
+
+
+_MAKE_AGAIN = "delete it and run again the command that made it"
+
+
+def damaged_file(what: str) -> DataError:
+    """The error for a file of a stage that is not as it was written. `what`: names the file."""
+    return DataError(f"{what}; {_MAKE_AGAIN}")
+
+
+def missing_file(file: object) -> DataError:
+    """The error for a file of a stage that is no longer there."""
+    return DataError(f"{file} is missing; run again the command that made it")
+
+
+def damaged_one(what: str) -> DataError:
+    """The error for one of a stage's files, where it is not known which one."""
+    return DataError(f"{what}; find the file with bertdata verify, {_MAKE_AGAIN}")

@@ -34,6 +34,7 @@ DEMO_CONFIG = Path(__file__).with_name("demo.toml")
 # Values of TOML and JSON by key.
 Table = dict[str, object]
 _Part = TypeVar("_Part")
+_SEE_KEYS = "name a key as `bertdata config` shows it"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,15 +131,14 @@ def _read_toml(path: Path) -> Table:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        way_out = (
-            "; `bertdata init PATH` writes one" if isinstance(error, FileNotFoundError) else ""
-        )
-        problem = f"cannot read configuration {path}: {error.strerror}{way_out}"
+        is_missing = isinstance(error, FileNotFoundError)
+        way_out = "`bertdata init PATH` writes one" if is_missing else "name one that you may read"
+        problem = f"cannot read configuration {path}: {error.strerror}; {way_out}"
         raise ConfigError(problem) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is {_name_encoding(error)}; save it as UTF-8") from error
     except ValueError as error:
-        raise ConfigError(f"{path} is not TOML: {first_line(error)}") from error
+        raise ConfigError(f"{path} is not TOML: {first_line(error)}; correct it there") from error
 
 
 def _name_encoding(error: UnicodeDecodeError) -> str:
@@ -166,13 +166,13 @@ def _set(table: Table, override: str) -> None:
     """Put "examples.max_seq_length=512" into the table; "corpus.0.paths" reaches into lists."""
     name, equals, text = override.partition("=")
     if not equals or not name:
-        raise ConfigError(f"--set expects table.key=value, got {override!r}")
+        raise ConfigError(f"--set must be table.key=value, got {override!r}")
     *parents, key = name.strip().split(".")
     target: object = table
     for parent in parents:
         target = _descend(target, parent, override)
     if not isinstance(target, dict):
-        raise ConfigError(f"--set {override}: {name} is not a key of a table")
+        raise ConfigError(f"--set {override}: {name} is not a key of a table; {_SEE_KEYS}")
     target[key] = _parse_value(text.strip())
 
 
@@ -181,7 +181,7 @@ def _descend(target: object, parent: str, override: str) -> object:
         return target.setdefault(parent, {})
     if isinstance(target, list) and parent.isdigit() and int(parent) < len(target):
         return target[int(parent)]
-    raise ConfigError(f"--set {override}: there is no {parent!r}")
+    raise ConfigError(f"--set {override}: there is no {parent!r}; {_SEE_KEYS}")
 
 
 def _parse_value(text: str) -> object:

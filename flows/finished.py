@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 from bertdata.config import read_table
-from bertdata.errors import BertdataError, DataError
+from bertdata.errors import BertdataError, DataError, damaged_file
 from bertdata.examples.config import ExamplesConfig
 from bertdata.examples.statistics import describe_examples
 from bertdata.storage.files import is_file, read_bytes
@@ -87,7 +87,7 @@ def config_of(examples: Manifest) -> ExamplesConfig:
     try:
         return read_table(ExamplesConfig, examples.config["examples"], f"{FILE_NAME} of examples/")
     except (BertdataError, KeyError, TypeError) as error:
-        raise DataError(f"{FILE_NAME} of examples/ is damaged: {first_line(error)}") from error
+        raise damaged_file(f"{FILE_NAME} of examples/ is damaged: {first_line(error)}") from error
 
 
 def splits_of(examples: Manifest) -> list[str]:

@@ -84,5 +84,5 @@ def _run_pipeline(
             raise found from error
         if config.name == "direct":
             raise
-        what = describe_failure(config.name, error)
+        what = f"{describe_failure(config.name, error)}; run again to continue"
         raise BertdataError(f"{config.name} did not make {plan.stage}: {what}") from error

@@ -74,7 +74,8 @@ def _create_runner(name: str) -> PipelineRunner:
     try:
         return create_runner(name)
     except (ImportError, ValueError, AttributeError) as error:
-        raise ConfigError(f"[runner] name = {name!r}: {describe_failure(name, error)}") from error
+        what = describe_failure(name, error)
+        raise ConfigError(f"[runner] name = {name!r}: {what}; use direct, if in doubt") from error
 
 
 def _external_environment(options: PipelineOptions) -> Environment | None:

@@ -102,7 +102,11 @@ def _reading(kind: object, key: str, choices: Sequence[str]) -> Table:
 
 
 def _whole_numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        message = f"must be whole numbers with commas between, such as 1,2; got {text!r}"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _describe(default: object) -> str:

@@ -49,10 +49,13 @@ class ModelConfig:
                 check_value(field.name, value, field.name)
         if self.hidden_size % self.num_heads:
             raise ConfigError(
-                f"hidden_size {self.hidden_size} is not a multiple of num_heads {self.num_heads}"
+                f"hidden_size must be a multiple of num_heads, {self.num_heads}, "
+                f"got {self.hidden_size}"
             )
         if self.pad_id >= self.vocab_size:
-            raise ConfigError(f"pad_id {self.pad_id} is not below vocab_size {self.vocab_size}")
+            raise ConfigError(
+                f"pad_id must be below vocab_size, {self.vocab_size}, got {self.pad_id}"
+            )
 
     @property
     def attention_dropout_or_dropout(self) -> float:

@@ -32,7 +32,7 @@ from bertdata.config import Table
 from bertdata.corpus.documents import REASONS
 from bertdata.corpus.identity import count_repeated_ids, hash_rows
 from bertdata.corpus.partitions import Layout, choose_validation
-from bertdata.errors import BertdataError, DataError
+from bertdata.errors import BertdataError, DataError, damaged_file
 from bertdata.examples.statistics import NUM_LENGTHS, add_counts, count_examples, with_shares
 from bertdata.reference.config import MaskingConfig
 from bertdata.sentences.files import SentenceCounts
@@ -475,7 +475,7 @@ def _read_batches(
                 batch.validate(full=True)
                 rows += batch.num_rows
                 if nulls := [name for name in schema.names if batch.column(name).null_count]:
-                    raise DataError(f"{stage.folder / shard.path}: column {nulls[0]} has nulls")
+                    raise damaged_file(f"{stage.folder / shard.path}: column {nulls[0]} has nulls")
                 yield number, batch
     except DataError as error:
         stage.findings.append(str(error))

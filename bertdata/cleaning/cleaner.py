@@ -69,7 +69,7 @@ class CleaningConfig:
         if 0 < self.max_characters < self.min_characters:
             raise ConfigError(
                 f"max_characters {self.max_characters} is below min_characters "
-                f"{self.min_characters}: no document can be kept"
+                f"{self.min_characters}: no document can be kept; raise it, or set it to 0"
             )
         for rule in self.rules:
             check_choice("rules", rule, RULES)
@@ -219,7 +219,7 @@ def _read_list(path: str | None) -> list[str]:
 
 
 def _unreadable(path: str, error: Exception) -> InputError:
-    return InputError(f"cannot read the list {path}: {error}")
+    return InputError(f"cannot read the list {path}: {error}; name a UTF-8 file that you may read")
 
 
 def _make_bad_word_filter(path: str) -> _Filter:

@@ -44,6 +44,7 @@ Format: TypeAlias = Literal[
     "text", "lines", "jsonl", "parquet", "arrow", "wikipedia-xml", "wet", "warc", "demo"
 ]
 ENCODED_FORMATS = ("text", "lines", "jsonl")
+_SAVE_AGAIN = "save the dataset again, or name its files, such as FOLDER/*.arrow"
 
 # A file beside a multistream dump; it is not needed, as the dump itself shows its streams.
 _DUMP_INDEX = re.compile(r"-multistream-index\d*\.txt")
@@ -99,23 +100,26 @@ class CorpusConfig:
 
     def __post_init__(self) -> None:
         if not self.name:
-            raise ConfigError("a corpus needs a name that is not empty")
+            raise ConfigError("the name of a corpus must not be empty")
         check_choices(self)
         self._check_encoding()
         check_range("max_document_bytes", self.max_document_bytes, 1, 1 << 30)
         check_range("max_compression_ratio", self.max_compression_ratio, 1, 1 << 30)
         check_range("min_kept_share", self.min_kept_share, 0, 1)
         if self.format == "demo" and self.paths:
-            raise ConfigError(f"corpus {self.name!r}: format 'demo' takes no paths")
+            raise ConfigError(f"corpus {self.name!r}: format 'demo' takes no paths; remove them")
         if self.format != "demo" and not self.paths:
-            raise ConfigError(f"corpus {self.name!r} needs paths")
+            raise ConfigError(f"corpus {self.name!r} needs paths; add them")
         _check_one_kind(self.name, map(is_address, self.paths))
 
     def _check_encoding(self) -> None:
         known = encoding_name(self.encoding)
         if known != "utf-8" and self.format not in ENCODED_FORMATS:
             formats = ", ".join(ENCODED_FORMATS)
-            raise ConfigError(f"encoding {self.encoding!r} is for the formats {formats}")
+            raise ConfigError(
+                f"encoding {self.encoding!r} is for the formats {formats}; "
+                f"leave it out: {self.format} has an encoding of its own"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,7 +185,10 @@ def encoding_name(encoding: str) -> str:
         is_wide = name.startswith(("utf-16", "utf-32"))
         keeps_ascii = is_wide or _ASCII_PROBE.decode(name) == _ASCII_PROBE.decode("ascii")
     except (LookupError, UnicodeError, ValueError, AttributeError, TypeError) as error:
-        raise ConfigError(f"encoding {encoding!r} is not a text encoding of Python") from error
+        raise ConfigError(
+            f"encoding {encoding!r} is not a text encoding of Python; "
+            "use the name of one, such as 'latin-1'"
+        ) from error
     if not keeps_ascii:
         raise ConfigError(f"encoding {encoding!r} does not contain ASCII; convert the files")
     return "utf-8" if name == "utf-8-sig" else name
@@ -285,7 +292,10 @@ def _listing(pattern: Location) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"cannot list {pattern}: {error.strerror or first_line(error)}") from error
+        reason = error.strerror or first_line(error)
+        raise InputError(
+            f"cannot list {pattern}: {reason}; check the path, and that you may read it"
+        ) from error
 
 
 def _normal(folder: Location) -> Location:
@@ -328,7 +338,8 @@ def _open_saved(corpus: CorpusConfig, pattern: Location, base: Location) -> Iter
         for split in splits:
             if not _is_plain_name(split):
                 raise InputError(
-                    f"{folder / 'dataset_dict.json'} names {split!r}, which is not a folder in it"
+                    f"{folder / 'dataset_dict.json'} names {split!r}, which is not a folder in it; "
+                    f"{_SAVE_AGAIN}"
                 )
             yield from _open_saved(corpus, pattern / split, base)
     elif files := _read_saved(folder / "state.json", "_data_files"):
@@ -355,7 +366,9 @@ def _escape(pattern: Location) -> Location:
 def _file_names(folder: Location, files: list[object]) -> Iterator[str]:
     for file in files:
         if not isinstance(file, dict) or not isinstance(file.get("filename"), str):
-            raise InputError(f"{folder / 'state.json'} does not describe a saved dataset")
+            raise InputError(
+                f"{folder / 'state.json'} does not describe a saved dataset; {_SAVE_AGAIN}"
+            )
         # The files are beside it, whatever path it gives.
         yield Path(file["filename"]).name
 
@@ -375,7 +388,9 @@ def _read_saved(path: Location, key: str) -> list[object]:
         if not isinstance(found, list):
             raise TypeError(f"{key} is not a list")
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        raise InputError(f"{path} does not describe a saved dataset ({error})") from error
+        raise InputError(
+            f"{path} does not describe a saved dataset ({error}); {_SAVE_AGAIN}"
+        ) from error
     return found
 
 
@@ -392,7 +407,7 @@ def _match(
         is_other = matches or (isinstance(path, Address) and is_folder(path))
         no = "; folders, pipes and devices are not files" if is_other else ""
         no = "; files written by runs of bertdata are not input" if own else no
-        raise InputError(f"no file matches {path} (corpus {corpus.name!r}){no}")
+        raise InputError(f"no file matches {path} (corpus {corpus.name!r}){no}; correct its paths")
     return files - own, own
 
 

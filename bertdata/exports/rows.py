@@ -14,6 +14,7 @@ from bertdata.storage.locations import Location
 from bertdata.storage.manifest import (
     FILE_NAME,
     Manifest,
+    damaged_manifest,
     is_complete,
     manifest_errors_as_data_errors,
     read_manifest,
@@ -78,7 +79,9 @@ def open_examples(folder: Location) -> Examples:
         )
     manifest = read_manifest(examples)
     if manifest.format != _FORMAT:
-        raise DataError(f"{examples} holds {manifest.format}, not {_FORMAT}")
+        raise DataError(
+            f"{examples} holds {manifest.format}, not {_FORMAT}; name a run or its examples/"
+        )
     return _read_settings(examples, manifest)
 
 
@@ -101,4 +104,4 @@ def _read_config(folder: Location, manifest: Manifest) -> ExamplesConfig:
     try:
         return read_table(ExamplesConfig, manifest.config["examples"], FILE_NAME)
     except BertdataError as error:
-        raise DataError(f"{folder / FILE_NAME} is damaged ({first_line(error)})") from error
+        raise damaged_manifest(folder, first_line(error)) from error

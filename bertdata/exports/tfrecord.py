@@ -27,7 +27,7 @@ import numpy as np
 import pyarrow as pa
 
 from bertdata.arrays import AnyArray, BoolArray, Int64Array, offsets_of, pad_rows, places_within
-from bertdata.errors import DataError
+from bertdata.errors import damaged_file
 from bertdata.exports.checksums import checksums_of
 from bertdata.exports.rows import ShardRows
 from bertdata.storage.locations import Location
@@ -76,7 +76,7 @@ def _places_of(block: pa.RecordBatch, name: str, width: int, shard: Location) ->
     """Which places of the padded rows hold values, bool of shape B `width`."""
     lengths = np.diff(block.column(name).offsets.to_numpy())
     if (longest := int(lengths.max(initial=0))) > width:
-        raise DataError(f"{shard} has a row of {longest} {name}, its manifest allows {width}")
+        raise damaged_file(f"{shard} has a row of {longest} {name}, its manifest allows {width}")
     return places_within(lengths, width)
 
 

@@ -46,7 +46,9 @@ def find_finished(folder: Location, stage: str) -> Manifest:
         )
     manifest = read_manifest(folder)
     if manifest.format != f"bertdata-{stage}":
-        raise DataError(f"{folder} holds {manifest.format}, not bertdata-{stage}")
+        raise DataError(
+            f"{folder} holds {manifest.format}, not bertdata-{stage}; choose another --output"
+        )
     return manifest
 
 

@@ -104,7 +104,7 @@ class Workplace:
             self._note(error)
             raise
         except OSError as error:
-            problem = StorageError(first_line(error))
+            problem = StorageError(f"{first_line(error)}; run again when that is solved")
             self._note(problem)
             raise problem from error
         except MemoryError as error:

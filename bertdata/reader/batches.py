@@ -67,7 +67,7 @@ def to_padded(batch: CompactBatch, *, pad_id: int, length: int | None = None) ->
     longest = int(lengths.max(initial=0))
     length = longest if length is None else length
     if longest > length:
-        raise ConfigError(f"a row has {longest} pieces, more than length {length}")
+        raise ConfigError(f"a row has {longest} pieces, more than length {length}; raise it")
     real_BL = places_within(lengths, length)
     in_a_BL = places_within(np.minimum(batch.segment_b_starts, length), length)
     # One allocation, which the next batch reuses; four smaller ones return to the system.

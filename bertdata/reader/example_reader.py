@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 
 from bertdata.arrays import Int64Array, UInt64Array, offsets_of, pad_rows, places_within
-from bertdata.errors import ConfigError, DataError
+from bertdata.errors import ConfigError, DataError, damaged_file, damaged_one, missing_file
 from bertdata.examples.masking import MaskingVocabulary, mask_batch, prediction_limits
 from bertdata.randomness import derive_key, derive_keys
 from bertdata.reader.batches import CompactBatch, PaddedBatch, to_padded
@@ -72,7 +72,7 @@ class ExampleReader:
         _check_shards(folder, self.manifest, shards, verify_checksums)
         self._examples = StoredExamples(folder, shards, vocabulary.size)
         if verify_checksums and (wrong := self._examples.check_contents(vocabulary.size)):
-            raise DataError(f"{folder} {wrong}")
+            raise damaged_one(f"{folder} {wrong}")
         self._order = RowOrder(self._examples.block_rows)
         self.num_rows = self._order.num_rows
         with manifest_errors_as_data_errors(folder):
@@ -239,7 +239,9 @@ def _mask(
 
 def _check_vocabulary(folder: Location, manifest: Manifest, vocabulary: Vocabulary) -> None:
     if manifest.format != "bertdata-examples":
-        raise DataError(f"{folder} holds {manifest.format}, not bertdata-examples")
+        raise DataError(
+            f"{folder} holds {manifest.format}, not bertdata-examples; name an examples/ folder"
+        )
     made_with = manifest.inputs["vocabulary"]["sha256"]
     if vocabulary.fingerprint != made_with:
         raise DataError(
@@ -262,8 +264,6 @@ def _check_shards(
 def _check_size(folder: Location, shard: Shard) -> None:
     path = folder / shard.path
     if not is_file(path):
-        raise DataError(f"{path} is missing; make the examples again")
+        raise missing_file(path)
     if (size := size_of(path)) != shard.bytes:
-        raise DataError(
-            f"{path} has {size} bytes, the manifest says {shard.bytes}; make the examples again"
-        )
+        raise damaged_file(f"{path} has {size} bytes, the manifest says {shard.bytes}")

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.lib.stride_tricks import sliding_window_view
 
 from bertdata.arrays import AnyArray, Int64Array, offsets_of, places_within
-from bertdata.errors import DataError
+from bertdata.errors import damaged_one
 from bertdata.reader.batches import CompactBatch
 from bertdata.storage.schema import MAX_PIECES
 
@@ -78,7 +78,7 @@ class LoadedBlocks:
         positions, num_masked = self._lists["masked_lm_positions"].take(slots, rows)
         masked_ids, num_ids = self._lists["masked_lm_ids"].take(slots, rows)
         if not np.array_equal(num_masked, num_ids):
-            raise DataError("a shard has different numbers of masked pieces and positions")
+            raise damaged_one("a shard has different numbers of masked pieces and positions")
         return CompactBatch(
             input_ids=input_ids,
             offsets=offsets_of(lengths),
@@ -143,9 +143,9 @@ class _Lists:
 def _check_lists(offsets: AnyArray, values: AnyArray) -> None:
     lengths = np.diff(offsets)
     if lengths.min(initial=0) < 0 or offsets[0] < 0 or offsets[-1] > len(values):
-        raise DataError("a shard's lists go beyond its values: it is damaged; make it again")
+        raise damaged_one("a shard's lists go beyond its values: it is damaged")
     if (longest := lengths.max(initial=0)) > MAX_PIECES:
-        raise DataError(f"a shard has a list of {longest} pieces, more than {MAX_PIECES}")
+        raise damaged_one(f"a shard has a list of {longest} pieces, more than {MAX_PIECES}")
 
 
 def _with_room(table: AnyArray, slot: int, size: int) -> AnyArray:

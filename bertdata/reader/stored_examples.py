@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from bertdata.arrays import Int64Array, offsets_of
-from bertdata.errors import DataError
+from bertdata.errors import damaged_file
 from bertdata.reader.batches import CompactBatch
 from bertdata.reader.loaded_blocks import LoadedBlocks
 from bertdata.reader.row_order import WINDOW_BLOCKS
@@ -135,7 +135,7 @@ class _StoredShard:
             check_schema(self._reader.schema, schema, str(path))
         self.block_rows = self._count_rows(schema)
         if (found := sum(self.block_rows)) != rows:
-            raise DataError(f"{path} has {found} rows, the manifest says {rows}")
+            raise damaged_file(f"{path} has {found} rows, the manifest says {rows}")
 
     def _open(self) -> pa.Buffer | pa.NativeFile:
         """The mapped file; that at an address stays open as long as this is in use."""
@@ -151,7 +151,7 @@ class _StoredShard:
             batch = self._reader.get_batch(number)
             batch.validate()  # buffers shorter than the rows need would crash a read
         if _has_nulls(batch):
-            raise DataError(f"{self._path} has nulls; make it again")
+            raise damaged_file(f"{self._path} has nulls")
         return batch
 
     def read_blocks(self) -> Iterator[pa.RecordBatch]:
@@ -174,7 +174,7 @@ def _has_nulls(block: pa.RecordBatch) -> bool:
 def _find_fault(block: pa.RecordBatch, vocabulary_size: int) -> str | None:
     if (highest := _highest_id(block)) >= vocabulary_size:
         return f"has piece id {highest}, the vocabulary has {vocabulary_size} pieces"
-    return None if _masks_fit(block) else "predicts pieces beyond their rows; make it again"
+    return None if _masks_fit(block) else "predicts pieces beyond their rows"
 
 
 def _masks_fit(batch: pa.RecordBatch) -> bool:

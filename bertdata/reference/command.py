@@ -84,7 +84,7 @@ def _find_files(patterns: str) -> list[Path]:
     """Files of the comma-separated globs, in order. Raises InputError when there is none."""
     files = [name for pattern in patterns.split(",") for name in sorted(glob.glob(pattern))]  # noqa: PTH207
     if not files:
-        raise InputError(f"no file matches {patterns}")
+        raise InputError(f"no file matches {patterns}; correct --input_file")
     return [Path(name) for name in files]
 
 
@@ -99,7 +99,7 @@ def _read_documents(files: Iterable[Path], tokenizer: OriginalTokenizer) -> list
                 documents[-1].append(ids)
     found = [document for document in documents if document]
     if not found:
-        raise InputError("the input has no document: it is empty or blank")
+        raise InputError("the input has no document: it is empty or blank; name files with text")
     return list(found)
 
 
@@ -139,9 +139,11 @@ def _read_lines(file: Path) -> list[str]:
         # Only "\n" ends a line, as in the original's reader; the last line needs none.
         text = file.read_bytes().decode("utf-8")
     except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror}") from error
+        raise InputError(
+            f"cannot read {file}: {error.strerror}; name files that you may read"
+        ) from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not UTF-8 at byte {error.start}") from error
+        raise InputError(f"{file} is not UTF-8 at byte {error.start}; save it as UTF-8") from error
     lines = text.removesuffix("\n").split("\n") if text else []
     return [line.strip() for line in lines]
 
@@ -164,5 +166,5 @@ def _add_switch(parser: argparse.ArgumentParser, name: str, default: bool, text:
 def _boolean(text: str) -> bool:
     known = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
     if text.lower() not in known:
-        raise argparse.ArgumentTypeError(f"expected true or false, got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be true or false, got {text!r}")
     return known[text.lower()]

@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 
 from bertdata.errors import VocabularyError
-from bertdata.storage.foreign import MAX_PIECES_BYTES, read_foreign
+from bertdata.storage.foreign import MAX_PIECES_BYTES, read_foreign, with_way_out
 
 _MAX_WORD_CHARACTERS = 200
 
@@ -55,7 +55,9 @@ def _read_ids(vocab_file: Path) -> dict[str, int]:
         data = read_foreign(vocab_file, MAX_PIECES_BYTES)
         text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8").read()
     except (OSError, UnicodeDecodeError) as error:
-        raise VocabularyError(f"cannot read vocabulary {vocab_file}: {error}") from error
+        raise VocabularyError(
+            f"cannot read vocabulary {vocab_file}: {with_way_out(str(error))}"
+        ) from error
     lines = text.removesuffix("\n").split("\n")
     ids = {line.strip(): number for number, line in enumerate(lines)}
     for piece in ("[UNK]", "[CLS]", "[SEP]", "[MASK]"):

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from bertdata.config import Table
 from bertdata.corpus.partitions import Layout
 from bertdata.duplicates.find import DROPPED
-from bertdata.errors import DataError
+from bertdata.errors import damaged_file
 from bertdata.grouping import fill_groups
 from bertdata.sentences.removal import remove
 from bertdata.storage.locations import Location
@@ -189,7 +189,7 @@ def _read_batches(
 def _check_file(reader: pa.RecordBatchFileReader, num_partitions: int, where: str) -> None:
     check_schema(reader.schema, SENTENCES, where)
     if reader.num_record_batches != num_partitions:
-        raise DataError(
+        raise damaged_file(
             f"{where} has {reader.num_record_batches} batches, expected {num_partitions}"
         )
 

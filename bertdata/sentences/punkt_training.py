@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from nltk.tokenize.punkt import PunktParameters, PunktTrainer
 
 from bertdata.config import Table
-from bertdata.errors import DataError
+from bertdata.errors import damaged_file, missing_file
 from bertdata.grouping import fill_groups
 from bertdata.randomness import CounterSource, stable_hash
 from bertdata.sentences.paragraphs import split_paragraphs
@@ -75,10 +75,10 @@ def read_parameters(path: Location) -> PunktParameters:
     """Read a model that `write_parameters` wrote. Raises DataError."""
     try:
         return _from_table(json.loads(read_bytes(path)))
+    except FileNotFoundError as error:
+        raise missing_file(path) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DataError(
-            f"{path} is not a Punkt model ({first_line(error)}); make it again"
-        ) from error
+        raise damaged_file(f"{path} is not a Punkt model ({first_line(error)})") from error
 
 
 def _from_table(table: Table) -> PunktParameters:

@@ -67,8 +67,8 @@ class SentencesConfig:
         if self.language not in (*LANGUAGES, *RULE_LANGUAGES, TRAIN):
             known = ", ".join((*LANGUAGES, *RULE_LANGUAGES))
             raise ConfigError(
-                f"no Punkt model for language {self.language!r}; there are {known}; "
-                f'language = "{TRAIN}" makes one from the corpora'
+                f"no Punkt model for language {self.language!r}; use one of {known}, "
+                f'or "{TRAIN}", which makes one from the corpora'
             )
 
 
@@ -108,6 +108,6 @@ def load_splitter(language: str, model: Location | None = None) -> SentenceSplit
     from bertdata.sentences.punkt_training import read_parameters
 
     if config.language == TRAIN and model is None:
-        raise ConfigError(f'language = "{TRAIN}" needs its model')
+        raise ConfigError(f'language = "{TRAIN}" needs its model; give the punkt.json of a run')
     parameters = read_parameters(model) if model else load_parameters(config.language)
     return SentenceSplitter(PunktSplitter(PunktDecisions(parameters)).split)

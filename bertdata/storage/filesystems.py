@@ -67,7 +67,9 @@ def storage_errors() -> Iterator[None]:
         raise
     except OSError as error:
         if _PASSING.search(str(error)):
-            raise StorageError(f"storage does not answer: {_first_line(error)}") from error
+            raise StorageError(
+                f"storage does not answer: {_first_line(error)}; run again when it does"
+            ) from error
         raise
     except Exception as error:  # botocore's and aiohttp's errors have no base but this
         lines = str(error).splitlines()
@@ -138,7 +140,9 @@ def _arrow_filesystem(root: str, query: str) -> tuple[fs.FileSystem, str]:
     try:
         system, path = fs.FileSystem.from_uri(f"{address}?{query}" if query else address)
     except (pa.ArrowException, OSError, ValueError, ImportError) as error:
-        raise BertdataError(f"cannot use {root}: {_first_line(error)}") from error
+        raise BertdataError(
+            f"cannot use {root}: {_first_line(error)}; correct the address or its options"
+        ) from error
     return system, path
 
 

@@ -77,6 +77,11 @@ def parse_foreign_table(data: bytes) -> Table:
     return table
 
 
+def with_way_out(reason: str) -> str:
+    """The reason of an error that these functions raised, with what helps if it does not say it."""
+    return reason if "; " in reason else f"{reason}; put a readable copy of the right file there"
+
+
 def is_in_cache(found: Path, top: Path) -> bool:
     """Whether a file is among the blobs of the repository that the folder is a snapshot of."""
     snapshots = (above for above in top.parents if above.name == "snapshots")

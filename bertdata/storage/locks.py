@@ -38,7 +38,9 @@ def hold(folder: Location, patience: float = 0.0) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)
     except OSError as error:
-        raise BertdataError(f"cannot use {folder}: {error.strerror}") from error
+        raise BertdataError(
+            f"cannot use {folder}: {error.strerror}; choose another --output"
+        ) from error
     try:
         _lock(folder, handle, time.monotonic() + patience)
         yield

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from bertdata.config import Table
 from bertdata.errors import DataError
 from bertdata.storage.files import is_file, size_of
-from bertdata.storage.foreign import read_foreign
+from bertdata.storage.foreign import read_foreign, with_way_out
 from bertdata.storage.locations import Location
 from bertdata.storage.shards import Shard, check_inside, first_line, sha256_of
 from bertdata.storage.writing import sync, write_json
@@ -96,9 +96,14 @@ def read_manifest(folder: Location) -> Manifest:
         for shard in shards:
             check_inside(folder, shard.path)
     except FileNotFoundError:
-        raise DataError(f"{folder} is not complete: it has no {FILE_NAME}") from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
-        raise DataError(f"{path} is damaged: {first_line(error)}") from error
+        raise DataError(
+            f"{folder} is not complete: it has no {FILE_NAME}; name a finished folder, or first: "
+            f"bertdata run CONFIG.toml --output {folder.parent}"
+        ) from None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {with_way_out(first_line(error))}") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+        raise damaged_manifest(folder, first_line(error)) from error
     known = _VERSIONS.get(str(manifest.format), _VERSION)
     if manifest.version != known:
         raise DataError(
@@ -106,6 +111,14 @@ def read_manifest(folder: Location) -> Manifest:
             "make the stage again in another --output"
         )
     return manifest
+
+
+def damaged_manifest(folder: Location, reason: str) -> DataError:
+    """The error for a manifest that no stage can have. A stage made again has the same bytes."""
+    return DataError(
+        f"{folder / FILE_NAME} is damaged ({reason}); restore it, or delete it (only this file) "
+        f"and run again the command that made {folder}"
+    )
 
 
 def _read_shard(table: Table) -> Shard:
@@ -130,7 +143,7 @@ def manifest_errors_as_data_errors(folder: Location) -> Iterator[None]:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         what = f"{type(error).__name__}: {first_line(error)}"
-        raise DataError(f"{folder / FILE_NAME} is damaged ({what})") from error
+        raise damaged_manifest(folder, what) from error
 
 
 def is_complete(folder: Location) -> bool:

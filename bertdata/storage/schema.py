@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from bertdata.errors import DataError
+from bertdata.errors import DataError, damaged_file
 
 _VERSION = 1
 _SENTENCES_VERSION = 2  # since a file holds a range of partitions
@@ -75,9 +75,12 @@ def check_schema(found: pa.Schema, wanted: pa.Schema, where: str) -> None:
         for schema in (found, wanted)
     )
     if version != known:
-        raise DataError(f"{where} has format version {version}, this program reads {known}")
+        raise DataError(
+            f"{where} has format version {version}, this program reads {known}; "
+            "make it again in another --output"
+        )
     if not found.equals(wanted):
-        raise DataError(f"{where} has columns {_columns(found)}, expected {_columns(wanted)}")
+        raise damaged_file(f"{where} has columns {_columns(found)}, expected {_columns(wanted)}")
 
 
 def _columns(schema: pa.Schema) -> str:

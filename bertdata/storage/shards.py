@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from bertdata.errors import DataError, StorageError
+from bertdata.errors import DataError, StorageError, damaged_file, missing_file
 from bertdata.storage.files import iterate_blocks, open_arrow_file, size_of
 from bertdata.storage.foreign import is_in_cache
 from bertdata.storage.locations import Address, Location, is_inside
@@ -135,12 +135,14 @@ def arrow_errors_as_data_errors(location: Location) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         reason = first_line(error)
+        if isinstance(error, FileNotFoundError):
+            raise missing_file(location) from error
         if isinstance(error, OSError) and isinstance(location, Address):
             # The file may be whole, and the way to it broken.
-            kind = DataError if isinstance(error, FileNotFoundError) else StorageError
-            raise kind(f"cannot read {location}: {reason}") from error
-        message = f"{location} is not a complete Arrow file ({reason}); make it again"
-        raise DataError(message) from error
+            raise StorageError(
+                f"cannot read {location}: {reason}; run again when its storage answers"
+            ) from error
+        raise damaged_file(f"{location} is not a complete Arrow file ({reason})") from error
 
 
 def check_inside(folder: Location, path: str) -> None:
@@ -158,7 +160,8 @@ def check_inside(folder: Location, path: str) -> None:
         found = top
     if not is_inside(found, top) or found == top:
         raise DataError(
-            f"{folder / path}: leaves its folder; do not trust the manifest that names it"
+            f"{folder / path}: leaves its folder; do not trust the manifest that names it, "
+            f"make {folder} again"
         )
 
 

@@ -8,6 +8,7 @@ its stream is closed, even by an error.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -78,7 +79,9 @@ def check_writable(folder: Location) -> None:
     try:
         remove_file(probe)
     except OSError as error:
-        raise BertdataError(f"cannot remove files from {folder}: {error}") from error
+        raise BertdataError(
+            f"cannot remove files from {folder}: {error}; allow it, or choose another --output"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -137,8 +140,12 @@ def _send(source: Path, address: Address) -> None:
 def _cannot_write(location: Location, error: OSError) -> BertdataError:
     """The error for a file that cannot be written."""
     reason = error.strerror or (str(error).splitlines() or [type(error).__name__])[0]
-    kind = StorageError if isinstance(location, Address) else BertdataError
-    return kind(f"cannot write {location}: {reason}")
+    what = f"cannot write {location}: {reason}"
+    if isinstance(location, Address):
+        return StorageError(f"{what}; check the address and your rights there, and run again")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return BertdataError(f"{what}; free some space and run again")
+    return BertdataError(f"{what}; allow it, or choose another --output")
 
 
 def _fsync(path: Path) -> None:

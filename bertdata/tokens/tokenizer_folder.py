@@ -13,6 +13,7 @@ from functools import cached_property
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from bertdata.errors import VocabularyError
+from bertdata.storage.foreign import with_way_out
 from bertdata.storage.locations import Location, locate
 from bertdata.storage.shards import first_line
 from bertdata.tokens.letter_case import is_cased
@@ -60,7 +61,10 @@ class FolderTokenizer:
         name = self.special_name(usual_name)
         id_: int | None = self.tokenizer.token_to_id(name)
         if id_ is None:
-            raise VocabularyError(f"the tokenizer of {self.folder} lacks the special piece {name}")
+            raise VocabularyError(
+                f"the tokenizer of {self.folder} lacks the special piece {name}; "
+                f"name the one that it has in {SETTINGS_NAME}"
+            )
         return id_
 
     def special_name(self, usual_name: str) -> str:
@@ -119,7 +123,9 @@ def _read_tokenizer_json(path: Location) -> Tokenizer:
     try:
         tokenizer = load_tokenizer(path)
     except Exception as error:  # tokenizers raises plain Exception
-        raise VocabularyError(f"{path} is not a tokenizer: {first_line(error)}") from error
+        raise VocabularyError(
+            f"{path} is not a tokenizer: {with_way_out(first_line(error))}"
+        ) from error
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer

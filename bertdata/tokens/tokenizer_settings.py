@@ -14,7 +14,7 @@ from tokenizers import AddedToken
 from bertdata.config import Table
 from bertdata.errors import VocabularyError
 from bertdata.storage.files import exists
-from bertdata.storage.foreign import read_foreign_table
+from bertdata.storage.foreign import read_foreign_table, with_way_out
 from bertdata.storage.locations import Location
 from bertdata.storage.shards import first_line
 
@@ -67,12 +67,12 @@ def read_settings(folder: Location) -> TokenizerSettings:
         settings = _read_settings(folder)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise VocabularyError(
-            f"{folder / SETTINGS_NAME} has an invalid value: {first_line(error)}"
+            f"{folder / SETTINGS_NAME} has an invalid value: {with_way_out(first_line(error))}"
         ) from error
     for name in ("lowercase", "strip_accents"):
         if not isinstance(value := getattr(settings, name), bool | None):
             raise VocabularyError(
-                f"{folder / SETTINGS_NAME}: {name} is {value!r}, not true or false"
+                f"{folder / SETTINGS_NAME}: {name} must be true or false, got {value!r}"
             )
     return settings
 
@@ -141,4 +141,4 @@ def _read_table(path: Location) -> Table:
     try:
         return read_foreign_table(path) if exists(path) else {}
     except (OSError, ValueError) as error:
-        raise VocabularyError(f"cannot read {path}: {first_line(error)}") from error
+        raise VocabularyError(f"cannot read {path}: {with_way_out(first_line(error))}") from error

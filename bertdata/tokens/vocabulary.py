@@ -16,7 +16,12 @@ import numpy as np
 from bertdata.arrays import BoolArray
 from bertdata.errors import VocabularyError
 from bertdata.storage.files import exists, is_folder
-from bertdata.storage.foreign import MAX_PIECES_BYTES, parse_foreign_table, read_foreign
+from bertdata.storage.foreign import (
+    MAX_PIECES_BYTES,
+    parse_foreign_table,
+    read_foreign,
+    with_way_out,
+)
 from bertdata.storage.locations import Location, locate
 from bertdata.storage.shards import first_line
 from bertdata.storage.writing import write_text
@@ -143,7 +148,7 @@ def write_vocabulary(path: Location, vocabulary: Vocabulary) -> None:
 def _read_lines(path: Location, settings: TokenizerSettings) -> tuple[list[str], list[str]]:
     text = _decode(path, _read(path))
     if (size := text.count("\n")) > _MAX_SIZE:
-        raise VocabularyError(f"{path} has {size:,} lines; ids go up to {_MAX_SIZE - 1:,}")
+        raise VocabularyError(f"{path} has {size:,} lines; the maximum is {_MAX_SIZE:,}")
     pieces, notes = pieces_of_lines(text)
     # Pieces that were added to the tokenizer later follow those of vocab.txt.
     added = {id_: piece.content for id_, piece in settings.added_pieces.items()}
@@ -156,7 +161,9 @@ def _read_tokenizer_json(path: Location, _: TokenizerSettings) -> tuple[list[str
         pieces = {int(id_): str(piece) for piece, id_ in table["model"]["vocab"].items()}
         added = {int(piece["id"]): str(piece["content"]) for piece in table["added_tokens"]}
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise VocabularyError(f"{path} has no WordPiece vocabulary") from error
+        raise VocabularyError(
+            f"{path} has no WordPiece vocabulary; name a vocab.txt, or a tokenizer.json with one"
+        ) from error
     return _fill(pieces | added), []
 
 
@@ -169,7 +176,7 @@ def _fill(pieces: Mapping[int, str]) -> list[str]:
     unused = unused_names([*pieces.values()])
     size = 1 + max(pieces, default=-1)
     if size > _MAX_SIZE:
-        raise VocabularyError(f"a piece has the id {size - 1:,}; ids go up to {_MAX_SIZE - 1:,}")
+        raise VocabularyError(f"a piece has the id {size - 1:,}; the maximum is {_MAX_SIZE - 1:,}")
     return [pieces[id_] if id_ in pieces else next(unused) for id_ in range(size)]
 
 
@@ -178,7 +185,7 @@ def _read(path: Location) -> bytes:
         return read_foreign(path, MAX_PIECES_BYTES)
     except OSError as error:
         reason = error.strerror or first_line(error)
-        raise VocabularyError(f"cannot read vocabulary {path}: {reason}") from error
+        raise VocabularyError(f"cannot read vocabulary {path}: {with_way_out(reason)}") from error
 
 
 def _decode(path: Location, data: bytes) -> str:
@@ -197,7 +204,9 @@ def _check_pieces(tokens: tuple[str, ...]) -> None:
                 f"piece {id_} is empty; put a piece that no text needs there, such as [unused0]"
             )
         if "\n" in token or "\r" in token:
-            raise VocabularyError(f"piece {id_} {token!r} contains a line end; a piece is one line")
+            raise VocabularyError(
+                f"piece {id_} {token!r} contains a line end; remove it: a piece is one line"
+            )
 
 
 def _check_no_duplicate(tokens: tuple[str, ...], ids: Mapping[str, int]) -> None:

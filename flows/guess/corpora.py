@@ -112,7 +112,9 @@ def _find_files(place: Location) -> Iterator[_File]:
         try:
             yield _File(place, "", find_file(place).bytes)
         except OSError as error:
-            raise InputError(f"cannot read {place}: {error.strerror or error}") from error
+            raise InputError(
+                f"cannot read {place}: {error.strerror or error}; name a file or folder of texts"
+            ) from error
         return
     runs = OwnFiles()
     for file in _list_below(place):

@@ -40,7 +40,9 @@ def write_configuration(place: Location, output: Path | None) -> list[str]:
         with output.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise ConfigError(f"cannot write {output}: {error.strerror}") from error
+        raise ConfigError(
+            f"cannot write {output}: {error.strerror}; name another file with --output"
+        ) from error
     return list(_explain(found, language, output))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bertdata.errors import DataError
+from bertdata.errors import damaged_one
 from bertdata.progress.differences import describe_differences
 from bertdata.storage.manifest import Manifest, check_stage
 from bertdata.storage.shards import first_line
@@ -43,7 +43,7 @@ def compare_runs(a: RunPaths, b: RunPaths) -> _Comparison:
         return _compare(a, b)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         what = f"{type(error).__name__}: {first_line(error)}"
-        raise DataError(f"a manifest of {a.output} or {b.output} is damaged ({what})") from error
+        raise damaged_one(f"a manifest of {a.output} or {b.output} is damaged ({what})") from error
 
 
 def _compare(a: RunPaths, b: RunPaths) -> _Comparison:

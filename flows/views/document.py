@@ -45,6 +45,7 @@ _WIDTH = 100
 _TITLE = 13  # columns of titles
 _MAX_LINES = 20  # of one text
 _UNIT_BYTES = 64 << 20
+_OWN_CONFIG = "give the run's own --config"
 _HEXADECIMAL = re.compile(r"(?:0x)?([0-9a-fA-F]{1,16})")
 
 
@@ -195,7 +196,7 @@ def _find_input(
     """Raises BertdataError with the reason why the document cannot be read again."""
     corpus, cleaning, base = _find_corpus(paths, manifest, source, config)
     if describe_cleaning(cleaning) != manifest.config["cleaning"]:
-        raise DataError(f"{config} does not clean as this run did")
+        raise DataError(f"{config} does not clean as this run did; {_OWN_CONFIG}")
     found = find_inputs(corpus, base, paths.output).files
     known = {file["name"]: file["fingerprint"] for file in manifest.inputs[source]}
     same = [file for file in found if known.get(file.name) == file.fingerprint]
@@ -204,7 +205,7 @@ def _find_input(
     files = [file for file in same if file.name in (likely or known)]
     if not files:
         what = f"{likely[0]} is" if likely else f"the files of {source} are"
-        raise DataError(f"{what} no longer there, or changed since")
+        raise DataError(f"{what} no longer there, or changed since; restore what the run read")
     return _Input(corpus=corpus, files=tuple(files), cleaning=cleaning)
 
 
@@ -218,7 +219,7 @@ def _find_corpus(
         for corpus in found.corpus:
             if corpus.name == source:
                 return corpus, found.cleaning, config.parent.absolute()
-        raise ConfigError(f"{config} has no corpus {source!r}")
+        raise ConfigError(f"{config} has no corpus {source!r}; {_OWN_CONFIG}")
     for table in manifest.config["corpus"]:
         if table["name"] == source and table["format"] == "demo":
             return read_table(CorpusConfig, table, "[[corpus]]"), CleaningConfig(), Path()
@@ -243,7 +244,7 @@ def _read_again(given: _Input, document: str, beginning: str) -> Document | Reje
                 return item
             first = first or item
     if first is None:
-        raise DataError("the input no longer has it")
+        raise DataError("the input no longer has it; restore what the run read")
     return first
 
 

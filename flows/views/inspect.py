@@ -44,7 +44,7 @@ def show_examples(paths: RunPaths, split: str, rows: int) -> Iterator[str]:
     manifest = read_manifest(paths.examples)
     vocabulary = vocabulary_of(paths, manifest)
     if not manifest.counts.get(split, {}).get("examples"):
-        raise DataError(f"{paths.examples} has no {split} examples")
+        raise DataError(f"{paths.examples} has no {split} examples; choose the other --split")
     yield legend(manifest)
     shown = list(itertools.islice(read_examples(paths, manifest, vocabulary, split), rows))
     documents = find_documents(paths, {example.row["document_id"] for example in shown})

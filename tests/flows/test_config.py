@@ -93,7 +93,7 @@ def test_overrides(override: str, value: object, tmp_path: Path) -> None:
         ('[corpus]\nname = "a"\n', [], "two brackets"),
         ('seed = "1"\n' + MINIMAL, [], "seed must be an integer"),
         (MINIMAL + MINIMAL, [], "two corpora are named 'a'"),
-        (MINIMAL, ["examples"], "expects table.key=value"),
+        (MINIMAL, ["examples"], "--set must be table.key=value"),
         (MINIMAL, ["corpus.7.name=x"], "there is no '7'"),
         (MINIMAL, ["corpus.1.name=x"], "there is no '1'"),
         (MINIMAL, ["corpus=x"], "two brackets"),

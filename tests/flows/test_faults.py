@@ -98,7 +98,7 @@ def test_a_full_disk_in_every_stage(open_run: Run, small_disk: Path, finished: P
             if error is None:
                 assert room == ROOMS[-1]
             else:
-                assert re.fullmatch("cannot .*No space left on device", str(error))
+                assert re.fullmatch("cannot .*No space left on device; .*", str(error))
                 assert not isinstance(error, CrashError)
                 assert not is_complete(folder)
             ballast.unlink()

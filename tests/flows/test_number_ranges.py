@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import typing
 from typing import Any
 
@@ -23,6 +24,8 @@ CLASSES: dict[str, type] = {
 }
 # Any whole number is a seed; which layers there are, the model says.
 WITHOUT_RANGE = ("seeds", "layers")
+# As the message names it, which is the way out.
+RANGE = r"(from \S+ to \S+|above 0|at least \S+|at most \S+|a number of 64 bits)"
 ABSURD: dict[type, tuple[Any, ...]] = {
     float: (math.nan, math.inf, -math.inf, -1.0, 10**400, -(10**400)),
     int: (10**30, 10**400, -(10**30), -1),
@@ -47,4 +50,6 @@ def test_an_absurd_number_is_refused(part: str, key: str, kind: type) -> None:
     for value in ABSURD[kind]:
         with pytest.raises(ConfigError) as raised:
             read_table(cls, {**needed, key: value}, f"[{part}]")
-        assert key in str(raised.value), value
+        shown = f"{value:g}" if isinstance(value, float) else str(value)
+        pattern = rf"{key} must be {RANGE}, got {re.escape(shown)}"
+        assert re.search(pattern, str(raised.value)), value

@@ -63,6 +63,21 @@ def test_swapped_lines_of_the_vocabulary(stages: Stages) -> None:
     assert prepare_stage(stages.examples()) is StageState.COMPLETE
 
 
+@pytest.mark.parametrize("name", ["sentences", "vocabulary", "examples"])
+def test_the_way_out_of_a_damaged_manifest(stages: Stages, name: str) -> None:
+    plan = getattr(stages, name)()
+    path = plan.folder / "manifest.json"
+    before = path.read_bytes()
+    path.write_bytes(before[:-9])
+    with pytest.raises(DataError) as found:
+        prepare_stage(plan)
+    way_out = f"delete it (only this file) and run again the command that made {plan.folder}"
+    assert str(found.value).endswith(way_out)
+    path.unlink()
+    make_stage(plan)
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("name", ["vocab", "examples"])
 def test_a_changed_letter_in_the_sentences(stages: Stages, name: str) -> None:
     path = first_sentences(stages)

@@ -58,11 +58,13 @@ def test_help_has_the_sentence_and_the_default(capsys: pytest.CaptureFixture[str
 
 
 def test_values_of_the_wrong_kind_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    for flag in ("--batch-size=x", "--by=page", "--score=f2"):
+    for flag in ("--batch-size=x", "--layers=1,x", "--by=page", "--score=f2"):
         with pytest.raises(SystemExit) as stopped:
             parse(flag)
         assert stopped.value.code == 2
-    assert "invalid choice: 'page'" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "--layers: must be whole numbers with commas between, such as 1,2; got '1,x'" in said
+    assert "invalid choice: 'page'" in said
 
 
 def test_errors_are_one_line_and_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

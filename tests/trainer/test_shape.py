@@ -14,7 +14,7 @@ SHAPE = {"vocab_size": 9, "hidden_size": 4, "num_layers": 1, "num_heads": 1, "in
     ("values", "message"),
     [
         ({"num_layers": 0}, "num_layers must be at least 1, got 0"),
-        ({"num_heads": 3}, "hidden_size 4 is not a multiple of num_heads 3"),
+        ({"num_heads": 3}, "hidden_size must be a multiple of num_heads, 3, got 4"),
         ({"hidden_act": "relu"}, "hidden_act must be one of gelu, gelu_new"),
     ],
 )

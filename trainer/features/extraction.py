@@ -78,7 +78,7 @@ def extract_features(
     texts = itertools.chain.from_iterable(read_texts(path, config) for path in inputs)
     first = next(texts, None)
     if first is None:
-        raise InputError(f"there is no text in {', '.join(map(str, inputs))}")
+        raise InputError(f"there is no text in {', '.join(map(str, inputs))}; name files with text")
     counts = _FeatureCounts()
     batches = extractor.batches(itertools.chain([first], texts))
     shard = write_arrow(output, extractor.schema, _count(batches, counts))
@@ -174,7 +174,7 @@ def _layer_numbers(wanted: Sequence[int], num_layers: int) -> list[int]:
     """Return layers as numbers from 0, the embeddings; -1 is the last. Raises ConfigError."""
     for number in wanted:
         if not -num_layers - 1 <= number <= num_layers:
-            raise ConfigError(f"there is no layer {number}; the model has 0 to {num_layers}")
+            raise ConfigError(f"there is no layer {number}; choose from 0 to {num_layers}")
     return list(dict.fromkeys(number % (num_layers + 1) for number in wanted))
 
 

@@ -67,7 +67,7 @@ class MaskFiller:
             ids += self._folder.tokenizer.encode(part, add_special_tokens=False).ids
         ids.append(self._sep)
         if len(ids) > (longest := self._model.config.max_positions):
-            raise ConfigError(f"the text has {len(ids)} pieces, the model reads at most {longest}")
+            raise ConfigError(f"the text has {len(ids)} pieces, the maximum is {longest}")
         return ids
 
 

@@ -79,7 +79,9 @@ def _read_table(path: Location, config: FeaturesConfig) -> Iterator[SourceText]:
     for number, row in enumerate(read_rows(path, header=config.header), start=1):
         text = row.cell(config.text)
         if not isinstance(text, str):
-            raise InputError(f"{row.where}: {config.text!r} is {text!r}, not text")
+            raise InputError(
+                f"{row.where}: {config.text!r} is {text!r}, not text; name another --text"
+            )
         given = row.values.get(config.id)
         yield _from_file(path, str(number if given in (None, "") else given), text)
 

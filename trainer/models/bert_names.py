@@ -141,7 +141,7 @@ def from_hf_config(table: Table) -> ModelConfig:
     table = {**_DEFAULTS, **given}
     missing = [theirs for theirs in _CONFIG.values() if theirs not in table]
     if missing:
-        raise ConfigError(f"config.json lacks {missing[0]!r}")
+        raise ConfigError(f"config.json lacks {missing[0]!r}; add it there")
     name = table["hidden_act"]
     table["hidden_act"] = _ACTIVATIONS.get(name, name) if isinstance(name, str) else name
     values = {ours: table[theirs] for ours, theirs in _CONFIG.items()}
@@ -168,6 +168,6 @@ def _check_architecture(table: Table) -> None:
     if name not in (None, "bert"):
         raise ConfigError(f"model_type must be 'bert', got {name!r:.60}; only BERT can be read")
     if (positions := table.get("position_embedding_type") or "absolute") != "absolute":
-        raise ConfigError(f"cannot use {positions!r:.60} position embeddings, only 'absolute'")
+        raise ConfigError(f"position_embedding_type must be 'absolute', got {positions!r:.60}")
     if table.get("is_decoder"):
-        raise ConfigError("cannot use a decoder (is_decoder is true), only an encoder")
+        raise ConfigError("is_decoder must be false: only an encoder can be read")

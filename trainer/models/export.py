@@ -19,6 +19,7 @@ from bertdata.storage.foreign import (
     open_foreign,
     read_foreign,
     read_foreign_table,
+    with_way_out,
 )
 from bertdata.storage.locations import Location
 from bertdata.storage.manifest import check_stage
@@ -63,7 +64,8 @@ def check_regular(folder: Location, names: Iterable[str]) -> None:
             if isinstance(folder, Path) and exists(folder / name):
                 open_foreign(folder / name).close()
         except OSError as error:
-            raise DataError(f"cannot read {folder / name}: {first_line(error)}") from error
+            reason = with_way_out(first_line(error))
+            raise DataError(f"cannot read {folder / name}: {reason}") from error
 
 
 def copy_tokenizer(source: Location, folder: Location) -> None:
@@ -78,7 +80,8 @@ def copy_tokenizer(source: Location, folder: Location) -> None:
         try:
             data = read_foreign(source / name, MAX_PIECES_BYTES)
         except OSError as error:
-            raise DataError(f"cannot copy {source / name}: {first_line(error)}") from error
+            reason = with_way_out(first_line(error))
+            raise DataError(f"cannot copy {source / name}: {reason}") from error
         with atomic_file(folder / name) as temporary:
             temporary.write_bytes(data)
 
@@ -107,7 +110,10 @@ def load_model(folder: Location) -> Bert:
     """
     model, missing = load_encoder(folder, needs_tied_decoder=True)
     if missing:
-        raise DataError(f"{find_weights(folder)} lacks {to_hf_name(missing[0])}")
+        raise DataError(
+            f"{find_weights(folder)} lacks {to_hf_name(missing[0])}; "
+            "use a model with the heads of pre-training"
+        )
     return model
 
 
@@ -134,11 +140,11 @@ def load_encoder(
     try:
         found = from_hf_parameters(parameters)
     except KeyError as error:
-        raise DataError(f"{weights} has {error!s:.200}, which no BERT has") from error
+        raise DataError(f"{weights} has {error!s:.200}, which no BERT has; use a BERT") from error
     wanted = _wanted_shapes(config)
     missing = [name for name in wanted if name not in found]
     if encoder := [name for name in missing if not name.startswith(_HEADS)]:
-        raise DataError(f"{weights} lacks {to_hf_name(encoder[0])}; is it a BERT?")
+        raise DataError(f"{weights} lacks {to_hf_name(encoder[0])}; use a complete BERT")
     if left_out := [name for name in found if name not in wanted]:
         warn(f"{weights} has {to_hf_name(left_out[0]):.200}, which {CONFIG_NAME} leaves out")
     found = {name: value for name, value in found.items() if name in wanted}
@@ -162,7 +168,7 @@ def _check_memory(wanted: Mapping[str, torch.Size]) -> None:
     if needed > memory:
         raise MemoryUsedUpError(
             f"a model of the sizes in {CONFIG_NAME} takes {needed / 2**30:,.0f} GiB, this machine "
-            f"has {memory / 2**30:,.0f}; are the sizes right?"
+            f"has {memory / 2**30:,.0f}; correct the sizes, or use a larger machine"
         )
 
 
@@ -177,13 +183,18 @@ def _check_parameters(
         what = f"{weights} does not fit: {to_hf_name(name)}"
         if value.shape != wanted[name]:
             shapes = f"{list(value.shape)}, {CONFIG_NAME} says {list(wanted[name])}"
-            raise DataError(f"{what} has the shape {shapes}")
+            raise DataError(f"{what} has the shape {shapes}; use the one of these weights")
         is_plain = value.layout is torch.strided and value.device.type == "cpu"
         if not (is_plain and value.dtype in _FLOATS):
-            raise DataError(f"{what} has no floating-point numbers but {value.dtype}")
+            raise DataError(
+                f"{what} has no floating-point numbers but {value.dtype}; save it as float32"
+            )
     for name, value in found.items():
         if not value.float().isfinite().all():
-            raise DataError(f"{weights}: {to_hf_name(name)} has a number that is NaN or infinite")
+            raise DataError(
+                f"{weights}: {to_hf_name(name)} has a number that is NaN or infinite; use the "
+                "weights of an earlier step, or of another training"
+            )
 
 
 def load_shape(folder: Location, *, dropout: float | None = None) -> ModelConfig:
@@ -204,7 +215,8 @@ def _read_config(folder: Location) -> Table:
     try:
         return read_foreign_table(folder / CONFIG_NAME)
     except (OSError, ValueError) as error:
-        raise DataError(f"{folder} holds no complete model: {first_line(error)}") from error
+        reason = with_way_out(first_line(error))
+        raise DataError(f"{folder} holds no complete model: {reason}") from error
 
 
 def new_bert(config: ModelConfig) -> Bert:
@@ -217,4 +229,7 @@ def new_bert(config: ModelConfig) -> Bert:
         with torch.random.fork_rng(devices=[]):
             return Bert(config)
     except RuntimeError as error:  # torch's own allocator
-        raise MemoryUsedUpError(f"there is no memory for the model: {first_line(error)}") from error
+        raise MemoryUsedUpError(
+            f"there is no memory for the model: {first_line(error)}; "
+            "make it smaller, or use a larger machine"
+        ) from error

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from bertdata.errors import DataError
 from bertdata.storage.files import exists
-from bertdata.storage.foreign import open_foreign, read_foreign_table
+from bertdata.storage.foreign import open_foreign, read_foreign_table, with_way_out
 from bertdata.storage.locations import Location
 from bertdata.storage.shards import first_line
 
@@ -39,7 +39,8 @@ def find_weights(folder: Location) -> Location:
         if exists(folder / name):
             return folder / name
     raise DataError(
-        f"{folder} holds no complete model: it has neither {WEIGHTS_NAME} nor pytorch_model.bin"
+        f"{folder} holds no complete model: it has neither {WEIGHTS_NAME} nor "
+        "pytorch_model.bin; put one of them there"
     )
 
 
@@ -55,7 +56,8 @@ def read_weights(path: Location) -> dict[str, Tensor]:
         shards = _shard_names(path)
         return {name: value for shard in shards for name, value in _read_file(shard).items()}
     except (OSError, ValueError, EOFError, SafetensorError, RuntimeError) as error:
-        raise DataError(f"{path.parent} holds no complete model: {first_line(error)}") from error
+        reason = with_way_out(first_line(error))
+        raise DataError(f"{path.parent} holds no complete model: {reason}") from error
 
 
 def _shard_names(index: Location) -> list[Location]:

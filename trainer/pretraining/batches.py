@@ -146,7 +146,7 @@ def pack_shape(reader: ExampleReader, tokens: int) -> PackShape:
     Raises ConfigError if the longest row does not fit, DataError if the split has no rows.
     """
     if not reader.num_rows:
-        raise DataError(f"there are no {reader.split} examples to pack")
+        raise DataError(f"there are no {reader.split} examples to pack; make some from more text")
     length = reader.longest_row()
     if tokens <= length:
         raise ConfigError(

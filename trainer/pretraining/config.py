@@ -154,8 +154,8 @@ class BatchOptions:
         _check_shares(self, ("phase2_fraction",))
         if self.batch_tokens % (self.accumulate * self.processes):
             raise ConfigError(
-                f"batch_tokens {self.batch_tokens} is not a multiple of accumulate * processes, "
-                f"{self.accumulate * self.processes}"
+                "batch_tokens must be a multiple of accumulate * processes, "
+                f"{self.accumulate * self.processes}, got {self.batch_tokens}"
             )
 
 

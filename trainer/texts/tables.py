@@ -59,7 +59,7 @@ class Row:
             return self.values[column]
         error = unknown_key(column, self.values, self.where, kind="column")
         if column.isdecimal():
-            raise ConfigError(f"{error}; for a file without a header add --no-header")
+            raise ConfigError(f"{error}; add --no-header if the file has no header")
         raise error
 
 
@@ -106,9 +106,13 @@ def _readable(path: Location, kind: str) -> Iterator[None]:
         yield
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         reason = getattr(error, "strerror", None) or first_line(error)
-        raise InputError(f"cannot read {path}: {reason}") from error
+        raise InputError(
+            f"cannot read {path}: {reason}; name a complete file that you may read"
+        ) from error
     except (csv.Error, pa.ArrowException) as error:
-        raise InputError(f"{path} is not a complete {kind} file: {first_line(error)}") from error
+        raise InputError(
+            f"{path} is not a complete {kind} file: {first_line(error)}; write it again"
+        ) from error
 
 
 def table_kind(path: Location) -> str:
@@ -176,7 +180,10 @@ def _name_columns(
         else:
             names = names or [str(place) for place in range(1, len(cells) + 1)]
             if len(cells) != len(names):
-                raise InputError(f"{where} has {len(cells)} columns, the first line {len(names)}")
+                raise InputError(
+                    f"{where} has {len(cells)} columns, the first line {len(names)}; "
+                    "give every line as many"
+                )
             yield Row(where, dict(zip(names, cells)))
 
 
@@ -184,7 +191,7 @@ def _check_names(names: list[str], where: str) -> list[str]:
     for name in names:
         if names.count(name) > 1:
             message = f"{where} names two columns {name!r}"
-            raise InputError(f"{message}; for a file without a header add --no-header")
+            raise InputError(f"{message}; add --no-header if the file has no header")
     return names
 
 

@@ -143,7 +143,7 @@ def _has_label(row: Row, column: str) -> bool:
 def _text(row: Row, column: str) -> str:
     value = row.cell(column)
     if not isinstance(value, str):
-        raise InputError(f"{row.where}: {column!r} is {_show(value)}, not text")
+        raise _wrong_cell(f"{row.where}: {column!r} is {_show(value)}, not text")
     return value
 
 
@@ -153,7 +153,7 @@ def _name(row: Row, column: str) -> str:
 
 def _to_name(value: object, where: str) -> str:
     if value is None or value == "" or isinstance(value, list | dict):
-        raise InputError(f"{where} is {_show(value)}, not a label")
+        raise _wrong_cell(f"{where} is {_show(value)}, not a label")
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
@@ -164,8 +164,12 @@ def _number(row: Row, column: str) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
-        raise InputError(f"{row.where}: {column!r} is {_show(value)}, not a number")
+        raise _wrong_cell(f"{row.where}: {column!r} is {_show(value)}, not a number")
     return number
+
+
+def _wrong_cell(what: str) -> InputError:
+    return InputError(f"{what}; correct it, or name another column")
 
 
 def _show(value: object) -> str:
@@ -189,16 +193,18 @@ def _read_tagging(path: Location, config: FinetuneConfig, labelled: bool) -> lis
 def _to_words(row: Row, config: FinetuneConfig, labelled: bool) -> TaskRow:
     cells = _cells(row, config.text)
     if not cells:
-        raise InputError(f"{row.where}: {config.text!r} has no words")
+        raise _wrong_cell(f"{row.where}: {config.text!r} has no words")
     words = tuple(word for word in cells if isinstance(word, str))
     if len(words) < len(cells):
-        raise InputError(f"{row.where}: {config.text!r} has words that are not text")
+        raise _wrong_cell(f"{row.where}: {config.text!r} has words that are not text")
     tags = None
     if labelled or _has_label(row, config.label):
         where = f"{row.where}: {config.label!r}"
         tags = tuple(_to_name(tag, where) for tag in _cells(row, config.label))
         if len(tags) != len(words):
-            raise InputError(f"{row.where} has {len(words)} words but {len(tags)} tags")
+            raise InputError(
+                f"{row.where} has {len(words)} words but {len(tags)} tags; give each word one tag"
+            )
     return TaskRow(where=row.where, text=words, text_pair=None, label=tags)
 
 
@@ -207,7 +213,7 @@ def _cells(row: Row, column: str) -> Sequence[object]:
     if isinstance(value, str):
         return value.split()
     if not isinstance(value, list):
-        raise InputError(f"{row.where}: {column!r} is {_show(value)}, not a list")
+        raise _wrong_cell(f"{row.where}: {column!r} is {_show(value)}, not a list")
     return value
 
 

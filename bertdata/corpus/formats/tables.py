@@ -138,13 +138,17 @@ def _readable(path: str) -> Iterator[None]:
 def _check_column(schema: pa.Schema, path: str, corpus: CorpusConfig) -> None:
     if corpus.text_field not in schema.names:
         known = ", ".join(schema.names)
-        raise InputError(f"{path} has no column {corpus.text_field!r}; it has {known}")
+        raise InputError(
+            f"{path} has no column {corpus.text_field!r}; set text_field to one of {known}"
+        )
     for name in filter(None, (corpus.text_field, corpus.id_field)):
         if schema.names.count(name) > 1:
             raise InputError(f"{path} has several columns {name!r}; name another")
     kind = schema.field(corpus.text_field).type
     if not _is_text(_value_type(kind)):
-        raise InputError(f"{path}: column {corpus.text_field!r} is {kind}, not text")
+        raise InputError(
+            f"{path}: column {corpus.text_field!r} is {kind}, not text; set text_field to another"
+        )
 
 
 def _value_type(kind: pa.DataType) -> pa.DataType:

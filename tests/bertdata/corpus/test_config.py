@@ -37,7 +37,7 @@ def names(config: CorpusConfig, base: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"name": "", "format": "text", "paths": ["a"]}, "name that is not empty"),
+        ({"name": "", "format": "text", "paths": ["a"]}, "name of a corpus must not be empty"),
         ({"name": "x", "format": "pdf", "paths": ["a"]}, "must be one of text, lines, jsonl"),
         (
             {"name": "x", "format": "warc", "paths": ["a"], "encoding": "latin-1"},
@@ -120,7 +120,8 @@ def test_names_do_not_depend_on_where_the_corpus_lies(tmp_path: Path) -> None:
 
 def test_each_pattern_must_match(tmp_path: Path) -> None:
     plant(tmp_path, "a.txt")
-    with pytest.raises(InputError, match=r"^no file matches \*\.md \(corpus 'books'\)$"):
+    wanted = r"^no file matches \*\.md \(corpus 'books'\); correct its paths$"
+    with pytest.raises(InputError, match=wanted):
         list_inputs(corpus("*.txt", "*.md"), tmp_path)
 
 
@@ -262,7 +263,7 @@ def test_names_are_one_line(tmp_path: Path) -> None:
     assert file.path == str(tmp_path / odd)
     with pytest.raises(InputError) as raised:
         list_inputs(corpus("c\nd*"), tmp_path)
-    assert str(raised.value) == r"no file matches c\nd* (corpus 'books')"
+    assert str(raised.value) == r"no file matches c\nd* (corpus 'books'); correct its paths"
 
 
 MANIFEST = '{"format": "bertdata-vocab"}'

@@ -114,7 +114,7 @@ def test_each_language_has_its_model() -> None:
 
 def test_an_unknown_language_is_answered_with_the_known_ones() -> None:
     for ask in (lambda: SentencesConfig(language="klingon"), lambda: load_splitter("../english")):
-        with pytest.raises(ConfigError, match=r"no Punkt model for language .*there are czech, "):
+        with pytest.raises(ConfigError, match=r"no Punkt model for language .*use one of czech, "):
             ask()
 
 

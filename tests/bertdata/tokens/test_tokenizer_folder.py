@@ -158,7 +158,7 @@ def test_a_cased_folder_that_is_lower_cased_is_reported(tmp_path: Path, kind: st
         (
             "tokenizer_config.json",
             '{"do_lower_case": "no"}',
-            "lowercase is 'no', not true or false",
+            "lowercase must be true or false, got 'no'",
         ),
         ("tokenizer_config.json", "[1]", "is not a table of settings"),
         ("tokenizer_config.json", '{"added_tokens_decoder": {"x": 1}}', "has an invalid value"),

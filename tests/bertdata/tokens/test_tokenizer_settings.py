@@ -76,5 +76,5 @@ def test_a_huge_maximum_length_means_unknown(tmp_path: Path) -> None:
 
 def test_values_of_a_wrong_type_are_refused(tmp_path: Path) -> None:
     write(tmp_path, tokenizer_config={"do_lower_case": "yes"})
-    with pytest.raises(VocabularyError, match="lowercase is 'yes', not true or false"):
+    with pytest.raises(VocabularyError, match="lowercase must be true or false, got 'yes'"):
         read_settings(tmp_path)

@@ -63,7 +63,7 @@ def test_ids_go_up_to_a_limit(
     if is_allowed:
         assert read_vocabulary(tmp_path / "tokenizer.json").tokens == pieces
         return
-    with pytest.raises(VocabularyError, match="a piece has the id 6; ids go up to 5"):
+    with pytest.raises(VocabularyError, match="a piece has the id 6; the maximum is 5"):
         read_vocabulary(tmp_path / "tokenizer.json")
 
 

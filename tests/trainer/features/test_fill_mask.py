@@ -66,7 +66,7 @@ def test_settings_say_how_text_is_cleaned_whatever_tokenizer_json_says(folder: P
 def test_texts_that_cannot_be_filled(folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"the text has no \[MASK\]: 'the capital'"):
         MaskFiller(folder).fill("the capital")
-    with pytest.raises(ConfigError, match="the text has 33 pieces, the model reads at most 24"):
+    with pytest.raises(ConfigError, match="the text has 33 pieces, the maximum is 24"):
         MaskFiller(folder).fill("[MASK]" + " the" * 30)
 
 

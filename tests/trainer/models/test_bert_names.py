@@ -47,7 +47,7 @@ def test_copies_of_tied_parameters_are_left_out() -> None:
     ("change", "message"),
     [
         ({"model_type": "roberta"}, "model_type must be 'bert', got 'roberta'"),
-        ({"position_embedding_type": "relative_key"}, "cannot use 'relative_key'"),
+        ({"position_embedding_type": "relative_key"}, "must be 'absolute', got 'relative_key'"),
         ({"hidden_act": "relu"}, "hidden_act must be one of gelu, gelu_new; got 'relu'"),
     ],
 )

@@ -220,8 +220,11 @@ def test_a_damaged_bin_is_refused(
         ({"model_type": "distilbert", "hidden_size": None}, "got 'distilbert'"),
         ({"model_type": "albert"}, "got 'albert'"),
         ({"model_type": None, "architectures": ["RobertaForMaskedLM"]}, "got 'RobertaForMaskedLM'"),
-        ({"position_embedding_type": "relative_key_query"}, "'relative_key_query' position"),
-        ({"is_decoder": True}, "a decoder"),
+        (
+            {"position_embedding_type": "relative_key_query"},
+            "must be 'absolute', got 'relative_key_query'",
+        ),
+        ({"is_decoder": True}, "is_decoder must be false"),
         ({"hidden_act": "relu"}, "got 'relu'"),
     ],
 )

@@ -145,7 +145,7 @@ CONFIGS: dict[str, tuple[Damage, str]] = (
     | {
         "pad_token_id = 'x'": (with_config(pad_token_id="x"), "pad_token_id"),
         "pad_token_id = 10**12": (with_config(pad_token_id=10**12), "pad_token_id"),
-        "pad_token_id = 99": (with_config(pad_token_id=99), "pad_id 99 is not below vocab_size"),
+        "pad_token_id = 99": (with_config(pad_token_id=99), "pad_id must be below vocab_size, "),
         "vocab_size = null": (with_config(vocab_size=None), "lacks 'vocab_size'"),
         "num_hidden_layers = null": (with_config(num_hidden_layers=None), "'num_hidden_layers'"),
         "hidden_act = [1]": (with_config(hidden_act=["gelu"]), "hidden_act must be a name"),
@@ -158,7 +158,7 @@ CONFIGS: dict[str, tuple[Damage, str]] = (
         "architectures = 'x'": (with_config(architectures="x"), "architectures must be a list"),
         "position_embedding_type": (
             with_config(position_embedding_type=[1]),
-            "position embeddings",
+            "position_embedding_type",
         ),
         "brackets": (with_text("config.json", "[" * 200_000), "nested too deeply"),
         "braces": (with_text("config.json", '{"a":' * 200_000), "nested too deeply"),

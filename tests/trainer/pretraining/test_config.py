@@ -57,7 +57,7 @@ def test_values_that_cannot_be_meant(values: dict[str, Any], message: str) -> No
 
 
 def test_width_must_be_a_multiple_of_the_heads() -> None:
-    with pytest.raises(ConfigError, match="hidden_size 100 is not a multiple of num_heads 3"):
+    with pytest.raises(ConfigError, match="hidden_size must be a multiple of num_heads, 3"):
         ModelOptions(hidden_size=100, num_heads=3).shape(vocab_size=9, pad_id=0)
     with pytest.raises(ConfigError, match="num_layers must be at least 1, got 0"):
         ModelConfig(vocab_size=9, hidden_size=4, num_layers=0, num_heads=1, intermediate_size=4)
@@ -70,7 +70,7 @@ def test_minutes_are_a_budget_in_seconds() -> None:
 
 
 def test_a_group_checks_its_own_values() -> None:
-    with pytest.raises(ConfigError, match="batch_tokens 99 is not a multiple of accumulate"):
+    with pytest.raises(ConfigError, match="batch_tokens must be a multiple of accumulate"):
         BatchOptions(batch_tokens=99, accumulate=2)
     with pytest.raises(ConfigError, match="device must be one of auto, cpu, cuda; got 'tpu'"):
         MachineOptions(device="tpu")

@@ -260,7 +260,7 @@ def test_combinations_that_make_no_sense() -> None:
         ({"tokens": 5, "warmup_steps": 3}, "use warmup_fraction"),
         ({"early_stop_evaluations": 2}, "needs evaluate_every"),
         ({"batch_tokens": 99, "output_candidates": 5}, "leave batch_tokens at 0"),
-        ({"batch_tokens": 99, "accumulate": 2}, "is not a multiple of accumulate"),
+        ({"batch_tokens": 99, "accumulate": 2}, "must be a multiple of accumulate"),
     ):
         with pytest.raises(ConfigError, match=message):
             TrainConfig.of(**values)  # type: ignore[arg-type]

@@ -105,7 +105,7 @@ def test_unknown_columns_name_the_nearest(tmp_path: Path) -> None:
     (row, _) = read_rows(tmp_path / "a.tsv")
     with pytest.raises(ConfigError, match=r"a.tsv line 2 has no column 'lable'; did you mean"):
         row.cell("lable")
-    with pytest.raises(ConfigError, match=r"known: label, text; .* add --no-header"):
+    with pytest.raises(ConfigError, match=r"known: label, text; add --no-header"):
         row.cell("3")
 
 

@@ -28,6 +28,7 @@ from trainer.models.tensor_file import bytes_of, write_tensors
 _VERSION = 1
 _KEYS = {"version", "identity", "progress"}
 _TEXT, _DIGEST = "checkpoint", "sha256"
+_GO_BACK = "delete it to go on from the one before"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +65,9 @@ def open_content(location: Location) -> Iterator[Content]:
             content = _read(file)
         except OSError as error:
             reason = error.strerror or first_line(error)
-            raise DataError(f"{location} cannot be read: {reason}") from error
+            raise DataError(
+                f"{location} cannot be read: {reason}; make it readable, or {_GO_BACK}"
+            ) from error
         except (SafetensorError, ValueError, RuntimeError, LookupError, TypeError) as error:
             raise damaged(location, first_line(error)) from error
         yield content
@@ -72,7 +75,7 @@ def open_content(location: Location) -> Iterator[Content]:
 
 def damaged(location: Location, reason: str) -> DataError:
     """Return the error for a checkpoint that cannot be used."""
-    return DataError(f"{location} is damaged ({reason}); delete it to go on from the one before")
+    return DataError(f"{location} is damaged ({reason}); {_GO_BACK}")
 
 
 @contextlib.contextmanager

@@ -327,7 +327,7 @@ def test_text_that_is_not_utf8_is_rejected_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"body": ["x"], "id": [1]}, "has no column 'text'; it has body, id; "),
+        ({"body": ["x"], "id": [1]}, "has no column 'text'; set text_field to one of body, id; "),
         ({"text": [1]}, "column 'text' is int64, not text; "),
     ],
 )

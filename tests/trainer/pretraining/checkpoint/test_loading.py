@@ -163,7 +163,8 @@ def test_files_of_other_kinds_are_refused(written: Path, tmp_path: Path) -> None
     write_tensors(path, {"model.a": torch.zeros(2)}, {"format": "pt"})
     assert "is damaged (it is not a checkpoint)" in message_of(path)
     path.unlink()
-    assert message_of(path) == f"{path} cannot be read: No such file or directory"
+    said = "cannot be read: No such file or directory; make it readable, or"
+    assert message_of(path) == f"{path} {said} {WAY_OUT}"
 
 
 def test_a_checksum_of_its_own_makes_no_file_a_checkpoint(
