@@ -36,8 +36,8 @@ def serve(config: Path, output: Location, name: str, limit: int, cron: str | Non
             "bertdata serve needs a Prefect server: start one with `prefect server start`, "
             "then set PREFECT_API_URL=http://127.0.0.1:4200/api"
         )
-    # Prefect ends its runs and pauses their schedules at a signal, with handlers of its own.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # At SIGTERM Prefect cancels its runs; at SIGINT it would leave them, shown as running for ever.
+    signal.signal(signal.SIGINT, lambda *_: signal.raise_signal(signal.SIGTERM))
     prefect.serve(*_deployments(config, output, name, cron), limit=limit)
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -26,7 +27,7 @@ from tests.chromium import CHROMIUM, open_browser
 from tests.flows_fixtures import SMALL
 from tests.pipelines.corpus import WORDS
 from tests.prefect_server import running, web_server
-from tests.process_tree import find_processes, find_trainers
+from tests.process_tree import find_processes, find_trainers, wait_until_gone
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -261,3 +262,15 @@ def test_pages_in_a_browser(
             (pictures / f"prefect-{name}.png").write_bytes(picture)
         kinds = {notice["method"] for notice in page.notices}
         assert "Runtime.exceptionThrown" not in kinds
+
+
+def test_ctrl_c_cancels_the_runs_of_what_serves_them(client: SyncPrefectClient, mark: str) -> None:
+    """The last test: afterwards nothing is served."""
+    (process,) = find_processes(mark)
+    number = ask_for(client, "run", output="another")
+    wait_for_state(client, number, "Running")
+    os.kill(process.pid, signal.SIGINT)
+    state = wait_for_state(client, number, "Cancelled", "Completed").state
+    assert state is not None
+    assert state.name == "Cancelled"
+    assert wait_until_gone(mark, 20) == []
