@@ -46,12 +46,12 @@ def make_run(
     corpus: Table | None = None,
     vocab: Table | None = None,
     examples: Table | None = None,
-    anew: bool = False,
+    fresh: bool = False,
 ) -> RunPaths:
     """Sentences, vocabulary and examples of `documents` (file name: text) in `folder`/run.
 
     `corpus`, `vocab`, `examples`: keys of those tables of the configuration that differ. A stage
-    that was made before of the same is copied, unless it is to be made `anew`: where the making is
+    that was made before of the same is copied, unless it is to be `fresh`: where the making is
     what is tested, or is changed.
     """
     texts = folder / "texts"
@@ -70,7 +70,7 @@ def make_run(
         "num_shards": NUM_SHARDS,
         **(examples or {}),
     }
-    make = (lambda plan, *_: make_stage(plan)) if anew else _make_once
+    make = (lambda plan, *_: make_stage(plan)) if fresh else _make_once
     made_of = (sorted(documents.items()), seed, corpus_table)
     make(plan_sentences(paths.sentences, corpora, SentencesConfig(), seed), made_of)
     vocab_config = read_table(VocabConfig, vocab_table, "vocab")

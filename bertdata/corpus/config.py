@@ -369,7 +369,7 @@ def _file_names(folder: Location, files: list[object]) -> Iterator[str]:
             raise InputError(
                 f"{folder / 'state.json'} does not describe a saved dataset; {_SAVE_AGAIN}"
             )
-        # The files are beside it, whatever path it gives.
+        # The files are beside it, whatever path it names.
         yield Path(file["filename"]).name
 
 

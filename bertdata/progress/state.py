@@ -70,8 +70,8 @@ def prepare_stage(plan: StagePlan) -> StageState:
 
 def write_plan(plan: StagePlan) -> None:
     """Note what is being made, for a run with a different plan."""
-    told = {"config": plan.config, "inputs": plan.inputs}
-    write_json(plan.workplace.folder / _PLAN, told)
+    described = {"config": plan.config, "inputs": plan.inputs}
+    write_json(plan.workplace.folder / _PLAN, described)
 
 
 def clear_progress(folder: Location) -> None:

@@ -143,7 +143,7 @@ class Workplace:
     def _note(self, error: BertdataError) -> None:
         failure = {"type": type(error).__name__, "message": str(error)}
         with contextlib.suppress(BertdataError, OSError):  # such as a full disk: it is raised
-            if not is_file(self._failure):  # the first one is told
+            if not is_file(self._failure):  # the first one is reported
                 write_json(self._failure, failure)
 
     def _read_record(self, name: str) -> FileRecord:

@@ -19,7 +19,7 @@ def remove(documents: pa.Table, dropped: pa.Table) -> pa.Table:
     if not len(dropped):
         return documents
     order = documents["order"].to_numpy()
-    # "duplicate" comes before "near_duplicate": of two reasons the stronger one is told.
+    # "duplicate" comes before "near_duplicate": of two reasons the stronger one is reported.
     dropped = dropped.sort_by([("order", "ascending"), ("reason", "ascending")])
     is_whole = pc.less(dropped["sentence"], 0)
     documents = _give_reasons(documents, order, dropped.filter(is_whole))

@@ -33,6 +33,7 @@ _PASSING = re.compile(
 )
 # Of gs:// within pyarrow, which tries for 15 minutes otherwise, also where credentials are missing.
 _GCS_RETRIES = "retry_limit_seconds=60"
+_HDFS_NEEDS = "install Java and Hadoop with libhdfs; set JAVA_HOME, HADOOP_HOME and CLASSPATH"
 GCS_SCHEMES = ("gs", "gcs")
 _ARROW_SCHEMES = ("s3", *GCS_SCHEMES, "abfs", "abfss", *_RENAMED_SCHEMES)
 
@@ -93,7 +94,7 @@ class GuardedFile(io.RawIOBase):
             return bytes(self._file.read(None if size is None or size < 0 else size))
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
-        view = memoryview(buffer)
+        view = memoryview(buffer).cast("B")
         data = self.read(len(view))
         view[: len(data)] = data
         return len(data)
@@ -140,9 +141,8 @@ def _arrow_filesystem(root: str, query: str) -> tuple[fs.FileSystem, str]:
     try:
         system, path = fs.FileSystem.from_uri(f"{address}?{query}" if query else address)
     except (pa.ArrowException, OSError, ValueError, ImportError) as error:
-        raise BertdataError(
-            f"cannot use {root}: {_first_line(error)}; correct the address or its options"
-        ) from error
+        way_out = _HDFS_NEEDS if root.startswith("hdfs:") else "correct the address or its options"
+        raise BertdataError(f"cannot use {root}: {_first_line(error)}; {way_out}") from error
     return system, path
 
 

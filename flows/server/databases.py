@@ -58,5 +58,5 @@ def say_why(why: str, database: Path) -> None:
 
 
 def database_url(database: Path) -> str:
-    """A database as Prefect is told of it."""
+    """A database as it is described to Prefect."""
     return f"sqlite+aiosqlite:///{database}"

@@ -7,7 +7,7 @@ their own in each copy. The first copy is the text itself. In each later one
 - 15% of the lower-case words of four letters and more are replaced by such words drawn from the
   whole corpus, so by their frequency;
 - 80% of the distinct names (capitalised words that never occur in lower case) are put together
-  anew from halves of two names, the same way throughout the copy (so distinct words grow as fast
+  again from halves of two names, the same way throughout the copy (so distinct words grow as fast
   with the text as they do within the demo corpus);
 - half of the numbers get two other last digits.
 So caches meet new sentences and new words all the time, while the frequencies of words, what

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.starts --times 200
 
-Each time all stages are made anew, with two workers and with four in turn, while other processes
+Each time all stages are made again, with two workers and with four in turn, while other processes
 keep the cores busy. A job that does not compute for 20 seconds counts as one that hangs.
 """
 

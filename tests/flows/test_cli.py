@@ -103,16 +103,16 @@ def test_json_and_quiet(
     output = tmp_path / "run"
     common = ["run", str(small_config), "--output", str(output)]
     assert main([*common, "--json"]) == 0
-    told = list(map(json.loads, capsys.readouterr().out.splitlines()))
+    printed = list(map(json.loads, capsys.readouterr().out.splitlines()))
     for event in ("stage_started", "stage_finished"):
-        assert [table["stage"] for table in told if table["event"] == event] == [*STAGES]
+        assert [table["stage"] for table in printed if table["event"] == event] == [*STAGES]
     hashes = {
         table["stage"]: table["content_sha256"]
-        for table in told
+        for table in printed
         if table["event"] == "stage_finished"
     }
     assert hashes == content(finished)
-    assert told[-1].keys() == {"event", "output", "seconds"}
+    assert printed[-1].keys() == {"event", "output", "seconds"}
     assert main([*common, "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
     with pytest.raises(SystemExit):

@@ -32,7 +32,7 @@ def plan_again(folder: Path, *paths: str, output: str | None = None) -> StagePla
 
 
 def test_a_second_run_finds_the_same_inputs(tmp_path: Path) -> None:
-    run = make_run(tmp_path, some_documents(20), corpus={"paths": ["../**/*.txt"]}, anew=True)
+    run = make_run(tmp_path, some_documents(20), corpus={"paths": ["../**/*.txt"]}, fresh=True)
     assert (run.vocab / "vocab.txt").is_file()
     plan = plan_again(tmp_path, "../**/*.txt")
     assert prepare_stage(plan) is StageState.COMPLETE
@@ -42,7 +42,7 @@ def test_a_second_run_finds_the_same_inputs(tmp_path: Path) -> None:
 
 
 def test_a_file_of_a_run_that_is_named_is_read(tmp_path: Path) -> None:
-    make_run(tmp_path, some_documents(20), anew=True)
+    make_run(tmp_path, some_documents(20), fresh=True)
     plan = plan_again(tmp_path, "../run/vocab/vocab.txt")
     assert [file["name"] for file in plan.inputs["texts"]] == ["vocab.txt"]
     assert plan.notices == ()
@@ -53,7 +53,7 @@ def test_odd_names_go_through_all_stages(tmp_path: Path, name: bytes) -> None:
     odd = os.fsdecode(name)
     documents = {**some_documents(20), odd: "One more text. It has two sentences."}
     run = make_run(
-        tmp_path, {**documents, f"{odd}.gz": "damage"}, corpus={"on_bad_file": "skip"}, anew=True
+        tmp_path, {**documents, f"{odd}.gz": "damage"}, corpus={"on_bad_file": "skip"}, fresh=True
     )
     counts = read_manifest(run.sentences).counts
     assert (counts["documents_written"], counts["rejected"]) == (21, {"unreadable_file": 1})

@@ -14,7 +14,7 @@ from tests.runs import make_run, some_documents
 def test_stages_have_the_rights_that_the_umask_leaves(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
-        make_run(tmp_path, some_documents(), anew=True)
+        make_run(tmp_path, some_documents(), fresh=True)
     finally:
         os.umask(before)
     found = {path: path.stat().st_mode & 0o777 for path in (tmp_path / "run").rglob("*")}

@@ -16,7 +16,7 @@ RUSSIAN = "мой дом чай"
 
 
 @pytest.mark.parametrize("text", [HINDI, THAI, JAPANESE, BENGALI, RUSSIAN])
-def test_scripts_whose_marks_are_letters_are_told(text: str) -> None:
+def test_scripts_whose_marks_are_letters_are_reported(text: str) -> None:
     counts = count_stripped(pa.array([text, "and some English"] * 3), TokenizationConfig())
     assert 0 < counts.changed < counts.words
     said = describe_stripped([counts, StrippedWords()])
@@ -39,7 +39,7 @@ def test_what_the_line_advises_keeps_the_marks(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["été über señor", "plain", "", "한국어 문장", "中文 句子", "ca\u0300"]
 )
-def test_where_only_accents_go_nothing_is_told(text: str) -> None:
+def test_where_only_accents_go_nothing_is_reported(text: str) -> None:
     assert describe_stripped([count_stripped(pa.array([text]), TokenizationConfig())]) is None
 
 

@@ -131,7 +131,7 @@ def test_documents_that_shared_their_random_choices(tmp_path: Path) -> None:
             {"a.jsonl": "\n".join(rows)},
             corpus={"format": "jsonl", "id_field": "id"},
             examples={"max_seq_length": 64, "max_predictions_per_seq": 20},
-            anew=True,
+            fresh=True,
         )
     sentences = verify_sentences(run.sentences)
     assert "document_id is not the hash of its source" in sentences.findings[0]

@@ -36,7 +36,7 @@ def test_lines_come_when_parts_are_done(plan: StagePlan) -> None:
     with ProgressLines(plan, waiting, lambda progress: lines.append(str(progress))):
         time.sleep(0.1)
         assert lines == []  # silence, while nothing is written
-        _write_until_told(waiting / "documents-00000-00000.arrow", lines)
+        _write_until_reported(waiting / "documents-00000-00000.arrow", lines)
         (waiting / "documents-00000-00001-last.arrow").write_bytes(b"x")
         _wait_until(lambda: "1 of" in lines[-1])
     assert lines[0] == f"sentences: 0 of {total} parts"
@@ -49,11 +49,11 @@ def test_what_an_earlier_run_finished_is_not_this_one_s_speed(plan: StagePlan) -
     lines: list[str] = []
     plan.workplace.write_record(FileRecord(number=0, shards=(), counts={}))
     with ProgressLines(plan, None, lambda progress: lines.append(str(progress))):
-        _write_until_told(plan.workplace.folder / "other.json", lines)
+        _write_until_reported(plan.workplace.folder / "other.json", lines)
     assert set(lines) == {"sentences: 1 of 1 parts"}
 
 
-def _write_until_told(path: Path, lines: list[str]) -> None:
+def _write_until_reported(path: Path, lines: list[str]) -> None:
     """Write more and more, since the first look may come late."""
 
     def is_told() -> bool:

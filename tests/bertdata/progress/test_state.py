@@ -87,7 +87,7 @@ def test_where_nothing_is_lost_another_configuration_starts_afresh(
     write_plan(plan)
     if lost == "a failure":
         with pytest.raises(InputError), plan.workplace.noting_failure():
-            raise InputError("told")
+            raise InputError("reported")
     if lost == "what is of no use":
         plan.workplace.write_record(NOTHING)
         plan.workplace.mark_unusable()
@@ -135,8 +135,8 @@ def test_what_only_the_end_depends_on_may_change_until_then(plan: StagePlan) -> 
 
 def test_the_plan_names_what_it_is_made_of(plan: StagePlan) -> None:
     write_plan(plan)
-    told = json.loads((plan.workplace.folder / "plan.json").read_bytes())
-    assert told == {"config": plan.config, "inputs": plan.inputs}
+    described = json.loads((plan.workplace.folder / "plan.json").read_bytes())
+    assert described == {"config": plan.config, "inputs": plan.inputs}
 
 
 def test_progress_at_an_address(plan: StagePlan, s3: Address) -> None:
@@ -144,9 +144,9 @@ def test_progress_at_an_address(plan: StagePlan, s3: Address) -> None:
     write_plan(there)
     there.workplace.write_record(NOTHING)
     with pytest.raises(InputError), there.workplace.noting_failure():
-        raise InputError("told")
+        raise InputError("reported")
     assert there.workplace.read_records() == {0: NOTHING}
-    with pytest.raises(InputError, match="told"):
+    with pytest.raises(InputError, match="reported"):
         there.workplace.raise_failure()
     with pytest.raises(ConfigError, match="seed was 1, now 2"):
         prepare_stage(dataclasses.replace(there, config={**there.config, "seed": 2}))

@@ -1,4 +1,4 @@
-"""The parser of all commands: its help needs no heavy library, and wrong usage is told as such."""
+"""The parser of all commands: its help needs no heavy library, and wrong usage is one line."""
 
 from __future__ import annotations
 

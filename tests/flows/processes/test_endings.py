@@ -1,4 +1,4 @@
-"""How a child ended is told on one line; whoever asks it to end waits a while."""
+"""How a child ended is reported on one line; whoever asks it to end waits a while."""
 
 from __future__ import annotations
 

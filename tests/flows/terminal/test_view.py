@@ -45,8 +45,8 @@ def test_quiet_shows_warnings_alone(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_json_is_an_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     show(JsonView())
-    told = list(map(json.loads, capsys.readouterr().out.splitlines()))
-    assert [table.pop("event") for table in told] == [
+    printed = list(map(json.loads, capsys.readouterr().out.splitlines()))
+    assert [table.pop("event") for table in printed] == [
         "stage_started",
         "stage_progress",
         "training_progress",
@@ -56,17 +56,17 @@ def test_json_is_an_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
         "stage_finished",
         "finished",
     ]
-    assert told[0] == {"stage": "vocab", "text_bytes": 2_000_000, "steps": 0}
-    assert told[2] == {
+    assert printed[0] == {"stage": "vocab", "text_bytes": 2_000_000, "steps": 0}
+    assert printed[2] == {
         "step": 1,
         "steps": 9,
         "loss": 2.0,
         "tokens_per_second": None,
         "seconds_left": 3.0,
     }
-    assert told[3] == {"text": "note: a line"}
-    assert told[5]["counts"] == {"pieces": 60}
-    assert told[-1] == {"output": "runs/x", "seconds": {"vocab": 1.23}}
+    assert printed[3] == {"text": "note: a line"}
+    assert printed[5]["counts"] == {"pieces": 60}
+    assert printed[-1] == {"output": "runs/x", "seconds": {"vocab": 1.23}}
 
 
 def test_only_stages_that_were_made_have_a_time() -> None:

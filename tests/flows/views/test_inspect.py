@@ -132,7 +132,7 @@ def test_find_documents_in_several_files(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("bertdata.corpus.partitions._PARTITION_BYTES", 1000)
     monkeypatch.setattr("bertdata.corpus.partitions._MIN_FILE_BYTES", 3000)
     monkeypatch.setattr("bertdata.corpus.partitions._MAX_FILE_BYTES", 3000)
-    paths = make_run(tmp_path, some_documents(), anew=True)
+    paths = make_run(tmp_path, some_documents(), fresh=True)
     assert len(list(paths.sentences.glob("sentences-*"))) > 3
     test_find_documents(paths)
     assert "not in sentences/" not in "\n".join(show_examples(paths, "train", 1000))

@@ -1,4 +1,4 @@
-"""A pool of workers: they do the work of a pipeline, end with it, and a death is told.
+"""A pool of workers: they do the work of a pipeline, end with it, and a death is reported.
 
 Each test is a process of its own: workers are forks, and this one has threads of other tests.
 """
@@ -86,7 +86,7 @@ run(die, range(10))
 """
 
 
-def test_a_killed_worker_ends_the_job_and_is_told(tmp_path: Path) -> None:
+def test_a_killed_worker_ends_the_job_and_is_reported(tmp_path: Path) -> None:
     done = run_script(_KILLED, tmp_path)
     assert done.returncode != 0
     assert "CrashError: a worker was killed by SIGKILL; if memory" in done.stderr
@@ -123,7 +123,7 @@ run(leave, range(10))
 """
 
 
-def test_a_worker_that_exits_is_told(tmp_path: Path) -> None:
+def test_a_worker_that_exits_is_reported(tmp_path: Path) -> None:
     done = run_script(_EXITED, tmp_path)
     assert done.returncode != 0
     assert "CrashError: a worker exited 3; " in done.stderr

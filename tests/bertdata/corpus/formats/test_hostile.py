@@ -174,7 +174,7 @@ def test_wrong_lengths_of_records_say_where(
 
 def test_a_word_of_two_megabytes_goes_through_all_stages(tmp_path: Path) -> None:
     huge = f"Before. {'w' * 2_000_000} after. The end."
-    run = make_run(tmp_path, {**some_documents(20), "huge.txt": huge}, anew=True)
+    run = make_run(tmp_path, {**some_documents(20), "huge.txt": huge}, fresh=True)
     assert read_manifest(run.sentences).counts["documents_written"] == 21
     vocabulary = read_vocabulary(run.vocab / "vocab.txt")
     assert not any("www" in piece for piece in vocabulary.tokens)

@@ -1,0 +1,22 @@
+"""An address that cannot be used is refused in one line, which says what to change or install."""
+
+from __future__ import annotations
+
+import pytest
+
+from bertdata.errors import BertdataError
+from bertdata.storage.filesystems import open_filesystem
+from bertdata.storage.locations import locate
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("hdfs://namenode.invalid:8020/run", r"; install Java and Hadoop with libhdfs; set JAVA_"),
+        ("s3://bucket/run?colour=blue", r"colour.*; correct the address or its options"),
+        ("nowhere://bucket/run", r"no storage named nowhere:// .*; install the fsspec package"),
+    ],
+)
+def test_addresses_that_cannot_be_used(address: str, message: str) -> None:
+    with pytest.raises(BertdataError, match=f"^cannot use .*{message}"):
+        open_filesystem(locate(address))
