@@ -15,8 +15,10 @@ _ERROR_IN_TEXT = re.compile(
 
 def error_named(name: str, message: str) -> BertdataError:
     """An error of bertdata by the name of its class."""
-    kind = getattr(errors, name, BertdataError)
-    return kind(message) if issubclass(kind, BertdataError) else BertdataError(message)
+    kind = getattr(errors, name, None)
+    if isinstance(kind, type) and issubclass(kind, BertdataError):
+        return kind(message)
+    return BertdataError(message)
 
 
 def find_error(raised: Exception) -> BertdataError | None:
