@@ -22,9 +22,13 @@ def _verify_run(options: Namespace) -> int:
     findings = verify(options.folder)
     for finding in findings:
         print(finding)
-    problems = f"{len(findings)} problem{'' if len(findings) == 1 else 's'} found"
-    print(f"{options.folder}: {problems if findings else 'OK'}")
+    print(f"{options.folder}: {_describe_problems(len(findings)) if findings else 'OK'}")
     return 1 if findings else 0
+
+
+def _describe_problems(count: int) -> str:
+    found = "1 problem" if count == 1 else f"{count} problems"
+    return f"{found} found; delete the damaged files or their stage's folder, then run again"
 
 
 def _add_inspect_options(parser: ArgumentParser) -> None:

@@ -233,7 +233,7 @@ def test_a_second_run_in_one_folder_refuses_at_once(
 
 
 def test_verify_finds_a_flipped_byte(
-    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    finished: Path, small_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["verify", str(finished)]) == 0
     assert ": OK\n" in capsys.readouterr().out
@@ -246,7 +246,11 @@ def test_verify_finds_a_flipped_byte(
     assert main(["verify", str(copy)]) == 1
     shown = capsys.readouterr().out
     assert "train-00001-of-00003.arrow" in shown
-    assert shown.endswith(": 1 problem found\n")
+    advice = "1 problem found; delete the damaged files or their stage's folder, then run again"
+    assert shown.endswith(f": {advice}\n")
+    shard.unlink()  # that advice, followed
+    assert main(["run", str(small_config), "--output", str(copy)]) == 0
+    assert main(["verify", str(copy)]) == 0
 
 
 def test_inspect_report_and_config_show_the_run(
