@@ -31,8 +31,7 @@ _MAX_WIDTH = 98  # of comments
 
 DEMO_CONFIG = Path(__file__).with_name("demo.toml")
 
-# Values of TOML and JSON by key.
-Table = dict[str, object]
+_Toml = dict[str, object]  # a table of the file, which overrides change
 _Part = TypeVar("_Part")
 _SEE_KEYS = "name a key as `bertdata config` shows it"
 
@@ -126,7 +125,7 @@ def meaning_without(part: str, key: str) -> str:
     return _WITHOUT.get((part, key), "it is not used")
 
 
-def _read_toml(path: Path) -> Table:
+def _read_toml(path: Path) -> _Toml:
     """The table in a TOML file. Raises ConfigError."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -162,7 +161,7 @@ def _read_corpora(corpora: object) -> tuple[CorpusConfig, ...]:
     return tuple(read_table(CorpusConfig, corpus, "[[corpus]]") for corpus in corpora)
 
 
-def _set(table: Table, override: str) -> None:
+def _set(table: _Toml, override: str) -> None:
     """Put "examples.max_seq_length=512" into the table; "corpus.0.paths" reaches into lists."""
     name, equals, text = override.partition("=")
     if not equals or not name:
@@ -193,7 +192,7 @@ def _parse_value(text: str) -> object:
     return value
 
 
-def _anchor(table: Table, base: Path) -> None:
+def _anchor(table: _Toml, base: Path) -> None:
     """Make file names in the table start from `base`; addresses are left alone."""
     for name, key in _FILE_KEYS:
         part = table.get(name)

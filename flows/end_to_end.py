@@ -15,10 +15,11 @@ from prefect.flows import Flow
 from prefect.states import Failed
 from prefect.tasks import Task
 
+from bertdata.config import Table
 from bertdata.errors import BertdataError
 from bertdata.storage.locations import locate
 from flows import tasks
-from flows.config import Run, RunConfig, Table
+from flows.config import Run, RunConfig
 from flows.pages.form import Form
 from flows.pages.labels import label_run
 from flows.paths import RunPaths

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from bertdata.config import to_table
+from bertdata.config import Table, to_table
 from bertdata.errors import BertdataError, ConfigError, CrashError, DataError
 from bertdata.notices import is_notice
 from bertdata.plans.examples import plan_examples
@@ -33,7 +33,7 @@ from bertdata.storage.shards import describe_file
 from bertdata.tokens.tokenizer_comparison import check_tokenization
 from bertdata.tokens.tokenizer_settings import has_tokenizer
 from bertdata.tokens.vocabulary import read_vocabulary
-from flows.config import Run, RunConfig, Table
+from flows.config import Run, RunConfig
 from flows.processes.children import run_child
 from flows.processes.endings import crash
 from flows.processes.jobs import JobDiedError, run_job

@@ -19,9 +19,10 @@ from prefect.context import TaskRunContext
 from prefect.states import Failed
 from prefect.tasks import Task
 
+from bertdata.config import Table
 from bertdata.errors import BertdataError, CrashError, StorageError
 from flows import stages
-from flows.config import Run, Table
+from flows.config import Run
 from flows.pages.artifacts import StagePages, show_report
 from flows.server.temporary import has_own_server
 from flows.terminal.events import Event, Note, Say
