@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bertdata.errors import ConfigError
+from bertdata.examples.config import ExamplesConfig
 from bertdata.storage.locations import Location
 from flows.guess.corpora import Found, Guess, guess_corpora
 from flows.guess.languages import Language, guess_language
@@ -19,6 +21,8 @@ _PACKED_RATIO = 3  # of prose to what it takes compressed
 # Vocabularies that little text can fill: (bytes of text, pieces).
 _SIZES = ((100_000, 1_000), (1_000_000, 4_000), (8_000_000, 10_000))
 _FULL_SIZE = 30_522
+# Shards: few of little text, many of much, so that no worker reads far for one.
+_LITTLE_TEXT, _FEW_SHARDS, _SHARD_BYTES = 128 << 20, 16, 64 << 20
 # Keys of a corpus that are left out where they have these values.
 _OPTIONAL = {"text_field": "text", "id_field": "", "encoding": "utf-8"}
 
@@ -76,8 +80,9 @@ def _configuration(guesses: Sequence[Guess], language: Language) -> Iterator[str
     yield '# near_duplicates = "drop"      # also documents that are nearly equal to an earlier one'
     yield '# rules = ["gopher-quality"]    # also documents that are not prose'
     yield from ("", "[sentences]", f"# {language.reason}", f'language = "{language.name}"')
-    yield from ("", *_vocabulary_lines(guesses, language.name), "")
-    yield _REST
+    text = sum(guess.bytes * (_PACKED_RATIO if guess.is_compressed else 1) for guess in guesses)
+    yield from ("", *_vocabulary_lines(text, language.name), "")
+    yield _REST.format(num_shards=_num_shards(text))
 
 
 def _corpus_lines(guess: Guess) -> Iterator[str]:
@@ -91,8 +96,7 @@ def _corpus_lines(guess: Guess) -> Iterator[str]:
     yield '# on_bad_file = "skip"          # a damaged file is counted as rejected instead'
 
 
-def _vocabulary_lines(guesses: Sequence[Guess], language: str) -> Iterator[str]:
-    text = sum(guess.bytes * (_PACKED_RATIO if guess.is_compressed else 1) for guess in guesses)
+def _vocabulary_lines(text: int, language: str) -> Iterator[str]:
     pieces = next((pieces for limit, pieces in _SIZES if text < limit), _FULL_SIZE)
     yield "[vocab]"
     if pieces < _FULL_SIZE:
@@ -102,6 +106,13 @@ def _vocabulary_lines(guesses: Sequence[Guess], language: str) -> Iterator[str]:
     if language != "english":
         yield "strip_accents = false           # true, as in BERT: signs of vowels are lost, too"
     yield '# file = "bert"                 # a vocab.txt, tokenizer.json or folder instead'
+
+
+def _num_shards(text: int) -> int:
+    """So many that a shard is made from three files of sentences at most."""
+    if text < _LITTLE_TEXT:
+        return _FEW_SHARDS
+    return max(ExamplesConfig().num_shards, math.ceil(text / _SHARD_BYTES))
 
 
 def _toml(value: object) -> str:
@@ -115,7 +126,7 @@ max_seq_length = 128            # pieces of a pair of sentences; at most 512 for
 dupe_factor = 10                # passes over the text, each paired and masked differently
 masking = "static"              # "dynamic": the reader masks again in every epoch
 validation_fraction = 0.005     # of the documents are held out
-num_shards = 16
+num_shards = {num_shards}
 
 [train]
 model = "tiny"                  # tiny mini small medium base large

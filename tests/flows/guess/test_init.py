@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import math
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -19,12 +20,14 @@ import zstandard
 from bertdata.corpus.config import CorpusConfig, find_inputs
 from bertdata.corpus.documents import Document
 from bertdata.corpus.formats.registry import read_unit
+from bertdata.corpus.partitions import plan_layout
 from bertdata.corpus.units import plan_units
 from bertdata.errors import InputError
 from bertdata.storage.locations import Address
 from bertdata.storage.writing import write_text
 from flows.cli import main
 from flows.config import RunConfig, load_config
+from flows.guess import init
 from flows.guess.init import write_configuration
 from tests.bertdata.corpus.formats.web.test_pages import record, response
 
@@ -334,3 +337,15 @@ def test_defaults_are_left_out() -> None:
         CorpusConfig(name="texts", format="text", paths=("texts/*.txt",)),
     )
     assert "text_field" not in Path("my.toml").read_text()
+
+
+@pytest.mark.parametrize("text_bytes", [0, 1, 127 << 20, 128 << 20, 400 << 20, 4 << 30, 1 << 40])
+def test_a_shard_is_made_from_three_files_of_sentences_at_most(text_bytes: int) -> None:
+    num_files = plan_layout(text_bytes, seed=0).num_files
+    assert math.ceil(num_files / init._num_shards(text_bytes)) + 1 <= 3
+
+
+def test_little_text_has_few_shards(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(PROSE)
+    write_configuration(tmp_path / "a.txt", tmp_path / "a.toml")
+    assert load_config(tmp_path / "a.toml").examples.num_shards == 16
