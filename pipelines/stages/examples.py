@@ -96,7 +96,8 @@ class MakeExamples(beam.PTransform):
             | WriteShards(work, workplace)
         )
         held_out = begin | MakeHeldOut(work, workplace, is_done=_HELD_OUT in done)
-        finish = functools.partial(_finish, self.plan.without_work())
+        length = work.examples.max_seq_length
+        finish = functools.partial(_finish, self.plan.without_work(), length)
         others = [checked, held_out]
         return training | WriteManifest(workplace, finish, tuple(done.values()), others)
 
@@ -320,18 +321,18 @@ def _cut(batches: Iterable[pa.RecordBatch], max_seq_length: int) -> Iterator[pa.
 
 def _finish(
     plan: StagePlan,
+    max_seq_length: int,
     training: Sequence[FileRecord],
     checked: Sequence[str],
     held_out: Sequence[FileRecord],
 ) -> Manifest:
     """Add up the counts of each split. Raises InputError when there is no training example."""
     records = [*held_out[:1], *training]
-    length = plan.config["examples"]["max_seq_length"]
     counts: dict[str, Table] = {}
     for split in (_TRAIN, _HELD_OUT_SPLIT):
         found = [record.counts[split] for record in records if split in record.counts]
         if found:
-            counts[split] = with_shares(add_counts(found), length)
+            counts[split] = with_shares(add_counts(found), max_seq_length)
     if not counts["train"]["examples"]:
         raise InputError(
             "the corpus is too small for a single training example; add text, or lower "

@@ -198,7 +198,7 @@ def test_a_held_out_record_that_comes_twice_counts_once(plan: StagePlan) -> None
     counts = {**no_examples(), "examples": 5, "pieces": 50}
     training = FileRecord(number=1, shards=(), counts={"train": counts})
     held_out = FileRecord(number=0, shards=(), counts={"validation": counts})
-    manifest = examples._finish(plan, [training], [], [held_out, held_out])
+    manifest = examples._finish(plan, 128, [training], [], [held_out, held_out])
     assert [manifest.counts[name]["examples"] for name in ("train", "validation")] == [5, 5]
 
 
@@ -259,7 +259,7 @@ def test_a_corpus_without_training_examples_is_refused(plan: StagePlan) -> None:
         for group in work_of(plan).groups
     ]
     with pytest.raises(InputError, match="too small for a single training example"):
-        examples._finish(plan, records, [], [])
+        examples._finish(plan, 128, records, [], [])
 
 
 def test_a_vocabulary_that_changed_meanwhile_is_not_used(plan: StagePlan, tmp_path: Path) -> None:
