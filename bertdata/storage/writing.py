@@ -89,13 +89,10 @@ def _renamed_when_done(path: Path, synced: bool) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = _create_beside(path)
-        rights = temporary.stat().st_mode & 0o777
     except OSError as error:
         raise _cannot_write(path, error) from error
     try:
         yield temporary
-        # safetensors replaces the file by one of its own that only the owner may read.
-        temporary.chmod(rights)
         if synced:
             _fsync(temporary)
         temporary.replace(path)
