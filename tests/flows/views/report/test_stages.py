@@ -182,7 +182,12 @@ def test_a_stage_has_its_files_time_and_values(tmp_path: Path) -> None:
 
 
 def test_nested_tables_have_flat_names(tmp_path: Path) -> None:
-    config = {"corpus": [{"name": "é"}, {"paths": ["a", "b"]}], "none": {}, "empty": [], "x": None}
+    config: dict[str, Any] = {
+        "corpus": [{"name": "é"}, {"paths": ["a", "b"]}],
+        "none": {},
+        "empty": [],
+        "x": None,
+    }
     run = written(tmp_path, replace(VOCAB, config=config))
     assert next(describe_stages(run)).config == (
         ("corpus[0].name", '"é"'),
