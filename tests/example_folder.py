@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from bertdata.reader.batches import CompactBatch
 from bertdata.storage.manifest import make_manifest, write_manifest
 from bertdata.storage.schema import examples_schema
 from bertdata.storage.shards import Shard, write_arrow
@@ -97,6 +98,28 @@ def finish(folders: Folders, shards: Sequence[Shard], config: dict[str, Any]) ->
     write_manifest(folders.examples, manifest)
     write_vocabulary(folders.vocab / "vocab.txt", folders.vocabulary)
     write_json(folders.vocab / "tokenizer_config.json", {"do_lower_case": False})
+
+
+def to_rows(batch: CompactBatch) -> list[Row]:
+    """The rows of a batch, under the names of the columns."""
+    return [_to_row(batch, i) for i in range(len(batch.lengths))]
+
+
+def _to_row(batch: CompactBatch, i: int) -> Row:
+    pieces = slice(batch.offsets[i], batch.offsets[i + 1])
+    masked = slice(batch.masked_offsets[i], batch.masked_offsets[i + 1])
+    return {
+        "input_ids": batch.input_ids[pieces].tolist(),
+        "segment_b_start": int(batch.segment_b_starts[i]),
+        "masked_lm_positions": batch.masked_positions[masked].tolist(),
+        "masked_lm_ids": batch.masked_ids[masked].tolist(),
+        "next_sentence_label": int(batch.next_sentence_labels[i]),
+    }
+
+
+def without_document(row: Row) -> Row:
+    """A row as a batch has it."""
+    return {name: value for name, value in row.items() if name != "document_id"}
 
 
 def _make_row(

@@ -1,4 +1,7 @@
-"""Each package lists what other packages use of it, and hides what only one module uses."""
+"""Each package lists what other packages use of it and hides what only one module uses.
+
+And each module has a test that names it.
+"""
 
 from __future__ import annotations
 
@@ -101,6 +104,27 @@ def test_names_that_one_module_uses_begin_with_an_underscore() -> None:
         and not module.startswith("pipelines.stages.")  # the parts of a pipeline have names
     ]
     assert not lonely
+
+
+def test_every_module_has_a_test_that_names_it() -> None:
+    """By its place, `tests/<folder>/test_<module>.py`, or by importing it or giving its name."""
+    named = {
+        name
+        for (module, attribute), users in _users().items()
+        if any(user.startswith("tests.") for user in users)
+        for name in (module, f"{module}.{attribute}")
+    }
+    unnamed = [
+        module
+        for module, path in MODULES.items()
+        if not path.stem.startswith("__") and module not in named and not _mirror(path).exists()
+    ]
+    assert not unnamed
+
+
+def _mirror(path: Path) -> Path:
+    """The test file at a module's place."""
+    return ROOT / "tests" / path.relative_to(ROOT).with_name(f"test_{path.name}")
 
 
 def test_no_folder_has_more_than_ten_modules() -> None:

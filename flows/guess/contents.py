@@ -70,6 +70,8 @@ def look_into(path: Location) -> Content:
 def _look_into(path: Location) -> Content:
     with contextlib.closing(read_range(path, 0, None, _SAMPLE_BYTES)) as blocks:
         beginning = next(blocks, b"")
+    if not beginning:
+        return Content(problem="empty")
     if beginning.startswith(_PARQUET):
         return _look_into_table(path, "parquet")
     if beginning.startswith(_ARROW):
@@ -137,14 +139,20 @@ def _name_problem(path: Location, data: bytes, encoding: str) -> str:
 
 
 def _take(blocks: Iterator[bytes]) -> bytes:
-    """The first bytes of a file; fewer if it is damaged further on."""
+    """The first bytes of a file; fewer if it is damaged further on.
+
+    Raises InputError if it is damaged from the start: a run reads nothing of it.
+    """
     pieces, size = list[bytes](), 0
-    with contextlib.suppress(InputError):
+    try:
         for block in blocks:
             pieces.append(block)
             size += len(block)
             if size >= _SAMPLE_BYTES:
                 break
+    except InputError:
+        if not pieces:
+            raise
     return b"".join(pieces)[:_SAMPLE_BYTES]
 
 

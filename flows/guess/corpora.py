@@ -124,15 +124,18 @@ def _find_files(place: Location) -> Iterator[_File]:
 
 
 def _list_below(folder: Location) -> Iterator[_File]:
-    """All files below a folder; also through links, as a glob finds them."""
+    """All files below a folder; also through links, and links to nothing, as a glob finds them."""
     if isinstance(folder, Address):
         for found in list_files(folder, recursive=True):
             yield _File(folder / found.path, found.path, found.bytes)
         return
     for text in sorted(match_pattern(Pattern(folder, ("**", "*"), is_literal=False))):
-        if (path := Path(text)).is_file():
-            name = Path(os.path.relpath(path, folder)).as_posix()
+        path = Path(text)
+        name = Path(os.path.relpath(path, folder)).as_posix()
+        if path.is_file():
             yield _File(folder / name, name, path.stat().st_size)
+        elif not path.exists():  # a run would stop at it
+            yield _File(folder / name, name, 0)
 
 
 def _by_ending(files: Sequence[_File]) -> dict[str, list[_File]]:

@@ -17,7 +17,6 @@ import pytest
 
 from bertdata.storage.files import exists, list_files, read_bytes
 from bertdata.storage.locations import Address
-from bertdata.storage.locks import hold
 from bertdata.storage.manifest import read_manifest
 from flows.cli import main
 from flows.processes.signals import MESSAGE
@@ -220,18 +219,6 @@ def test_a_run_that_is_ended_leaves_nothing_that_holds_its_pipes(
         assert list(temporary.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["run", "sentences", "train"])
-def test_a_second_run_in_one_folder_refuses_at_once(
-    command: str, small_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with hold(tmp_path):
-        assert main([command, str(small_config), "--output", str(tmp_path)]) == 1
-    error = capsys.readouterr().err
-    assert error.startswith(f"bertdata: another run is writing to {tmp_path}; wait for it")
-    assert error.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_verify_finds_a_flipped_byte(
     finished: Path, small_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -372,20 +359,6 @@ def test_a_model_at_an_address_fills_masks(
     local = capsys.readouterr().out
     assert main(["fill-mask", "--model", str(s3), "the [MASK]"]) == 0
     assert capsys.readouterr().out == local
-
-
-@pytest.mark.usefixtures("s3")
-def test_an_output_that_cannot_be_written_is_refused_before_any_work(
-    small_config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("flows.server.temporary.ensure_server", lambda: pytest.fail("it began"))
-    assert main(["run", str(small_config), "--output", "s3://no-such-bucket/run"]) == 1
-    assert main(["run", str(small_config), "--output", "none://bucket/run"]) == 1
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0].startswith("bertdata: cannot write s3://no-such-bucket/run/")
-    assert lines[1].startswith("bertdata: cannot use none://bucket/run/")
-    assert len(lines) == 2
-    assert not Path("none:").exists()
 
 
 def test_a_flow_opens_the_output_at_an_address(s3: Address) -> None:

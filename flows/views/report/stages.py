@@ -80,11 +80,11 @@ def describe_stages(run: FinishedRun) -> Iterator[StageFacts]:
 def _describe_stage(
     name: str, manifest: Manifest, amounts: tuple[tuple[str, str], ...], finished: str, took: str
 ) -> StageFacts:
-    total = sum(shard.bytes for shard in manifest.shards)
+    count, total = len(manifest.shards), sum(shard.bytes for shard in manifest.shards)
     return StageFacts(
         name=name,
         amounts=amounts,
-        files=f"{number(len(manifest.shards))} files, {size(total)}",
+        files=f"{number(count)} file{'' if count == 1 else 's'}, {size(total)}",
         content_sha256=manifest.content_sha256,
         finished=finished,
         took=took,

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import json
-import struct
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from bertdata.errors import ConfigError, DataError
-from bertdata.reader.batches import CompactBatch, to_padded
+from bertdata.reader.batches import to_padded
 from bertdata.reader.collation import ExampleCollator
 from bertdata.reader.example_reader import ExampleReader
-from bertdata.storage.files import open_file, read_bytes, remove_file
-from bertdata.storage.locations import Address, Location
+from bertdata.storage.files import read_bytes, remove_file
+from bertdata.storage.locations import Address
 from bertdata.storage.manifest import read_manifest, write_manifest
-from bertdata.storage.schema import examples_schema
-from bertdata.storage.shards import describe_file, write_arrow
 from bertdata.storage.writing import write_json
 from bertdata.tokens.vocabulary import read_vocabulary
 from tests.copies import copy_folder, write_bytes
@@ -32,6 +26,8 @@ from tests.example_folder import (
     finish,
     make_rows,
     make_vocabulary,
+    to_rows,
+    without_document,
     write_folders,
     write_shard,
 )
@@ -56,41 +52,15 @@ def reader(folders: Folders) -> ExampleReader:
 
 
 def test_one_pass_returns_every_row_as_stored(reader: ExampleReader, folders: Folders) -> None:
-    rows = [row for batch in reader.one_pass(4) for row in _to_rows(batch)]
-    assert rows == [_without_document(row) for row in folders.train]
+    rows = [row for batch in reader.one_pass(4) for row in to_rows(batch)]
+    assert rows == [without_document(row) for row in folders.train]
 
 
 def test_rows_in_any_order_and_repeated(reader: ExampleReader, folders: Folders) -> None:
     numbers = [36, 0, 12, 12, 25, 5]
     batch = reader.read(np.array(numbers))
-    assert _to_rows(batch) == [_without_document(folders.train[n]) for n in numbers]
+    assert to_rows(batch) == [without_document(folders.train[n]) for n in numbers]
     assert reader.lengths_of(np.array(numbers)).tolist() == batch.lengths.tolist()
-
-
-@pytest.mark.parametrize("compression", [None, "zstd"])
-def test_what_was_put_away_is_read_again(
-    compression: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Rows all over the split by several threads, where one block alone is kept."""
-    monkeypatch.setattr("bertdata.reader.stored_examples._KEPT_BLOCKS", 1)
-    folders = write_folders(tmp_path, num_train=100, compression=compression)
-    reader = ExampleReader(folders.examples, folders.vocabulary)
-    wanted = [_without_document(row) for row in folders.train]
-    choices = [np.random.default_rng(n).integers(0, 100, 7) for n in range(200)]
-    with ThreadPoolExecutor(4) as pool:
-        batches = list(pool.map(reader.read, choices))
-    for rows, batch in zip(choices, batches, strict=True):
-        assert _to_rows(batch) == [wanted[row] for row in rows]
-        assert reader.lengths_of(rows).tolist() == batch.lengths.tolist()
-        assert reader.document_ids_of(rows) == [folders.train[row]["document_id"] for row in rows]
-
-
-def test_few_blocks_are_kept(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bertdata.reader.stored_examples._KEPT_BLOCKS", 3)
-    reader = ExampleReader(folders.examples, folders.vocabulary)
-    for row in range(reader.num_rows):
-        reader.read(np.array([row]))
-        assert len(reader._examples._loaded) <= 3
 
 
 @pytest.mark.parametrize("is_counted", [True, False])
@@ -105,17 +75,6 @@ def test_the_longest_row_is_as_the_manifest_says_or_as_read(
     assert longest == (20 if is_counted else max(len(row["input_ids"]) for row in folders.train))
 
 
-def test_nulls_are_refused(folders: Folders) -> None:
-    rows = make_rows(3, folders.vocabulary)
-    rows[1]["input_ids"][1] = None
-    finish(folders, [write_shard(folders, "train-0.arrow", rows)], {"masking": "static"})
-    with pytest.raises(DataError, match="has nulls"):
-        ExampleReader(folders.examples, folders.vocabulary)
-    unchecked = ExampleReader(folders.examples, folders.vocabulary, verify_checksums=False)
-    with pytest.raises(DataError, match="has nulls"):
-        unchecked.read(np.array([0]))
-
-
 def test_no_rows_make_an_empty_batch(reader: ExampleReader) -> None:
     batch = reader.read(np.array([], dtype=np.int64))
     assert len(batch.lengths) == 0
@@ -126,7 +85,7 @@ def test_parts_of_a_batch_are_batches_of_their_own(reader: ExampleReader) -> Non
     whole = reader.read(np.arange(10))
     parts = list(whole.split(4))
     assert [len(part.lengths) for part in parts] == [4, 4, 2]
-    assert [row for part in parts for row in _to_rows(part)] == _to_rows(whole)
+    assert [row for part in parts for row in to_rows(part)] == to_rows(whole)
     for part in parts:
         assert (part.offsets[0], part.offsets[-1]) == (0, len(part.input_ids))
         assert (part.masked_offsets[0], part.masked_offsets[-1]) == (0, len(part.masked_ids))
@@ -242,7 +201,7 @@ def test_dynamic_masks_follow_seed_epoch_and_row(tmp_path: Path) -> None:
     rows = np.arange(20)
 
     def masked(rows: np.ndarray, seed: int, epoch: int) -> list[dict[str, object]]:
-        return _to_rows(reader.read(rows, seed=seed, epochs=np.full(len(rows), epoch)))
+        return to_rows(reader.read(rows, seed=seed, epochs=np.full(len(rows), epoch)))
 
     first = masked(rows, 1, 0)
     assert first == masked(rows, 1, 0)
@@ -284,7 +243,7 @@ def test_validation_masks_do_not_change_with_the_epoch(tmp_path: Path) -> None:
     rows = np.arange(9)
     first = reader.read(rows, seed=1, epochs=np.zeros(9, dtype=np.int64))
     later = reader.read(rows, seed=1, epochs=np.full(9, 5))
-    assert _to_rows(first) == _to_rows(later)
+    assert to_rows(first) == to_rows(later)
 
 
 def test_an_empty_split_has_no_order(tmp_path: Path) -> None:
@@ -346,59 +305,11 @@ def test_another_stage_is_refused(folders: Folders) -> None:
         ExampleReader(folders.examples, folders.vocabulary)
 
 
-def test_another_schema_version_is_refused(folders: Folders) -> None:
-    schema = examples_schema(50).with_metadata({"bertdata.version": "99"})
-    table = pa.Table.from_pylist(make_rows(3, folders.vocabulary), schema=schema)
-    shard = write_arrow(folders.examples / "train-0.arrow", schema, table.to_batches())
-    finish(folders, [shard], {})
-    with pytest.raises(DataError, match="format version 99"):
-        ExampleReader(folders.examples, folders.vocabulary)
-
-
 def test_ids_outside_the_vocabulary_are_refused(folders: Folders) -> None:
     rows = make_rows(3, folders.vocabulary)
     rows[1]["input_ids"][1] = 50
     finish(folders, [write_shard(folders, "train-0.arrow", rows)], {})
     with pytest.raises(DataError, match="piece id 50, the vocabulary has 50 pieces"):
-        ExampleReader(folders.examples, folders.vocabulary)
-
-
-def test_masks_beyond_their_row_are_refused(folders: Folders) -> None:
-    rows = make_rows(3, folders.vocabulary)
-    rows[1]["masked_lm_positions"][-1] = len(rows[1]["input_ids"])
-    finish(folders, [write_shard(folders, "train-0.arrow", rows)], {})
-    with pytest.raises(DataError, match="predicts pieces beyond their rows"):
-        ExampleReader(folders.examples, folders.vocabulary)
-
-
-def test_a_column_that_is_cut_short_is_refused(tmp_path: Path) -> None:
-    """Arrow would read beyond its buffer."""
-    folders = write_folders(tmp_path)
-    schema = examples_schema(folders.vocabulary.size)
-    (batch,) = pa.Table.from_pylist(folders.validation, schema=schema).to_batches()
-    name = "validation-00000-of-00001.arrow"
-    write_arrow(folders.examples / name, schema, [batch])
-    # In its header, the size of the last column's numbers: 9 of 8 bytes.
-    data = (folders.examples / name).read_bytes()
-    place = data.rindex(struct.pack("<q", 72))
-    (folders.examples / name).write_bytes(data[:place] + struct.pack("<q", 8) + data[place + 8 :])
-    record = describe_file(folders.examples / name, rows=9)
-    manifest = read_manifest(folders.examples)
-    shards = tuple(record if shard.path == name else shard for shard in manifest.shards)
-    write_manifest(folders.examples, replace(manifest, shards=shards))
-    with pytest.raises(DataError, match=r"is not a complete Arrow file \(.*Buffer #1 too small"):
-        ExampleReader(folders.examples, folders.vocabulary, split="validation")
-    reader = ExampleReader(
-        folders.examples, folders.vocabulary, split="validation", verify_checksums=False
-    )
-    with pytest.raises(DataError, match="is not a complete Arrow file"):
-        reader.read(np.arange(2))
-
-
-def test_a_wrong_row_count_is_refused(folders: Folders) -> None:
-    shard = write_shard(folders, "train-0.arrow", make_rows(3, folders.vocabulary))
-    finish(folders, [replace(shard, rows=4)], {})
-    with pytest.raises(DataError, match="has 3 rows, the manifest says 4"):
         ExampleReader(folders.examples, folders.vocabulary)
 
 
@@ -408,27 +319,6 @@ def test_a_manifest_that_lacks_what_is_needed_is_damaged(folders: Folders, name:
     write_json(folders.examples / "manifest.json", {**table, name: {}})
     with pytest.raises(DataError, match=r"manifest\.json is damaged \(KeyError"):
         ExampleReader(folders.examples, folders.vocabulary)
-
-
-def _to_rows(batch: CompactBatch) -> list[dict[str, object]]:
-    """The rows of a batch, under the names of the columns."""
-    return [_to_row(batch, i) for i in range(len(batch.lengths))]
-
-
-def _to_row(batch: CompactBatch, i: int) -> dict[str, object]:
-    pieces = slice(batch.offsets[i], batch.offsets[i + 1])
-    masked = slice(batch.masked_offsets[i], batch.masked_offsets[i + 1])
-    return {
-        "input_ids": batch.input_ids[pieces].tolist(),
-        "segment_b_start": int(batch.segment_b_starts[i]),
-        "masked_lm_positions": batch.masked_positions[masked].tolist(),
-        "masked_lm_ids": batch.masked_ids[masked].tolist(),
-        "next_sentence_label": int(batch.next_sentence_labels[i]),
-    }
-
-
-def _without_document(row: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in row.items() if name != "document_id"}
 
 
 @pytest.mark.parametrize("masking", ["static", "dynamic"])
@@ -468,63 +358,10 @@ def test_shards_at_an_address_have_the_same_rows_in_the_same_order(
         assert remote.num_rows == local.num_rows
         assert remote.longest_row() == local.longest_row()
         batches = zip(local.batches(5, 3, 4), remote.batches(5, 3, 4), range(40))
-        assert all(_to_rows(ours) == _to_rows(theirs) for ours, theirs, _ in batches)
+        assert all(to_rows(ours) == to_rows(theirs) for ours, theirs, _ in batches)
         rows = np.arange(local.num_rows)[::-1]
         assert remote.document_ids_of(rows) == local.document_ids_of(rows)
         assert remote.predictions_of(rows).tolist() == local.predictions_of(rows).tolist()
-
-
-def test_several_threads_read_at_an_address(
-    tmp_path: Path, s3: Address, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bertdata.reader.stored_examples._KEPT_BLOCKS", 1)
-    folders = write_folders(tmp_path, num_train=100)
-    copy_folder(folders.examples, s3)
-    reader = ExampleReader(s3, folders.vocabulary, verify_checksums=False)
-    wanted = [_without_document(row) for row in folders.train]
-    choices = [np.random.default_rng(n).integers(0, 100, 7) for n in range(12)]
-    with ThreadPoolExecutor(4) as pool:
-        for rows, batch in zip(choices, pool.map(reader.read, choices), strict=True):
-            assert _to_rows(batch) == [wanted[row] for row in rows]
-
-
-def test_of_a_shard_at_an_address_only_the_blocks_in_use_are_fetched(
-    tmp_path: Path, s3: Address, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folders = write_folders(tmp_path, num_train=300)
-    copy_folder(folders.examples, s3)
-    fetched: list[int] = []
-
-    class Counted(io.RawIOBase):
-        def __init__(self, location: Location) -> None:
-            self._file = open_file(location)
-
-        def read(self, size: int = -1) -> bytes:
-            fetched.append(size)
-            return self._file.read(size)
-
-        def seek(self, place: int, whence: int = 0) -> int:
-            return self._file.seek(place, whence)
-
-        def tell(self) -> int:
-            return self._file.tell()
-
-        def seekable(self) -> bool:
-            return True
-
-        def readable(self) -> bool:
-            return True
-
-    monkeypatch.setattr(
-        "bertdata.reader.stored_examples.open_arrow_file",
-        lambda location: pa.PythonFile(Counted(location), mode="r"),
-    )
-    reader = ExampleReader(s3, folders.vocabulary, verify_checksums=False)
-    fetched.clear()
-    row = reader.read(np.array([7]))
-    assert _to_rows(row) == [_without_document(folders.train[7])]
-    shards = sum(shard.bytes for shard in reader.manifest.shards)
-    assert 0 < sum(fetched) < shards / 20
 
 
 def test_a_damaged_shard_at_an_address_is_refused(tmp_path: Path, s3: Address) -> None:

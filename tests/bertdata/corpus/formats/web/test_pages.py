@@ -403,11 +403,7 @@ def test_any_bytes_are_a_response_or_not(data: bytes, encoding: str) -> None:
 
 DEEP_PAGES = {
     "elements inside too many others": "<div>" * 50_000,
-    "a tag with over 1,000 attributes": f"<p {' '.join(f'a{n}=1' for n in range(1500))}>x",
     "a list of over 4,000 options": "<select>" + "<option>x" * 5000,
-    "too many elements without an end": "".join(f"<p><b class=c{n}>x" for n in range(3000)),
-    # A file may have many small pages.
-    "too many elements without an end, which": "".join(f"<p><b c={n}>x" for n in range(240)),
 }
 
 
@@ -420,41 +416,7 @@ def test_a_page_that_costs_too_much_is_rejected_with_its_place(tmp_path: Path, w
     assert outcome(first) == outcome(last) != "too_complex"
     assert isinstance(item, Rejection)
     assert item.reason == "too_complex"
-    assert item.detail.startswith(f"f.warc.gz, record at byte {len(before)}: {why}")
-
-
-@pytest.mark.parametrize(
-    "hidden",
-    [
-        "<!--</b>-->",
-        "<table><td></b></table>",
-        "<script>'</b>'</script>",
-        "<script><!--<script></script></b>--></script>",
-        "<svg><title><div></svg></div></title><style><!--</style></svg></b>--></style>",
-    ],
-)
-def test_ends_that_end_nothing_hide_no_cost(tmp_path: Path, hidden: str) -> None:
-    page = "".join(f"<p><b class=c{number}>{hidden}x" for number in range(2000))
-    (item,) = read(tmp_path, response(page.encode()))
-    assert outcome(item) == "too_complex"
-
-
-@pytest.mark.parametrize(
-    "page",
-    [
-        "<div>" * 400 + f"<p>{PROSE}" + "</div>" * 400,
-        "".join(f"<p><b class=c{number}>{PROSE}</b></p>" for number in range(3000)),
-        f"<p>{PROSE}</p>" + "<select><option>x<option>y</select>" * 9000,
-        "<table>" + f"<tr><td><font color=red>{PROSE}" * 3000,
-        f"<p>{PROSE}" * 3000,
-        "".join(f"<p><font color=c{number}>{PROSE}" for number in range(20)),
-        f"<p>{PROSE}</p>" + "<svg><path d='M0 0'/></svg><script>'</b><!--'</script>" * 2000,
-    ],
-    ids=lambda page: page[:30],
-)
-def test_long_and_old_fashioned_pages_are_read(tmp_path: Path, page: str) -> None:
-    (item,) = read(tmp_path, response(page.encode()))
-    assert PROSE[:20] in outcome(item)
+    assert item.detail == f"f.warc.gz, record at byte {len(before)}: {why}"
 
 
 def test_continued_headers_are_joined(tmp_path: Path) -> None:
