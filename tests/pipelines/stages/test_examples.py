@@ -251,6 +251,20 @@ def test_a_file_is_as_its_manifest_says(plan: StagePlan, tmp_path: Path) -> None
         list(check_file(replace(shard, sha256="0" * 64), sentences.folder, workplace))
 
 
+def test_what_was_made_beside_a_damaged_file_is_made_again(plan: StagePlan, tmp_path: Path) -> None:
+    """It may have been made from that file."""
+    sentences = work_of(plan).sentences
+    workplace = Workplace(folder=tmp_path / "y" / "z")
+    workplace.write_record(FileRecord(number=1, shards=(), counts={}))
+    list(check_file(sentences.shards[0], sentences.folder, workplace))
+    workplace.start_again()
+    assert list(workplace.read_records()) == [1]
+    with pytest.raises(DataError, match="sha256"):
+        list(check_file(replace(sentences.shards[0], sha256="0" * 64), sentences.folder, workplace))
+    workplace.start_again()
+    assert workplace.read_records() == {}
+
+
 def test_a_corpus_without_training_examples_is_refused(plan: StagePlan) -> None:
     names = ("examples", "pieces", "predicted", "masked", "kept", "replaced", "random_next")
     counts = dict.fromkeys(names, 0)
