@@ -7,7 +7,6 @@ import sys
 import warnings
 
 from bertdata.import_path import leave_current_folder
-from bertdata.terminal import run_command
 from flows.processes.signals import (
     MESSAGE,
     Stopped,
@@ -29,6 +28,8 @@ def main() -> int:
     catch_signals()
     try:
         leave_current_folder()
+        from bertdata.terminal import run_command  # which imports more; not from that folder
+
         status = run_command(_run)
         if status == 0 and was_stopped():
             raise Stopped  # a library lost it

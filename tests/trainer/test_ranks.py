@@ -43,12 +43,14 @@ def test_torchrun_is_known_by_its_variables(monkeypatch: pytest.MonkeyPatch) -> 
     assert not is_first_rank()
 
 
-_RANK = """
+_RANK = r"""
+import os
 import time
 from trainer.ranks import join_ranks
 with join_ranks("cpu", 2) as ranks:
     text = ranks.text_from_first("grün" if ranks.is_first else "")
-    print(ranks.rank, ascii(text), ranks.sum([1.0, 2.0]), flush=True)
+    line = f"{ranks.rank} {text!a} {ranks.sum([1.0, 2.0])}\n"
+    os.write(1, line.encode())  # at once: both write to one pipe
     time.sleep(60)
 """
 

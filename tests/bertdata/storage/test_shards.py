@@ -67,15 +67,6 @@ def test_permissions_follow_the_umask_of_the_moment(tmp_path: Path, strict_umask
     assert stat.S_IMODE((tmp_path / "t").stat().st_mode) == 0o640
 
 
-def test_a_writer_that_replaces_the_file_changes_no_permissions(
-    tmp_path: Path, strict_umask: None
-) -> None:
-    with atomic_file(tmp_path / "t") as temporary:
-        (tmp_path / "private").touch(0o600)
-        (tmp_path / "private").replace(temporary)
-    assert stat.S_IMODE((tmp_path / "t").stat().st_mode) == 0o640
-
-
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     # A limit on file sizes makes the same call fail as a full disk does.
     code = (
