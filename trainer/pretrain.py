@@ -178,6 +178,7 @@ class _Stop:
     def __init__(self) -> None:
         self._is_listening = False
         self._number = 0
+        self.has_interrupted = False
 
     @property
     def status(self) -> int:
@@ -199,15 +200,23 @@ class _Stop:
         """Handle a signal."""
         self._number = self._number or number
         if not self._is_listening:
+            self.has_interrupted = True
             raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
 def _stop_on_signal(stop: _Stop) -> Iterator[None]:
-    """Let SIGTERM and Ctrl-C ask to stop."""
+    """Let SIGTERM and Ctrl-C ask to stop.
+
+    Code that is interrupted may turn that into an error of its own, such as of a file closed twice.
+    """
     before = {number: signal.signal(number, stop.handle) for number in _STOP_SIGNALS}
     try:
         yield
+    except Exception as error:
+        if stop.has_interrupted:
+            raise KeyboardInterrupt from error
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

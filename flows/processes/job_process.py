@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pkgutil
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 import traceback
@@ -93,6 +95,8 @@ def _write_output_to(log: Path) -> None:
         with log.open("ab", buffering=0) as file:  # others add to it, too
             for number in (1, 2):
                 os.dup2(file.fileno(), number)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # this process may end without a flush
     show_stacks_on_signal()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -28,7 +29,7 @@ from tests.copies import copy_folder, write_bytes
 from tests.example_folder import Folders, write_folders
 from tests.process_tree import wait_for_handler
 from trainer.models.export import load_model
-from trainer.pretrain import main, pretrain
+from trainer.pretrain import _Stop, _stop_on_signal, main, pretrain
 from trainer.pretraining.checkpoint.file import open_content, write_content
 from trainer.pretraining.checkpoint.folder import newest_checkpoint
 from trainer.pretraining.config import TrainConfig
@@ -390,15 +391,33 @@ def test_killed_and_terminated_runs_end_with_the_same_bytes(
     assert digest(output) == digest(tmp_path / "whole")
 
 
+def test_an_error_that_a_signal_led_to_is_that_signal() -> None:
+    stop = _Stop()
+    with pytest.raises(KeyboardInterrupt), _stop_on_signal(stop):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt as error:
+            raise OSError(errno.EBADF, "Bad file descriptor") from error
+    assert stop.status == 143
+
+
+def test_other_errors_are_not_a_signal() -> None:
+    stop = _Stop()
+    with pytest.raises(OSError, match="lost"), _stop_on_signal(stop):
+        stop.is_asked()
+        signal.raise_signal(signal.SIGTERM)  # between steps: the run goes on to its checkpoint
+        raise OSError("lost")
+
+
 @pytest.mark.usefixtures("untraced")
 def test_a_signal_before_the_first_step_ends_at_once(folders: Folders, tmp_path: Path) -> None:
     with start_command(folders, tmp_path) as process:
         wait_for_handler(process, signal.SIGTERM)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
     assert errors.startswith("stopped")
     assert errors.count("\n") == 1
+    assert process.returncode == 130
     run(folders, tmp_path)
 
 
