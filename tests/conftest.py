@@ -21,6 +21,9 @@ pytest_plugins = [
 # for it takes a quarter of that time, and some of each test's.
 gc.disable()
 
+# Where it is set, children write at once, and no test would see what a user's lose unflushed.
+os.environ.pop("PYTHONUNBUFFERED", None)
+
 # The first call of compiled code takes a second; and no test here is about time.
 hypothesis.settings.register_profile("bertdata", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("bertdata")
