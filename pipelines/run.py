@@ -40,11 +40,13 @@ def run_stage(plan: StagePlan, runner: RunnerConfig, say: Callable[[StageProgres
     again. Raises the error of whatever failed first, and CrashError when a worker died.
     """
     logging.getLogger().setLevel(logging.ERROR)
-    plan.workplace.start_again()
     spill = _spill_folder(plan, runner)
     try:
-        with open_runner(runner) as beam_runner, ProgressLines(plan, spill, say):
-            _run_pipeline(plan, spill, runner, beam_runner)
+        # Workers are forks: the client of a storage (of HDFS a Java machine) starts after them.
+        with open_runner(runner) as beam_runner:
+            plan.workplace.start_again()
+            with ProgressLines(plan, spill, say):
+                _run_pipeline(plan, spill, runner, beam_runner)
     except Exception:
         # On an object store, where nothing can be held, another run may have made the same.
         if find_state(plan) is not StageState.COMPLETE:

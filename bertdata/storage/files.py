@@ -168,9 +168,9 @@ def remove_folder(folder: Location) -> None:
 
 def remove_temporary_files(folder: Location) -> None:
     """Remove from a folder what killed processes left half-written."""
-    if isinstance(folder, Path):
-        for path in folder.glob(".*.tmp"):
-            path.unlink(missing_ok=True)
+    for found in list_files(folder, with_temporary=True):
+        if is_temporary(found.path):
+            remove_file(folder / found.path)
 
 
 def _look_at(address: Address) -> fs.FileInfo:

@@ -104,10 +104,16 @@ def _renamed_when_done(path: Path, synced: bool) -> Iterator[Path]:
 
 def _create_beside(path: Path) -> Path:
     """A new, empty, hidden file in the folder of `path`, with the rights that the umask leaves."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = Path(_hidden_beside(str(path)))
     # O_EXCL: two writers of the same path never share a temporary file.
     os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     return temporary
+
+
+def _hidden_beside(path: str) -> str:
+    """A new name in the same folder that listings leave out: see `is_temporary`."""
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}.{name}.{secrets.token_hex(4)}.tmp"
 
 
 @contextlib.contextmanager
@@ -125,7 +131,7 @@ def _sent_when_done(address: Address) -> Iterator[Path]:
 
 def _send(source: Path, address: Address) -> None:
     system, path = open_filesystem(address)
-    sent = f"{path}.{secrets.token_hex(4)}.tmp" if renames_when_done(address) else path
+    sent = _hidden_beside(path) if renames_when_done(address) else path
     with source.open("rb") as file:
         target = system.open_output_stream(sent, compression=None)  # whatever its name says
         shutil.copyfileobj(file, target, _BLOCK_BYTES)

@@ -418,6 +418,20 @@ def test_an_earlier_failure_is_forgotten(books: Path, tmp_path: Path) -> None:
     make_stage(plan)
 
 
+def test_files_are_touched_when_the_workers_are_forked(
+    books: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client of HDFS starts a Java machine, of which no fork can make use."""
+    plan = Stages(books, tmp_path).sentences()
+    with pytest.raises(DataError, match="of an earlier run"), plan.workplace.noting_failure():
+        raise DataError("of an earlier run")
+    monkeypatch.setattr(run, "open_runner", refuse)
+    with pytest.raises(AssertionError, match="not to be called"):
+        run.run_stage(plan, ONE, refuse)
+    with pytest.raises(DataError, match="of an earlier run"):  # nobody has removed it
+        plan.workplace.raise_failure()
+
+
 def test_tables_wait_in_the_folder_that_was_named(
     books: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ from bertdata.storage.files import (
     read_bytes,
     remove_file,
     remove_folder,
+    remove_temporary_files,
     size_of,
 )
 from bertdata.storage.locations import Address, Location, locate
@@ -195,6 +196,14 @@ def test_listings_may_include_temporary_files(folder: Location) -> None:
     names = [file.path for file in list_files(folder, recursive=True, with_temporary=True)]
     assert names == [".b.txt.0f.tmp", "a/.c.txt.0f.tmp", "b.txt"]
     assert [is_temporary(name) for name in names] == [True, True, False]
+
+
+def test_what_killed_processes_left_half_written_is_removed(folder: Location) -> None:
+    for name in (".b.txt.0f.tmp", "a/.c.txt.0f.tmp", "b.txt", "c.tmp"):
+        write_text(folder / name, "half")
+    remove_temporary_files(folder)
+    names = [file.path for file in list_files(folder, recursive=True, with_temporary=True)]
+    assert names == ["a/.c.txt.0f.tmp", "b.txt", "c.tmp"]
 
 
 def test_the_bytes_of_a_packed_file_are_not_packed_again(folder: Location) -> None:

@@ -11,8 +11,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pyarrow.fs import LocalFileSystem
 
 from bertdata.errors import BertdataError
+from bertdata.storage import writing
+from bertdata.storage.files import list_files
+from bertdata.storage.locations import locate
 from bertdata.storage.manifest import make_manifest, write_manifest
 from bertdata.storage.shards import sync_files, write_arrow, write_passing
 from bertdata.storage.writing import atomic_file, check_writable, write_json, write_text
@@ -126,3 +130,15 @@ def test_file_names_that_are_not_utf_8_survive(tmp_path: Path) -> None:
     write_json(tmp_path / "j", {"name": "caf\udce9", "ä": "東"})
     assert json.loads((tmp_path / "j").read_bytes()) == {"name": "caf\udce9", "ä": "東"}
     assert "東" in (tmp_path / "j").read_text(encoding="utf-8")
+
+
+def test_a_write_to_hdfs_that_was_cut_off_leaves_a_name_that_listings_leave_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shard" / "in the way").mkdir(parents=True)  # the file cannot get this name
+    disk = LocalFileSystem(), str(tmp_path / "shard")
+    monkeypatch.setattr(writing, "open_filesystem", lambda address: disk)
+    with pytest.raises(BertdataError, match="cannot write hdfs://host/shard: "):
+        write_text(locate("hdfs://host/shard"), "text")
+    assert len(list(tmp_path.iterdir())) == 2
+    assert list_files(tmp_path) == []

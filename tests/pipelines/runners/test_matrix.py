@@ -6,15 +6,17 @@ Other runners: test_apart.py.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.fs
 import pytest
 
-from bertdata.storage.files import list_files
+from bertdata.storage.files import list_files, remove_folder
 from bertdata.storage.locations import Address, Location, locate
 from bertdata.storage.manifest import find_damage, read_manifest
+from bertdata.storage.writing import write_text
 from pipelines.options import RunnerConfig
 from tests import closing_storage
 from tests.copies import copy_folder
@@ -91,3 +93,18 @@ def test_on_a_storage_that_publishes_at_close_and_cannot_rename(
     closing_storage.register()
     output = locate(f"closing://{tmp_path}/out")
     assert make_all(f"closing://{books}", output, RunnerConfig(workers=1)) == GOLDEN
+
+
+HDFS = os.environ.get("BERTDATA_TEST_HDFS", "")
+
+
+@pytest.mark.skipif(not HDFS, reason="BERTDATA_TEST_HDFS names no folder of an HDFS")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_hdfs(workers: int, books: Path) -> None:
+    folder = locate(HDFS)
+    for book in books.iterdir():
+        write_text(folder / f"books/{book.name}", book.read_text())
+    remove_folder(folder / "out")
+    corpus = f"{HDFS}/books"
+    assert make_all(corpus, folder / "out", RunnerConfig(workers=workers)) == GOLDEN
+    assert make_all(corpus, folder / "out", RunnerConfig(workers=workers)) == GOLDEN  # complete
