@@ -42,6 +42,7 @@ __getattr__, __dir__, __all__ = list_contents(
             "assign_partitions",
             "choose_validation",
             "count_partitions",
+            "count_shards",
             "join_small_partitions",
             "plan_layout",
             "plan_shards",

@@ -19,6 +19,7 @@ _MIN_POOL_DOCUMENTS = 16
 # Files of sentences: enough of them to keep many workers busy, none too large for one's memory.
 _MIN_FILE_BYTES, _MAX_FILE_BYTES = 8 << 20, 32 << 20
 _NUM_FILES = 128  # aimed at between the two
+_MIN_SHARDS = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +73,14 @@ def count_partitions(text_bytes: int) -> int:
     So all cores have work, and the memory of a pool is the same for any corpus.
     """
     return max(1, -(-text_bytes // _PARTITION_BYTES))
+
+
+def count_shards(text_bytes: int) -> int:
+    """The number of shards of a corpus of this size, unless another one is configured.
+
+    So many that the text of a shard lies in three files of sentences at most.
+    """
+    return max(_MIN_SHARDS, -(-text_bytes // (2 * _MAX_FILE_BYTES)))
 
 
 def assign_partitions(document_ids: UInt64Array, num_partitions: int, seed: int) -> Int64Array:

@@ -16,13 +16,13 @@ class ExamplesConfig:
     `max_seq_length`: pieces of an example, with [CLS] and [SEP]. `short_seq_prob`: share of
     examples with a random shorter length. `masked_lm_prob`: share of the pieces to predict.
     `max_predictions_per_seq`: at most so many in an example. `whole_word_mask`: whether the pieces
-    of a word are masked together. `num_shards`: files of training examples. `dupe_factor`: passes
-    over the training documents, each paired and masked differently (validation documents get one
-    pass). `masking`: "static" stores masks in the files, "dynamic" lets the reader draw new ones in
-    each epoch. `next_sentence`: pairs, or single segments. `validation_fraction`: share of
-    documents held out, in [0, 0.5]. `compression`: of the shards, "none", "lz4" or "zstd". ZSTD
-    needs a third less space than none, for about a tenth more work in the whole run; LZ4 a tenth
-    less space, for half of that work.
+    of a word are masked together. `num_shards`: files of training examples; 0 is 64, or one
+    per 64 MB of text where that is more. `dupe_factor`: passes over the training documents, each
+    paired and masked differently (validation documents get one pass). `masking`: "static" stores
+    masks in the files, "dynamic" lets the reader draw new ones in each epoch. `next_sentence`:
+    pairs, or single segments. `validation_fraction`: share of documents held out, in [0, 0.5].
+    `compression`: of the shards, "none", "lz4" or "zstd". ZSTD needs a third less space than none,
+    for about a tenth more work in the whole run; LZ4 a tenth less space, for half of that work.
     """
 
     max_seq_length: int = 128
@@ -34,14 +34,14 @@ class ExamplesConfig:
     masking: Literal["static", "dynamic"] = "static"
     next_sentence: bool = True
     validation_fraction: float = 0.005
-    num_shards: int = 64
+    num_shards: int = 0
     compression: Literal["none", "lz4", "zstd"] = "zstd"
 
     def __post_init__(self) -> None:
         check_choices(self)
         check_range("dupe_factor", self.dupe_factor, 1, 1000)
         check_range("validation_fraction", self.validation_fraction, 0, 0.5)
-        check_range("num_shards", self.num_shards, 1, 99_999)
+        check_range("num_shards", self.num_shards, 0, 99_999)
         _ = self.pairing_config, self.masking_config  # they check the rest
 
     @property

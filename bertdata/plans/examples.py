@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bertdata.config import Table, keys, read_table, to_table
 from bertdata.corpus.partitions import (
     ShardGroup,
+    count_shards,
     join_small_partitions,
     plan_shards,
     plan_validation,
@@ -66,7 +67,10 @@ def plan_examples(
     vocabulary = read_vocabulary(vocab_folder / "vocab.txt")
     with manifest_errors_as_data_errors(sentences_folder):
         per_partition = sentences.counts["documents_per_partition"]
-        groups = tuple(_group_shards(per_partition, examples.num_shards))
+        text_bytes = sentences.counts["text_bytes"]
+        num_shards = examples.num_shards or count_shards(text_bytes)
+        examples = dataclasses.replace(examples, num_shards=num_shards)
+        groups = tuple(_group_shards(per_partition, num_shards))
         fraction = examples.validation_fraction
         held_out = tuple(plan_validation(per_partition, fraction) if fraction else ())
     files = find_sentences(sentences_folder, sentences)
@@ -95,7 +99,7 @@ def plan_examples(
         },
         units=[held_out, *map(dataclasses.asdict, groups)],
         work=work,
-        text_bytes=sentences.counts["text_bytes"],
+        text_bytes=text_bytes,
         num_parts=len(groups) + bool(held_out),
         num_documents=files.num_documents,
     )

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bertdata.errors import ConfigError
-from bertdata.examples.config import ExamplesConfig
 from bertdata.storage.locations import Location
 from flows.guess.corpora import Found, Guess, guess_corpora
 from flows.guess.languages import Language, guess_language
@@ -21,8 +19,7 @@ _PACKED_RATIO = 3  # of prose to what it takes compressed
 # Vocabularies that little text can fill: (bytes of text, pieces).
 _SIZES = ((100_000, 1_000), (1_000_000, 4_000), (8_000_000, 10_000))
 _FULL_SIZE = 30_522
-# Shards: few of little text, many of much, so that no worker reads far for one.
-_LITTLE_TEXT, _FEW_SHARDS, _SHARD_BYTES = 128 << 20, 16, 64 << 20
+_LITTLE_TEXT, _FEW_SHARDS = 128 << 20, 16
 # Keys of a corpus that are left out where they have these values.
 _OPTIONAL = {"text_field": "text", "id_field": "", "encoding": "utf-8"}
 
@@ -82,7 +79,10 @@ def _configuration(guesses: Sequence[Guess], language: Language) -> Iterator[str
     yield from ("", "[sentences]", f"# {language.reason}", f'language = "{language.name}"')
     text = sum(guess.bytes * (_PACKED_RATIO if guess.is_compressed else 1) for guess in guesses)
     yield from ("", *_vocabulary_lines(text, language.name), "")
-    yield _REST.format(num_shards=_num_shards(text))
+    yield _EXAMPLES
+    if text < _LITTLE_TEXT:
+        yield f"num_shards = {_FEW_SHARDS}                 # 64 where there is more text than this"
+    yield _TRAIN
 
 
 def _corpus_lines(guess: Guess) -> Iterator[str]:
@@ -108,26 +108,18 @@ def _vocabulary_lines(text: int, language: str) -> Iterator[str]:
     yield '# file = "bert"                 # a vocab.txt, tokenizer.json or folder instead'
 
 
-def _num_shards(text: int) -> int:
-    """So many that a shard is made from three files of sentences at most."""
-    if text < _LITTLE_TEXT:
-        return _FEW_SHARDS
-    return max(ExamplesConfig().num_shards, math.ceil(text / _SHARD_BYTES))
-
-
 def _toml(value: object) -> str:
     # JSON's strings and lists are TOML's too.
     return json.dumps(value, ensure_ascii=False)
 
 
-_REST = """\
+_EXAMPLES = """\
 [examples]
 max_seq_length = 128            # pieces of a pair of sentences; at most 512 for the usual BERT
 dupe_factor = 10                # passes over the text, each paired and masked differently
 masking = "static"              # "dynamic": the reader masks again in every epoch
-validation_fraction = 0.005     # of the documents are held out
-num_shards = {num_shards}
-
+validation_fraction = 0.005     # of the documents are held out"""
+_TRAIN = """
 [train]
 model = "tiny"                  # tiny mini small medium base large
 steps = 2000                    # or tokens = 3_000_000_000, or minutes = 60

@@ -244,7 +244,7 @@ def test_masking_knows_the_vocabulary() -> None:
         ({"max_seq_length": 1024}, "max_seq_length must be from 5 to 512, got 1024"),
         ({"dupe_factor": 0}, "dupe_factor"),
         ({"validation_fraction": 0.9}, "validation_fraction"),
-        ({"num_shards": 0}, "num_shards"),
+        ({"num_shards": -1}, "num_shards"),
         ({"max_predictions_per_seq": 0}, "max_predictions_per_seq"),
     ],
 )

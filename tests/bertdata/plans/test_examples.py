@@ -7,7 +7,11 @@ from dataclasses import replace
 import pytest
 
 from bertdata.errors import DataError
+from bertdata.plans import examples
 from bertdata.plans.examples import ExamplesWork, _group_shards
+from bertdata.plans.finished import find_finished
+from bertdata.storage.locations import Location
+from bertdata.storage.manifest import Manifest
 from tests.pipelines.corpus import Stages, make_vocabulary_of_books
 
 
@@ -23,6 +27,26 @@ def test_groups_of_shards_are_numbered_from_1_the_largest_first() -> None:
     assert [group.number for group in groups] == [1, 2, 3, 4]
     assert [group.pools for group in groups] == [((1, 2),), ((3, 4),), ((2, 3),), ((0, 1),)]
     assert sorted(shard for group in groups for shard in group.shards) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("configured", "text_bytes", "planned"),
+    [(0, 4 << 30, 64), (0, (4 << 30) + 1, 65), (0, 1 << 40, 16384), (3, 1 << 40, 3)],
+)
+def test_much_text_gets_more_shards_unless_a_number_is_configured(
+    configured: int, text_bytes: int, planned: int, stages: Stages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find_much(folder: Location, stage: str) -> Manifest:
+        found = find_finished(folder, stage)
+        return replace(found, counts={**found.counts, "text_bytes": text_bytes})
+
+    monkeypatch.setattr(examples, "find_finished", find_much)
+    plan = replace(
+        stages, examples_config=replace(stages.examples_config, num_shards=configured)
+    ).examples()
+    assert plan.config["examples"]["num_shards"] == planned
+    assert isinstance(plan.work, ExamplesWork)
+    assert plan.work.examples.num_shards == planned
 
 
 def test_held_out_pools_are_there_only_with_validation(stages: Stages) -> None:

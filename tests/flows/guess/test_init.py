@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from bertdata.corpus.config import CorpusConfig, find_inputs
 from bertdata.corpus.documents import Document
 from bertdata.corpus.formats.registry import read_unit
-from bertdata.corpus.partitions import plan_layout
 from bertdata.corpus.units import plan_units
 from bertdata.storage.locations import Address
 from bertdata.storage.writing import write_text
@@ -127,13 +125,16 @@ def test_defaults_are_left_out() -> None:
     assert "text_field" not in Path("my.toml").read_text()
 
 
-@pytest.mark.parametrize("text_bytes", [0, 1, 127 << 20, 128 << 20, 400 << 20, 4 << 30, 1 << 40])
-def test_a_shard_is_made_from_three_files_of_sentences_at_most(text_bytes: int) -> None:
-    num_files = plan_layout(text_bytes, seed=0).num_files
-    assert math.ceil(num_files / init._num_shards(text_bytes)) + 1 <= 3
-
-
 def test_little_text_has_few_shards(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(PROSE)
     write_configuration(tmp_path / "a.txt", tmp_path / "a.toml")
     assert load_config(tmp_path / "a.toml").examples.num_shards == 16
+
+
+def test_much_text_has_as_many_shards_as_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(init, "_LITTLE_TEXT", 0)
+    (tmp_path / "a.txt").write_text(PROSE)
+    write_configuration(tmp_path / "a.txt", tmp_path / "a.toml")
+    assert load_config(tmp_path / "a.toml").examples.num_shards == 0
