@@ -39,9 +39,8 @@ _HIDE = (
 def elsewhere() -> Iterator[Path]:
     """A folder outside /tmp and the project, with a copy of the packages that workers need."""
     folder = Path(tempfile.mkdtemp(dir="/var/tmp", prefix="bertdata-apart-"))
-    for package in _PACKAGES:
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(_PROJECT / package, folder / "site" / package, ignore=ignored)
+    for package in _PACKAGES:  # with what is compiled of them
+        shutil.copytree(_PROJECT / package, folder / "site" / package)
     (folder / "environment").mkdir()
     yield folder
     shutil.rmtree(folder)
