@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineRunner
 
 from bertdata.errors import BertdataError, CrashError, DataError
@@ -19,7 +18,7 @@ from bertdata.storage.files import remove_folder
 from bertdata.storage.locations import Location, locate
 from bertdata.storage.manifest import is_complete, read_manifest
 from pipelines.options import RunnerConfig
-from pipelines.runners import beam_arguments, describe_failure, open_runner
+from pipelines.runners import beam_options, describe_failure, open_runner
 from pipelines.stages.examples import MakeExamples
 from pipelines.stages.punkt import MakePunkt
 from pipelines.stages.sentences import MakeSentences
@@ -74,7 +73,7 @@ def _run_pipeline(
     """Run the pipeline of a stage, as one transform. `spill`: as in Workplace."""
     try:
         stage = _STAGES[plan.stage](plan, plan.work, replace(plan.workplace, spill=spill))
-        pipeline = beam.Pipeline(runner=runner, options=PipelineOptions(beam_arguments(config)))
+        pipeline = beam.Pipeline(runner=runner, options=beam_options(config))
         _ = pipeline | plan.stage.capitalize() >> stage
         pipeline.run().wait_until_finish()
         plan.workplace.raise_failure()

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines.options import RunnerConfig
-from pipelines.runners import beam_arguments, open_runner
+from pipelines.runners import beam_options, open_runner
 
 _seen: list[Any] = []
 
@@ -21,7 +20,7 @@ def collect(
     _seen.clear()
     config = runner or RunnerConfig(workers=1)
     with open_runner(config) as beam_runner:
-        pipeline = beam.Pipeline(beam_runner, PipelineOptions(beam_arguments(config)))
+        pipeline = beam.Pipeline(beam_runner, beam_options(config))
         _ = build(pipeline) | "Collect" >> beam.Map(_note)
         pipeline.run().wait_until_finish()
     return list(_seen)

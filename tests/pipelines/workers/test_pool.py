@@ -19,9 +19,8 @@ _COMMON = """
 import os, signal, sys, time
 from pathlib import Path
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
 from pipelines.options import RunnerConfig
-from pipelines.runners import beam_arguments, open_runner
+from pipelines.runners import beam_options, open_runner
 from pipelines.workers.pool import open_pool
 
 folder = Path(sys.argv[1])
@@ -29,7 +28,7 @@ config = RunnerConfig(workers=2)
 
 def run(function, elements):
     with open_runner(config) as runner:
-        pipeline = beam.Pipeline(runner, PipelineOptions(beam_arguments(config)))
+        pipeline = beam.Pipeline(runner, beam_options(config))
         done = pipeline | beam.Create(elements) | beam.Reshuffle() | beam.Map(function)
         _ = done | beam.Map(lambda done: (0, done)) | beam.GroupByKey()
         pipeline.run().wait_until_finish()
@@ -100,7 +99,7 @@ def die(number):
 def run_without_output(elements):
     # Beam notices a death while it waits for what a step puts out; here is nothing to wait for.
     with open_runner(config) as runner:
-        pipeline = beam.Pipeline(runner, PipelineOptions(beam_arguments(config)))
+        pipeline = beam.Pipeline(runner, beam_options(config))
         _ = pipeline | beam.Create(elements) | beam.Reshuffle() | beam.Map(die)
         pipeline.run().wait_until_finish()
 
@@ -165,7 +164,7 @@ def kill():
 
 with open_runner(config) as runner:
     threading.Thread(target=kill).start()
-    pipeline = beam.Pipeline(runner, PipelineOptions(beam_arguments(config)))
+    pipeline = beam.Pipeline(runner, beam_options(config))
     _ = pipeline | beam.Create(range(4)) | beam.Map(note)
     pipeline.run().wait_until_finish()
 """
