@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
-import sys
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,16 +15,17 @@ import pytest
 from apache_beam.runners.runner import PipelineRunner
 
 from bertdata.cleaning.cleaner import CleaningConfig
-from bertdata.errors import BertdataError, ConfigError, DataError, InputError
+from bertdata.errors import BertdataError, ConfigError, CrashError, DataError, InputError
 from bertdata.plans.sentences import plan_sentences
 from bertdata.progress.plan import StagePlan
-from bertdata.progress.state import StageState, prepare_stage
+from bertdata.progress.state import StageState, prepare_stage, write_plan
 from bertdata.progress.workplace import FOLDER
 from bertdata.sentences.files import iterate_sentences
 from bertdata.sentences.punkt_training import read_parameters
 from bertdata.sentences.splitter import SentencesConfig, load_splitter
 from bertdata.storage.manifest import read_manifest
 from bertdata.tokens.vocabulary import read_vocabulary
+from flows.processes.jobs import JobDiedError, run_job
 from pipelines import run
 from pipelines.options import RunnerConfig
 from pipelines.stages import examples, vocabulary
@@ -58,6 +58,13 @@ def make_all(stages: Stages, runner: RunnerConfig = ONE) -> list[str]:
 def finished(books: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Stages, list[str]]:
     stages = Stages(books, tmp_path_factory.mktemp("finished"))
     return stages, make_all(stages)
+
+
+def copy_before_examples(finished: tuple[Stages, list[str]], books: Path, folder: Path) -> Stages:
+    """Stages in a folder of their own, of which all but the examples are finished."""
+    for stage in ("sentences", "vocab"):
+        shutil.copytree(finished[0].output / stage, folder / stage)
+    return Stages(books, folder)
 
 
 @pytest.fixture
@@ -191,10 +198,7 @@ def test_a_finished_stage_is_done_and_a_foreign_one_refused(
 def test_finished_shards_are_not_made_again(
     finished: tuple[Stages, list[str]], books: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stages = Stages(books, tmp_path)
-    make_stage(stages.sentences())
-    make_stage(stages.vocabulary())
-    plan = stages.examples()
+    plan = copy_before_examples(finished, books, tmp_path).examples()
     with monkeypatch.context() as patch:
         patch.setattr(examples, "write_arrow", failing_after(3, examples.write_arrow))
         with pytest.raises(AssertionError, match="not to be called"):
@@ -222,42 +226,22 @@ def test_counted_files_are_not_counted_again(
     assert make_stage(plan).content_sha256 == whole
 
 
-_KILLED = """
-import os, signal, sys
-from pathlib import Path
-from pipelines.options import RunnerConfig
-from bertdata.progress.workplace import Workplace
-from pipelines.run import run_stage
-from tests.pipelines.corpus import Stages
-
-write = Workplace.write_record
-
-def write_and_die(workplace, record):
-    write(workplace, record)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-Workplace.write_record = write_and_die
-plan = Stages(Path(sys.argv[1]), Path(sys.argv[2])).examples()
-run_stage(plan, RunnerConfig(workers=int(sys.argv[3])), print)
-"""
-
-
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.usefixtures("untraced")
 def test_kill_and_rerun_end_with_the_same_bytes(
     workers: int, finished: tuple[Stages, list[str]], books: Path, tmp_path: Path
 ) -> None:
     """With one worker the job itself is killed; with two, one of them."""
-    stages = Stages(books, tmp_path)
-    make_stage(stages.sentences())
-    make_stage(stages.vocabulary())
-    command = [sys.executable, "-c", _KILLED, str(books), str(tmp_path), str(workers)]
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    plan = copy_before_examples(finished, books, tmp_path).examples()
+    write_plan(plan)
+    function = "tests.pipelines.runners.cut_off:run_until_a_record"
+    with pytest.raises((JobDiedError, CrashError)) as failure:
+        run_job(function, (plan, RunnerConfig(workers=workers)), tmp_path / "log", print)
     if workers == 1:
-        assert done.returncode == -9
+        assert isinstance(failure.value, JobDiedError)
+        assert failure.value.status == -9
     else:
-        assert "CrashError: examples: a worker was killed by SIGKILL; if" in done.stderr
-    plan = stages.examples()
+        said = "examples: a worker was killed by SIGKILL; if"
+        assert str(failure.value).startswith(said)
     records = plan.workplace.read_records().values()
     paths = [tmp_path / "examples" / shard.path for record in records for shard in record.shards]
     written = [path.stat().st_mtime_ns for path in paths]
