@@ -1,6 +1,8 @@
 """A pool of workers: they do the work of a pipeline, end with it, and a death is reported.
 
-Each test is a process of its own: workers are forks, and this one has threads of other tests.
+Each test is a process of its own: workers are forks, and this one has threads of other tests. Where
+a job will do it is a job, which starts sooner. But all that a job started is ended with it: whether
+workers end by themselves is seen in a plain process.
 """
 
 from __future__ import annotations
@@ -10,8 +12,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from bertdata.errors import CrashError
+from flows.processes.jobs import run_job
+
+JOBS = "tests.pipelines.workers.jobs"
 
 pytestmark = pytest.mark.usefixtures("untraced")
 
@@ -19,19 +27,10 @@ _COMMON = """
 import os, signal, sys, time
 from pathlib import Path
 import apache_beam as beam
-from pipelines.options import RunnerConfig
 from pipelines.runners import beam_options, open_runner
-from pipelines.workers.pool import open_pool
+from tests.pipelines.workers.jobs import CONFIG, run
 
 folder = Path(sys.argv[1])
-config = RunnerConfig(workers=2)
-
-def run(function, elements):
-    with open_runner(config) as runner:
-        pipeline = beam.Pipeline(runner, beam_options(config))
-        done = pipeline | beam.Create(elements) | beam.Reshuffle() | beam.Map(function)
-        _ = done | beam.Map(lambda done: (0, done)) | beam.GroupByKey()
-        pipeline.run().wait_until_finish()
 
 def wait_for(condition):
     deadline = time.monotonic() + 20
@@ -76,79 +75,30 @@ def test_all_workers_do_the_work_of_a_pipeline_and_end(tmp_path: Path) -> None:
     assert not any(map(is_alive, pids))
 
 
-_KILLED = """
-def die(number):
-    if number == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-run(die, range(10))
-"""
-
-
 def test_a_killed_worker_ends_the_job_and_is_reported(tmp_path: Path) -> None:
-    done = run_script(_KILLED, tmp_path)
-    assert done.returncode != 0
-    assert "CrashError: a worker was killed by SIGKILL; if memory" in done.stderr
-
-
-_UNNOTICED = """
-def die(number):
-    if number == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-def run_without_output(elements):
-    # Beam notices a death while it waits for what a step puts out; here is nothing to wait for.
-    with open_runner(config) as runner:
-        pipeline = beam.Pipeline(runner, beam_options(config))
-        _ = pipeline | beam.Create(elements) | beam.Reshuffle() | beam.Map(die)
-        pipeline.run().wait_until_finish()
-
-run_without_output(range(10))
-"""
+    with pytest.raises(CrashError, match=r"^a worker was killed by SIGKILL; if memory"):
+        run_job(f"{JOBS}:kill_a_worker", (), tmp_path / "log", print)
 
 
 def test_a_death_that_the_runner_does_not_notice_ends_the_job_too(tmp_path: Path) -> None:
-    done = run_script(_UNNOTICED, tmp_path)
-    assert done.returncode != 0
-    assert "CrashError: a worker was killed by SIGKILL; if memory" in done.stderr
-
-
-_EXITED = """
-def leave(number):
-    if number == 3:
-        os._exit(3)
-
-run(leave, range(10))
-"""
+    with pytest.raises(CrashError, match=r"^a worker was killed by SIGKILL; if memory"):
+        run_job(f"{JOBS}:kill_a_worker_unnoticed", (), tmp_path / "log", print)
 
 
 def test_a_worker_that_exits_is_reported(tmp_path: Path) -> None:
-    done = run_script(_EXITED, tmp_path)
-    assert done.returncode != 0
-    assert "CrashError: a worker exited 3; " in done.stderr
-
-
-_CONTEXT = """
-def children():
-    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-
-try:
-    with open_pool(3) as pool:
-        print(len(children()), pool.find_death(), pool.address)
-        raise KeyError
-except KeyError:
-    print(len(children()), pool.find_death())
-"""
+    with pytest.raises(CrashError, match=r"^a worker exited 3; "):
+        run_job(f"{JOBS}:let_a_worker_exit", (), tmp_path / "log", print)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for child processes")
 def test_a_pool_ends_with_its_context(tmp_path: Path) -> None:
     """And to be ended is not to die."""
-    done = run_script(_CONTEXT, tmp_path)
-    assert done.returncode == 0, done.stderr
-    first, second = done.stdout.splitlines()
-    assert first.startswith("3 None localhost:")
-    assert second == "0 None"
+    said: list[Any] = []
+    run_job(f"{JOBS}:leave_a_pool", (), tmp_path / "log", said.append)
+    (count, death, address), after = said
+    assert (count, death) == (3, None)
+    assert address.startswith("localhost:")
+    assert after == (0, None)
 
 
 _DRIVER_KILLED = """
@@ -162,9 +112,9 @@ def kill():
     wait_for(lambda: any(folder.iterdir()))
     os.kill(os.getpid(), signal.SIGKILL)
 
-with open_runner(config) as runner:
+with open_runner(CONFIG) as runner:
     threading.Thread(target=kill).start()
-    pipeline = beam.Pipeline(runner, beam_options(config))
+    pipeline = beam.Pipeline(runner, beam_options(CONFIG))
     _ = pipeline | beam.Create(range(4)) | beam.Map(note)
     pipeline.run().wait_until_finish()
 """
