@@ -374,7 +374,7 @@ def kill_during_a_save(output: Path, process: subprocess.Popen[str]) -> None:
 def test_killed_and_terminated_runs_end_with_the_same_bytes(
     folders: Folders, tmp_path: Path
 ) -> None:
-    long = ("--steps=120", "--checkpoint_every=1", "--log_every=50")
+    long = ("--steps=120", "--checkpoint_every=1", "--log_every=1")
     config = CONFIG.replaced(steps=120, checkpoint_every=0, log_every=50)
     run(folders, tmp_path / "whole", config)
     output = tmp_path / "killed"
