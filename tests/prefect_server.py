@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -42,8 +43,11 @@ def running(command: list[str], environment: dict[str, str], log: Path) -> Itera
 
 
 @contextlib.contextmanager
-def web_server(folder: Path) -> Iterator[dict[str, str]]:
-    """A server whose records are in `folder`; yields the environment of its clients."""
+def web_server(folder: Path, database: Path) -> Iterator[dict[str, str]]:
+    """A server whose records are in `folder`; yields the environment of its clients.
+
+    `database`: one that is copied, with all tables and no records.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -56,6 +60,8 @@ def web_server(folder: Path) -> Iterator[dict[str, str]]:
         "NO_PROXY": "127.0.0.1",
     }
     command = [str(_SCRIPTS / "prefect"), "server", "start", "--port", str(port)]
+    (folder / "home").mkdir()
+    shutil.copy(database, folder / "home" / "prefect.db")
     with running(command, environment, folder / "server.log"):
         _wait(environment["PREFECT_API_URL"])
         yield environment

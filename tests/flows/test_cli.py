@@ -74,7 +74,7 @@ def test_stage_by_stage_with_two_workers_gives_the_same(
     assert content(output) == content(finished)
 
 
-@pytest.mark.usefixtures("trainer_in_process", "prefect_server")
+@pytest.mark.usefixtures("jobs_in_process", "trainer_in_process", "prefect_server")
 def test_in_a_pipe_every_stage_has_a_line_at_its_start_and_end(
     small_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,7 +95,7 @@ def test_in_a_pipe_every_stage_has_a_line_at_its_start_and_end(
     assert all(f"{stage} " in time for stage in STAGES)
 
 
-@pytest.mark.usefixtures("trainer_in_process", "prefect_server")
+@pytest.mark.usefixtures("jobs_in_process", "trainer_in_process", "prefect_server")
 def test_json_and_quiet(
     small_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], finished: Path
 ) -> None:
@@ -118,10 +118,15 @@ def test_json_and_quiet(
         main([*common, "--quiet", "--json"])
 
 
-def test_a_live_line_on_a_terminal(small_config: Path, tmp_path: Path) -> None:
+def test_a_live_line_on_a_terminal(
+    prefect_server: None, small_config: Path, tmp_path: Path
+) -> None:
+    from prefect.settings import PREFECT_API_URL
+
     arguments = ["sentences", str(small_config), f"--output={tmp_path / 'run'}"]
     printed = on_terminal(
-        f"import sys; sys.argv[1:] = {arguments!r}; from flows.start import main; main()"
+        f"import sys; sys.argv[1:] = {arguments!r}; from flows.start import main; main()",
+        PREFECT_API_URL=str(PREFECT_API_URL.value()),
     )
     found = frames(printed)
     assert found[0].startswith("starting ━")
@@ -219,6 +224,7 @@ def test_a_run_that_is_ended_leaves_nothing_that_holds_its_pipes(
         assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.usefixtures("jobs_in_process")
 def test_verify_finds_a_flipped_byte(
     finished: Path, small_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -274,6 +280,7 @@ def test_diff_of_a_run_and_its_copy(
     assert "holds no finished stage" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("trainer_in_process")
 def test_fill_mask_uses_the_newest_model(
     finished: Path,
     tmp_path: Path,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -48,7 +49,7 @@ workers = 2
 hidden_size = 16
 num_layers = 1
 num_heads = 1
-steps = 40
+steps = 10
 threads = 1
 """
 
@@ -137,8 +138,12 @@ def running(config: Path, output: Path) -> Iterator[tuple[subprocess.Popen[str],
 
 
 @pytest.mark.usefixtures("untraced", "jobs_in_process", "trainer_in_process")
-def test_a_stranger_gets_nothing_and_disturbs_nothing(tmp_path: Path) -> None:
+def test_a_stranger_gets_nothing_and_disturbs_nothing(
+    tmp_path: Path, prefect_database: Path
+) -> None:
     config = write_config(tmp_path)
+    (tmp_path / "prefect").mkdir()
+    shutil.copy(prefect_database, tmp_path / "prefect" / "prefect.db")
     run = Run(config=load_config(config), base=tmp_path, paths=RunPaths(tmp_path / "quiet"))
     for make in MAKERS.values():  # in this process, where nobody could disturb it
         make(run, lambda event: None)
@@ -153,7 +158,7 @@ def test_a_stranger_gets_nothing_and_disturbs_nothing(tmp_path: Path) -> None:
             gained += [as_nobody(attack_socket, name) for name in new_sockets]
             ports |= new_ports
             sockets |= new_sockets
-            time.sleep(0.05)
+            time.sleep(0.2)  # a look takes computing
         said, _ = process.communicate()
     assert process.returncode == 0, said
     assert {address for address, _ in ports} == {LOOPBACK}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -232,7 +233,9 @@ def _render(facts: _Facts, figures: Mapping[str, Markup]) -> str:
     return template.render(facts=facts, figures=figures)
 
 
+@functools.cache
 def _environment() -> jinja2.Environment:
+    """With the templates, which are compiled once for all pages of a process."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader(__package__ or "", "templates"),
         autoescape=True,
