@@ -51,6 +51,7 @@ class _Options(PipelineOptions):
 
     def view_as(self, cls: type[Any]) -> Any:
         """The same view each time: all of them share their values."""
+        # Not an attribute: as such Beam takes options alone.
         views = vars(self).setdefault("views", {})
         if cls not in views:
             views[cls] = super().view_as(cls)
