@@ -85,6 +85,7 @@ def _call(
 
 
 def _stop(number: int, frame: object) -> None:
+    signal.alarm(1)  # ends it where Python ignores the exception: in callbacks, as those of a fork
     raise SystemExit(128 + number)
 
 

@@ -71,6 +71,18 @@ def wait_with_workers(count: int, say: Say) -> None:
         time.sleep(60)
 
 
+def be_in_a_callback(say: Say) -> None:
+    """Say "ready" where Python ignores exceptions, then wait for a minute."""
+
+    class Waiting:
+        def __del__(self) -> None:
+            say("ready")
+            time.sleep(60)
+
+    Waiting()
+    time.sleep(60)
+
+
 def be_stubborn(say: Say) -> None:
     """Wait for a minute, and never mind signals that can be ignored."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

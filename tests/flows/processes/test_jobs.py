@@ -20,7 +20,7 @@ from bertdata.errors import BertdataError, CrashError
 from bertdata.import_path import PACKAGES
 from flows.processes.fork_server import fork, fork_environment, prepare_jobs
 from flows.processes.job_process import work
-from flows.processes.jobs import JobDiedError, run_job
+from flows.processes.jobs import JobDiedError, _start, run_job
 from flows.processes.watchdog import Patience
 from tests.flows import some_jobs
 from tests.process_tree import (
@@ -41,6 +41,7 @@ def log(tmp_path: Path) -> Path:
 @pytest.fixture
 def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder for temporary files, whose path is short enough for sockets."""
+    prepare_jobs()  # its own files are elsewhere
     with tempfile.TemporaryDirectory() as folder:
         monkeypatch.setenv("TMPDIR", folder)
         monkeypatch.setattr(tempfile, "tempdir", None)
@@ -153,6 +154,18 @@ def test_a_job_that_ignores_the_interrupt_is_killed(
     with pytest.raises(KeyboardInterrupt):
         run_job(f"{JOBS}:be_stubborn", (), log, interrupt)
     assert len(find_processes(mark)) == 2
+
+
+def test_a_job_ends_also_where_python_ignores_the_signals_exception(
+    log: Path, tmp_path: Path
+) -> None:
+    prepare_jobs()
+    receiver, job = _start(log, str(tmp_path), f"{JOBS}:be_in_a_callback", ())
+    assert receiver.recv().what == "ready"
+    job.terminate()
+    job.join(30)
+    assert job.exitcode == -signal.SIGALRM
+    assert "Exception ignored in" in log.read_text()
 
 
 def test_a_fork_server_that_died_is_replaced(log: Path) -> None:
