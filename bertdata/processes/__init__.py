@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = list_contents(
     __name__,
     {
         "cores": ["available_cores"],
+        "memory": ["return_free_memory"],
         "parents": ["PARENT", "end_with_parent", "ending_with_parent"],
         "socket_folders": ["find_socket_folder"],
         "watched": ["FindDeath", "call_watched"],

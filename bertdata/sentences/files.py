@@ -23,6 +23,7 @@ from bertdata.corpus.partitions import Layout
 from bertdata.duplicates.find import DROPPED
 from bertdata.errors import damaged_file
 from bertdata.grouping import fill_groups
+from bertdata.processes.memory import return_free_memory
 from bertdata.sentences.removal import remove
 from bertdata.storage.locations import Location
 from bertdata.storage.schema import REJECTED, SENTENCES, check_schema
@@ -111,7 +112,7 @@ def write_file(
     `blocks`: the rows of blocks that are for this file, the blocks in any order; one at least, but
     it may be empty. `dropped`: rows of `bertdata.duplicates.find.DROPPED` for them, in any order.
     """
-    pa.default_memory_pool().release_unused()  # of the file before, which would add up
+    return_free_memory()  # of the splitting and of the file before
     counts = SentenceCounts()
     gone = pa.concat_tables([DROPPED.empty_table(), *dropped])
     documents = remove(_in_order(blocks), gone)
