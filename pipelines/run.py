@@ -10,7 +10,7 @@ import apache_beam as beam
 from apache_beam.runners.runner import PipelineRunner
 
 from bertdata.errors import BertdataError, CrashError, DataError
-from bertdata.progress.failures import find_error
+from bertdata.progress.failures import describe_failure, find_error
 from bertdata.progress.lines import ProgressLines, StageProgress
 from bertdata.progress.plan import StagePlan
 from bertdata.progress.state import StageState, clear_progress, find_state
@@ -18,7 +18,7 @@ from bertdata.storage.files import remove_folder
 from bertdata.storage.locations import Location, locate
 from bertdata.storage.manifest import is_complete, read_manifest
 from pipelines.options import RunnerConfig
-from pipelines.runners import beam_options, describe_failure, open_runner
+from pipelines.runners import beam_options, open_runner
 from pipelines.stages.examples import MakeExamples
 from pipelines.stages.punkt import MakePunkt
 from pipelines.stages.sentences import MakeSentences

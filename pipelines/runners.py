@@ -17,22 +17,10 @@ from apache_beam.runners.runner import PipelineRunner, create_runner
 from apache_beam.transforms.environments import Environment, ExternalEnvironment
 
 from bertdata.errors import ConfigError
+from bertdata.progress.failures import describe_failure
 from pipelines.options import RunnerConfig
 from pipelines.workers.pool import open_pool
 from pipelines.workers.watched_runner import WatchedRunner
-
-_JAVA = (
-    "; it needs a Java runtime and Beam's job server: name its archive, as in "
-    'options = ["--{name}_job_server_jar=PATH"], or one that runs, as in --job_endpoint=HOST:PORT'
-)
-# What runners need that is not installed with this package.
-_NEEDS = {
-    "flink": _JAVA.format(name="flink"),
-    "spark": _JAVA.format(name="spark"),
-    "dataflow": "; it needs pip install 'apache-beam[gcp]', a project and a region",
-    "prism": "; it needs its program: --prism_location=PATH",
-}
-_MAX_LETTERS = 300  # of what a runner says
 
 
 def beam_arguments(config: RunnerConfig) -> list[str]:
@@ -43,15 +31,13 @@ def beam_arguments(config: RunnerConfig) -> list[str]:
 
 
 class _Options(PipelineOptions):
-    """Beam's options, of which each kind is parsed once.
+    """Beam's options, each kind parsed once.
 
-    Beam asks for some of them several times per transform, and its own parse the arguments again
-    each time: a quarter of the time that a small stage takes.
+    Beam asks for some several times per transform: a quarter of the time of a small stage.
     """
 
     def view_as(self, cls: type[Any]) -> Any:
         """The same view each time: all of them share their values."""
-        # Not an attribute: as such Beam takes options alone.
         views = vars(self).setdefault("views", {})
         if cls not in views:
             views[cls] = super().view_as(cls)
@@ -80,15 +66,6 @@ def open_runner(config: RunnerConfig) -> Iterator[PipelineRunner]:
         with open_pool(config.num_workers) as pool:
             environment = ExternalEnvironment(pool.address)
             yield WatchedRunner(pool.find_death, environment, _provision(options))
-
-
-def describe_failure(name: str, error: Exception) -> str:
-    """Why a runner did not run a pipeline, on one line, and what it may lack."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    is_traceback = any(line.startswith("Traceback") for line in lines)
-    said = lines[-1] if is_traceback else " ".join(lines)
-    needs = _NEEDS.get(name.lower().removesuffix("runner"), "")
-    return f"{said[:_MAX_LETTERS] or type(error).__name__}{needs}"
 
 
 def _create_runner(name: str) -> PipelineRunner:

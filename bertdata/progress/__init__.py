@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = list_contents(
     __name__,
     {
         "differences": ["describe_differences"],
-        "failures": ["error_named", "find_error"],
+        "failures": ["describe_failure", "error_named", "find_error"],
         "lines": ["ProgressLines", "StageProgress"],
         "plan": ["StagePlan"],
         "runs": [

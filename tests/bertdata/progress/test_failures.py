@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bertdata.errors import BertdataError, DataError, StorageError
-from bertdata.progress.failures import error_named, find_error
+from bertdata.progress.failures import describe_failure, error_named, find_error
+
+JAVA = "it needs a Java runtime and Beam's job server: name its archive"
 
 
 @pytest.mark.parametrize(
@@ -49,3 +51,32 @@ def test_an_error_itself_without_its_step() -> None:
 @pytest.mark.parametrize("text", ["", "another", "other.errors.DataError: it is damaged"])
 def test_other_errors_are_not_ours(text: str) -> None:
     assert find_error(RuntimeError(text)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("PortableRunner", "no\n  connection\n", "no connection"),
+        (
+            "PortableRunner",
+            "Traceback (most recent):\n  File\nIOError: no",
+            "IOError: no",
+        ),
+        ("PortableRunner", "", "RuntimeError"),
+        ("PortableRunner", "x" * 400, "x" * 300),
+        (
+            "FlinkRunner",
+            "no",
+            "no; it needs a Java runtime and Beam's job server: name its archive",
+        ),
+        ("spark", "no", f"no; {JAVA}"),
+        ("DataflowRunner", "no", "no; it needs pip install 'apache-beam[gcp]'"),
+        ("PrismRunner", "no", "no; it needs its program: --prism_location=PATH"),
+    ],
+)
+def test_what_a_runner_says_is_one_line_with_what_it_may_lack(
+    name: str, text: str, said: str
+) -> None:
+    described = describe_failure(name, RuntimeError(text))
+    assert described.partition(",")[0] == said
+    assert len(described.splitlines()) == 1
