@@ -18,11 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdata.errors import CrashError
-from flows.processes.fork_server import (
-    fork,
-    fork_environment,
-    prepare_jobs,
-)
+from flows.processes.fork_server import fork, fork_environment, prepare_jobs
 from flows.processes.job_process import Done, Failed, Said, work
 from flows.processes.stacks import keep_stacks, write_stacks
 from flows.processes.watchdog import FOR_EVER, Patience, Watchdog
