@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,7 @@ _PASSING = re.compile(
 # Of gs:// within pyarrow, which tries for 15 minutes otherwise, also where credentials are missing.
 _GCS_RETRIES = "retry_limit_seconds=60"
 _HDFS_NEEDS = "install Java and Hadoop with libhdfs; set JAVA_HOME, HADOOP_HOME and CLASSPATH"
+_JAVA_WITHOUT_SIGNALS = "-Xrs"
 GCS_SCHEMES = ("gs", "gcs")
 _ARROW_SCHEMES = ("s3", *GCS_SCHEMES, "abfs", "abfss", *_RENAMED_SCHEMES)
 
@@ -45,6 +47,8 @@ def open_filesystem(location: Location) -> tuple[fs.FileSystem, str]:
     """
     if isinstance(location, Path):
         return _local(), str(location.absolute())
+    if location.scheme in _RENAMED_SCHEMES:
+        _leave_signals_alone()
     if location.scheme in _ARROW_SCHEMES:
         system, root = _arrow_filesystem(location.root, location.query)
         return system, f"{root.rstrip('/')}/{location.path}" if location.path else root
@@ -125,6 +129,13 @@ class _Handler(fs.FSSpecHandler):  # type: ignore[misc]
         # Without fsspec's own reading ahead, which would fetch megabytes around each place.
         file = self.fs.open(path, mode="rb", cache_type="none")
         return pa.PythonFile(GuardedFile(file), mode="r")
+
+
+def _leave_signals_alone() -> None:
+    """Let HDFS's Java not catch SIGTERM and Ctrl-C, on which it would end this process at once."""
+    options = os.environ.get("LIBHDFS_OPTS", "")
+    if _JAVA_WITHOUT_SIGNALS not in options:
+        os.environ["LIBHDFS_OPTS"] = f"{options} {_JAVA_WITHOUT_SIGNALS}".strip()
 
 
 @functools.cache

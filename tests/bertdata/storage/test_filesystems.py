@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+
 import pytest
 
 from bertdata.errors import BertdataError
 from bertdata.storage.filesystems import open_filesystem
 from bertdata.storage.locations import locate
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [("", "-Xrs"), ("-Xmx1g", "-Xmx1g -Xrs"), ("-Xrs -Xmx1g", "-Xrs -Xmx1g")],
+)
+def test_java_leaves_signals_to_python(
+    options: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIBHDFS_OPTS", options)
+    with contextlib.suppress(BertdataError):  # where there is no Hadoop
+        open_filesystem(locate("hdfs://namenode.invalid:8020/run"))
+    assert os.environ["LIBHDFS_OPTS"] == expected
 
 
 @pytest.mark.parametrize(
