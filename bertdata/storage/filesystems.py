@@ -47,8 +47,6 @@ def open_filesystem(location: Location) -> tuple[fs.FileSystem, str]:
     """
     if isinstance(location, Path):
         return _local(), str(location.absolute())
-    if location.scheme in _RENAMED_SCHEMES:
-        _leave_signals_alone()
     if location.scheme in _ARROW_SCHEMES:
         system, root = _arrow_filesystem(location.root, location.query)
         return system, f"{root.rstrip('/')}/{location.path}" if location.path else root
@@ -149,6 +147,8 @@ def _arrow_filesystem(root: str, query: str) -> tuple[fs.FileSystem, str]:
     address = f"gs{root.removeprefix('gcs')}" if root.startswith("gcs:") else root
     if address.startswith("gs:") and "retry_limit_seconds=" not in query:
         query = f"{query}&{_GCS_RETRIES}" if query else _GCS_RETRIES
+    if address.partition(":")[0] in _RENAMED_SCHEMES:
+        _leave_signals_alone()
     try:
         system, path = fs.FileSystem.from_uri(f"{address}?{query}" if query else address)
     except (pa.ArrowException, OSError, ValueError, ImportError) as error:
