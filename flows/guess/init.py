@@ -81,7 +81,7 @@ def _configuration(guesses: Sequence[Guess], language: Language) -> Iterator[str
     yield from ("", *_vocabulary_lines(text, language.name), "")
     yield _EXAMPLES
     if text < _LITTLE_TEXT:
-        yield f"num_shards = {_FEW_SHARDS}                 # 64 where there is more text than this"
+        yield f"num_shards = {_FEW_SHARDS}                 # left out: 64, or more for much text"
     yield _TRAIN
 
 
