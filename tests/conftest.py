@@ -33,6 +33,14 @@ hypothesis.settings.load_profile("bertdata")
 providers._get_local_constants = providers.Constants
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _packages_of_users() -> None:
+    """Processes that tests start do not import what users rarely have, for one to two seconds."""
+    folders = [str(Path(__file__).with_name("children")), os.environ.get("PYTHONPATH")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
+    os.environ["BERTDATA_TEST_HIDES"] = "pandas scipy sklearn"
+
+
 @pytest.fixture
 def untraced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Coverage leaves child processes alone.

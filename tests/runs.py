@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import tempfile
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from apache_beam.transforms import core
 
 from bertdata.config import read_table
 from bertdata.corpus.config import CorpusConfig
@@ -32,6 +34,9 @@ from vocab.plan import plan_vocabulary
 
 VOCABULARY_SIZE = 150
 NUM_SHARDS = 3
+
+# Beam looks at all methods of every step some eight times: a quarter of what a small stage costs.
+core.get_signature = functools.lru_cache(4096)(core.get_signature)
 
 Table = Mapping[str, Any]
 # The files of stages that were made in this process, by all that they were made of.

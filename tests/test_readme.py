@@ -220,4 +220,5 @@ def test_the_pictures_are_small_and_need_no_network() -> None:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    path = os.pathsep.join([os.environ["PYTHONPATH"], str(ROOT)])
+    return {**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1"}

@@ -61,6 +61,7 @@ def look(say: Say) -> dict[str, object]:
         "environment": dict(os.environ),
         "folder": str(Path.cwd()),
         "main": getattr(sys.modules["__main__"], "__file__", None),
+        "modules": set(sys.modules),
     }
 
 

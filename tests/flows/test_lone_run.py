@@ -22,16 +22,6 @@ NAMES = (
     *("argparse", "copy", "json", "logging", "queue", "random", "statistics", "string"),
     *("apache_beam", "numba", "numpy", "prefect", "pyarrow", "torch", "uvicorn", "grpc"),
 )
-BLOCK = """
-from importlib.machinery import PathFinder
-
-find = PathFinder.find_spec
-
-def find_spec(name, path=None, target=None):
-    return None if name.partition(".")[0] in {blocked} else find(name, path, target)
-
-PathFinder.find_spec = find_spec
-"""
 
 
 @pytest.fixture
@@ -45,41 +35,35 @@ def hostile(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def blocking(tmp_path: Path) -> Path:
-    """A folder for PYTHONPATH with which no process finds a package that only tests need.
+def hides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide all packages that only tests need.
 
     Whoever typed `make demo` has none of them; pyarrow and others use some where they are.
     """
-    blocked = _modules_of_tests()
-    assert {"pandas", "scipy", "transformers"} <= blocked
-    folder = tmp_path / "blocking"
-    folder.mkdir()
-    # Python imports it at the start of every process.
-    (folder / "sitecustomize.py").write_text(BLOCK.format(blocked=blocked))
-    return folder
+    hidden = _modules_of_tests()
+    assert {"pandas", "scipy", "transformers"} <= hidden
+    monkeypatch.setenv("BERTDATA_TEST_HIDES", " ".join(hidden))
 
 
-@pytest.mark.usefixtures("untraced")
-def test_a_run_imports_only_what_it_shall(
-    small_config: Path, hostile: Path, blocking: Path
-) -> None:
+@pytest.mark.usefixtures("untraced", "hides")
+def test_a_run_imports_only_what_it_shall(small_config: Path, hostile: Path) -> None:
     """All stages with two worker processes, a temporary Prefect server, training of two ranks."""
     script = str(Path(sys.executable).with_name("bertdata"))
     options = ["--output", "run", "--set=runner.workers=2", "--set=train.processes=2"]
-    done = _run([script, "run", str(small_config), *options], hostile, blocking)
+    done = _run([script, "run", str(small_config), *options], hostile)
     assert done.returncode == 0, done.stderr
     made = {path.name for path in (hostile / "run").iterdir()}
     assert made == {"sentences", "vocab", "examples", "model", "report.html"}
     assert not list(hostile.glob("*.ran"))
     command = [script, "fill-mask", "--model", "run/model", "one [MASK]"]
-    done = _run(command, hostile, blocking)
+    done = _run(command, hostile)
     assert done.returncode == 0, done.stderr
     assert not list(hostile.glob("*.ran"))
 
 
-def _run(command: list[str], folder: Path, blocking: Path) -> subprocess.CompletedProcess[str]:
+def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     # An empty entry means the current folder: so does `PYTHONPATH=$PYTHONPATH:more` often.
-    python_path = os.pathsep.join([str(blocking), str(PACKAGES), "", ""])
+    python_path = os.pathsep.join([os.environ["PYTHONPATH"], str(PACKAGES), "", ""])
     environment = {**os.environ, "PYTHONPATH": python_path}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 

@@ -134,6 +134,18 @@ def test_the_environment_is_that_of_the_caller(
     assert "MALLOC_ARENA_MAX" not in os.environ
 
 
+def test_packages_that_no_job_needs_are_not_imported(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NLTK would import them here, where they are installed, for one to two seconds."""
+    monkeypatch.delenv("BERTDATA_TEST_HIDES")
+    start_fork_server_again()
+    modules = run_job(f"{JOBS}:look", (), log, print)["modules"]
+    assert {"nltk", "pyarrow"} <= modules
+    assert not {"pandas", "scipy", "sklearn"} & modules
+    start_fork_server_again()
+
+
 def test_an_interrupt_ends_the_job_and_its_workers(log: Path, temporary: Path, mark: str) -> None:
     def interrupt(line: str) -> None:
         raise KeyboardInterrupt
@@ -245,7 +257,7 @@ def test_all_processes_end_with_their_caller(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**environment, "PYTHONPATH": str(PACKAGES)},
+        env={**environment, "PYTHONPATH": _python_path()},
         process_group=0,
     ) as caller:
         assert caller.stdout is not None
@@ -259,6 +271,10 @@ def test_all_processes_end_with_their_caller(
     assert (tmp_path / "runs").read_text() == "x"
     if number != signal.SIGKILL:
         assert list(temporary.iterdir()) == []
+
+
+def _python_path() -> str:
+    return os.pathsep.join([os.environ["PYTHONPATH"], str(PACKAGES)])
 
 
 HOSTILE = """
@@ -284,7 +300,7 @@ def test_files_in_the_current_folder_are_not_imported(tmp_path: Path) -> None:
         cwd=hostile,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(PACKAGES)},
+        env={**os.environ, "PYTHONPATH": _python_path()},
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "hello\n1\n", "")
     assert not list(hostile.glob("*.ran"))
@@ -299,7 +315,7 @@ def test_a_long_path_for_temporary_files(tmp_path: Path) -> None:
         [sys.executable, str(tmp_path / "caller.py"), str(tmp_path), "work"],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(PACKAGES), "TMPDIR": str(folder)},
+        env={**os.environ, "PYTHONPATH": _python_path(), "TMPDIR": str(folder)},
     ) as caller:
         assert caller.stdout is not None
         assert caller.stdout.readline() == "ready\n"

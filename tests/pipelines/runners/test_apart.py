@@ -41,6 +41,7 @@ def elsewhere() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(dir="/var/tmp", prefix="bertdata-apart-"))
     for package in _PACKAGES:  # with what is compiled of them
         shutil.copytree(_PROJECT / package, folder / "site" / package)
+    shutil.copytree(_PROJECT / "tests" / "children", folder / "children")
     (folder / "environment").mkdir()
     yield folder
     shutil.rmtree(folder)
@@ -60,7 +61,7 @@ def pool(elsewhere: Path, tmp_path: Path, s3: Address) -> Iterator[str]:
     assert subprocess.run(check, check=False).returncode == 1
     programs = elsewhere / "environment" / "bin"
     environment = {
-        "PYTHONPATH": str(elsewhere / "site"),
+        "PYTHONPATH": os.pathsep.join([str(elsewhere / "children"), str(elsewhere / "site")]),
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
     }
     with worker_pool(log, wrapper, str(programs / "python"), environment) as address:
