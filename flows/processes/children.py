@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import runpy
 import subprocess
@@ -85,6 +86,7 @@ def _keep(stream: Iterable[str], log: Path, take_error: Callable[[str], None]) -
 def main() -> None:
     """Run the module named first with the arguments after it."""
     end_with_parent()
+    gc.set_threshold(100_000)  # as in flows.start: torch's import makes many objects, no garbage
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
