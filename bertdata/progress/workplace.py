@@ -7,6 +7,7 @@ file, tables that wait for others, and the reason of a failure. A finished stage
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -30,9 +31,13 @@ _NO_MEMORY = (
 )
 
 
+# Kept, since it is asked for again and again and each answer is parsed from the package's files.
+_version = functools.cache(metadata.version)
+
+
 def _versions() -> dict[str, str]:
     """What must be equal on all machines of a run, or they would not write the same bytes."""
-    return {name: metadata.version(name) for name in ("bertdata", "pyarrow", "apache-beam")}
+    return {name: _version(name) for name in ("bertdata", "pyarrow", "apache-beam")}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +74,7 @@ class Workplace:
     def check_versions(self) -> None:
         """Raise DataError on a machine that would write other bytes than the one that planned."""
         for name, planned in self.versions.items():
-            if (found := metadata.version(name)) != planned:
+            if (found := _version(name)) != planned:
                 raise DataError(
                     f"a worker has {name} {found}, the run was planned with {planned}; "
                     "install the same version on all machines"
