@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
 from pyarrow import fs
 from werkzeug.serving import make_server
 
@@ -31,6 +30,8 @@ def s3_endpoint() -> Iterator[str]:
     Of S3 alone: moto's own server looks for the right one of all services at every request, which
     takes longer than most answers.
     """
+    from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app  # takes boto
+
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     application = create_backend_app("s3")
     server = make_server(
