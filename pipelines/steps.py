@@ -59,12 +59,12 @@ class WriteManifest(beam.PTransform):
     def expand(self, records: PCollection[FileRecord]) -> PCollection[str]:
         place = self.workplace
         step = Step(_write_manifest, place, place.stage_folder, self.finish, self.done)
-        begin = records.pipeline | "All" >> beam.Create([None])
+        begin = records.pipeline | "All" >> beam.Impulse()
         return begin | "Write" >> beam.ParDo(step, AsList(records), *map(AsList, self.others))
 
 
 def _write_manifest(
-    _: None,
+    _: bytes,
     folder: Location,
     finish: Callable[..., Manifest],
     done: Sequence[FileRecord],

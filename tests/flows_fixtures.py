@@ -19,9 +19,7 @@ from flows.config import Run, load_config
 from flows.paths import RunPaths
 from flows.server.settings import prepare_environment
 from pipelines.options import RunnerConfig
-from tests.pipelines.corpus import write_books
 from tests.process_tree import marked, start_fork_server_again, wait_until_gone
-from tests.runs import make_stage
 
 MAKERS = {
     "sentences": stages.make_sentences,
@@ -88,6 +86,8 @@ def prefect_server(prefect_database: Path) -> None:
 @pytest.fixture(scope="session")
 def small_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The configuration of a run on a small corpus, to be finished in seconds."""
+    from tests.pipelines.corpus import write_books  # only here, as below: it takes Beam and NLTK
+
     folder = tmp_path_factory.mktemp("small")
     write_books(folder / "books")
     config = folder / "small.toml"
@@ -135,6 +135,8 @@ def _work_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _run_job(function: str, arguments: tuple[StagePlan, RunnerConfig], *_: object) -> str:
+    from tests.runs import make_stage
+
     plan, _runner = arguments
     return make_stage(plan).content_sha256
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
 from pyarrow import fs
 from werkzeug.serving import make_server
 
@@ -31,6 +30,8 @@ def s3_endpoint() -> Iterator[str]:
     Of S3 alone: moto's own server looks for the right one of all services at every request, which
     takes longer than most answers.
     """
+    from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app  # takes boto
+
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     application = create_backend_app("s3")
     server = make_server(
@@ -44,16 +45,43 @@ def s3_endpoint() -> Iterator[str]:
     server.server_close()
 
 
+@pytest.fixture(scope="session")
+def new_bucket(s3_endpoint: str) -> Callable[[], str]:
+    """Makes a bucket and returns its address.
+
+    By one client for all of them: to make a client takes longer than what it is asked to do.
+    """
+    system = fs.S3FileSystem(
+        access_key=_CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        secret_key=_CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        region=_CREDENTIALS["AWS_REGION"],
+        endpoint_override=s3_endpoint,
+        allow_bucket_creation=True,
+    )
+
+    def make() -> str:
+        bucket = f"bucket-{next(_numbers)}"
+        system.create_dir(bucket)
+        return f"s3://{bucket}"
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def _shared_bucket(new_bucket: Callable[[], str]) -> str:
+    return new_bucket()
+
+
 @pytest.fixture
-def s3(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Address:
-    """A folder in a new bucket, for which the environment has endpoint and credentials."""
+def s3(_shared_bucket: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Address:
+    """A folder that nobody else uses, for which the environment has endpoint and credentials.
+
+    In a bucket that the tests of a module share, and so the client that this process keeps of it.
+    """
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_endpoint)
     for name, value in _CREDENTIALS.items():
         monkeypatch.setenv(name, value)
-    bucket = f"bucket-{next(_numbers)}"
-    system, _ = fs.FileSystem.from_uri(f"s3://{bucket}?allow_bucket_creation=true")
-    system.create_dir(bucket)
-    return Address(f"s3://{bucket}", "folder")
+    return Address(_shared_bucket, f"{next(_numbers)}/folder")
 
 
 @pytest.fixture

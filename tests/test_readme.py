@@ -113,7 +113,7 @@ def test_bertdata_commands(
     if command[1:] == ["run", "wiki.toml"]:
         _remove("runs/wiki")
     _remove_output(command)
-    arguments = [argument.replace("s3://bucket", s3.root) for argument in command[1:]]
+    arguments = [argument.replace("s3://bucket", str(s3)) for argument in command[1:]]
     if arguments[0] in WITH_CONFIGURATION:
         _write_configuration("wiki.toml", DUMP)
         for key, value in SMALL.items():

@@ -16,12 +16,14 @@ stands around full stops, lengths and layout stay those of real text.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -36,9 +38,11 @@ FILE_BYTES = 8 << 20
 BOOK_PARAGRAPHS = 60
 WORD_SHARE, NAME_SHARE, NUMBER_SHARE = 0.15, 0.8, 0.5
 
-Document = list[str]
 FloatArray = npt.NDArray[np.float64]
 Paragraph = tuple[int, int]
+T = TypeVar("T")
+# Articles and parts of books, each as its paragraphs.
+Kinds = tuple[list[list[T]], list[list[T]]]
 
 _TOKEN = re.compile(r"[^\W\d_]+|\d+|[\W_]+")
 _BLANK_LINES = re.compile(r"\r?\n(?:[ \t]*\r?\n)+")
@@ -81,13 +85,12 @@ def read_texts(files: Iterable[CorpusFile], text_bytes: int) -> list[str]:
 
 def generate() -> Iterator[str]:
     """The texts of documents, without end."""
-    source = _read_source()
-    copy = 0
-    while True:
-        tokens = source.tokens if copy == 0 else _vary(source, copy)
+    yield from map("\n\n".join, _order_documents(_read_documents(), 0))
+    source = _read_source()  # only now: most corpora are small, and this takes seconds
+    for copy in itertools.count(1):
+        tokens = _vary(source, copy)
         for document in _order_documents(source.documents, copy):
             yield "\n\n".join("".join(tokens[start:end]) for start, end in document)
-        copy += 1
 
 
 def count_repetition(sentences: pa.ChunkedArray) -> dict[str, float]:
@@ -109,7 +112,7 @@ class _Source:
     """
 
     tokens: list[str]
-    documents: tuple[list[list[Paragraph]], list[list[Paragraph]]]
+    documents: Kinds[Paragraph]
     words: npt.NDArray[np.int64]
     names: npt.NDArray[np.int64]
     numbers: npt.NDArray[np.int64]
@@ -118,7 +121,7 @@ class _Source:
 
 
 @cache
-def _read_source() -> _Source:
+def _read_documents() -> Kinds[str]:
     articles_file, *book_files = demo_files()
     articles = [text.split("\n") for _, text in read_articles(articles_file)]
     books = [_BLANK_LINES.split(read_book(path)) for path in book_files]
@@ -127,25 +130,32 @@ def _read_source() -> _Source:
         for book in books
         for start in range(0, len(book), BOOK_PARAGRAPHS)
     ]
+    return _filled(articles), _filled(parts)
+
+
+def _filled(texts: list[list[str]]) -> list[list[str]]:
+    return [list(filter(str.strip, paragraphs)) for paragraphs in texts]
+
+
+@cache
+def _read_source() -> _Source:
     tokens: list[str] = []
-    documents = tuple(
-        [_add_paragraphs(text, tokens) for text in kind] for kind in (articles, parts)
+    articles, parts = (
+        [_add_paragraphs(text, tokens) for text in kind] for kind in _read_documents()
     )
-    return _classify(tokens, documents)  # type: ignore[arg-type]
+    return _classify(tokens, (articles, parts))
 
 
 def _add_paragraphs(paragraphs: list[str], tokens: list[str]) -> list[Paragraph]:
     ranges = []
-    for paragraph in filter(str.strip, paragraphs):
+    for paragraph in paragraphs:
         start = len(tokens)
         tokens += _TOKEN.findall(paragraph)
         ranges.append((start, len(tokens)))
     return ranges
 
 
-def _classify(
-    tokens: list[str], documents: tuple[list[list[Paragraph]], list[list[Paragraph]]]
-) -> _Source:
+def _classify(tokens: list[str], documents: Kinds[Paragraph]) -> _Source:
     distinct = set(tokens)
     words = {t for t in distinct if len(t) >= 4 and t.isalpha() and t.islower()}
     names = sorted(t for t in distinct if len(t) >= 4 and t.istitle() and t.lower() not in distinct)
@@ -196,16 +206,14 @@ def _draw_pairs(
     return zip(chosen.tolist(), items[others.astype(np.int64)].tolist())
 
 
-def _order_documents(
-    documents: tuple[list[list[Paragraph]], list[list[Paragraph]]], copy: int
-) -> list[list[Paragraph]]:
+def _order_documents(documents: Kinds[T], copy: int) -> list[list[T]]:
     mixed = documents if copy == 0 else [_mix(kind, copy) for kind in documents]
     flat = [document for kind in mixed for document in kind]
     order = np.argsort(_uniforms(len(flat), copy, "order"), kind="stable")
     return [flat[i] for i in order]
 
 
-def _mix(documents: list[list[Paragraph]], copy: int) -> list[list[Paragraph]]:
+def _mix(documents: list[list[T]], copy: int) -> list[list[T]]:
     """Each document with every other of its paragraphs from another document."""
     partners = np.argsort(_uniforms(len(documents), copy, "partners"), kind="stable")
     return [

@@ -62,14 +62,12 @@ def material(files: list[CorpusFile], tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture
 def short_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     """A source so small that the corpus goes through many copies of it."""
-    documents = (
-        [[(0, 9), (9, 18)], [(18, 27), (27, 36)]],
-        [[(36, 45), (45, 54)], [(54, 63), (63, 72)]],
-    )
     text = "Berlin wrote 1984 letters. " * 2 + "Warsaw kept 1066 books. " * 16
-    tokens = corpus._TOKEN.findall(text)[:72]
-    source = corpus._classify(tokens, documents)
-    monkeypatch.setattr(corpus, "_read_source", lambda: source)
+    tokens = corpus._TOKEN.findall(text)
+    paragraphs = ["".join(tokens[start : start + 9]) for start in range(0, 72, 9)]
+    documents = ([paragraphs[:2], paragraphs[2:4]], [paragraphs[4:6], paragraphs[6:]])
+    monkeypatch.setattr(corpus, "_read_documents", lambda: documents)
+    monkeypatch.setattr(corpus, "_read_source", corpus._read_source.__wrapped__)
 
 
 def test_corpus_is_as_large_as_wanted_and_always_the_same(tmp_path: Path) -> None:

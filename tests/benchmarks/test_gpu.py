@@ -35,6 +35,7 @@ def test_every_variant_has_the_same_loss(reader: ExampleReader) -> None:
 
 
 def test_it_runs_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.set_num_threads(1)  # more wait for each other, which takes longer than these few numbers
     assert gpu.main(["--output", str(tmp_path), "--quick", "--device=cpu"]) == 0
     results = json.loads((tmp_path / "results.json").read_text())
     titles = [table["title"] for table in results["tables"]]

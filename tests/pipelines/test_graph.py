@@ -6,7 +6,8 @@ Each finding names the step that breaks the rule.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -71,13 +72,20 @@ def stage_plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, StagePlan
 STAGES = ("punkt", "sentences", "vocabulary", "given vocabulary", "examples")
 
 
-def graph_of(plan: StagePlan, spilled: bool) -> Any:
-    """The stage's pipeline as a runner gets it."""
-    workplace = replace(plan.workplace, spill=plan.workplace.waiting if spilled else None)
-    make: Any = TRANSFORMS[type(plan.work)]
-    pipeline = beam.Pipeline()
-    _ = pipeline | "Stage" >> make(plan, plan.work, workplace)
-    return pipeline.to_runner_api()
+@pytest.fixture(scope="module")
+def graph_of(stage_plans: dict[str, StagePlan]) -> Callable[[str, bool], Any]:
+    """Returns a stage's pipeline as a runner gets it, made once."""
+
+    @functools.cache
+    def make(stage: str, spilled: bool) -> Any:
+        plan = stage_plans[stage]
+        workplace = replace(plan.workplace, spill=plan.workplace.waiting if spilled else None)
+        transform: Any = TRANSFORMS[type(plan.work)]
+        pipeline = beam.Pipeline()
+        _ = pipeline | "Stage" >> transform(plan, plan.work, workplace)
+        return pipeline.to_runner_api()
+
+    return make
 
 
 def primitives(graph: Any) -> Iterator[Any]:
@@ -109,9 +117,9 @@ def special_needs(transform: Any) -> Iterator[str]:
 @pytest.mark.parametrize("spilled", [False, True], ids=["shuffle", "spill"])
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_portable_runner_can_do_it(
-    stage: str, spilled: bool, stage_plans: dict[str, StagePlan]
+    stage: str, spilled: bool, graph_of: Callable[[str, bool], Any]
 ) -> None:
-    graph = graph_of(stage_plans[stage], spilled)
+    graph = graph_of(stage, spilled)
     steps = list(primitives(graph))
     assert len(steps) > 5
     assert [need for step in steps for need in special_needs(step)] == []
@@ -130,10 +138,10 @@ def coder_of(graph: Any, coder_id: str) -> str:
 
 @pytest.mark.parametrize("stage", ["punkt", "sentences", "vocabulary"])
 def test_tables_are_grouped_by_numbers_and_travel_as_arrow(
-    stage: str, stage_plans: dict[str, StagePlan]
+    stage: str, graph_of: Callable[[str, bool], Any]
 ) -> None:
     """Another language compares numbers; a pickled part of a table would hold all of it."""
-    graph = graph_of(stage_plans[stage], False)
+    graph = graph_of(stage, False)
     collections = graph.components.pcollections
     found = {
         step.unique_name: coder_of(graph, collections[number].coder_id)

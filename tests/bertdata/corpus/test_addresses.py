@@ -211,15 +211,18 @@ def test_names_are_relative_to_what_the_patterns_share(there: Address, s3: Addre
     corpus = make("text", there / "x/one/*.txt", there / "x/two/*.txt", there / "x/*/a.txt")
     assert names(corpus) == ["one/a.txt", "two/a.txt"]
     plant(s3, {"a.txt": b"1"})
-    other = Address(s3.root, "other")
+    other = s3.parent / "other"
     plant(other, {"a.txt": b"2"})
     assert names(make("text", s3 / "*", other / "*")) == ["folder/a.txt", "other/a.txt"]
 
 
-def test_addresses_on_a_bucket_itself_and_with_options(s3: Address) -> None:
-    plant(s3, {"a.txt": b"1"})
-    assert names(make("text", f"{s3.root}/**")) == ["folder/a.txt"]
-    corpus = make("text", f"{s3}/*.txt?region=us-east-1", f"{s3}/a.txt")
+@pytest.mark.usefixtures("s3")
+def test_addresses_on_a_bucket_itself_and_with_options(new_bucket: Callable[[], str]) -> None:
+    bucket = new_bucket()
+    plant(locate(bucket), {"folder/a.txt": b"1"})
+    assert names(make("text", f"{bucket}/**")) == ["folder/a.txt"]
+    pattern = f"{bucket}/folder/*.txt?region=us-east-1"
+    corpus = make("text", pattern, f"{bucket}/folder/a.txt")
     (file,) = list_inputs(corpus, Path())
     assert file.name == "a.txt"
     assert len(read(corpus)) == 1

@@ -14,12 +14,10 @@ from bertdata.exports.cards import make_card, table_lines
 
 TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=126) | st.just("é"))
 NAMES = st.text("abc_", min_size=1)
+LISTS = st.lists(TEXTS, min_size=1, max_size=3)
+TABLES = st.dictionaries(NAMES, TEXTS | LISTS, min_size=1, max_size=3)
 HEADS = st.dictionaries(
-    NAMES,
-    TEXTS
-    | st.lists(TEXTS, min_size=1)
-    | st.lists(st.dictionaries(NAMES, TEXTS | st.lists(TEXTS, min_size=1), min_size=1), min_size=1),
-    min_size=1,
+    NAMES, TEXTS | LISTS | st.lists(TABLES, min_size=1, max_size=3), min_size=1, max_size=4
 )
 
 

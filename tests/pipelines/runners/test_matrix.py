@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,11 +71,12 @@ def test_text_waits_in_another_folder(books: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def bucket(s3: Address, books: Path) -> str:
+def bucket(s3: Address, new_bucket: Callable[[], str], books: Path) -> str:
     """The address of the books on an S3 server: all that workers and driver share."""
-    system, path = pyarrow.fs.FileSystem.from_uri(f"{s3.root}/in")
+    address = f"{new_bucket()}/in"
+    system, path = pyarrow.fs.FileSystem.from_uri(address)
     pyarrow.fs.copy_files(str(books), path, destination_filesystem=system)
-    return f"{s3.root}/in"
+    return address
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -12,7 +12,7 @@ import pytest
 from bertdata.errors import BertdataError, StorageError
 from bertdata.progress.plan import StagePlan
 from bertdata.storage.files import list_files
-from bertdata.storage.locations import Address
+from bertdata.storage.locations import Address, locate
 from bertdata.storage.writing import check_writable
 from pipelines.options import RunnerConfig
 from tests.failing_proxy import FailingProxy, failing_proxy
@@ -33,10 +33,11 @@ def proxy(s3: Address, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 @pytest.fixture
-def plan(bucket: str, proxy: FailingProxy, s3: Address) -> StagePlan:
+def plan(bucket: str, proxy: FailingProxy) -> StagePlan:
     """Of sentences from an address to an address whose options name no client made before."""
-    output = Address(s3.root, "out", "region=us-east-1")
-    return Stages(f"{bucket}?region=us-east-1", output).sentences()  # type: ignore[arg-type]
+    corpus = f"{bucket}?region=us-east-1"
+    output = locate(corpus).parent / "out"
+    return Stages(corpus, output).sentences()  # type: ignore[arg-type]
 
 
 def test_a_server_that_fails_for_ten_seconds(plan: StagePlan, proxy: FailingProxy) -> None:

@@ -41,8 +41,13 @@ def report_of(paths: RunPaths, reference: Path | None = None) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def test_page_is_whole_in_itself(run: RunPaths) -> None:
-    html = report_of(run)
+@pytest.fixture(scope="module")
+def html(run: RunPaths) -> str:
+    """The page of `run`."""
+    return report_of(run)
+
+
+def test_page_is_whole_in_itself(html: str) -> None:
     checker = parse(html)
     assert not {"script", "img", "iframe", "object", "form"} & set(checker.tags)
     assert not re.findall(r"url\((?!#)|@import|https?://|//[a-z]", html)
@@ -53,23 +58,22 @@ def test_page_is_whole_in_itself(run: RunPaths) -> None:
     assert len(html) < 300_000
 
 
-def test_nothing_from_data_is_markup(run: RunPaths, tmp_path: Path) -> None:
+def test_nothing_from_data_is_markup(run: RunPaths, html: str, tmp_path: Path) -> None:
     pieces = tmp_path / "vocab.txt"
     own = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n<script>alert(3)</script>\n"
     pieces.write_text(own + "x" * 1_000_000)
     shutil.copytree(run.output, tmp_path / "run")
     paths = RunPaths(tmp_path / "run")
     shutil.copy(pieces, paths.vocab / "vocab.txt")
-    html, usual = report_of(paths), report_of(run)
-    text = parse(html).text + parse(usual).text
+    other = report_of(paths)
+    text = parse(other).text + parse(html).text
     for wanted in (f"{SCRIPT} & more", "<script>alert(2).txt", "<script>alert(3)</script>"):
         assert wanted in text
-    assert "<script" not in html + usual
-    assert len(html) < 300_000  # names and pieces are cut
+    assert "<script" not in other + html
+    assert len(other) < 300_000  # names and pieces are cut
 
 
-def test_headings_labels_and_captions(run: RunPaths) -> None:
-    html = report_of(run)
+def test_headings_labels_and_captions(html: str) -> None:
     checker = parse(html)
     levels = [int(tag[1]) for tag in checker.tags if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
@@ -83,16 +87,16 @@ def test_headings_labels_and_captions(run: RunPaths) -> None:
     assert '<html lang="en">' in html
 
 
-def test_ids_are_unique_and_links_lead_to_them(run: RunPaths) -> None:
-    checker = parse(report_of(run))
+def test_ids_are_unique_and_links_lead_to_them(html: str) -> None:
+    checker = parse(html)
     ids = checker.values("id")
     assert len(ids) == len(set(ids))
     wanted = {str(link)[1:] for link in checker.values("href") if str(link).startswith("#")}
     assert wanted | set(checker.values("aria-labelledby")) <= set(ids)
 
 
-def test_numbers(run: RunPaths) -> None:
-    text = parse(report_of(run)).text
+def test_numbers(run: RunPaths, html: str) -> None:
+    text = parse(html).text
     for wanted in (
         "43 = 41 + 2",
         "Why 2 documents were rejected",
@@ -122,8 +126,8 @@ def test_checks_that_fail(run: RunPaths, tmp_path: Path) -> None:
     assert "0.50 ± 0.00 nats above them" in checker.text
 
 
-def test_same_run_same_page(run: RunPaths) -> None:
-    assert report_of(run) == report_of(run)
+def test_same_run_same_page(run: RunPaths, html: str) -> None:
+    assert report_of(run) == html
 
 
 def test_of_whatever_is_there(run: RunPaths, tmp_path: Path) -> None:
@@ -222,11 +226,11 @@ def test_fine_tunings_in_the_folder(run: RunPaths, tmp_path: Path) -> None:
         write_report(RunPaths(tmp_path))
 
 
-def test_a_run_at_an_address_has_the_same_page(run: RunPaths, s3: Address) -> None:
+def test_a_run_at_an_address_has_the_same_page(run: RunPaths, html: str, s3: Address) -> None:
     copy_folder(run.output, s3 / run.output.name)
     remote = RunPaths(s3 / run.output.name)
     assert write_report(remote) == remote.report == s3 / run.output.name / "report.html"
-    assert without_times(read_bytes(remote.report).decode()) == without_times(report_of(run))
+    assert without_times(read_bytes(remote.report).decode()) == without_times(html)
     with pytest.raises(DataError, match=f"{s3}/none holds no finished stage; first: bertdata run"):
         write_report(RunPaths(s3 / "none"))
 
@@ -255,8 +259,8 @@ def test_any_text_is_escaped(text: str) -> None:
     assert Counter(parse(html).tags)["li"] == 4
 
 
+@pytest.mark.usefixtures("html")
 def test_pictures_are_drawn_in_a_moment(run: RunPaths) -> None:
-    write_report(run)
     start = time.process_time()
     write_report(run)
     assert time.process_time() - start < 5
