@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import runpy
 import subprocess
@@ -18,6 +19,8 @@ from flows.processes.endings import end_group
 
 # Several workers use the cores, not threads within one.
 _SETTINGS = {"TOKENIZERS_PARALLELISM": "false"}
+# Imports make many objects and little garbage, and steps of training make none: as in `start`.
+_OBJECTS = 100_000
 # For children whose output this process reads, whatever the terminal's encoding.
 _PIPED = {"PYTHONIOENCODING": "utf-8:backslashreplace"}
 
@@ -84,6 +87,7 @@ def _keep(stream: Iterable[str], log: Path, take_error: Callable[[str], None]) -
 
 def main() -> None:
     """Run the module named first with the arguments after it."""
+    gc.set_threshold(_OBJECTS)
     end_with_parent()
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
