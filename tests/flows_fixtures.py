@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import os
+import shutil
 import sqlite3
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -13,10 +15,12 @@ from pathlib import Path
 import pytest
 
 from bertdata.progress.plan import StagePlan
+from bertdata.storage.locks import hold
 from flows import stages
 from flows.commands import models
 from flows.config import Run, load_config
 from flows.paths import RunPaths
+from flows.server.process import ServerProcess
 from flows.server.settings import prepare_environment
 from pipelines.options import RunnerConfig
 from tests.process_tree import marked, start_fork_server_again, wait_until_gone
@@ -27,6 +31,7 @@ MAKERS = {
     "examples": stages.make_examples,
     "model": stages.train_model,
 }
+_PATIENCE_SECONDS = 180
 # A run on a small corpus; what follows it are further keys of training.
 SMALL = """
 seed = 7
@@ -52,22 +57,46 @@ threads = 1
 
 
 @pytest.fixture(scope="session")
-def prefect_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A Prefect database with all tables and no records, which takes seconds to make.
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A real, temporary Prefect server that this process and its flows talk to.
 
-    A copy of the one that was made for `prefect_server`.
+    Yields the environment of other clients.
     """
     prepare_environment()
-    database = tmp_path_factory.mktemp("database") / "prefect.db"
-    with warnings.catch_warnings():
-        # Prefect's own imports warn; what they warn of is not ours to mend.
-        warnings.simplefilter("ignore")
-        from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL as URL
-        from prefect.testing.utilities import prefect_test_harness
+    made, own = _made_database(tmp_path_factory), tmp_path_factory.mktemp("server") / "prefect.db"
+    with contextlib.ExitStack() as stack:
+        with hold(made.parent, _PATIENCE_SECONDS):
+            if made.exists():
+                shutil.copy(made, own)
+            server = stack.enter_context(ServerProcess(own))
+            assert server.wait() is None
+            if not made.exists():
+                _copy_database(own, made)
+        with warnings.catch_warnings():
+            # Prefect's own imports warn; what they warn of is not ours to mend.
+            warnings.simplefilter("ignore")
+            from prefect.settings import (
+                PREFECT_API_AUTH_STRING,
+                PREFECT_API_URL,
+                temporary_settings,
+            )
+        how = {PREFECT_API_URL: server.url, PREFECT_API_AUTH_STRING: server.password}
+        stack.enter_context(temporary_settings(how))
+        yield server.for_clients
 
-        with prefect_test_harness(server_startup_timeout=180):
-            _copy_database(Path(str(URL.value()).partition(":///")[2]), database)
-            yield database
+
+@pytest.fixture(scope="session")
+def prefect_database(
+    prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A Prefect database with all tables and no records, which takes seconds to make."""
+    return _made_database(tmp_path_factory)
+
+
+def _made_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first server of all of pytest's processes leaves its tables for the others."""
+    folder = tmp_path_factory.getbasetemp()
+    return (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "prefect.db"
 
 
 def _copy_database(source: Path, target: Path) -> None:
@@ -76,11 +105,6 @@ def _copy_database(source: Path, target: Path) -> None:
         contextlib.closing(sqlite3.connect(target)) as copy,
     ):
         database.backup(copy)
-
-
-@pytest.fixture(scope="session")
-def prefect_server(prefect_database: Path) -> None:
-    """A real, temporary Prefect server that this process and its flows talk to."""
 
 
 @pytest.fixture(scope="session")

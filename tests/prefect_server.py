@@ -57,6 +57,9 @@ def web_server(folder: Path, database: Path) -> Iterator[dict[str, str]]:
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
+        # What nothing here uses: blocks and automations.
+        "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
+        "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
         "NO_PROXY": "127.0.0.1",
     }
     command = [str(_SCRIPTS / "prefect"), "server", "start", "--port", str(port)]

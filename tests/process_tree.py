@@ -72,12 +72,19 @@ def wait_until_gone(mark: str, seconds: float, but: int = 0) -> list[Process]:
 
 def wait_for_handler(process: subprocess.Popen[str], number: signal.Signals) -> None:
     """Wait until a process catches a signal."""
-    while process.poll() is None:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        caught = re.search(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)
-        if caught and int(caught[1], 16) >> (number - 1) & 1:
-            return
+    while process.poll() is None and not _is_in("SigCgt", number, process.pid):
         time.sleep(0.001)
+
+
+def has_been_sent(number: signal.Signals, pid: int) -> bool:
+    """Whether a process that is stopped will find a signal when it goes on."""
+    return _is_in("ShdPnd", number, pid)
+
+
+def _is_in(signals: str, number: signal.Signals, pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(rf"^{signals}:\s*(\w+)", status, re.MULTILINE)
+    return bool(found and int(found[1], 16) >> (number - 1) & 1)
 
 
 def _read(path: Path, wanted: bytes) -> Iterator[Process]:

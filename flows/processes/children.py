@@ -19,6 +19,8 @@ from flows.processes.endings import end_group
 
 # Several workers use the cores, not threads within one.
 _SETTINGS = {"TOKENIZERS_PARALLELISM": "false"}
+# Imports make many objects and little garbage, and steps of training make none: as in `start`.
+_OBJECTS = 100_000
 # For children whose output this process reads, whatever the terminal's encoding.
 _PIPED = {"PYTHONIOENCODING": "utf-8:backslashreplace"}
 
@@ -85,6 +87,7 @@ def _keep(stream: Iterable[str], log: Path, take_error: Callable[[str], None]) -
 
 def main() -> None:
     """Run the module named first with the arguments after it."""
+    gc.set_threshold(_OBJECTS)
     end_with_parent()
     gc.set_threshold(100_000)  # as in flows.start: torch's import makes many objects, no garbage
     del sys.argv[0]

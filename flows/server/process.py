@@ -20,11 +20,15 @@ from flows.server.databases import database_url
 # The first start on a machine prepares Prefect's database, which takes a while on a busy one.
 _START_SECONDS = 180.0
 _POLL_SECONDS = 0.1
-# As Prefect starts its own: without web pages and without the services of a permanent server.
+# As Prefect starts its own: without web pages and without the services of a permanent server. Types
+# of blocks, which no run uses, are left for a permanent server to add, if it has the same database:
+# not memorized as added.
 _ENVIRONMENT = {
     "PREFECT_UI_ENABLED": "0",
     "PREFECT__SERVER_EPHEMERAL": "1",
     "PREFECT__SERVER_FINAL": "1",
+    "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
+    "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
 }
 _ERROR = re.compile(r"^[A-Za-z_][\w.]*: .+$", re.MULTILINE)
 _DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"

@@ -16,25 +16,23 @@ from tests.benchmarks.faults import (
 from tests.benchmarks.tables import to_text
 
 
-@pytest.fixture(scope="module")
-def server(prefect_server: None) -> dict[str, str]:
-    from prefect.settings import PREFECT_API_URL
-
-    return {"PREFECT_API_URL": str(PREFECT_API_URL.value())}
-
-
 def test_a_run_that_is_killed_ends_as_undisturbed(
-    server: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+    prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("faults")
     prepare(folder, 200_000)
-    undisturbed = run_undisturbed(folder, server)
+    undisturbed = run_undisturbed(folder, prefect_server)
     assert set(undisturbed.content) == {"sentences", "vocab", "examples", "model", "weights"}
     stages = [stage for stage, _ in undisturbed.spans["driver"]]
     assert stages[0] == "start-up"
     assert "model" in stages
     (outcome,) = run_kind(
-        KINDS["kill-driver"], 1, folder, server, keep_stages(undisturbed, stages[1:]), seed=2
+        KINDS["kill-driver"],
+        1,
+        folder,
+        prefect_server,
+        keep_stages(undisturbed, stages[1:]),
+        seed=2,
     )
     assert outcome.problems == []
     assert outcome.stage != MISSED

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::U
 
 @pytest.fixture(scope="module")
 def finished(
-    prefect_server: None, small_config: Path, tmp_path_factory: pytest.TempPathFactory
+    prefect_server: dict[str, str], small_config: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """The output of `bertdata run`, its jobs and its training in processes of their own."""
     output = tmp_path_factory.mktemp("finished") / "run"
@@ -119,14 +119,12 @@ def test_json_and_quiet(
 
 
 def test_a_live_line_on_a_terminal(
-    prefect_server: None, small_config: Path, tmp_path: Path
+    prefect_server: dict[str, str], small_config: Path, tmp_path: Path
 ) -> None:
-    from prefect.settings import PREFECT_API_URL
-
     arguments = ["sentences", str(small_config), f"--output={tmp_path / 'run'}"]
     printed = on_terminal(
         f"import sys; sys.argv[1:] = {arguments!r}; from flows.start import main; main()",
-        PREFECT_API_URL=str(PREFECT_API_URL.value()),
+        **prefect_server,
     )
     found = frames(printed)
     assert found[0].startswith("starting ━")
@@ -170,7 +168,7 @@ def test_the_run_is_seen_in_prefect(finished: Path) -> None:
 
 
 def test_a_crashed_job_is_tried_again(
-    prefect_server: None,
+    prefect_server: dict[str, str],
     small_config: Path,
     finished: Path,
     tmp_path: Path,

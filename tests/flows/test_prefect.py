@@ -27,7 +27,12 @@ from tests.chromium import CHROMIUM, open_browser
 from tests.flows_fixtures import SMALL
 from tests.pipelines.corpus import WORDS
 from tests.prefect_server import running, web_server
-from tests.process_tree import find_processes, find_trainers, wait_until_gone
+from tests.process_tree import (
+    find_processes,
+    find_trainers,
+    has_been_sent,
+    wait_until_gone,
+)
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -39,7 +44,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::U
 FLOWS = ("run", "sentences", "vocab", "examples", "train")
 PREFECT_FILE = Path(flows.__file__).with_name("prefect.yaml")
 SECONDS = 240
-STEPS, LOG_EVERY = 800, 50
+STEPS, LOG_EVERY = 400, 50
 WIDTH_OF_PICTURE = "document.querySelector('img[alt^=Loss]').naturalWidth"
 FORM_SENTENCE = "Sequences per step, padded to the longest."
 CONFIG = f"{SMALL}steps = {STEPS}\nlog_every = {LOG_EVERY}\ncheckpoint_every = 100\n"
@@ -149,8 +154,11 @@ def cancelled(client: SyncPrefectClient, mark: str, folder: Path) -> FlowRun:
     run = wait_for_state(client, number, "Running")
     wait_for(lambda: "model-progress" in artifacts_of(client, run), "the first steps")
     assert wait_for_state(client, number, "Running").name == name_of(folder)
-    assert find_trainers(find_processes(mark))
+    (trainer,) = find_trainers(find_processes(mark))
+    os.kill(trainer, signal.SIGSTOP)  # it would soon be done
     client.set_flow_run_state(number, Cancelling())
+    wait_for(partial(has_been_sent, signal.SIGTERM, trainer), "the end of training")
+    os.kill(trainer, signal.SIGCONT)
     return wait_for_state(client, number, "Cancelled", "Completed")
 
 

@@ -52,6 +52,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_first_starts_at_once_share_one_database(home: Path) -> None:
     assert (home / "prefect.db").exists()
+    assert not (home / "memo_store.toml").exists()  # by which others would believe it complete
 
 
 @pytest.fixture
