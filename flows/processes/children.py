@@ -89,7 +89,6 @@ def main() -> None:
     """Run the module named first with the arguments after it."""
     gc.set_threshold(_OBJECTS)
     end_with_parent()
-    gc.set_threshold(100_000)  # as in flows.start: torch's import makes many objects, no garbage
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
