@@ -12,7 +12,7 @@ LOOPBACK = "0100007F"  # 127.0.0.1, as Linux writes it
 _LISTENS, _UDP = "0A", "07"  # states of a socket: UDP has none of its own for that
 
 
-def _inodes(mark: str) -> set[str]:
+def find_inodes(mark: str) -> set[str]:
     """The sockets that a run's processes hold."""
     found = set()
     for process in find_processes(mark):
@@ -24,9 +24,8 @@ def _inodes(mark: str) -> set[str]:
     return found
 
 
-def find_ports(mark: str) -> set[tuple[str, int]]:
-    """Addresses, as Linux writes them, and ports on which a run's processes listen."""
-    own = _inodes(mark)
+def find_ports(own: set[str]) -> set[tuple[str, int]]:
+    """Addresses, as Linux writes them, and ports on which some of these sockets listen."""
     lines = (line.split() for name in ("tcp", "tcp6", "udp", "udp6") for line in _net(name))
     return {
         (fields[1].partition(":")[0], int(fields[1].partition(":")[2], 16))
@@ -35,9 +34,8 @@ def find_ports(mark: str) -> set[tuple[str, int]]:
     }
 
 
-def find_sockets(mark: str) -> set[str]:
-    """Names of the Unix sockets on which a run's processes listen."""
-    own = _inodes(mark)
+def find_sockets(own: set[str]) -> set[str]:
+    """Names of the Unix sockets among these."""
     lines = (line.split() for line in _net("unix"))
     return {fields[7] for fields in lines if len(fields) > 7 and fields[6] in own}
 

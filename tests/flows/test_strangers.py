@@ -24,7 +24,7 @@ from flows.config import Run, load_config
 from flows.paths import RunPaths
 from tests.flows_fixtures import MAKERS
 from tests.process_tree import marked
-from tests.sockets import LOOPBACK, find_ports, find_sockets
+from tests.sockets import LOOPBACK, find_inodes, find_ports, find_sockets
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for all sockets"),
@@ -153,7 +153,8 @@ def test_a_stranger_gets_nothing_and_disturbs_nothing(
     gained: list[object] = []
     with running(config, tmp_path / "attacked") as (process, mark):
         while process.poll() is None:
-            new_ports, new_sockets = find_ports(mark) - ports, find_sockets(mark) - sockets
+            own = find_inodes(mark)
+            new_ports, new_sockets = find_ports(own) - ports, find_sockets(own) - sockets
             gained += [as_nobody(attack_port, port) for _, port in new_ports]
             gained += [as_nobody(attack_socket, name) for name in new_sockets]
             ports |= new_ports

@@ -13,7 +13,7 @@ import torch
 
 from bertdata.errors import ConfigError
 from tests.process_tree import marked
-from tests.sockets import LOOPBACK, find_ports
+from tests.sockets import LOOPBACK, find_inodes, find_ports
 from trainer.ranks import is_first_rank, join_ranks, launcher, started_by_torchrun
 
 
@@ -72,7 +72,7 @@ def test_ranks_meet_in_a_file_and_listen_on_loopback_alone(
     ) as process:
         assert process.stdout is not None
         said = sorted(process.stdout.readline() for _ in range(2))
-        ports = find_ports(mark)
+        ports = find_ports(find_inodes(mark))
         process.terminate()
         process.communicate(timeout=60)
     assert said == [f"{rank} 'gr\\xfcn' [2.0, 4.0]\n" for rank in range(2)]
