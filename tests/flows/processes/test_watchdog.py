@@ -55,14 +55,14 @@ def test_who_neither_speaks_nor_computes_is_bitten_sooner() -> None:
 
 @pytest.mark.parametrize("code", [COMPUTING, COMPUTING_BELOW])
 def test_who_computes_may_be_silent(code: str) -> None:
-    assert bites_within(3, Patience(silent=_FOR_LONG, idle=2), code) == 0
+    assert bites_within(1.6, Patience(silent=_FOR_LONG, idle=1), code) == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what processes computed")
 def test_idle_time_starts_again_with_any_work() -> None:
-    code = "import time\nwhile True:\n  end = time.process_time() + .2\n"
-    code += "  while time.process_time() < end: pass\n  time.sleep(.5)"
-    assert bites_within(4, Patience(idle=2), code) == 0
+    code = "import time\nwhile True:\n  end = time.process_time() + .1\n"
+    code += "  while time.process_time() < end: pass\n  time.sleep(.4)"
+    assert bites_within(2.4, Patience(idle=1), code) == 0
 
 
 def test_a_job_that_speaks_is_not_bitten() -> None:
