@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import tempfile
 from collections.abc import Callable, Mapping
@@ -35,12 +36,21 @@ from vocab.plan import plan_vocabulary
 VOCABULARY_SIZE = 150
 NUM_SHARDS = 3
 
-# Beam looks at all methods of every step some eight times: a quarter of what a small stage costs.
-core.get_signature = functools.lru_cache(4096)(core.get_signature)
-
 Table = Mapping[str, Any]
 # The files of stages that were made in this process, by all that they were made of.
 _made: dict[str, dict[Path, bytes]] = {}
+
+
+@functools.cache
+def _signature(function: Callable[..., object], is_bound: bool) -> inspect.Signature:
+    found = inspect.signature(function)
+    return found.replace(parameters=list(found.parameters.values())[is_bound:])
+
+
+# Beam looks at all methods of every step some eight times: a quarter of what a small stage costs.
+core.get_signature = lambda call: _signature(
+    getattr(call, "__func__", call), inspect.ismethod(call)
+)
 
 
 def make_run(
