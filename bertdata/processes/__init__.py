@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = list_contents(
         "memory": ["return_free_memory"],
         "parents": ["PARENT", "end_with_parent", "ending_with_parent"],
         "socket_folders": ["find_socket_folder"],
+        "temporary_folders": ["temporary_folder"],
         "watched": ["FindDeath", "call_watched"],
     },
 )

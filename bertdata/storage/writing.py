@@ -13,11 +13,11 @@ import json
 import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from bertdata.errors import BertdataError, StorageError
+from bertdata.processes.temporary_folders import temporary_folder
 from bertdata.storage.files import remove_file
 from bertdata.storage.filesystems import open_filesystem, renames_when_done, storage_errors
 from bertdata.storage.locations import Address, Location
@@ -119,8 +119,8 @@ def _hidden_beside(path: str) -> str:
 @contextlib.contextmanager
 def _sent_when_done(address: Address) -> Iterator[Path]:
     try:
-        with tempfile.TemporaryDirectory(prefix="bertdata-") as folder:
-            temporary = Path(folder, "file")
+        with temporary_folder() as folder:
+            temporary = folder / "file"
             temporary.touch()
             yield temporary
             with storage_errors():

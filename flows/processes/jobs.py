@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing import Pipe
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdata.errors import CrashError
+from bertdata.processes.temporary_folders import temporary_folder
 from flows.processes.fork_server import fork, fork_environment, prepare_jobs
 from flows.processes.job_process import Done, Failed, Said, work
 from flows.processes.stacks import keep_stacks, write_stacks
@@ -53,8 +53,8 @@ def run_job(
     """
     prepare_jobs()
     # What a job that is killed leaves there goes with it.
-    with tempfile.TemporaryDirectory(prefix="bertdata-", ignore_cleanup_errors=True) as temporary:
-        receiver, job = _start(log, temporary, function, arguments)
+    with temporary_folder() as temporary:
+        receiver, job = _start(log, str(temporary), function, arguments)
         try:
             with Watchdog(patience, job.pid or 0, lambda: _end_stalled(job, log)) as dog:
                 while isinstance(message := _receive(receiver), Said):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from bertdata.checks.verification import (
     verify_vocabulary,
 )
 from bertdata.errors import BertdataError, VocabularyError
+from bertdata.processes.temporary_folders import temporary_folder
 from bertdata.storage.files import exists, is_file, is_folder, open_file, read_bytes, size_of
 from bertdata.storage.locations import Location, locate
 from bertdata.storage.manifest import FILE_NAME, Manifest, is_complete, read_manifest
@@ -220,8 +220,8 @@ def _header_only(location: Location) -> Iterator[Path]:
     if isinstance(location, Path):
         yield location
         return
-    with tempfile.TemporaryDirectory(prefix="bertdata-") as folder:
-        copy = Path(folder, location.name)
+    with temporary_folder() as folder:
+        copy = folder / location.name
         with open_file(location) as file, copy.open("wb") as target:
             target.write(length := file.read(8))
             target.write(file.read(min(int.from_bytes(length, "little"), _MAX_HEADER_BYTES)))

@@ -10,7 +10,6 @@ strangers out. Nor do a proxy, a firewall or a host name that cannot be resolved
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from unittest import mock
 import grpc
 
 from bertdata.processes.socket_folders import find_socket_folder
+from bertdata.processes.temporary_folders import temporary_folder
 
 _Make = Callable[..., Any]
 _server: _Make = grpc.server
@@ -32,8 +32,7 @@ def serve_locally() -> Iterator[Path]:
 
     Those of this process, and of its forks from then on.
     """
-    with tempfile.TemporaryDirectory(prefix="bertdata-", dir=find_socket_folder()) as name:
-        folder = Path(name)  # mode 0700
+    with temporary_folder(find_socket_folder()) as folder:
         numbers = itertools.count(1)
 
         def make_server(*arguments: Any, **options: Any) -> grpc.Server:
