@@ -43,21 +43,6 @@ class Step(beam.DoFn):
 
 
 @dataclass(eq=False)
-class Elements(beam.PTransform):
-    """The elements of a list, each for any worker.
-
-    As `beam.Create` with half of its parts: each costs milliseconds, most of a small stage's time.
-    """
-
-    values: Sequence[Any]
-
-    def expand(self, begin: beam.pvalue.PBegin) -> PCollection[Any]:
-        values = list(self.values)
-        elements = begin | beam.Impulse() | beam.FlatMap(lambda _: values)
-        return elements | beam.Reshuffle() if len(values) > 1 else elements
-
-
-@dataclass(eq=False)
 class WriteManifest(beam.PTransform):
     """The last step of every pipeline: all records to `manifest.json`.
 

@@ -28,7 +28,6 @@ from bertdata.progress.runs import (
     write_run,
 )
 from bertdata.storage.locations import Location
-from pipelines.steps import Elements
 
 _NOTHING = "nothing"  # the tag of no rows
 
@@ -76,7 +75,7 @@ class KeepTables(beam.PTransform):
         new = tables | "Keep" >> beam.Map(write_run, self.tag, self.by, self.folder)
         if not self.done:
             return new
-        old = tables.pipeline | "Done" >> Elements(self.done) | beam.Map(open_run)
+        old = tables.pipeline | "Done" >> beam.Create(list(self.done)) | beam.Map(open_run)
         return (new, old) | "Both" >> beam.Flatten()
 
 
@@ -94,7 +93,7 @@ class CoGroupTables(beam.PTransform):
 
     def expand(self, tables: Mapping[str, PCollection[Any]]) -> PCollection[Grouped]:
         pipeline = next(iter(tables.values())).pipeline
-        keys = pipeline | "Keys" >> Elements(self.keys)
+        keys = pipeline | "Keys" >> beam.Create(list(self.keys))
         if self.spill is None:
             return self._shuffle(keys, tables)
         runs = [

@@ -41,7 +41,7 @@ from bertdata.storage.shards import Shard, write_arrow
 from bertdata.tokens.compiled import SentenceTokenizer
 from bertdata.tokens.tokenizer import TokenizationConfig
 from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
-from pipelines.steps import Elements, Step, WriteManifest, count
+from pipelines.steps import Step, WriteManifest, count
 from pipelines.tables import CoGroupTables, GatherTables
 
 _T = TypeVar("_T")
@@ -90,7 +90,7 @@ class MakeExamples(beam.PTransform):
         checked = begin | CheckShards(work.sentences, workplace)
         training = (
             begin
-            | "Groups" >> Elements(groups)
+            | "Groups" >> beam.Create(groups)
             | ReadPools(work)
             | CreateExamples(work)
             | WriteShards(work, workplace)
@@ -114,7 +114,7 @@ class CheckShards(beam.PTransform):
 
     def expand(self, begin: PBegin) -> PCollection[str]:
         step = Step(check_file, self.workplace, self.sentences.folder, self.workplace)
-        return begin | Elements(self.sentences.shards) | beam.ParDo(step)
+        return begin | beam.Create(list(self.sentences.shards)) | beam.ParDo(step)
 
 
 @dataclass(eq=False)
@@ -168,7 +168,7 @@ class MakeHeldOut(beam.PTransform):
         select = beam.ParDo(Step(select_held_out, workplace, work))
         create = beam.ParDo(Step(create_held_out, workplace, work))
         write = beam.ParDo(Step(write_held_out, workplace, work, workplace))
-        documents = begin | "Files" >> Elements(files) | select.with_output_types(pa.Table)
+        documents = begin | "Files" >> beam.Create(list(files)) | select.with_output_types(pa.Table)
         return (
             {"held out": documents}
             | CoGroupTables("pool", range(len(work.held_out) if is_wanted else 0), workplace.spill)

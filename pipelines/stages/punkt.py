@@ -19,7 +19,7 @@ from bertdata.progress.runs import name_table
 from bertdata.progress.workplace import FileRecord, Workplace
 from bertdata.sentences.punkt_training import sample_paragraphs, train_parameters, write_parameters
 from bertdata.storage.shards import describe_file
-from pipelines.steps import Elements, Step, WriteManifest
+from pipelines.steps import Step, WriteManifest
 from pipelines.tables import GatherTables
 
 
@@ -54,7 +54,7 @@ class SampleParagraphs(beam.PTransform):
         step = Step(sample_unit, self.workplace, self.work.rate)
         return (
             begin
-            | Elements(list(enumerate(self.work.units)))
+            | beam.Create(list(enumerate(self.work.units)))
             | beam.ParDo(step).with_output_types(pa.Table)
         )
 

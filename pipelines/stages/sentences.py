@@ -36,7 +36,7 @@ from bertdata.storage.locations import Location
 from bertdata.storage.manifest import Manifest
 from bertdata.storage.shards import open_arrow
 from pipelines.stages.duplicates import DROPPED_TAGS, FindDuplicates, add_bucket, fingerprints_for
-from pipelines.steps import Elements, Step, WriteManifest, count
+from pipelines.steps import Step, WriteManifest, count
 from pipelines.tables import CoGroupTables, KeepTables
 
 _Clean = Callable[[Iterable[Document | Rejection]], Iterator[Document | Rejection]]
@@ -117,7 +117,7 @@ class ReadDocuments(beam.PTransform):
         units = [pair for pair in enumerate(self.work.units) if pair[0] not in self.done]
         units.sort(key=lambda pair: -pair[1].bytes)
         read = beam.ParDo(Step(read_blocks, self.workplace)).with_output_types(Block)
-        return begin | Elements(units) | "Read" >> read
+        return begin | beam.Create(units) | "Read" >> read
 
 
 @dataclass(eq=False)
@@ -169,7 +169,7 @@ class CountRepeatedIds(beam.PTransform):
         buckets = range(self.work.num_buckets)
         old = (
             names.pipeline
-            | "Finished before" >> Elements(self.done)
+            | "Finished before" >> beam.Create(list(self.done))
             | "Names"
             >> beam.ParDo(
                 Step(read_names, self.workplace, self.workplace.stage_folder)

@@ -24,7 +24,7 @@ from bertdata.storage.shards import Shard, describe_file, write_arrow
 from bertdata.tokens.tokenizer import save_tokenizer
 from bertdata.tokens.tokenizer_comparison import check_tokenization
 from bertdata.tokens.vocabulary import Vocabulary, read_vocabulary
-from pipelines.steps import Elements, Step, WriteManifest, count
+from pipelines.steps import Step, WriteManifest, count
 from pipelines.tables import CoGroupTables, GatherTables, KeepTables
 from vocab.config import VocabConfig
 from vocab.counting import COUNTS_SCHEMA, add_up_counts, assign_buckets, count_words, join_counts
@@ -83,7 +83,9 @@ class CountWords(beam.PTransform):
             self.work.vocab,
             self.work.num_buckets,
         )
-        counted = begin | Elements(groups) | beam.ParDo(step).with_outputs("stripped", main="words")
+        counted = (
+            begin | beam.Create(groups) | beam.ParDo(step).with_outputs("stripped", main="words")
+        )
         keep = KeepTables("words", "bucket", self.workplace.spill, list(done.values()))
         return Counted(counted.words | keep, counted.stripped)
 
@@ -128,7 +130,7 @@ class CopyVocabulary(beam.PTransform):
 
     def expand(self, begin: PBegin) -> PCollection[FileRecord]:
         step = Step(copy_vocabulary, self.workplace, self.workplace)
-        return begin | Elements([self.work]) | beam.ParDo(step)
+        return begin | beam.Create([self.work]) | beam.ParDo(step)
 
 
 def count_files(

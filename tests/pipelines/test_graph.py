@@ -121,7 +121,7 @@ def test_every_portable_runner_can_do_it(
 ) -> None:
     graph = graph_of(stage, spilled)
     steps = list(primitives(graph))
-    assert len(steps) > 4
+    assert len(steps) > 5
     assert [need for step in steps for need in special_needs(step)] == []
     assert list(graph.requirements) == []
 

@@ -14,7 +14,7 @@ from bertdata.errors import BertdataError, DataError, InputError
 from bertdata.progress.workplace import FOLDER, FileRecord, Workplace
 from bertdata.storage.manifest import Manifest, is_complete, make_manifest, read_manifest
 from pipelines.options import RunnerConfig
-from pipelines.steps import Elements, Step, WriteManifest, count
+from pipelines.steps import Step, WriteManifest, count
 from tests.pipelines.beam_runs import collect
 
 
@@ -55,20 +55,6 @@ def fail_at_two(number: int, folder: Path) -> Iterator[int]:
     if number == 2:
         raise InputError("two is bad")
     yield number
-
-
-@pytest.mark.parametrize("values", [(), (7,), (1, "two", None)])
-def test_elements_are_those_of_the_list_each_for_any_worker(values: Sequence[Any]) -> None:
-    graphs = []
-
-    def build(pipeline: beam.Pipeline) -> Any:
-        elements = pipeline | Elements(values)
-        graphs.append(pipeline.to_runner_api())
-        return elements
-
-    assert sorted(collect(build), key=str) == sorted(values, key=str)
-    names = [step.unique_name for step in graphs[0].components.transforms.values()]
-    assert any("Reshuffle" in name for name in names) == (len(values) > 1)
 
 
 def test_a_failure_is_noted_and_nothing_begins_after_it(

@@ -40,7 +40,6 @@ from pipelines.stages.sentences import (
     split_block,
     write_sentences,
 )
-from pipelines.steps import Elements
 from tests.block_tables import documents_of, make_blocks, rows_of_file
 
 TEXTS = ["One is here. Two is there.", "", "Three.", "Four and more. Five."]
@@ -209,16 +208,19 @@ def test_a_unit_is_read_once_all_its_blocks_are_there(
 def test_the_largest_units_are_read_first(plan: StagePlan, monkeypatch: pytest.MonkeyPatch) -> None:
     created: list[Any] = []
 
-    def create(values: list[Any]) -> beam.PTransform:
-        created.extend(values)
-        return Elements(values)
+    def create(elements: list[Any]) -> beam.PTransform:
+        created.extend(elements)
+        return CREATE(elements)
 
-    monkeypatch.setattr(sentences, "Elements", create)
+    monkeypatch.setattr(sentences.beam, "Create", create)
     (unit,) = work_of(plan).units
     units = tuple(replace(unit, bytes=size) for size in (5, 9, 7, 9))
     work = replace(work_of(plan), units=units)
     _ = beam.Pipeline() | ReadDocuments(work, plan.workplace, (2,))
     assert [(number, found.bytes) for number, found in created] == [(1, 9), (3, 9), (0, 5)]
+
+
+CREATE = beam.Create
 
 
 def test_the_counts_of_all_files_are_added_up(plan: StagePlan) -> None:
