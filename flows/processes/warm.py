@@ -12,11 +12,7 @@ import gc
 import importlib
 import logging
 import os
-import sys
-from collections.abc import Sequence
-from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from types import ModuleType
 
 from bertdata.processes.parents import ending_with_parent
 
@@ -59,29 +55,6 @@ def _warm_up() -> None:
     train(count_words([sentences.flatten()], VocabConfig()), VocabConfig(size=30, min_frequency=1))
 
 
-class _Finder(PathFinder):
-    """Finds all modules but those that no job needs.
-
-    Where they are installed, NLTK and pyarrow import them, which takes one to two seconds.
-    """
-
-    @classmethod
-    def find_spec(
-        cls,
-        fullname: str,
-        path: Sequence[str] | None = None,
-        target: ModuleType | None = None,
-    ) -> ModuleSpec | None:
-        if fullname in ("pandas", "scipy", "sklearn"):
-            return None
-        return super().find_spec(fullname, path, target)
-
-
-def _use_finder() -> None:
-    finders = [_Finder if finder is PathFinder else finder for finder in sys.meta_path]
-    sys.meta_path[:] = finders
-
-
 def _be_silent() -> None:
     """Let go of the pipes or the terminal that this process was started with."""
     with Path(os.devnull).open("wb") as nowhere:
@@ -91,7 +64,6 @@ def _be_silent() -> None:
 
 gc.disable()  # imports make many objects and little garbage
 _be_silent()
-_use_finder()
 with ending_with_parent():  # later, the fork server itself notices
     for _module in _MODULES:
         with contextlib.suppress(ImportError):  # another version may have it elsewhere

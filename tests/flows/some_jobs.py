@@ -61,7 +61,6 @@ def look(say: Say) -> dict[str, object]:
         "environment": dict(os.environ),
         "folder": str(Path.cwd()),
         "main": getattr(sys.modules["__main__"], "__file__", None),
-        "modules": set(sys.modules),
     }
 
 

@@ -134,18 +134,6 @@ def test_the_environment_is_that_of_the_caller(
     assert "MALLOC_ARENA_MAX" not in os.environ
 
 
-def test_packages_that_no_job_needs_are_not_imported(
-    log: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """NLTK would import them here, where they are installed, for one to two seconds."""
-    monkeypatch.delenv("BERTDATA_TEST_HIDES")
-    start_fork_server_again()
-    modules = run_job(f"{JOBS}:look", (), log, print)["modules"]
-    assert {"nltk", "pyarrow"} <= modules
-    assert not {"pandas", "scipy", "sklearn"} & modules
-    start_fork_server_again()
-
-
 def test_an_interrupt_ends_the_job_and_its_workers(log: Path, temporary: Path, mark: str) -> None:
     def interrupt(line: str) -> None:
         raise KeyboardInterrupt
