@@ -1,4 +1,4 @@
-"""Folders for temporary files that a signal leaves behind at no moment."""
+"""Folders for temporary files that no signal leaves behind."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def temporary_folder(parent: str | None = None) -> Iterator[Path]:
     """A new folder that only this user can enter, removed at the end with all that is in it.
 
     `parent`: where it lies; None: in the usual folder for temporary files. What cannot be removed
-    stays. Python's own would stay as a whole if a signal raised an exception while it is made:
-    nothing would know its name yet.
+    is left. `tempfile.TemporaryDirectory` leaves the folder if a signal raises an exception while
+    it is made: it does not know the name yet.
     """
     folder = Path(parent or tempfile.gettempdir(), f"bertdata-{secrets.token_urlsafe(6)}")
     try:

@@ -1,4 +1,4 @@
-"""Temporary folders are gone at their end, whatever comes meanwhile."""
+"""Temporary folders are gone at their end, also if a signal comes meanwhile."""
 
 from __future__ import annotations
 
